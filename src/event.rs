@@ -1,0 +1,226 @@
+//! What happens during a run, as typed facts: the seam between the run and the reporters.
+//!
+//! An event carries times and values, never words or colours. Reporters need no clock of their own.
+
+use std::time::Duration;
+
+use crate::outcome::{Failure, Outcome, Phase, StageState, StepResult};
+use crate::stats::RunStats;
+
+/// A host's place in the run's list of hosts.
+pub type HostId = usize;
+/// A step's place in the plan.
+pub type StepId = usize;
+
+/// Something that happened, and when.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Time since the run began.
+    pub at: Duration,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Which stream of a command some output came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Why a run was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelReason {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM or SIGHUP.
+    Terminate,
+    /// `--deadline` passed.
+    Deadline,
+    /// More hosts failed than `--max-fail` allows.
+    MaxFail,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum EventKind {
+    /// The run begins.
+    RunStarted {
+        /// Names of the steps, in order.
+        steps: Vec<String>,
+        /// Hosts worked on at once.
+        fanout: usize,
+    },
+    /// A host is worked on for the first time.
+    HostStarted {
+        /// Which host.
+        host: HostId,
+    },
+    /// A host entered a phase of its connection.
+    PhaseStarted {
+        /// Which host.
+        host: HostId,
+        /// The phase that begins.
+        phase: Phase,
+    },
+    /// A host is logged in.
+    Connected {
+        /// Which host.
+        host: HostId,
+        /// The address that answered.
+        address: String,
+        /// Time from the first attempt to the login.
+        took: Duration,
+        /// The server's identification, as in `OpenSSH_9.2p1 Debian-2`.
+        banner: String,
+    },
+    /// An attempt to connect failed and another one follows.
+    AttemptFailed {
+        /// Which host.
+        host: HostId,
+        /// Number of the attempt, from 1.
+        attempt: u32,
+        /// Attempts in all.
+        of: u32,
+        /// Why.
+        failure: Failure,
+        /// Pause before the next attempt.
+        retry_in: Duration,
+    },
+    /// A step begins on the run as a whole.
+    StepStarted {
+        /// Which step.
+        step: StepId,
+        /// Hosts that it is for.
+        hosts: usize,
+    },
+    /// A host begins a step.
+    HostStepStarted {
+        /// Which host.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+    },
+    /// A command printed something. Only when a reporter wants output as it comes.
+    Output {
+        /// Which host.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+        /// Which stream.
+        stream: Stream,
+        /// Raw bytes, cut anywhere.
+        bytes: Vec<u8>,
+    },
+    /// A look at a startup chain; sent when something about it changed.
+    ChainSeen {
+        /// Which host.
+        host: HostId,
+        /// Every stage, in order.
+        stages: Vec<StageState>,
+    },
+    /// A look at a fact that a step waits for; sent when its value changed.
+    Waiting {
+        /// The host that was asked.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+        /// The fact's name.
+        fact: String,
+        /// Its value, `None` where there was no answer.
+        value: Option<String>,
+    },
+    /// A host is done with a step.
+    HostStepFinished {
+        /// Which host.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+        /// What the step did.
+        result: StepResult,
+    },
+    /// A step is over for every host it was for.
+    StepFinished {
+        /// Which step.
+        step: StepId,
+    },
+    /// The run was refused: states were found in which it is wrong to go on. Nothing was changed.
+    Refused {
+        /// Hosts and reasons, in inventory order.
+        hosts: Vec<(HostId, Failure)>,
+    },
+    /// A host is done with the run.
+    HostFinished {
+        /// Which host.
+        host: HostId,
+        /// Its verdict.
+        outcome: Outcome,
+        /// Why, where it is not a success.
+        failure: Option<Failure>,
+        /// Time from its start.
+        elapsed: Duration,
+    },
+    /// The run is being cut short.
+    CancelRequested {
+        /// Why.
+        reason: CancelReason,
+        /// Hosts on which something runs now.
+        running: usize,
+    },
+    /// What earlier steps asked to be undone is being undone.
+    CleanupStarted {
+        /// Hosts concerned.
+        hosts: usize,
+    },
+    /// Nothing happened for a while: what is still going on, and where.
+    StillRunning {
+        /// Hosts, what each is at, and for how long.
+        hosts: Vec<(HostId, Activity, Duration)>,
+    },
+    /// Something that the user should know and that does not change the verdict.
+    Warning {
+        /// The warning, a lower-case fragment.
+        message: String,
+    },
+    /// The run is over.
+    RunFinished,
+}
+
+/// What a host is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activity {
+    /// In a phase of its connection.
+    Connecting(Phase),
+    /// At a step.
+    Step(StepId),
+    /// At a step, and the chain stands at this stage.
+    Stage(StepId, String),
+}
+
+/// Receives what happens during a run.
+///
+/// `stats` stands as after the event. An error is remembered by the caller and the run goes on: half a cluster start is
+/// worse than a missing line.
+pub trait Reporter {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// When the event could not be written.
+    fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()>;
+
+    /// Takes the whole report, once, after the last event.
+    ///
+    /// # Errors
+    /// When the report could not be written.
+    fn finish(&mut self, report: &crate::report::RunReport, stats: &RunStats) -> std::io::Result<()> {
+        let _ = (report, stats);
+        Ok(())
+    }
+
+    /// Called about ten times a second, for what moves on a terminal.
+    fn tick(&mut self, at: Duration) {
+        let _ = at;
+    }
+}

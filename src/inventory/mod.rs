@@ -1,0 +1,1 @@
+//! Who the run is for: hosts files, host sets, selection. Pure: no network, no clock.

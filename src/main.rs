@@ -1,0 +1,3 @@
+//! The gsctl program.
+
+fn main() {}

@@ -1,0 +1,284 @@
+//! What happened on a host, as data.
+//!
+//! Nothing here is an `Err`: a host that could not be reached is a fact about the host, not a failure of gsctl.
+//! This file must not know about SSH, terminals or files; `transport` makes these values and `reporter` words them.
+
+use std::fmt;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Facts that a probe printed about a node: `key=value` lines, in the order they came.
+pub type Facts = IndexMap<String, String>;
+
+/// The verdict on one host, or on one step on one host. The set is closed: every host ends as exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Did what was asked; nothing on the node had to change.
+    Ok,
+    /// Did what was asked, and something on the node is different now.
+    Changed,
+    /// Was left out by a `when`, or because a step before it was refused elsewhere.
+    Skipped,
+    /// Answered, but a command, check or wait failed.
+    Failed,
+    /// A command ran out of time on the node.
+    TimedOut,
+    /// Could not be reached, logged in to, or heard to the end.
+    Unreachable,
+    /// Was found in a state in which it is wrong to go on; nothing was changed.
+    Refused,
+    /// Was stopped, or never begun, because the run was.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Every outcome, in the order in which reports count them.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Changed,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Refused,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// True when the host did what was asked.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Changed | Self::Skipped)
+    }
+
+    /// The word used in reports: `timed_out`, `ok`, ...
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Changed => "changed",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where in its life with a host a run was when something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Finding the address of a name.
+    Resolve,
+    /// TCP connection, banner and key exchange.
+    Connect,
+    /// Checking the server's host key.
+    HostKey,
+    /// Logging in.
+    Auth,
+    /// Running a command, check or wait.
+    Command,
+    /// A command's time, or the run's deadline, ran out.
+    Timeout,
+    /// The connection or the channel ended before the result was heard.
+    Lost,
+}
+
+impl Phase {
+    /// The phase in words, as in `node07: host key: ...`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::HostKey => "host key",
+            Self::Auth => "auth",
+            Self::Command => "command",
+            Self::Timeout => "timeout",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// Why a host did not do what was asked.
+///
+/// `cause` is a lower-case fragment without a final period; `hint` says what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Where it happened.
+    pub phase: Phase,
+    /// What happened, in words that name the address, path or number concerned.
+    pub cause: String,
+    /// The way out, where there is one.
+    pub hint: Option<String>,
+    /// True when no command can have run, so that another attempt is safe.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// A failure that another attempt will not mend.
+    #[must_use]
+    pub fn new(phase: Phase, cause: impl Into<String>) -> Self {
+        Self { phase, cause: cause.into(), hint: None, retryable: false }
+    }
+
+    /// The same failure with a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure, worth another attempt: nothing can have run on the node yet.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// The outcome that this failure gives a host.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.phase {
+            Phase::Resolve | Phase::Connect | Phase::HostKey | Phase::Auth | Phase::Lost => Outcome::Unreachable,
+            Phase::Timeout => Outcome::TimedOut,
+            Phase::Command => Outcome::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.phase, self.cause)
+    }
+}
+
+/// What was done, or found already done, about one path on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The path as it was on the node, globs expanded.
+    pub path: String,
+    /// What became of it.
+    pub action: ChangeKind,
+    /// The node's own words when it was denied.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+/// What became of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Was there and is gone; verified.
+    Removed,
+    /// Was not there to begin with.
+    Absent,
+    /// Was not there and is now.
+    Created,
+    /// Was there already.
+    Present,
+    /// Has new content.
+    Written,
+    /// Had that content already.
+    Same,
+    /// The node refused.
+    Denied,
+}
+
+impl ChangeKind {
+    /// True when the node is different now.
+    #[must_use]
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Removed | Self::Created | Self::Written)
+    }
+
+    /// The word used in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Absent => "absent",
+            Self::Created => "created",
+            Self::Present => "present",
+            Self::Written => "written",
+            Self::Same => "same",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// One stage of a startup chain on one host, as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageState {
+    /// The stage's name in the playbook.
+    pub stage: String,
+    /// True when its fact says that it is up.
+    pub up: bool,
+    /// The fact's value as last seen, `None` where the probe said nothing.
+    pub value: Option<String>,
+    /// When it was first seen up, from the start of the wait. `None` where it is not up, or was up before the wait.
+    pub after: Option<Duration>,
+    /// The playbook's hint for this stage.
+    pub hint: Option<String>,
+}
+
+/// What one step did on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepResult {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Why, where the verdict is not a success.
+    pub failure: Option<Failure>,
+    /// Exit status of the command, where it was heard.
+    pub exit_status: Option<i32>,
+    /// Name of the signal that ended the command, without `SIG`.
+    pub signal: Option<String>,
+    /// After a timeout or a stop: whether the command's process group was seen gone on the node. `None`: nothing to kill.
+    pub remote_killed: Option<bool>,
+    /// Standard output, raw.
+    pub stdout: Vec<u8>,
+    /// Standard error, raw.
+    pub stderr: Vec<u8>,
+    /// Paths that the step was about.
+    pub changes: Vec<Change>,
+    /// Facts that the step learned.
+    pub facts: Facts,
+    /// Wall time of the step on this host.
+    pub elapsed: Duration,
+}
+
+impl StepResult {
+    /// A result that says only this.
+    #[must_use]
+    pub fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            failure: None,
+            exit_status: None,
+            signal: None,
+            remote_killed: None,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            changes: Vec::new(),
+            facts: Facts::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// The result of a step that failed this way.
+    #[must_use]
+    pub fn failed(failure: Failure) -> Self {
+        Self { failure: Some(failure.clone()), ..Self::new(failure.outcome()) }
+    }
+}

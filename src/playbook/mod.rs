@@ -1,0 +1,1 @@
+//! Playbooks: strict YAML to checked steps. Pure: no network, no clock.

@@ -1,0 +1,89 @@
+//! The report of a run: everything that was learned, host by host, in inventory order.
+//!
+//! Plain data. `reporter` writes it as JSON, JUnit or a table; nothing here knows about files or terminals.
+
+use std::time::Duration;
+
+use crate::exit::ExitStatus;
+use crate::outcome::{Change, Facts, Failure, Outcome, StageState};
+use crate::stats::Counts;
+
+/// Name and version of the JSON form.
+pub const SCHEMA: &str = "gsctl.run/1";
+
+/// A whole run.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// The run's id: its start in UTC and a few random letters, so that ids sort by time.
+    pub run: String,
+    /// The command line, without secrets: `exec`, `play opengauss/start`, ...
+    pub command: String,
+    /// When it began, RFC 3339 in UTC.
+    pub started: String,
+    /// Wall time.
+    pub elapsed: Duration,
+    /// How gsctl will exit.
+    pub status: ExitStatus,
+    /// Hosts by verdict.
+    pub counts: Counts,
+    /// Every host of the run, in inventory order.
+    pub hosts: Vec<HostReport>,
+}
+
+/// One host of a run.
+#[derive(Debug, Clone)]
+pub struct HostReport {
+    /// The host's name as the user wrote it.
+    pub host: String,
+    /// What was connected to, as far as it is known.
+    pub address: Option<String>,
+    /// The login name.
+    pub user: Option<String>,
+    /// The port.
+    pub port: u16,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// True when something on the node is different now, whatever the verdict.
+    pub changed: bool,
+    /// Why, where the verdict is not a success.
+    pub failure: Option<Failure>,
+    /// Attempts to connect that were made.
+    pub attempts: u32,
+    /// Time from the first attempt to the login.
+    pub connect: Option<Duration>,
+    /// Time from the host's start to its end.
+    pub elapsed: Duration,
+    /// Exit status of the last command.
+    pub exit_status: Option<i32>,
+    /// Signal that ended the last command.
+    pub signal: Option<String>,
+    /// Whether a stopped command was seen gone on the node.
+    pub remote_killed: Option<bool>,
+    /// Standard output of the last command.
+    pub stdout: Vec<u8>,
+    /// Standard error of the last command.
+    pub stderr: Vec<u8>,
+    /// Everything that probes learned.
+    pub facts: Facts,
+    /// The startup chain as last seen.
+    pub chain: Vec<StageState>,
+    /// Steps that the host took part in, in order.
+    pub steps: Vec<StepReport>,
+}
+
+/// One step on one host.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// The step's name.
+    pub name: String,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Why, where it is not a success.
+    pub failure: Option<Failure>,
+    /// Wall time on this host.
+    pub elapsed: Duration,
+    /// Exit status of the step's command.
+    pub exit_status: Option<i32>,
+    /// Paths that the step was about.
+    pub changes: Vec<Change>,
+}

@@ -1,0 +1,1 @@
+//! SSH. The only folder that opens sockets.
