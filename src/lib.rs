@@ -4,6 +4,7 @@ pub mod event;
 pub mod exit;
 pub mod inventory;
 pub mod outcome;
+pub mod plan;
 pub mod playbook;
 pub mod report;
 pub mod reporter;

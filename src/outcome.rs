@@ -279,6 +279,7 @@ impl StepResult {
     /// The result of a step that failed this way.
     #[must_use]
     pub fn failed(failure: Failure) -> Self {
-        Self { failure: Some(failure.clone()), ..Self::new(failure.outcome()) }
+        let outcome = failure.outcome();
+        Self { failure: Some(failure), ..Self::new(outcome) }
     }
 }

@@ -1,0 +1,301 @@
+//! What a run will do, checked and complete, before anything is contacted.
+//!
+//! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
+
+pub mod quote;
+pub mod script;
+pub mod template;
+pub mod vars;
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+pub use template::Template;
+pub use vars::{VarCheck, VarSpec, Vars};
+
+/// A whole run: what to do, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// `exec`, `opengauss/start`, ...
+    pub name: String,
+    /// One line that says what it is for.
+    pub summary: Option<String>,
+    /// Variables that its templates use.
+    pub vars: IndexMap<String, VarSpec>,
+    /// Probes by name.
+    pub probes: IndexMap<String, Probe>,
+    /// The startup chain, in order; empty where the plan has none.
+    pub chain: Vec<Stage>,
+    /// Steps, in order. Each is done on all its hosts before the next begins.
+    pub steps: Vec<Step>,
+}
+
+/// A look at a node: a POSIX sh script that prints `key=value` lines.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Where the script came from, for messages: `opengauss/node.sh`.
+    pub source: String,
+    /// The script's text. Every variable of the plan is set in it as a shell variable of that name.
+    pub script: String,
+    /// Named states of a node; the first that matches becomes the fact `state`. Empty where the script prints `state` itself.
+    pub states: Vec<StateRule>,
+}
+
+/// A named state of a node and what makes it so.
+#[derive(Debug, Clone)]
+pub struct StateRule {
+    /// The state's name: `stopped`, `stopping`, ...
+    pub state: String,
+    /// What must hold.
+    pub when: Condition,
+}
+
+/// One stage of a startup chain.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Its name: `cm_agent`.
+    pub name: String,
+    /// The fact that tells.
+    pub fact: String,
+    /// Values of the fact that mean up.
+    pub up: Vec<String>,
+    /// What to do where it does not come up.
+    pub hint: Option<Template>,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name, as the user reads it.
+    pub name: String,
+    /// What it does.
+    pub action: Action,
+    /// Hosts it is for.
+    pub on: On,
+    /// A host for which this does not hold is skipped.
+    pub when: Option<Condition>,
+    /// Time for each command of the step; `None`: no limit.
+    pub timeout: Option<Duration>,
+    /// Times that a failed command is tried again. Only where the action is idempotent, or the author says so.
+    pub retries: u32,
+    /// Hosts at once, where that is less than all.
+    pub serial: Option<Share>,
+    /// More failed hosts than this stop the run.
+    pub max_fail: Option<Share>,
+    /// What a failed host means for the steps after.
+    pub on_failure: OnFailure,
+    /// What is undone at the end of the run, however it ends, on hosts where this step made it.
+    pub cleanup: Option<Cleanup>,
+    /// State of the run once the step is done.
+    pub state: Option<String>,
+    /// State of the run if the step fails.
+    pub on_failure_state: Option<String>,
+}
+
+impl Step {
+    /// A step for all hosts, with nothing special about it.
+    #[must_use]
+    pub fn new(name: impl Into<String>, action: Action) -> Self {
+        Self {
+            name: name.into(),
+            action,
+            on: On::All,
+            when: None,
+            timeout: None,
+            retries: 0,
+            serial: None,
+            max_fail: None,
+            on_failure: OnFailure::Stop,
+            cleanup: None,
+            state: None,
+            on_failure_state: None,
+        }
+    }
+}
+
+/// A number of hosts, or a part of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// So many.
+    Count(usize),
+    /// So many per cent, rounded up where hosts are begun, down where failures are allowed.
+    Percent(u8),
+}
+
+/// Hosts that a step is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// All hosts of the run that are still in it.
+    All,
+    /// One host that is up; another one if it goes away.
+    Any,
+    /// Hosts of this group.
+    Group(String),
+    /// Hosts that are not of this group.
+    NotGroup(String),
+}
+
+/// What a failed host means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Later steps are not done, on any host.
+    Stop,
+    /// Later steps are done on the hosts that are left.
+    Continue,
+}
+
+/// What is undone at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Remove the paths that the step created.
+    Remove,
+}
+
+/// What a step does on a host.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Connect and log in only.
+    Ping,
+    /// Run a command in the user's login shell.
+    Run {
+        /// The command. Variables in it are quoted for the shell.
+        command: Template,
+    },
+    /// Look, and perhaps refuse to go on.
+    Probe {
+        /// Name of the probe.
+        probe: String,
+        /// States in which it is wrong to go on; the first that holds is the reason.
+        refuse: Vec<Verdict>,
+    },
+    /// Hold only where every check does.
+    Check {
+        /// The checks.
+        checks: Vec<Check>,
+    },
+    /// Remove files. Globs in the last component only.
+    Remove {
+        /// The paths.
+        paths: Vec<Template>,
+    },
+    /// Create empty files where they are not there.
+    Touch {
+        /// The paths.
+        paths: Vec<Template>,
+        /// Only where this file is there.
+        if_exists: Option<Template>,
+    },
+    /// Write a small file, atomically.
+    Write {
+        /// Where.
+        path: Template,
+        /// What; variables are put in as they are.
+        content: Template,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Look again and again until something holds.
+    Wait(Wait),
+    /// Name the state of the whole run, in the journal.
+    State {
+        /// The state's name.
+        name: String,
+    },
+}
+
+/// What to look at while waiting.
+#[derive(Debug, Clone)]
+pub enum Look {
+    /// A probe of the plan, told that it is a light look (`$light` is 1 in the script).
+    Probe(String),
+    /// A command; its `key=value` and `key : value` lines are facts, and so is `exit_status`.
+    Run(Template),
+}
+
+/// A wait.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// What is looked at.
+    pub look: Look,
+    /// When a host is there.
+    pub until: Until,
+    /// How many hosts must be there.
+    pub quorum: Quorum,
+    /// Pause from the start of one look to the start of the next, on one host.
+    pub every: Duration,
+    /// Time for the whole wait.
+    pub timeout: Duration,
+    /// States from which a node will not come up by itself: the wait ends for it at once.
+    pub give_up: Vec<Verdict>,
+    /// What to do where the time runs out.
+    pub hint: Option<Template>,
+    /// A command whose output (last lines of a log) goes into the report of a host that did not come up.
+    pub evidence: Option<Template>,
+}
+
+/// When a host is where a wait wants it.
+#[derive(Debug, Clone)]
+pub enum Until {
+    /// Every stage of the plan's chain is up.
+    Chain,
+    /// A condition on facts holds.
+    Condition(Condition),
+}
+
+/// How many hosts a wait wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quorum {
+    /// Every host of the step.
+    All,
+    /// More than half.
+    Majority,
+    /// So many.
+    Count(usize),
+    /// One.
+    Any,
+}
+
+/// A condition and what it means.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// What must hold.
+    pub when: Condition,
+    /// The reason, for the report.
+    pub because: Template,
+    /// What to do about it.
+    pub hint: Option<Template>,
+    /// Must have held for this long before it counts (waits only).
+    pub after: Duration,
+}
+
+/// Tests that must all hold.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// Facts and the values that they may have. A fact that is not known has the value `` (empty).
+    pub facts: Vec<(String, Vec<Template>)>,
+    /// Facts and the values that they must not have.
+    pub not: Vec<(String, Vec<Template>)>,
+    /// Files that must be there (looked at on the node just before the step).
+    pub exists: Vec<Template>,
+    /// Files that must not be there.
+    pub missing: Vec<Template>,
+}
+
+/// One thing to check on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// A process of this name runs, and where a path is given, from this executable. A zombie does not count.
+    Process {
+        /// The name as in `/proc/PID/comm`.
+        name: String,
+        /// The executable.
+        path: Option<String>,
+    },
+    /// A command ends with status 0.
+    Command(String),
+    /// Something listens on this TCP port of the node.
+    Port(u16),
+    /// A file is there.
+    File(String),
+}
