@@ -1,1 +1,5 @@
-fn main() {}
+//! The integration tests: one program, so that the lab is compiled once.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+mod lab_selftest;

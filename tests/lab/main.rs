@@ -1,1 +1,2 @@
+//! Brings up a lab for people.
 fn main() {}
