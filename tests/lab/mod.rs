@@ -175,13 +175,18 @@ impl Lab {
         fs::write(self.known_hosts(), text).expect("the lab is writable");
     }
 
-    /// OpenSSH's own client, on its way to a node; add the command.
+    /// OpenSSH's own client, on its way to a node; add options or the command.
     pub(crate) fn ssh(&self, node: &Node) -> Command {
+        self.ssh_to(node.address)
+    }
+
+    /// The same to any address.
+    pub(crate) fn ssh_to(&self, address: SocketAddr) -> Command {
         let mut command = Command::new(tool::path("ssh"));
         command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=20"]);
         command.arg("-o").arg(format!("UserKnownHostsFile={}", self.known_hosts().display()));
-        command.arg("-i").arg(self.key()).args(["-p", &node.address.port().to_string()]);
-        command.arg(format!("{}@{}", node.account.name, node.address.ip()));
+        command.arg("-i").arg(self.key()).args(["-p", &address.port().to_string()]);
+        command.arg(format!("{}@{}", self.user(), address.ip()));
         command.env("HOME", self.client_home()).env_remove("SSH_AUTH_SOCK").stdin(Stdio::null());
         command
     }

@@ -398,8 +398,11 @@ impl Node {
     /// Waits until sshd speaks, and until it has forgotten the connection that asked.
     #[track_caller]
     fn wait_until_up(&self) {
+        let before: Vec<_> = self.sessions().iter().map(|session| session.pid).collect();
         wait::until("sshd speaks", || sshd::speaks(self.address));
-        wait::until("sshd is idle", || self.listener_pid().is_some() && self.sessions().is_empty());
+        wait::until("sshd is idle", || {
+            self.listener_pid().is_some() && self.sessions().iter().all(|session| before.contains(&session.pid))
+        });
     }
 
     /// Kills everything and starts the node again, with the same files and another boot id.

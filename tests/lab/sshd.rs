@@ -83,8 +83,8 @@ fn version() -> (u32, u32) {
 /// Whether an SSH server speaks at this address.
 pub(crate) fn speaks(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
-    let mut banner = [0; 7];
-    stream.set_read_timeout(Some(Duration::from_secs(1))).is_ok()
-        && stream.read_exact(&mut banner).is_ok()
-        && &banner == b"SSH-2.0"
+    // All of the banner is read: what is left unread would turn the end into a reset.
+    let mut banner = [0; 256];
+    let heard = stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| stream.read(&mut banner));
+    heard.is_ok_and(|count| banner[..count].starts_with(b"SSH-2.0"))
 }

@@ -19,6 +19,6 @@ pub(crate) fn within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
         if started.elapsed() >= limit {
             return false;
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(10));
     }
 }
