@@ -161,6 +161,10 @@ pub enum Action {
     Run {
         /// The command. Variables in it are quoted for the shell.
         command: Template,
+        /// Send it as it is, without the wrapper that makes trailer and kill possible.
+        raw: bool,
+        /// What it reads; `None` is nothing.
+        stdin: Option<std::sync::Arc<[u8]>>,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
