@@ -1,1 +1,3 @@
 //! SSH. The only folder that opens sockets.
+
+pub mod known_hosts;
