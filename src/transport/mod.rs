@@ -1,3 +1,4 @@
 //! SSH. The only folder that opens sockets.
 
+pub mod config;
 pub mod known_hosts;

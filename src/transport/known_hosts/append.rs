@@ -48,7 +48,8 @@ fn wait_for_lock(file: &File) -> io::Result<()> {
     let since = Instant::now();
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
+            // Some network file systems have no locks. One write with O_APPEND is the best there is on them.
+            Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL) => return Ok(()),
             Err(Errno::WOULDBLOCK | Errno::INTR) if since.elapsed() < LOCK_PATIENCE => {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -56,8 +57,6 @@ fn wait_for_lock(file: &File) -> io::Result<()> {
                 let message = format!("another program has kept it locked for {} s", LOCK_PATIENCE.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
-            // Some network file systems have no locks. One write with O_APPEND is the best there is on them.
-            Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }

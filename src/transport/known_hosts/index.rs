@@ -1,4 +1,4 @@
-//! The lines of all known_hosts files of a run, so that thousands of hosts can be looked up in tens of thousands of lines.
+//! The lines of all `known_hosts` files of a run, so that thousands of hosts can be looked up in tens of thousands of lines.
 //!
 //! It reads files, and never writes one.
 

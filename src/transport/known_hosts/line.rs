@@ -1,4 +1,4 @@
-//! One line of a known_hosts file: who it names, and which key it gives them.
+//! One line of a `known_hosts` file: who it names, and which key it gives them.
 //!
 //! Pure text: nothing here opens a file or decides what to think of a host.
 
@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha1::Sha1;
+
+use super::pattern::matches_list;
 
 /// What a line says about its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +126,8 @@ pub(super) fn key_type(blob: &[u8]) -> Option<&str> {
 
 /// The name that a hashed line holds for `target`.
 pub(super) fn hash_name(salt: &[u8], target: &str) -> [u8; 20] {
-    // HMAC takes a key of any length, so this cannot fail; an empty key stands for what cannot happen.
-    let mut mac = Hmac::<Sha1>::new_from_slice(salt).unwrap_or_else(|_| Hmac::new(&Default::default()));
+    // HMAC takes a key of any length, so this cannot fail; a hash that no name has stands for what cannot happen.
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(salt) else { return [0; 20] };
     mac.update(target.as_bytes());
     mac.finalize().into_bytes().into()
 }
@@ -133,48 +135,6 @@ pub(super) fn hash_name(salt: &[u8], target: &str) -> [u8; 20] {
 /// The names field of a hashed line.
 pub(super) fn hashed_field(salt: &[u8], target: &str) -> String {
     format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash_name(salt, target)))
-}
-
-/// As ssh matches a list: a negated pattern that matches rules the name out, whatever else does.
-fn matches_list(patterns: &[String], target: &str) -> bool {
-    let mut found = false;
-    for pattern in patterns {
-        if let Some(negated) = pattern.strip_prefix('!') {
-            if matches_pattern(negated.as_bytes(), target.as_bytes()) {
-                return false;
-            }
-        } else {
-            found = found || matches_pattern(pattern.as_bytes(), target.as_bytes());
-        }
-    }
-    found
-}
-
-/// `*` is any run of bytes, `?` any one. Linear in practice and never worse than pattern times text.
-fn matches_pattern(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p, t));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((star, from)) => {
-                    retry = Some((star, from + 1));
-                    p = star + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod append;
 mod index;
 mod line;
+pub(in crate::transport) mod pattern;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use openssl::sha::sha256;
 use self::index::{Entry, Index, named};
 use self::line::Marker;
 
-/// The port whose number is left out in known_hosts.
+/// The port whose number is left out in `known_hosts`.
 const SSH_PORT: u16 = 22;
 
 /// What to do about host keys that are not known.
