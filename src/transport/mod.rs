@@ -1,4 +1,5 @@
 //! SSH. The only folder that opens sockets.
 
 pub mod config;
+pub mod keys;
 pub mod known_hosts;
