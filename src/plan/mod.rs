@@ -314,7 +314,7 @@ pub struct Verdict {
 /// Tests that must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct Condition {
-    /// Facts and the values that they may have. A fact that is not known has the value `` (empty).
+    /// Facts and the values that they may have. A fact that is not known is empty text.
     pub facts: Vec<(String, Vec<Template>)>,
     /// Facts and the values that they must not have.
     pub not: Vec<(String, Vec<Template>)>,

@@ -17,6 +17,9 @@ use super::scope::Scope;
 use super::step::{Item, step};
 use crate::plan::{Plan, Probe};
 
+/// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
+const MAX_DEPTH: usize = 16;
+
 /// Where the texts of playbooks and scripts come from that are not compiled in.
 pub trait Sources {
     /// The text of a playbook.
@@ -68,10 +71,8 @@ impl Loader<'_> {
     /// The first thing wrong with it, with its place.
     pub fn load(&self, name: &str) -> Result<Plan, Problem> {
         let mut plan = Plan::default();
-        let text = self.find(name).map_err(|error| {
-            Complaint { at: At::default(), ..unreadable(name, At::default(), &error) }.in_file(name, "")
-        })?;
-        self.add(&mut plan, &mut vec![name.to_owned()], &text, None)?;
+        let text = self.find(name).map_err(|error| unreadable(name, At::default(), &error).in_file(name, ""))?;
+        self.add(&mut plan, &mut vec![beside("", name)], &text, None)?;
         Ok(plan)
     }
 
@@ -105,9 +106,8 @@ impl Loader<'_> {
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;
-        let mut names = BTreeSet::new();
         for node in document.steps {
-            self.entry(plan, &scope, node, stack, text, prefix, &mut names)?;
+            self.entry(plan, &scope, node, stack, text, prefix)?;
         }
         for name in scope.run_wide.into_inner() {
             if let Some(spec) = plan.vars.get_mut(&name) {
@@ -143,7 +143,6 @@ impl Loader<'_> {
     }
 
     /// One entry of `steps`.
-    #[expect(clippy::too_many_arguments, reason = "the state of one walk through nested playbooks")]
     fn entry(
         &self,
         plan: &mut Plan,
@@ -152,7 +151,6 @@ impl Loader<'_> {
         stack: &mut Vec<String>,
         text: &str,
         prefix: Option<&str>,
-        names: &mut BTreeSet<String>,
     ) -> Result<(), Problem> {
         let file = stack.last().cloned().unwrap_or_default();
         let problem = |complaint: Complaint| complaint.in_file(&file, text);
@@ -161,7 +159,7 @@ impl Loader<'_> {
             Item::Nothing => {}
             Item::Step { mut step, at } => {
                 step.name = joined(&step.name);
-                if !names.insert(step.name.clone()) || plan.steps.iter().any(|other| other.name == step.name) {
+                if plan.steps.iter().any(|other| other.name == step.name) {
                     let hint = if prefix.is_none() && stack.len() > 1 {
                         "give the `play` step a name: it is put in front of its steps' names"
                     } else {
@@ -178,6 +176,9 @@ impl Loader<'_> {
                     let way: Vec<_> = way.map(|name| format!("`{name}`")).collect();
                     let message = format!("playbook `{inner}` plays itself: {}", way.join(" plays "));
                     return Err(problem(Complaint::new(playbook.at, message)));
+                }
+                if stack.len() >= MAX_DEPTH {
+                    return Err(problem(Complaint::new(playbook.at, format!("more than {MAX_DEPTH} playbooks deep"))));
                 }
                 let prefix = name.map(|name| joined(&name)).or_else(|| prefix.map(str::to_owned));
                 stack.push(inner);
@@ -214,7 +215,7 @@ impl Loader<'_> {
             let path = beside(file, &script.value);
             match self.sources.script(&path) {
                 Ok(text) => return Ok(text),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && compiled_in.is_some() => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(Complaint::new(script.at, format!("script `{path}` can't be read: {}", cause(&error))));
                 }
@@ -244,15 +245,143 @@ fn cause(error: &io::Error) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// A path as seen from the directory of a file.
+/// A path as seen from the directory of a file. The same file has one spelling, so that a loop of plays is seen.
 fn beside(file: &str, path: &str) -> String {
-    match file.rsplit_once('/') {
-        Some((directory, _)) if !path.starts_with('/') => format!("{directory}/{path}"),
-        _ => path.to_owned(),
+    let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let absolute = path.starts_with('/') || file.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    let base = if path.starts_with('/') { "" } else { directory };
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
     }
+    format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
 }
 
 fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Look};
+
+    /// Files by path.
+    struct Files(&'static [(&'static str, &'static str)]);
+
+    impl Sources for Files {
+        fn playbook(&self, name: &str) -> io::Result<String> {
+            self.script(name)
+        }
+
+        fn script(&self, path: &str) -> io::Result<String> {
+            let found = self.0.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+    }
+
+    #[track_caller]
+    fn load(files: &'static [(&'static str, &'static str)], name: &str) -> Result<Plan, Problem> {
+        Loader { sources: &Files(files), given: &IndexMap::new(), env: &|_| None, step_timeout: None }.load(name)
+    }
+
+    #[test]
+    fn plays_are_put_in_where_they_stand() {
+        let plan = load(
+            &[
+                ("dir/a.yaml", "vars: { x: outer }\nsteps:\n- { name: one, ping: true }\n- { name: b, play: sub/b.yaml }\n- { name: two, ping: true }"),
+                ("dir/sub/b.yaml", "vars: { x: inner, y: inner }\nprobes: { p: { script: p.sh } }\nsteps:\n- { name: one, probe: p }\n- { play: ../c.yaml }"),
+                ("dir/sub/p.sh", "echo a=1"),
+                ("dir/c.yaml", "steps:\n- { name: three, run: echo }"),
+            ],
+            "dir/a.yaml",
+        )
+        .expect("loads");
+        assert_eq!(plan.name, "a");
+        assert_eq!(
+            plan.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(),
+            ["one", "b: one", "b: three", "two"]
+        );
+        assert_eq!(plan.vars["x"].default.as_deref(), Some("outer"));
+        assert_eq!(plan.vars["y"].default.as_deref(), Some("inner"));
+        assert_eq!(plan.probes["p"].script, "echo a=1");
+    }
+
+    #[test]
+    fn a_copy_of_a_built_in_finds_its_scripts() {
+        let text = builtin::source("opengauss/status").expect("there");
+        let files: &'static _ = Box::leak(Box::new([("my.yaml", text)]));
+        assert_eq!(load(files, "my.yaml").expect("loads").name, "opengauss/status");
+    }
+
+    #[test]
+    fn a_loop_of_plays() {
+        let problem = load(
+            &[
+                ("./a.yaml", "steps: [{ play: ./b.yaml }]"),
+                ("b.yaml", "steps:\n- play: x/../a.yaml"),
+                ("a.yaml", "steps: [{ play: ./b.yaml }]"),
+            ],
+            "./a.yaml",
+        )
+        .expect_err("a loop");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `b.yaml`, line 2, column 9: playbook `a.yaml` plays itself: `a.yaml` plays `b.yaml` plays `a.yaml`\n\
+             \u{20} |\n2 | - play: x/../a.yaml\n  |         ^^^^^^^^^^^"
+        );
+    }
+
+    #[test]
+    fn not_found() {
+        let problem = load(&[], "opengauss/strat").expect_err("not there");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `opengauss/strat`: there is no playbook `opengauss/strat`, neither built in nor a file\n\
+             hint: did you mean `opengauss/start`?"
+        );
+    }
+
+    #[test]
+    fn what_the_command_line_says() {
+        let given = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let load = |given: &IndexMap<String, String>, name: &str| {
+            Loader { sources: &NoFiles, given, env: &|_| None, step_timeout: Some(Duration::from_secs(60)) }.load(name)
+        };
+        let plan = load(&given(&[("wait", "5m")]), "opengauss/start").expect("loads");
+        let Action::Wait(wait) = &plan.steps[3].action else { panic!("a wait") };
+        assert_eq!(wait.timeout, Duration::from_secs(300));
+        assert!(matches!(&wait.look, Look::Probe(name) if name == "node"));
+        assert!(plan.vars["wait"].run_wide && !plan.vars["gausshome"].run_wide && !plan.vars["accept"].run_wide);
+        assert_eq!(plan.steps[0].timeout, Some(Duration::from_secs(60)));
+
+        let plan = load(&given(&[("wait", "0")]), "opengauss/start").expect("loads");
+        assert_eq!(plan.steps.len(), 3, "nothing is waited for");
+
+        for (mode, content) in [("fast", "0\n1\n2\n"), ("immediate", "0\n2\n2\n")] {
+            let plan = load(&given(&[("mode", mode)]), "opengauss/stop").expect("loads");
+            let written: Vec<_> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match &step.action {
+                    Action::Write { content, mode, .. } => Some((content.to_string(), *mode)),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(written, [(content.to_owned(), 0o600)]);
+        }
+
+        let problem = load(&given(&[("wait", "soon")]), "opengauss/start").expect_err("no time");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `opengauss/start`: variable `wait` is `soon` (command line), must be a time such as `90s`, `5m` or `1h30m`"
+        );
+    }
 }

@@ -11,6 +11,8 @@ mod node;
 mod problem;
 mod scope;
 mod step;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use load::{Loader, NoFiles, Sources};
