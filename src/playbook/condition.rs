@@ -9,7 +9,7 @@ use super::problem::{Complaint, any_of, did_you_mean};
 use super::scope::Scope;
 use crate::plan::{Condition, Template, Verdict};
 
-const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
+pub(super) const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
 
 /// What is left of a condition once the variables in it are known.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
-const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
+pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
+pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 

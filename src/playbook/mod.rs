@@ -9,6 +9,7 @@ mod document;
 mod load;
 mod node;
 mod problem;
+mod schema;
 mod scope;
 mod step;
 #[cfg(test)]
@@ -17,3 +18,4 @@ mod wait;
 
 pub use load::{Loader, NoFiles, Sources};
 pub use problem::Problem;
+pub use schema::schema;

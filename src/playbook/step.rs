@@ -12,9 +12,9 @@ use super::wait::wait;
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
-const ACTIONS: [&str; 12] =
+pub(super) const ACTIONS: [&str; 12] =
     ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
-const SETTINGS: [&str; 13] = [
+pub(super) const SETTINGS: [&str; 13] = [
     "name",
     "on",
     "when",

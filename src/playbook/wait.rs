@@ -10,7 +10,7 @@ use super::problem::{Complaint, did_you_mean};
 use super::scope::Scope;
 use crate::plan::{Condition, Look, Quorum, Until, Wait};
 
-const KEYS: [&str; 10] =
+pub(super) const KEYS: [&str; 10] =
     ["chain", "probe", "run", "until", "quorum", "every", "timeout", "give_up", "hint", "evidence"];
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(600);
