@@ -445,3 +445,78 @@ fn reason_name(reason: CancelReason) -> &'static str {
         CancelReason::MaxFail => "max_fail",
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::outcome::{Facts, Outcome};
+    use crate::stats::Counts;
+
+    /// Parses both forms back and compares them with each other.
+    pub(crate) fn parses(report: &str, lines: &str) {
+        let report: Value = serde_json::from_str(report).unwrap();
+        assert_eq!(report["schema"], SCHEMA);
+        let hosts = report["hosts"].as_array().unwrap();
+        for (outcome, count) in report["counts"].as_object().unwrap() {
+            let found = hosts.iter().filter(|host| host["outcome"] == *outcome).count();
+            assert_eq!(count.as_u64(), Some(found as u64), "{outcome}");
+        }
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if let Some(last) = lines.last() {
+            assert_eq!(lines[0]["event"], "run_started");
+            assert_eq!(last["status"], report["status"]);
+            for host in hosts {
+                let done = |line: &&Value| line["event"] == "host_finished" && line["host"] == host["host"];
+                let line = lines.iter().find(done).unwrap();
+                assert_eq!(line["outcome"], host["outcome"]);
+                assert_eq!(line.get("error"), host.get("error"));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_absent_is_there() {
+        let host = HostReport {
+            host: "node01".into(),
+            address: None,
+            user: Some("omm".into()),
+            port: 22,
+            outcome: Outcome::Failed,
+            changed: false,
+            failure: None,
+            attempts: 1,
+            connect: Some(Duration::from_micros(12_900)),
+            elapsed: Duration::from_millis(40),
+            exit_status: Some(1),
+            signal: None,
+            remote_killed: None,
+            stdout: b"a\xffb\0".to_vec(),
+            stderr: Vec::new(),
+            facts: Facts::new(),
+            chain: Vec::new(),
+            steps: Vec::new(),
+        };
+        let report = RunReport {
+            run: "r".into(),
+            command: "exec".into(),
+            started: "t".into(),
+            elapsed: Duration::from_secs(1),
+            status: ExitStatus::Failed,
+            counts: Counts { failed: 1, ..Counts::default() },
+            hosts: vec![host],
+        };
+        let mut out = Vec::new();
+        write_report(&report, &mut out).unwrap();
+        let value: Value = serde_json::from_slice(&out).unwrap();
+        let host = value["hosts"][0].as_object().unwrap();
+        assert_eq!(host["stdout"], "a\u{fffd}b\0");
+        assert_eq!(STANDARD.decode(host["stdout_base64"].as_str().unwrap()).unwrap(), b"a\xffb\0");
+        assert_eq!(host["stderr"], "");
+        assert_eq!(host["connect_ms"], 12);
+        let absent = ["address", "phase", "error", "hint", "signal", "remote_killed", "facts", "chain", "steps"];
+        assert!(absent.iter().all(|key| !host.contains_key(*key)));
+        assert_eq!(value["status"], serde_json::json!({ "code": 5, "name": "failed" }));
+    }
+}

@@ -123,7 +123,7 @@ mod tests {
             Some(40),
             "HOST               ADDRESS   STATE\n\
              node01             10.0.0.1  running\n\
-             node02.a-…mple.com  -        stopped\\x1b\n",
+             node02.a…mple.com  -         stopped\\x1b\n",
         );
     }
 }
