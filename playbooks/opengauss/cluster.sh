@@ -1,7 +1,3 @@
-<<<<<<< HEAD
-#!/bin/sh
-# placeholder
-=======
 # Asks the cluster about itself with `cm_ctl query -Cv` and prints facts, `key=value` a line. Changes nothing.
 # POSIX sh (dash, bash, busybox). gsctl sets the variables gausshome and env_file before this text; env_file may be empty.
 
@@ -205,4 +201,3 @@ main() {
 
 # In a subshell: nothing that it sets is left to whoever runs this text.
 (main)
->>>>>>> scripts

@@ -1,7 +1,3 @@
-<<<<<<< HEAD
-#!/bin/sh
-# placeholder
-=======
 # Looks at one openGauss node and prints facts, `key=value` a line. Changes nothing, needs no root, and no openGauss program.
 # POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
 #   gausshome  env_file  cm_data  nofile_min
@@ -474,4 +470,3 @@ main() {
 
 # In a subshell: nothing that it sets is left to whoever runs this text.
 (main)
->>>>>>> scripts

@@ -8,31 +8,31 @@ use crate::plan::{Action, Check, OnFailure, Plan, Step, Template};
 use super::fault::Fault;
 
 /// Time for the commands that gsctl makes itself, where nobody says.
-pub const OWN_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `exec`.
 #[must_use]
-pub fn exec(args: &Exec, timeout: Option<Duration>) -> Plan {
+pub(super) fn exec(args: &Exec, timeout: Option<Duration>) -> Plan {
     let command = Template::literal(args.command.join(" "));
     plan("exec", Action::Run { command, raw: args.raw, stdin: None }, timeout)
 }
 
 /// `ping`.
 #[must_use]
-pub fn ping() -> Plan {
+pub(super) fn ping() -> Plan {
     plan("ping", Action::Ping, None)
 }
 
 /// `touch`.
 #[must_use]
-pub fn touch(paths: &[String], timeout: Option<Duration>) -> Plan {
+pub(super) fn touch(paths: &[String], timeout: Option<Duration>) -> Plan {
     let paths = literals(paths);
     plan("touch", Action::Touch { paths, if_exists: None }, timeout.or(Some(OWN_TIMEOUT)))
 }
 
 /// `rm`.
 #[must_use]
-pub fn rm(paths: &[String], timeout: Option<Duration>) -> Plan {
+pub(super) fn rm(paths: &[String], timeout: Option<Duration>) -> Plan {
     plan("rm", Action::Remove { paths: literals(paths) }, timeout.or(Some(OWN_TIMEOUT)))
 }
 
@@ -40,7 +40,7 @@ pub fn rm(paths: &[String], timeout: Option<Duration>) -> Plan {
 ///
 /// # Errors
 /// When a check is not understood.
-pub fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan, Fault> {
+pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan, Fault> {
     let mut checks = Vec::new();
     for text in &args.process {
         let (name, path) = match text.split_once('=') {

@@ -16,11 +16,11 @@ use super::world::World;
 
 /// A playbook that was asked for, and its variables.
 #[derive(Debug)]
-pub struct Asked {
+pub(super) struct Asked {
     /// Its name or file.
-    pub name: String,
+    pub(super) name: String,
     /// Variables from the command line.
-    pub given: IndexMap<String, String>,
+    pub(super) given: IndexMap<String, String>,
 }
 
 impl Asked {
@@ -28,7 +28,7 @@ impl Asked {
     ///
     /// # Errors
     /// When there is no such system.
-    pub fn start(args: &Start) -> Result<Self, Fault> {
+    pub(super) fn start(args: &Start) -> Result<Self, Fault> {
         let mut asked = Self::system(&args.system, "start")?;
         asked.set("wait", args.wait.map(seconds));
         asked.set("accept", args.accept.map(|accept| cluster_state(accept).to_owned()));
@@ -39,7 +39,7 @@ impl Asked {
     ///
     /// # Errors
     /// When there is no such system.
-    pub fn stop(args: &Stop) -> Result<Self, Fault> {
+    pub(super) fn stop(args: &Stop) -> Result<Self, Fault> {
         let mut asked = Self::system(&args.system, "stop")?;
         asked.set("wait", args.wait.map(seconds));
         asked.set("mode", args.mode.map(|mode| mode.name().to_owned()));
@@ -50,13 +50,13 @@ impl Asked {
     ///
     /// # Errors
     /// When there is no such system.
-    pub fn status(args: &System) -> Result<Self, Fault> {
+    pub(super) fn status(args: &System) -> Result<Self, Fault> {
         Self::system(args, "status")
     }
 
     /// `play`.
     #[must_use]
-    pub fn play(args: &Play) -> Self {
+    pub(super) fn play(args: &Play) -> Self {
         Self { name: args.playbook.clone().unwrap_or_default(), given: args.var.iter().cloned().collect() }
     }
 
@@ -81,7 +81,7 @@ impl Asked {
     ///
     /// # Errors
     /// When the playbook is wrong or cannot be read.
-    pub fn load(&self, timeout: Option<Duration>, world: &World) -> Result<Plan, Fault> {
+    pub(super) fn load(&self, timeout: Option<Duration>, world: &World) -> Result<Plan, Fault> {
         let loader = Loader {
             sources: &Files,
             given: &self.given,
@@ -94,7 +94,7 @@ impl Asked {
 
 /// What a preflight puts up with.
 #[must_use]
-pub fn allowance(preflight: &Preflight) -> crate::runner::Allow {
+pub(super) fn allowance(preflight: &Preflight) -> crate::runner::Allow {
     match preflight.allow_unreachable {
         None => crate::runner::Allow::Count(0),
         Some(AllowUnreachable::Count(count)) => crate::runner::Allow::Count(count),

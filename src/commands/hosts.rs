@@ -10,6 +10,7 @@ use crate::exit::ExitStatus;
 use crate::inventory::cm_view;
 use crate::inventory::host::{Host, Origin};
 use crate::reporter::Table;
+use crate::reporter::style::Styles;
 
 use super::fault::Fault;
 use super::targets::{Route, load_config, route};
@@ -20,7 +21,7 @@ use super::{selection, launch};
 ///
 /// # Errors
 /// When the hosts file, `ssh_config` or an option is wrong.
-pub fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
+pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
     if let Some(path) = &args.from_cm_view {
         return from_cm_view(path);
     }
@@ -66,7 +67,7 @@ fn print_table(rows: &[(&Host, Route)], verbose: u8, world: &World) -> io::Resul
         ]);
     }
     let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
-    table.write(&mut io::stdout().lock(), columns)
+    table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
 }
 
 fn origin(origin: &Origin) -> String {

@@ -12,7 +12,6 @@ use crate::cli::{Options, OutputOptions, When as CliWhen};
 use crate::event::{CancelReason, Event, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
-use crate::outcome::Outcome;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
@@ -28,23 +27,23 @@ use super::targets::{self, Targets};
 use super::world::World;
 
 /// A run that is about to be made.
-pub struct Launch<'a> {
+pub(super) struct Launch<'a> {
     /// What to do.
-    pub plan: Plan,
+    pub(super) plan: Plan,
     /// On whom.
-    pub selected: Selected,
+    pub(super) selected: Selected,
     /// Variables from the command line.
-    pub given: IndexMap<String, String>,
+    pub(super) given: IndexMap<String, String>,
     /// What kind of result it has.
-    pub kind: CommandKind,
+    pub(super) kind: CommandKind,
     /// Unreachable hosts that a preflight puts up with.
-    pub allow: Allow,
+    pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
-    pub force: bool,
+    pub(super) force: bool,
     /// Options.
-    pub options: &'a Options,
+    pub(super) options: &'a Options,
     /// Where gsctl runs.
-    pub world: &'a World,
+    pub(super) world: &'a World,
 }
 
 impl Launch<'_> {
@@ -52,7 +51,7 @@ impl Launch<'_> {
     ///
     /// # Errors
     /// When something is wrong before anything was contacted.
-    pub fn go(self) -> Result<ExitStatus, Fault> {
+    pub(super) fn go(self) -> Result<ExitStatus, Fault> {
         let Targets { targets, known_hosts, mut warnings } =
             targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
@@ -219,7 +218,7 @@ impl Launch<'_> {
 
 /// Width and height of the terminal, where there is one.
 #[must_use]
-pub fn terminal_size(world: &World) -> Option<(usize, usize)> {
+pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
     if !world.stderr_tty && !world.stdout_tty {
         return None;
     }
@@ -314,10 +313,4 @@ impl Reporter for Watcher<'_> {
     fn tick(&mut self, at: std::time::Duration) {
         self.reporters.tick(at);
     }
-}
-
-/// True for an outcome that `-q` still shows.
-#[must_use]
-pub fn is_worth_saying(outcome: Outcome) -> bool {
-    !outcome.is_success()
 }

@@ -18,6 +18,7 @@ use crate::exit::ExitStatus;
 use crate::plan::Plan;
 use crate::playbook::builtin;
 use crate::reporter::CommandKind;
+use crate::reporter::style::Styles;
 use crate::runner::Allow;
 
 use books::Asked;
@@ -74,7 +75,7 @@ fn list() -> Result<ExitStatus, Fault> {
     for (name, summary) in builtin::list() {
         table.row([name, summary]);
     }
-    hosts::finish(table.write(&mut std::io::stdout().lock(), None))
+    hosts::finish(table.write(&mut std::io::stdout().lock(), &Styles::default(), None, "~"))
 }
 
 /// `play --show NAME`.

@@ -12,20 +12,20 @@ use super::world::World;
 
 /// The hosts of a run, and what is worth saying about how they came about.
 #[derive(Debug)]
-pub struct Selected {
+pub(super) struct Selected {
     /// In the file's order, each once.
-    pub hosts: Vec<Host>,
+    pub(super) hosts: Vec<Host>,
     /// Names of all groups.
-    pub groups: Vec<String>,
+    pub(super) groups: Vec<String>,
     /// Warnings, each a fragment.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads the hosts files and selects.
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
-pub fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
+pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
     let files = files(options, world)?;
     let mut inventories = Vec::new();
     for path in &files {

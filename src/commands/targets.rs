@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::cli::{self, SshOptions};
 use crate::inventory::host::Host;
 use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
-use crate::transport::keys::{self, PrivateKey};
+use crate::transport::keys::{self, KeyFault, PrivateKey};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::transport::{AgentUse, Target, agent_of_use};
 
@@ -29,33 +29,33 @@ const AGENT: Duration = Duration::from_secs(3);
 
 /// Everything that connections need.
 #[derive(Debug)]
-pub struct Targets {
+pub(super) struct Targets {
     /// One for each host, in order.
-    pub targets: Vec<Target>,
+    pub(super) targets: Vec<Target>,
     /// Host keys that are trusted.
-    pub known_hosts: KnownHosts,
+    pub(super) known_hosts: KnownHosts,
     /// What was found and cannot be honoured.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// How to reach each host, without its keys: what `gsctl hosts` shows.
 #[derive(Debug)]
-pub struct Route {
+pub(super) struct Route {
     /// Name or address to connect to.
-    pub address: String,
+    pub(super) address: String,
     /// TCP port.
-    pub port: u16,
+    pub(super) port: u16,
     /// Login name.
-    pub user: String,
+    pub(super) user: String,
     /// Everything that `ssh_config` says.
-    pub options: config::SshOptions,
+    pub(super) options: config::SshOptions,
 }
 
 /// Loads `ssh_config`.
 ///
 /// # Errors
 /// When a file or an option is wrong or cannot be honoured.
-pub fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
+pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
     SshConfig::load(options.ssh_config.as_deref(), &world.home, &options.ssh_option).map_err(|error| {
         let hint = error.hint();
         Fault::usage(error.to_string()).maybe_hint(hint)
@@ -64,7 +64,7 @@ pub fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fau
 
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
 #[must_use]
-pub fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Route {
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Route {
     let user = options.user.as_deref().or(host.user());
     let port = options.port.or(host.port());
     let address = host.get("address");
@@ -81,7 +81,7 @@ pub fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Route {
 ///
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
-pub fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Result<Targets, Fault> {
     let config = load_config(options, world)?;
     let mut warnings = config.warnings().to_vec();
     let mut ring = KeyRing::new(world);
@@ -207,7 +207,7 @@ impl<'a> KeyRing<'a> {
         let key = match keys::load(path, &mut ask) {
             Ok(key) => Some(Arc::new(key)),
             // ssh passes over keys in its usual places that it cannot use, and over ssh_config's that are not there.
-            Err(error) if named != Named::Explicitly && error.is_missing() => None,
+            Err(error) if named != Named::Explicitly && matches!(error.fault, KeyFault::NotFound) => None,
             Err(error) if named == Named::Not => {
                 self.warnings.push(format!("{error}; going on without it"));
                 None

@@ -277,7 +277,7 @@ pub struct Wait {
     /// What to do where the time runs out.
     pub hint: Option<Template>,
     /// A command whose output (last lines of a log) goes into the report of a host that did not come up.
-    pub evidence: Option<Template>,
+    pub evidence: Option<Look>,
 }
 
 /// When a host is where a wait wants it.

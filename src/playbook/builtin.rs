@@ -12,8 +12,9 @@ const PLAYBOOKS: [(&str, &str); 5] = [
 ];
 
 /// Scripts by path.
-const SCRIPTS: [(&str, &str); 2] = [
+const SCRIPTS: [(&str, &str); 3] = [
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
+    ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
 ];
 

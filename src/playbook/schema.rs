@@ -86,7 +86,7 @@ fn wait() -> Value {
             "timeout": { "$ref": "#/$defs/duration" },
             "give_up": { "type": "array", "items": { "$ref": "#/$defs/verdict" } },
             "hint": { "type": "string" },
-            "evidence": { "type": "string", "description": "a command whose output goes into the report of a host that did not come up" },
+            "evidence": { "type": "string", "description": "a command, or the name of a probe, whose output goes into the report of a host that did not come up" },
         }),
     )
 }

@@ -130,7 +130,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.shell(&node.text(&what)?)? },
+        "run" => Action::Run { command: scope.shell(&node.text(&what)?)?, raw: false, stdin: None },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: fields

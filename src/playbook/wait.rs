@@ -59,7 +59,11 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
         timeout: scope.time(&fields, "timeout")?.unwrap_or(TIMEOUT),
         give_up,
         hint: scope.optional(&fields, "hint")?,
-        evidence: fields.text("evidence")?.map(|text| scope.shell(&text)).transpose()?,
+        evidence: match fields.text("evidence")? {
+            None => None,
+            Some(text) if scope.probes.contains(&text.value.as_str()) => Some(Look::Probe(text.value.clone())),
+            Some(text) => Some(Look::Run(scope.shell(&text)?)),
+        },
     })
 }
 

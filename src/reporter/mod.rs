@@ -86,6 +86,7 @@ pub struct Reporters {
     files: Vec<Named>,
     terminal_error: Option<String>,
     wants_output: bool,
+    live: bool,
 }
 
 struct Named {
@@ -124,6 +125,7 @@ impl Reporters {
         for (name, reporter) in more {
             add(name, false, reporter);
         }
+        let live = settings.live;
         let ctx = Context {
             names,
             steps,
@@ -134,13 +136,19 @@ impl Reporters {
             settings,
         };
         let terminal = Terminal::new(ctx, screen, taken, chain_table);
-        Self { terminal, files, terminal_error: None, wants_output }
+        Self { terminal, files, terminal_error: None, wants_output, live }
     }
 
     /// True when [`crate::event::EventKind::Output`] is wanted as commands print.
     #[must_use]
     pub fn wants_output(&self) -> bool {
         self.wants_output
+    }
+
+    /// True when a live view is drawn, which wants ticks.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live
     }
 
     /// Takes one event. What could not be written is remembered, see [`Reporters::errors`].

@@ -10,7 +10,7 @@ use crate::transport::{End, Ran};
 
 /// The verdict on one step on one host. `limit` is the time that its command had.
 #[must_use]
-pub fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> StepResult {
+pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> StepResult {
     match done {
         Done::Unreached { failure: Some(failure), .. } => StepResult::failed(failure),
         Done::Unreached { failure: None, .. } => StepResult::new(Outcome::Cancelled),

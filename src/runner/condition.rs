@@ -7,7 +7,7 @@ use crate::plan::{Condition, Plan, Probe, Share, Stage, Vars};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.
 #[must_use]
-pub fn holds(condition: &Condition, facts: &Facts, vars: &Vars) -> bool {
+pub(super) fn holds(condition: &Condition, facts: &Facts, vars: &Vars) -> bool {
     let value = |fact: &str| facts.get(fact).map_or("", String::as_str);
     let among = |fact: &str, wanted: &[crate::plan::Template]| {
         wanted.iter().any(|template| template.render_plain(vars) == value(fact))
@@ -17,7 +17,7 @@ pub fn holds(condition: &Condition, facts: &Facts, vars: &Vars) -> bool {
 }
 
 /// Adds the fact `state`, where the probe has a table of states. The first that holds is it.
-pub fn name_state(probe: &Probe, facts: &mut Facts, vars: &Vars) {
+pub(super) fn name_state(probe: &Probe, facts: &mut Facts, vars: &Vars) {
     if let Some(rule) = probe.states.iter().find(|rule| holds(&rule.when, facts, vars)) {
         facts.insert("state".to_owned(), rule.state.clone());
     }
@@ -26,7 +26,7 @@ pub fn name_state(probe: &Probe, facts: &mut Facts, vars: &Vars) {
 /// Every stage of a chain as these facts show it. `since` is the time from the start of the wait; a stage that was up
 /// before keeps the time at which it came up, one that was up at the first look has none.
 #[must_use]
-pub fn stages(plan: &Plan, facts: &Facts, vars: &Vars, before: &[StageState], since: Option<Duration>) -> Vec<StageState> {
+pub(super) fn stages(plan: &Plan, facts: &Facts, vars: &Vars, before: &[StageState], since: Option<Duration>) -> Vec<StageState> {
     plan.chain
         .iter()
         .enumerate()
@@ -51,7 +51,7 @@ fn hint(stage: &Stage, vars: &Vars) -> Option<String> {
 impl Share {
     /// As a number of hosts to begin: at least one.
     #[must_use]
-    pub fn to_begin(self, of: usize) -> usize {
+    pub(super) fn to_begin(self, of: usize) -> usize {
         match self {
             Self::Count(count) => count.max(1),
             Self::Percent(percent) => (of * usize::from(percent)).div_ceil(100).max(1),
@@ -60,7 +60,7 @@ impl Share {
 
     /// As a number of failures to put up with.
     #[must_use]
-    pub fn to_bear(self, of: usize) -> usize {
+    pub(super) fn to_bear(self, of: usize) -> usize {
         match self {
             Self::Count(count) => count,
             Self::Percent(percent) => of * usize::from(percent) / 100,

@@ -27,6 +27,7 @@ use crate::stats::RunStats;
 use crate::transport::Progress;
 use fleet::{Crew, Done, Job, Note};
 pub use host::Member;
+pub use script::rehearse;
 use host::HostState;
 
 /// How a run is carried out.

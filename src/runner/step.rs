@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use crate::control::CancelToken;
 use crate::event::{CancelReason, EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, Cleanup, On, OnFailure, Step, script as node};
+use crate::plan::script::{self as node, Tested};
+use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::transport::Command;
 
 use super::condition::holds;
@@ -113,12 +114,17 @@ impl<C: Crew> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].member);
             let asked = Action::Run { command: crate::plan::Template::default(), raw: false, stdin: None };
             let result = conclude(&asked, limit, done);
-            if result.outcome != Outcome::Ok {
-                self.end_step(host, id, result);
-            } else if node::parse_tests(&result.stdout).all_hold() {
-                passed.push(host);
+            if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
+                match node::parse_tests(&result.stdout) {
+                    Tested::Holds => passed.push(host),
+                    Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
+                    Tested::Unknown(said) => {
+                        let failure = Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
+                        self.end_step(host, id, StepResult::failed(failure));
+                    }
+                }
             } else {
-                self.end_step(host, id, StepResult::new(Outcome::Skipped));
+                self.end_step(host, id, result);
             }
         }
         passed.sort_unstable();

@@ -99,12 +99,6 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, banner_seen: bool) -
     }
 }
 
-/// A session that ended while a command's result was awaited.
-pub(super) fn lost(error: &str) -> Failure {
-    Failure::new(Phase::Lost, format!("connection lost before the result was heard: {}", lower(error)))
-        .hint("the command may still be running on the node")
-}
-
 /// A message as a fragment for the middle of a sentence: first letter small, no period.
 pub(super) fn lower(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');

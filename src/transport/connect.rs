@@ -161,13 +161,13 @@ impl Connector {
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
         let shown = address.to_string();
-        let mut preference = None;
+        let mut asked_for: Option<String> = None;
         loop {
             let wire = Wire::connect(address, target.dead_after()).await.map_err(|e| classify::connect(&shown, &e))?;
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
-            if let Some(types) = &preference {
+            if let Some(types) = &asked_for {
                 let _ = ssh.method_pref(MethodType::HostKey, types);
             }
             let shaken = shake(&mut ssh, &wire).await;
@@ -180,9 +180,9 @@ impl Connector {
             enter(Phase::HostKey);
             match self.check_host_key(&ssh, target)? {
                 Trust::Yes => {}
-                Trust::AskFor(types) if preference.is_none() => {
+                Trust::AskFor(types) if asked_for.is_none() => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
-                    preference = Some(types);
+                    asked_for = Some(types);
                     wire.shut();
                     continue;
                 }

@@ -15,7 +15,7 @@ const AGENT_LOGINS: usize = 4;
 
 /// The ssh-agent of this run.
 #[derive(Debug)]
-pub struct Agent {
+pub(super) struct Agent {
     turns: Semaphore,
 }
 

@@ -12,7 +12,7 @@ pub mod known_hosts;
 mod login;
 pub mod session;
 pub mod target;
-mod trailer;
+pub mod trailer;
 mod wire;
 
 pub use connect::{Arrival, Connector, Progress};

@@ -138,10 +138,6 @@ impl Session {
         }
     }
 
-    /// The session, for logging in on another thread.
-    pub(super) fn shut(&self) {
-        self.wire.shut();
-    }
 }
 
 impl Drop for Session {

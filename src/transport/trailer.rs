@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// Takes what came, gives what belongs to the command to `body`.
-    pub fn feed(&mut self, bytes: &[u8], body: &mut impl FnMut(&[u8])) {
+    pub fn feed(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
         if self.state == State::After {
             return;
         }
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     /// Gives what was held back, when the stream ended without a trailer.
-    pub fn finish(&mut self, body: &mut impl FnMut(&[u8])) {
+    pub fn finish(&mut self, body: &mut dyn FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         self.put(&held, body);
     }
@@ -180,7 +180,7 @@ impl Reader {
         &self.noise
     }
 
-    fn put(&mut self, bytes: &[u8], body: &mut impl FnMut(&[u8])) {
+    fn put(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
         match self.state {
             State::Before => {
                 let room = MAX_NOISE.saturating_sub(self.noise.len());
