@@ -36,12 +36,6 @@ pub fn quote_glob(path: &str) -> String {
     if out.is_empty() { "''".to_owned() } else { out }
 }
 
-/// Whether a path's last component holds a glob character.
-#[must_use]
-pub fn has_glob(text: &str) -> bool {
-    text.contains(['*', '?', '['])
-}
-
 fn push_quoted(out: &mut String, text: &str) {
     if text.bytes().all(is_plain) {
         out.push_str(text);

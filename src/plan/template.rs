@@ -107,6 +107,13 @@ impl Template {
         Self { parts: if text.is_empty() { Vec::new() } else { vec![Part::Literal(text)] } }
     }
 
+    /// This template with another one after it.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.parts.extend(other.parts);
+        self
+    }
+
     /// Names of the variables, in order, as often as they stand there.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables_at().map(|(name, _)| name)

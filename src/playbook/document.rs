@@ -59,7 +59,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
             probes.push(ProbeNode {
                 name: name.value.clone(),
                 at: name.at,
-                script: script(fields.need("script")?.text("`script`")?)?,
+                script: fields.need("script")?.text("`script`")?,
                 states: fields.get("states"),
                 facts: fields.get("facts").map(|node| node.texts("`facts`")).transpose()?,
             });
@@ -204,12 +204,4 @@ fn var_check(text: &Text) -> Result<VarCheck, Complaint> {
             ));
         }
     })
-}
-
-fn script(text: Text) -> Result<Text, Complaint> {
-    let path = text.value.as_str();
-    if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
-        return Err(Complaint::new(text.at, format!("script `{path}` must be a path below the playbook's directory")));
-    }
-    Ok(text)
 }

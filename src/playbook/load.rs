@@ -103,6 +103,7 @@ impl Loader<'_> {
             has_chain: document.chain.is_some(),
             given: self.given,
             env: self.env,
+            script: &|script| self.script(&file, script),
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;
@@ -210,7 +211,12 @@ impl Loader<'_> {
 
     /// A script: next to the playbook, or one that is compiled in, so that a built-in playbook can be copied and edited.
     fn script(&self, file: &str, script: &Text) -> Result<String, Complaint> {
-        let compiled_in = builtin::script(&script.value);
+        let path = script.value.as_str();
+        if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            let message = format!("script `{path}` must be a path below the playbook's directory");
+            return Err(Complaint::new(script.at, message));
+        }
+        let compiled_in = builtin::script(path);
         if builtin::source(file).is_none() {
             let path = beside(file, &script.value);
             match self.sources.script(&path) {

@@ -1,7 +1,6 @@
 //! Playbooks: strict YAML to checked steps.
 //!
 //! Must not touch a file, a host or a clock: texts come from [`Sources`], the result is a [`Plan`](crate::plan::Plan).
-//! `docs/playbooks.md` is the language's description for people.
 
 pub mod builtin;
 mod condition;

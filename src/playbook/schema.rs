@@ -26,6 +26,7 @@ pub fn schema() -> Value {
             "scalar": { "type": ["string", "number", "boolean"] },
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
+            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" } }))] },
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
             "variable": { "anyOf": [{ "$ref": "#/$defs/scalar" }, object(&[], &json!({
                 "default": { "$ref": "#/$defs/scalar" },
@@ -81,12 +82,12 @@ fn wait() -> Value {
             "until": { "$ref": "#/$defs/condition" },
             "quorum": { "$ref": "#/$defs/scalar", "description": "all, majority, any, or a number of hosts" },
             "probe": { "type": "string" },
-            "run": { "type": "string", "description": "a command whose key=value and key : value lines are facts" },
+            "run": { "$ref": "#/$defs/command", "description": "a command whose key=value and key : value lines are facts" },
             "every": { "$ref": "#/$defs/duration" },
             "timeout": { "$ref": "#/$defs/duration" },
             "give_up": { "type": "array", "items": { "$ref": "#/$defs/verdict" } },
             "hint": { "type": "string" },
-            "evidence": { "type": "string", "description": "a command, or the name of a probe, whose output goes into the report of a host that did not come up" },
+            "evidence": { "$ref": "#/$defs/command", "description": "a command whose output goes into the report of a host that did not come up" },
         }),
     )
 }
@@ -108,7 +109,7 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
-            "run": { "type": "string", "description": "a shell command; variables are quoted" },
+            "run": { "$ref": "#/$defs/command" },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "remove": { "$ref": "#/$defs/paths" },
@@ -192,7 +193,7 @@ mod tests {
         let wrong = |what: &str| Some(format!("{value} does not fit {what}"));
         for (keyword, rule) in schema.as_object()? {
             let found = match keyword.as_str() {
-                "$schema" | "title" | "description" | "$defs" => None,
+                "$schema" | "title" | "description" | "$defs" | "propertyNames" => None,
                 "$ref" => {
                     let place = rule.as_str().unwrap_or_default().trim_start_matches('#');
                     fault(root, root.pointer(place).expect("a definition"), value)
@@ -261,7 +262,6 @@ mod tests {
                         fault(root, rule, value)
                     }
                 }),
-                "propertyNames" => None,
                 other => panic!("the test does not know `{other}`"),
             };
             if found.is_some() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::node::{Fields, Node, Text};
+use super::node::{Fields, Kind, Node, Text};
 use super::problem::{Complaint, any_of, did_you_mean};
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
@@ -24,6 +24,8 @@ pub(super) struct Scope<'a> {
     /// Values from the command line.
     pub given: &'a IndexMap<String, String>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Reads a script next to the playbook.
+    pub script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
 }
@@ -53,6 +55,18 @@ impl Scope<'_> {
             }
             None => Ok(template),
         }
+    }
+
+    /// A command: shell text, or `{ script: FILE }`, which finds the playbook's variables set as shell variables.
+    pub(super) fn command(&self, node: &Node, what: &str) -> Result<Template, Complaint> {
+        let Kind::Map(pairs) = &node.kind else { return self.shell(&node.text(what)?) };
+        if !pairs.iter().any(|(key, _)| key.value == "script") {
+            return self.shell(&node.text(what)?);
+        }
+        let path = node.fields(what, &["script"])?.need("script")?.text("`script`")?;
+        let names = self.vars.keys().fold(String::new(), |names, name| names + name + "={" + name + "}\n");
+        let head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }
 
     /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.

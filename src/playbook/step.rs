@@ -38,7 +38,7 @@ pub(super) enum Item {
     Step { step: Box<Step>, at: At },
     /// The steps of another playbook, under this name where it has one.
     Play { playbook: Text, name: Option<String> },
-    /// Nothing: its condition can't hold in this run.
+    /// Nothing: its condition can't hold in this run, or it is a wait of no time (`--wait 0`).
     Nothing,
 }
 
@@ -54,6 +54,9 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         return Err(Complaint::new(fields.at, "a step has no `name`").hint("say in a few words what it does"));
     };
     let action = action(scope, &fields, action_key)?;
+    if matches!(&action, Action::Wait(wait) if wait.timeout.is_zero()) {
+        return Ok(Item::Nothing);
+    }
     let mut step = Step::new(name.value.clone(), action);
     step.timeout = match scope.time(&fields, "timeout")? {
         Some(time) => Some(time).filter(|time| !time.is_zero()),
@@ -130,7 +133,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.shell(&node.text(&what)?)?, raw: false, stdin: None },
+        "run" => Action::Run { command: scope.command(node, &what)? },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: fields

@@ -140,8 +140,17 @@ steps:
     assert_eq!(error.hint(), "groups of the hosts file: primary");
 }
 
+#[test]
+fn a_command_from_a_script() {
+    let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh } }]").expect("loads");
+    let Action::Run { command } = &plan.steps[0].action else { panic!("a run") };
+    let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
+    assert_eq!(command.render_shell(&vars), "a='x y'\nb=2\n#!/bin/sh\n");
+}
+
 /// Mistakes: the text, line and column, and what is said, with the hint after a `|`.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();

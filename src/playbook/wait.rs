@@ -59,19 +59,15 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
         timeout: scope.time(&fields, "timeout")?.unwrap_or(TIMEOUT),
         give_up,
         hint: scope.optional(&fields, "hint")?,
-        evidence: match fields.text("evidence")? {
-            None => None,
-            Some(text) if scope.probes.contains(&text.value.as_str()) => Some(Look::Probe(text.value.clone())),
-            Some(text) => Some(Look::Run(scope.shell(&text)?)),
-        },
+        evidence: fields.get("evidence").map(|node| scope.command(node, "`evidence`")).transpose()?,
     })
 }
 
 fn look(scope: &Scope<'_>, fields: &Fields<'_>) -> Result<Look, Complaint> {
-    match (fields.text("probe")?, fields.text("run")?) {
-        (Some(_), Some(run)) => Err(Complaint::new(run.at, "`run` beside `probe`, expected one of them")),
+    match (fields.text("probe")?, fields.entry("run")) {
+        (Some(_), Some((run, _))) => Err(Complaint::new(run.at, "`run` beside `probe`, expected one of them")),
         (Some(probe), None) => Ok(Look::Probe(scope.probe(&probe)?)),
-        (None, Some(run)) => Ok(Look::Run(scope.shell(&run)?)),
+        (None, Some((_, run))) => Ok(Look::Run(scope.command(run, "`run`")?)),
         (None, None) => match scope.probes.as_slice() {
             [only] => Ok(Look::Probe((*only).to_owned())),
             [] => {
