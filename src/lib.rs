@@ -1,5 +1,6 @@
 //! gsctl: start, watch and ask database clusters over plain SSH.
 
+pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod inventory;
