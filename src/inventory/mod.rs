@@ -2,7 +2,9 @@
 //!
 //! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
 
+mod fold;
 pub mod host;
+pub mod hostset;
 mod problem;
 pub mod spec;
 
