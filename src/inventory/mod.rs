@@ -10,6 +10,7 @@ pub mod host;
 pub mod hostset;
 mod problem;
 mod resolve;
+pub mod select;
 mod settings;
 pub mod source;
 pub mod spec;
@@ -20,6 +21,7 @@ use indexmap::IndexMap;
 
 pub use host::{Host, KNOWN_SETTINGS, Origin, Setting};
 pub use problem::{Problem, Text};
+pub use select::{SelectError, Selected, Selection};
 pub use source::Source;
 
 /// What the hosts files say, settled: every host with the settings that count for it.
