@@ -59,12 +59,17 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
     } else {
         named(inventory, &selection.hosts, &mut warnings)?
     };
-    if !selection.groups.is_empty() {
+    let groups: HashSet<&str> = selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim).collect();
+    if !groups.is_empty() {
         let mut members = HashSet::new();
-        for group in selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim) {
+        for group in &groups {
             members.extend(group_members(inventory, group)?);
         }
-        hosts.retain(|name, _| members.contains(name.as_str()));
+        // A host of the file that the set gave a port of its own is still in its groups, under another name.
+        let inside = |name: &str, host: &Host| {
+            members.contains(name) || host.groups.iter().any(|group| groups.contains(group.as_str()))
+        };
+        hosts.retain(|name, host| groups.contains("all") || inside(name, host));
     }
     if !selection.exclude.is_empty() {
         let gone = excluded(inventory, &hosts, &selection.exclude, &mut warnings)?;
@@ -257,8 +262,9 @@ fn meant(
     name: &str,
 ) -> Result<Vec<usize>, SelectError> {
     if let Some(group) = name.strip_prefix('@') {
-        let members = group_members(inventory, group)?;
-        return Ok(members.into_iter().filter_map(|member| hosts.get_index_of(member)).collect());
+        let members: HashSet<&str> = group_members(inventory, group)?.into_iter().collect();
+        let inside = |name: &str, host: &Host| members.contains(name) || host.groups.iter().any(|of| of == group);
+        return Ok((0..).zip(hosts).filter(|(_, (name, host))| inside(name, host)).map(|(index, _)| index).collect());
     }
     if is_pattern(name) {
         return Ok((0..).zip(hosts.keys()).filter(|(_, host)| fits(name, host)).map(|(index, _)| index).collect());
