@@ -7,7 +7,7 @@ mod pattern;
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 pub use error::SelectError;
 use pattern::{fits, is_pattern};
@@ -59,7 +59,7 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
     } else {
         named(inventory, &selection.hosts, &mut warnings)?
     };
-    let groups: HashSet<&str> = selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim).collect();
+    let groups: IndexSet<&str> = selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim).collect();
     if !groups.is_empty() {
         let mut members = HashSet::new();
         for group in &groups {
