@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
-use super::problem::{Fault, Problem, Text, harmless, quoted};
+use super::problem::{Fault, Problem, Text, quoted};
 use super::spec::{check_host, is_address};
 use super::words::quote;
 
@@ -69,7 +69,7 @@ pub fn parse_cm_view(text: &str) -> Result<Vec<CmNode>, Problem> {
             }
             ("nodeName", Some(node)) => value.clone_into(&mut node.name),
             ("sshChannel", Some(node)) if is_address(value) || check_host(value).is_ok() => {
-                node.ssh.push(value.to_owned())
+                node.ssh.push(value.to_owned());
             }
             ("sshChannel", Some(_)) => return Err(wrong()),
             ("cmServer", Some(node)) => node.has_cm_server = true,
@@ -102,15 +102,7 @@ fn complete(nodes: &[CmNode], announced: Option<usize>) -> Result<(), Fault> {
 }
 
 fn problem(line: usize, excerpt: &str, fault: Fault) -> Problem {
-    Problem {
-        text: Text::Output,
-        file: "cm_ctl view".to_owned(),
-        line,
-        column: fault.column,
-        message: fault.message,
-        hint: fault.hint,
-        excerpt: harmless(excerpt, 200),
-    }
+    Problem::new(Text::Output, "cm_ctl view", line, excerpt, fault)
 }
 
 /// The nodes as a hosts file, with groups by zone and by what belongs on a node.
@@ -185,7 +177,8 @@ mod tests {
             .replace("cmnode1", "cmnode2")
             .replace(".3.1", ".3.2")
             .replace("AZ1", "AZ2");
-        let three = "node :3\nnodeName:cm node3\nssh channel :\nsshChannel 1:2001:db8::3\nsshChannel 2:127.0.3.3\ndatanodeCount :0\n";
+        let three = "node :3\nnodeName:cm node3\nssh channel :\n\
+            sshChannel 1:2001:db8::3\nsshChannel 2:127.0.3.3\ndatanodeCount :0\n";
         format!("NodeHeader:\nversion:301\ntime:1795250794\nnodeCount:3\nnode:1\n{NODE}{two}{three}")
     }
 
@@ -239,7 +232,7 @@ mod tests {
         );
         bad(
             &view()[..view().find("node :3").unwrap()],
-            "line 40, column 1: it says that there are 3 nodes, but describes 2\nhint: give all of the output of `cm_ctl view`, without `-n` and `-N`",
+            "line 41, column 1: it says that there are 3 nodes, but describes 2\nhint: give all of the output of `cm_ctl view`, without `-n` and `-N`",
         );
         bad(
             "node:1\nnodeName:a\n",

@@ -4,6 +4,9 @@
 
 use std::collections::HashSet;
 
+use indexmap::IndexMap;
+
+use super::decode::decode;
 use super::foreign::{self, ETC_HOSTS};
 use super::hostset::{MOST_HOSTS, expand_element};
 use super::problem::{Fault, Problem, Text, harmless, quoted};
@@ -23,14 +26,14 @@ use super::{Inventory, resolve};
 /// The first thing that is wrong, with its place.
 pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
     let text = decode(text, file)?;
+    let problem = |line: usize, excerpt: &str, fault| Problem::new(Text::HostsFile, file, line, excerpt, fault);
     let mut reader = Reader::new(file);
     for (number, line) in (1..).zip(text.split('\n')) {
         reader.number = number;
-        reader.read(line.trim_end_matches('\r')).map_err(|fault| problem(file, number, line, fault))?;
+        reader.read(line.trim_end_matches('\r')).map_err(|fault| problem(number, line, fault))?;
     }
-    check_groups(&reader.source).map_err(|(number, fault)| {
-        problem(file, number, text.split('\n').nth(number - 1).unwrap_or_default(), fault)
-    })?;
+    check_groups(&reader.source)
+        .map_err(|(number, fault)| problem(number, text.split('\n').nth(number - 1).unwrap_or_default(), fault))?;
     Ok(resolve::resolve(vec![reader.source]))
 }
 
@@ -38,48 +41,6 @@ pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
 #[must_use]
 pub fn merge(inventories: impl IntoIterator<Item = Inventory>) -> Inventory {
     resolve::resolve(inventories.into_iter().flat_map(|inventory| inventory.sources).collect())
-}
-
-fn problem(file: &str, line: usize, excerpt: &str, fault: Fault) -> Problem {
-    Problem {
-        text: Text::HostsFile,
-        file: file.to_owned(),
-        line,
-        column: fault.column,
-        message: fault.message,
-        hint: fault.hint,
-        excerpt: harmless(excerpt.trim_end_matches('\r'), 200),
-    }
-}
-
-/// The bytes as text, without a byte order mark.
-fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, Problem> {
-    let fault = |at: usize, message: &str, hint: &str| {
-        let start = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-        let end = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end);
-        let line = bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(&bytes[start..at]).chars().count() + 1;
-        problem(
-            file,
-            line,
-            &String::from_utf8_lossy(&bytes[start..end.min(start + 400)]),
-            Fault::new(column, message).hint(hint),
-        )
-    };
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(fault(0, "the file is UTF-16", "save it as UTF-8"));
-    }
-    if let Some(at) = bytes.iter().position(|b| *b == 0) {
-        return Err(fault(at, "the file is binary: it holds a NUL byte", "a hosts file is text, one host a line"));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        fault(
-            error.valid_up_to(),
-            "the file is not UTF-8 text",
-            "save it as UTF-8, or convert it: `iconv -f GBK -t UTF-8`",
-        )
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// The part of a file that a line stands in.
@@ -202,11 +163,11 @@ impl Reader {
 
     /// The words after a host, or the words of a `:vars` line.
     fn settings(&mut self, words: &[Word<'_>], host: Option<Given>) -> Result<Vec<(String, String)>, Fault> {
-        let mut settings: Vec<(String, String)> = Vec::new();
+        let mut settings = IndexMap::new();
         for (at, word) in words.iter().enumerate() {
             let (key, value) = match &word.pair {
                 Some((key, value)) => (*key, value.clone()),
-                None if at == 0 && host.is_some() => ("user", second_column(word, words.len())?),
+                None if at == 0 && host.is_some() => ("user", second_column(word, words.get(1))?),
                 None => return Err(not_a_setting(word, host.is_some())),
             };
             let written = word.pair.as_ref().map_or_else(|| format!("user={}", word.text), |_| word.text.to_owned());
@@ -216,21 +177,20 @@ impl Reader {
                     .hint("write it on the host's line: `node1 address=10.0.0.1`"));
             }
             let before = host.is_some_and(|given| (key == "user" && given.user) || (key == "port" && given.port));
-            if before || settings.iter().any(|(other, _)| other == key) {
+            if before || settings.contains_key(key) {
                 return Err(Fault::new(word.column, format!("`{key}` is given twice")).hint("leave one of the two out"));
             }
             if let Some(known) = settings::slip(key)
                 && self.slips.insert(key.to_owned())
             {
-                let Self { number, source, .. } = self;
-                source.warnings.push(format!(
-                    "hosts file `{}`, line {number}: `{key}` is not a setting that gsctl knows, so it is a variable; did you mean `{known}`?",
-                    source.file
-                ));
+                let Source { file, warnings, .. } = &mut self.source;
+                let place = format!("hosts file `{file}`, line {}", self.number);
+                let message = "is not a setting that gsctl knows, so it is a variable; did you mean";
+                warnings.push(format!("{place}: `{key}` {message} `{known}`?"));
             }
-            settings.push((key.to_owned(), value));
+            settings.insert(key.to_owned(), value);
         }
-        Ok(settings)
+        Ok(settings.into_iter().collect())
     }
 
     fn children_line(&mut self, words: &[Word<'_>], group: usize) -> Result<(), Fault> {
@@ -265,13 +225,13 @@ fn fault(column: usize, error: SpecError) -> Fault {
 }
 
 /// The user in the second column, as in pssh.
-fn second_column(word: &Word<'_>, words: usize) -> Result<String, Fault> {
+fn second_column(word: &Word<'_>, next: Option<&Word<'_>>) -> Result<String, Fault> {
     let Word { column, text, .. } = *word;
     if text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Fault::new(column, format!("{} stands where the user is expected", quoted(text)))
             .hint(format!("a port is written `node1:{text}` or `port={text}`")));
     }
-    if is_address(text) || (words > 1 && text.contains('.')) {
+    if is_address(text) || (text.contains('.') && next.is_some_and(|next| next.pair.is_none())) {
         return Err(Fault::new(column, format!("{} stands where the user is expected", quoted(text))).hint(ETC_HOSTS));
     }
     check_user(text).map_err(|error| {
@@ -282,14 +242,11 @@ fn second_column(word: &Word<'_>, words: usize) -> Result<String, Fault> {
 
 fn not_a_setting(word: &Word<'_>, host: bool) -> Fault {
     let fault = Fault::new(word.column, format!("{} is not `key=value`", quoted(word.text)));
-    match host {
-        true => {
-            fault.hint("a line is `[user@]host[:port] [user] [key=value ...]`; a value with blanks stands in quotes")
-        }
-        false => fault.hint(
-            "a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes",
-        ),
-    }
+    fault.hint(if host {
+        "a line is `[user@]host[:port] [user] [key=value ...]`; a value with blanks stands in quotes"
+    } else {
+        "a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes"
+    })
 }
 
 /// The text between the brackets, with its column, if the line is a section and not a host such as `[::1]:22`.

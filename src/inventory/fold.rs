@@ -114,7 +114,9 @@ fn runs(numbers: &[&str]) -> String {
     let mut runs: Vec<(u64, usize, u64)> = Vec::new();
     for (width, values) in padded {
         let from = runs.len();
-        values.into_iter().for_each(|value| extend(&mut runs, from, value, width));
+        for value in values {
+            extend(&mut runs, from, value, width);
+        }
         // `10` has no zero in front, but belongs to `09` where it follows it.
         let mut next = 10_u64.pow(u32::try_from(width - 1).unwrap_or(0));
         while runs.last().is_some_and(|run| run.2 + 1 == next) && next.to_string().len() == width && bare.remove(&next)
@@ -124,13 +126,15 @@ fn runs(numbers: &[&str]) -> String {
         }
     }
     let from = runs.len();
-    bare.into_iter().for_each(|value| extend(&mut runs, from, value, 0));
+    for value in bare {
+        extend(&mut runs, from, value, 0);
+    }
     runs.sort_unstable();
     let texts: Vec<String> = runs
         .into_iter()
-        .map(|(first, width, last)| match first == last {
-            true => format!("{first:0width$}"),
-            false => format!("{first:0width$}-{last:0width$}"),
+        .map(|(first, width, last)| {
+            let first_text = format!("{first:0width$}");
+            if first == last { first_text } else { format!("{first_text}-{last:0width$}") }
         })
         .collect();
     texts.join(",")
@@ -197,7 +201,7 @@ mod tests {
         case("0", "0");
     }
 
-    /// Cases of ClusterShell tests/NodeSetTest.py.
+    /// Cases of `ClusterShell`, tests/NodeSetTest.py.
     #[test]
     fn as_clustershell() {
         case("cluster0 cluster1 cluster2 cluster5 cluster8 cluster4 cluster3", "cluster[0-5,8]");
@@ -217,7 +221,7 @@ mod tests {
         case("rack1n1 rack1n2 rack2n1 rack2n2 rack3n1", "rack[1-2]n[1-2],rack3n1");
         case("10.0.0.1 10.0.0.2 10.0.1.1 10.0.1.2", "10.0.[0-1].[1-2]");
         case("10.0.0.9 10.0.0.10 10.0.0.7", "10.0.0.[7,9-10]");
-        case("8 9 08 09 10", "[08-10,8-9]");
+        case("8 9 08 09 10", "[8-9,08-10]");
         case("n98 n99 n100", "n[98-100]");
         case("n08 n09 n10 n99 n100", "n[08-10,99-100]");
         case("127.0.0.1:2201 127.0.0.1:2202", "127.0.0.1:[2201-2202]");

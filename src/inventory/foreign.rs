@@ -7,15 +7,15 @@ pub(super) fn whole_file(line: &str) -> Option<(&'static str, &'static str)> {
     let line = line.trim();
     let guess = if line.starts_with('{') || matches!(line, "[" | "[{" | "[]") {
         ("JSON", "a hosts file has one host a line; see hosts.example")
+    } else if line.starts_with("NodeHeader:") {
+        ("the output of `cm_ctl view`", "make a hosts file from it: `gsctl hosts --from-cm-view FILE`")
     } else if line == "---" || line.starts_with("%YAML") || line.starts_with("- ") || is_yaml_key(line) {
         ("YAML", "a hosts file has one host a line; see hosts.example")
     } else if line.starts_with('<') {
         (
             "XML",
-            "a hosts file has one host a line; `gsctl hosts --from-cm-view FILE` makes one from the output of `cm_ctl view`",
+            "a hosts file has one host a line; `gsctl hosts --from-cm-view FILE` makes one of what `cm_ctl view` prints",
         )
-    } else if line.starts_with("NodeHeader:") {
-        ("the output of `cm_ctl view`", "make a hosts file from it: `gsctl hosts --from-cm-view FILE`")
     } else if line.starts_with("-----BEGIN ") {
         ("a key or certificate", "the hosts file is `--hosts-file`, the key `--identity`")
     } else if is_known_hosts(line) {
@@ -47,8 +47,8 @@ fn is_known_hosts(line: &str) -> bool {
 
 /// What a host line is that looks like a line of another file: first and second word.
 pub(super) fn host_line(first: &str, second: &str) -> Option<(&'static str, &'static str)> {
-    let is = |word: &str| first.eq_ignore_ascii_case(word);
-    if is("host") || is("hostname") || is("include") || is("match") {
+    // In lower case they are good names for a host.
+    if matches!(first, "Host" | "HostName" | "Hostname" | "Include" | "Match") {
         return Some(("a line of ssh_config", "a hosts file has one host a line: `node1 address=10.0.0.1 user=omm`"));
     }
     let loopback = matches!(first, "127.0.0.1" | "127.0.1.1" | "::1");
@@ -97,6 +97,7 @@ mod tests {
     #[test]
     fn lines_of_other_files() {
         assert!(host_line("Host", "node1").is_some());
+        assert!(host_line("host", "omm").is_none());
         assert!(host_line("127.0.0.1", "localhost").is_some());
         assert!(host_line("::1", "ip6-localhost").is_some());
         assert!(host_line("127.0.0.1", "omm").is_none());

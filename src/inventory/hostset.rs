@@ -30,7 +30,7 @@ pub struct SetError {
 }
 
 impl SetError {
-    pub(super) fn new(set: &str, fault: Fault) -> Self {
+    fn new(set: &str, fault: Fault) -> Self {
         Self { set: set.to_owned(), column: fault.column, message: fault.message, hint: fault.hint }
     }
 }
@@ -56,24 +56,36 @@ impl std::error::Error for SetError {}
 ///
 /// Says which part is not a set, or that it is too big.
 pub fn expand(set: &str) -> Result<Vec<String>, SetError> {
-    let mut names = IndexSet::new();
-    for (column, element) in elements(set).map_err(|fault| SetError::new(set, fault))? {
-        let expanded = expand_element(element)
-            .map_err(|fault| SetError::new(set, Fault { column: column + fault.column - 1, ..fault }))?;
-        names.extend(expanded);
-        if names.len() > MOST_HOSTS {
-            return Err(SetError::new(set, too_many(column)));
-        }
-    }
+    let names: IndexSet<String> = expand_elements(set)?.into_iter().flat_map(|element| element.names).collect();
     Ok(names.into_iter().collect())
 }
 
-fn too_many(column: usize) -> Fault {
-    Fault::new(column, "more than 1,000,000 hosts")
+/// One element of a set: what stands between two commas.
+pub(super) struct Element<'a> {
+    /// As it is written.
+    pub(super) text: &'a str,
+    /// The names that it stands for.
+    pub(super) names: Vec<String>,
+}
+
+/// The elements of a set, each with its names.
+pub(super) fn expand_elements(set: &str) -> Result<Vec<Element<'_>>, SetError> {
+    let mut count = 0;
+    let mut expanded = Vec::new();
+    for (column, text) in elements(set).map_err(|fault| SetError::new(set, fault))? {
+        let names = expand_element(text)
+            .map_err(|fault| SetError::new(set, Fault { column: column + fault.column - 1, ..fault }))?;
+        count += names.len();
+        if count > MOST_HOSTS {
+            return Err(SetError::new(set, Fault::new(column, "the set has more than 1,000,000 hosts")));
+        }
+        expanded.push(Element { text, names });
+    }
+    Ok(expanded)
 }
 
 /// The elements of a set with the column of each: parted by commas and blanks outside brackets, empty ones left out.
-pub(super) fn elements(set: &str) -> Result<Vec<(usize, &str)>, Fault> {
+fn elements(set: &str) -> Result<Vec<(usize, &str)>, Fault> {
     let mut elements = Vec::new();
     let mut start = None;
     let mut open = None;
@@ -138,9 +150,9 @@ pub(super) fn expand_element(element: &str) -> Result<Vec<String>, Fault> {
             count = count.saturating_mul(numbers);
         }
     }
+    let limit = if count > MOST_HOSTS { "1,000,000 hosts" } else { "256 MiB of names" };
     if count > MOST_HOSTS || count.saturating_mul(element.len()) > MOST_BYTES {
-        let fault = if count > MOST_HOSTS { too_many(1) } else { Fault::new(1, "more than 256 MiB of names") };
-        return Err(Fault { message: format!("{} is {}", quoted(element), fault.message), ..fault });
+        return Err(Fault::new(1, format!("{} is more than {limit}", quoted(element))));
     }
     let mut names = vec![String::new()];
     for piece in pieces {
@@ -276,7 +288,7 @@ mod tests {
         case("fooi,fooj,foo[0-5]", "fooi,fooj,foo0,foo1,foo2,foo3,foo4,foo5");
     }
 
-    /// Cases of ClusterShell tests/NodeSetTest.py (sets that need no algebra).
+    /// Cases of `ClusterShell`, tests/NodeSetTest.py (sets that need no algebra).
     #[test]
     fn as_clustershell() {
         case("cws-machin", "cws-machin");

@@ -3,6 +3,7 @@
 //! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
 
 pub mod cm_view;
+mod decode;
 pub mod file;
 mod fold;
 mod foreign;

@@ -35,6 +35,21 @@ pub struct Problem {
     pub excerpt: String,
 }
 
+impl Problem {
+    /// A fault, and where it stands. The column counts in the line, which is given as it is in the text.
+    pub(super) fn new(text: Text, file: &str, line: usize, excerpt: &str, fault: Fault) -> Self {
+        Self {
+            text,
+            file: file.to_owned(),
+            line,
+            column: fault.column,
+            message: fault.message,
+            hint: fault.hint,
+            excerpt: harmless(excerpt.trim_end_matches('\r'), 200),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.text {

@@ -112,8 +112,12 @@ fn spoken(spec: &Spec, settings: &[(String, String)]) -> Vec<(String, String)> {
 fn set(host: &mut Host, key: &str, value: &str, origin: &Origin, warnings: &mut Warnings) {
     if let Some(before) = host.settings.get(key).filter(|before| before.value != value) {
         let (name, was, now) = (&host.name, harmless(&before.value, 40), harmless(value, 40));
+        // Whoever writes this may mean two nodes, and one of them would never be contacted.
+        let two = format!("; two hosts on one address need two names: `n1 address={name} port={was}`");
+        let two = if key == "port" { two.as_str() } else { "" };
+        let at = &before.origin;
         warnings.push(|| {
-            format!("`{key}` of `{name}` is `{was}` at {}, but `{now}` at {origin}; the last one counts", before.origin)
+            format!("`{key}` of `{name}` is `{was}` at {at}, but `{now}` at {origin}; the last one counts{two}")
         });
     }
     host.set(key, value, origin.clone());
@@ -234,13 +238,10 @@ fn inherit(
             }
             let Some((other, before)) = inherited.insert(key, (group, setting)) else { continue };
             if before.value != setting.value && told.insert((key.clone(), other.to_owned(), group.clone())) {
-                let (name, was, now) = (&host.name, harmless(&before.value, 40), harmless(&setting.value, 40));
-                warnings.push(|| {
-                    format!(
-                        "groups `{other}` and `{group}` disagree on `{key}` for `{name}`: `{was}` at {}, `{now}` at {}; the last group counts",
-                        before.origin, setting.origin
-                    )
-                });
+                let was = format!("`{}` at {}", harmless(&before.value, 40), before.origin);
+                let now = format!("`{}` at {}", harmless(&setting.value, 40), setting.origin);
+                let groups = format!("groups `{other}` and `{group}` disagree on `{key}` for `{}`", host.name);
+                warnings.push(|| format!("{groups}: {was}, {now}; the last group counts"));
             }
         }
     }

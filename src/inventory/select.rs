@@ -2,16 +2,20 @@
 //!
 //! Chooses; does not ask whether anything was chosen. An empty selection is for the command to refuse.
 
+mod error;
+mod pattern;
+
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
-use super::hostset::{MOST_HOSTS, SetError, elements, expand_element};
-use super::problem::{Fault, harmless, quoted};
+pub use error::SelectError;
+use pattern::{fits, is_pattern};
+
+use super::hostset::{Element, expand_elements};
+use super::problem::quoted;
 use super::resolve::Names;
-use super::spec::{Spec, SpecError, parse_spec};
-use super::suggest::nearest;
+use super::spec::{Spec, parse_spec};
 use super::{Host, Inventory, Origin, Setting};
 
 /// What the command line says about hosts. Nothing said means all hosts of the file.
@@ -32,70 +36,6 @@ pub struct Selected {
     pub hosts: Vec<Host>,
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
-}
-
-/// Why there is no selection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SelectError {
-    /// No group has this name.
-    UnknownGroup {
-        /// The name.
-        group: String,
-        /// The groups that there are.
-        known: Vec<String>,
-    },
-    /// A pattern that no host of the file fits.
-    NoMatch {
-        /// The pattern.
-        pattern: String,
-    },
-    /// The set's grammar is broken.
-    Set(SetError),
-    /// A name in the set cannot be a host.
-    Spec {
-        /// The set.
-        set: String,
-        /// What is wrong with the name.
-        error: SpecError,
-    },
-}
-
-impl fmt::Display for SelectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownGroup { group, known } => {
-                write!(f, "there is no group {}", quoted(group))?;
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                if let Some(near) = nearest(group, known.iter().copied()) {
-                    write!(f, "\nhint: did you mean `{near}`?")?;
-                } else if known.is_empty() {
-                    return write!(f, "\nhint: the hosts file has no groups");
-                } else {
-                    write!(f, "\nhint: ")?;
-                }
-                let more = if known.len() > 10 { ", ..." } else { "" };
-                let first = &known[..known.len().min(10)];
-                let lead =
-                    if nearest(group, known.iter().copied()).is_some() { " groups are `" } else { "groups are `" };
-                write!(f, "{lead}{}`{more}", first.join("`, `"))
-            }
-            Self::NoMatch { pattern } => write!(
-                f,
-                "no host of the hosts file fits {}\nhint: `gsctl hosts` prints the hosts that it has",
-                quoted(pattern)
-            ),
-            Self::Set(error) => error.fmt(f),
-            Self::Spec { set, error } => write!(f, "host set `{}`: {error}", harmless(set, 80)),
-        }
-    }
-}
-
-impl std::error::Error for SelectError {}
-
-impl From<SetError> for SelectError {
-    fn from(error: SetError) -> Self {
-        Self::Set(error)
-    }
 }
 
 /// The hosts that the selection means.
@@ -119,12 +59,17 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
     } else {
         named(inventory, &selection.hosts, &mut warnings)?
     };
-    if !selection.groups.is_empty() {
+    let groups: IndexSet<&str> = selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim).collect();
+    if !groups.is_empty() {
         let mut members = HashSet::new();
-        for group in selection.groups.iter().flat_map(|groups| groups.split(',')).map(str::trim) {
+        for group in &groups {
             members.extend(group_members(inventory, group)?);
         }
-        hosts.retain(|name, _| members.contains(name.as_str()));
+        // A host of the file that the set gave a port of its own is still in its groups, under another name.
+        let inside = |name: &str, host: &Host| {
+            members.contains(name) || host.groups.iter().any(|group| groups.contains(group.as_str()))
+        };
+        hosts.retain(|name, host| groups.contains("all") || inside(name, host));
     }
     if !selection.exclude.is_empty() {
         let gone = excluded(inventory, &hosts, &selection.exclude, &mut warnings)?;
@@ -159,11 +104,8 @@ fn named(
 ) -> Result<IndexMap<String, Host>, SelectError> {
     let mut wanted = Vec::new();
     for set in sets {
-        for (column, name) in names(set)? {
+        for name in expand_elements(set)?.into_iter().flat_map(|element| element.names) {
             want(inventory, set, &name, &mut wanted)?;
-            if wanted.len() > MOST_HOSTS {
-                return Err(SetError::new(set, Fault::new(column, "more than 1,000,000 hosts")).into());
-            }
         }
     }
     let known = by_base(&inventory.hosts);
@@ -211,17 +153,6 @@ fn named(
     }
     chosen.sort_by(|_, (a, _), _, (b, _)| a.cmp(b));
     Ok(chosen.into_iter().map(|(name, (_, host))| (name, host)).collect())
-}
-
-/// The names of a set with the column of each: ranges expanded, `@group` and patterns as they are.
-fn names(set: &str) -> Result<Vec<(usize, String)>, SetError> {
-    let mut names = Vec::new();
-    for (column, element) in elements(set).map_err(|fault| SetError::new(set, fault))? {
-        let expanded = expand_element(element)
-            .map_err(|fault| SetError::new(set, Fault { column: column + fault.column - 1, ..fault }))?;
-        names.extend(expanded.into_iter().map(|name| (column, name)));
-    }
-    Ok(names)
 }
 
 fn want(inventory: &Inventory, set: &str, name: &str, wanted: &mut Vec<Wanted>) -> Result<(), SelectError> {
@@ -303,11 +234,9 @@ fn excluded(
     let bases = by_base(hosts);
     let mut gone = HashSet::new();
     for set in sets {
-        for (column, element) in elements(set).map_err(|fault| SetError::new(set, fault))? {
+        for Element { text, names } in expand_elements(set)? {
             let mut hit = false;
-            let expanded = expand_element(element)
-                .map_err(|fault| SetError::new(set, Fault { column: column + fault.column - 1, ..fault }))?;
-            for name in expanded {
+            for name in names {
                 for index in meant(inventory, hosts, &bases, set, &name)? {
                     hit = true;
                     gone.extend(hosts.get_index(index).map(|(name, _)| name.clone()));
@@ -316,7 +245,7 @@ fn excluded(
             if !hit {
                 warnings.push(format!(
                     "{} leaves nobody out: no selected host fits it",
-                    quoted(&format!("--exclude {element}"))
+                    quoted(&format!("--exclude {text}"))
                 ));
             }
         }
@@ -333,8 +262,9 @@ fn meant(
     name: &str,
 ) -> Result<Vec<usize>, SelectError> {
     if let Some(group) = name.strip_prefix('@') {
-        let members = group_members(inventory, group)?;
-        return Ok(members.into_iter().filter_map(|member| hosts.get_index_of(member)).collect());
+        let members: HashSet<&str> = group_members(inventory, group)?.into_iter().collect();
+        let inside = |name: &str, host: &Host| members.contains(name) || host.groups.iter().any(|of| of == group);
+        return Ok((0..).zip(hosts).filter(|(_, (name, host))| inside(name, host)).map(|(index, _)| index).collect());
     }
     if is_pattern(name) {
         return Ok((0..).zip(hosts.keys()).filter(|(_, host)| fits(name, host)).map(|(index, _)| index).collect());
@@ -353,37 +283,6 @@ fn meant(
             Ok(same.into_iter().map(|(index, _, _)| index).collect())
         }
     }
-}
-
-fn is_pattern(name: &str) -> bool {
-    name.contains(['*', '?'])
-}
-
-/// True if the pattern fits the whole name: `*` is any text, `?` is one character.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n) = (0, 0);
-    // Where the last star stands, and where the text after it was last tried.
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => {
-                let Some((at, tried)) = star else { return false };
-                star = Some((at, tried + 1));
-                p = at + 1;
-                n = tried + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ mod tests {
         case("# all of it", &[]);
         case("node1 # the rest", &[(1, "node1")]);
         case("node1#2", &[(1, "node1#2")]);
-        case("\tnode1\tomm", &[(2, "node1"), (7, "omm")]);
+        case("\tnode1\tomm", &[(2, "node1"), (8, "omm")]);
         case("nöde k=v", &[(1, "nöde"), (6, "k=v")]);
         case("node1\u{3000}omm", &[(1, "node1"), (7, "omm")]);
         case("n k='a # b' # c", &[(1, "n"), (3, "k='a # b'")]);

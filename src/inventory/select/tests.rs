@@ -122,6 +122,9 @@ fn groups_narrow() {
     case("-g standby,primary", "node01 omm@node02 node03");
     case("-g cluster -w node01,db7", "node01");
     case("-g primary -w node02", "");
+    case("-g primary -w node01:[1-2],node02", "node01:1=node01:1 node01:2=node01:2");
+    case("-g all -w new1,node01", "node01 new1");
+    case("-w node01:[1-2],node02 -x @primary", "omm@node02");
 }
 
 #[test]
@@ -172,20 +175,4 @@ fn a_set_of_nothing_is_nothing() {
     // An unset variable must not mean every host.
     let selection = Selection { hosts: vec![String::new()], ..Selection::default() };
     assert_eq!(select(&inventory(), &selection), Ok(Vec::new()));
-}
-
-#[test]
-fn patterns() {
-    for (pattern, name, want) in [
-        ("*", "", true),
-        ("a*c", "abbc", true),
-        ("a*c", "abbd", false),
-        ("*a*b", "xaxb", true),
-        ("?", "ä", true),
-        ("a?", "a", false),
-        ("**", "x", true),
-        ("*ab", "aab", true),
-    ] {
-        assert_eq!(fits(pattern, name), want, "{pattern} {name}");
-    }
 }
