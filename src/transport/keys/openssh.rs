@@ -54,10 +54,7 @@ impl Container {
             }
             other => return Err(format!("its passphrase is hashed with {other}")),
         };
-        let tag = match cipher.has_tag() {
-            true => Some(rest.first_chunk::<16>().copied().ok_or_else(cut)?),
-            false => None,
-        };
+        let tag = if cipher.has_tag() { Some(*rest.first_chunk::<16>().ok_or_else(cut)?) } else { None };
         if cipher.is_some() != kdf.is_some() {
             return Err("it has a cipher without a passphrase".into());
         }

@@ -1,4 +1,4 @@
-//! known_hosts against files as people and ssh's own tools write them.
+//! `known_hosts` against files as people and ssh's own tools write them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
