@@ -1,7 +1,7 @@
 //! The OpenSSH form of a private key: taken apart, decrypted, and put together again without a passphrase.
 //!
-//! The key itself is never looked into. `ssh-key` has the ciphers, but its own reader refuses keys that ssh takes, such as one with a
-//! comment that is not UTF-8.
+//! The key itself is never looked into. `ssh-key` has the ciphers, but its own reader refuses keys that ssh takes,
+//! such as one with a comment that is not UTF-8.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
