@@ -1,7 +1,7 @@
 //! What an ssh-agent holds, asked with a time limit.
 //!
-//! It lists keys, and signs nothing: logging in goes through libssh2, which waits for an agent for ever. Asking here first, once a run,
-//! keeps a dead or silent agent from holding up every host.
+//! It lists keys, and signs nothing: logging in goes through libssh2, which waits for an agent for ever. Asking here
+//! first, once a run, keeps a dead or silent agent from holding up every host.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -96,7 +96,8 @@ impl AgentError {
                 Some("start an agent (`eval $(ssh-agent)`), or name a key file with `-i`".into())
             }
             AgentFault::Silent { .. } => {
-                Some("it may wait for somebody to confirm, or be forwarded over a dead connection; name a key file with `-i`".into())
+                let why = "it may wait for somebody to confirm, or be forwarded over a dead connection";
+                Some(format!("{why}; name a key file with `-i`"))
             }
             AgentFault::Declined => Some("unlock it (`ssh-add -X`), or name a key file with `-i`".into()),
             AgentFault::Garbage(_) => Some("see what SSH_AUTH_SOCK or IdentityAgent names".into()),
@@ -171,7 +172,8 @@ fn ask(socket: &Path, deadline: &Deadline) -> Result<Vec<u8>, AgentFault> {
     Ok(answer)
 }
 
-/// Connects. An agent that accepts nobody (stopped, say) leaves the queue of its socket full, and then a blocking connect has no end.
+/// Connects. An agent that accepts nobody (stopped, say) leaves the queue of its socket full, and then a blocking
+/// connect has no end.
 fn dial(socket: &Path, deadline: &Deadline) -> Result<UnixStream, AgentFault> {
     let address = SocketAddrUnix::new(socket)?;
     loop {
@@ -189,7 +191,8 @@ fn dial(socket: &Path, deadline: &Deadline) -> Result<UnixStream, AgentFault> {
     }
 }
 
-/// As `read_exact`, under one deadline over all reads: an agent that sends a byte now and then would outlast a timeout for each.
+/// As `read_exact`, under one deadline over all reads: an agent that sends a byte now and then would outlast a
+/// timeout for each.
 fn read_exact(stream: &mut UnixStream, mut buffer: &mut [u8], deadline: &Deadline) -> io::Result<()> {
     while !buffer.is_empty() {
         stream.set_read_timeout(Some(deadline.left()?))?;

@@ -1,12 +1,13 @@
 //! Settings for a host from `ssh_config` files and `-o` options, as ssh reads them.
 //!
-//! It reads the local files once, when loaded, and contacts nobody. Whatever it finds and cannot give is named, never passed over:
-//! an error for an option, a warning for a line of a file.
+//! It reads the local files once, when loaded, and contacts nobody. Whatever it finds and cannot give is named, never
+//! passed over: an error for an option, a warning for a line of a file.
 //!
-//! Why not the `ssh2-config` crate (0.9.0): in a block it lets the last of two values win where ssh takes the first; it skips a `Match` line but
-//! not what stands under it, which then applies to the `Host` block above; its errors have neither file nor line; one value
-//! that it does not know (`AddKeysToAgent confirm`) makes the whole file an error; and `StrictHostKeyChecking`, `UserKnownHostsFile`,
-//! `HostKeyAlias`, `IdentitiesOnly` and `ServerAliveCountMax` are not among what it reads.
+//! Why not the `ssh2-config` crate (0.9.0): in a block it lets the last of two values win where ssh takes the first;
+//! it skips a `Match` line but not what stands under it, which then applies to the `Host` block above; its errors
+//! have neither file nor line; one value that it does not know (`AddKeysToAgent confirm`) makes the whole file an
+//! error; and `StrictHostKeyChecking`, `UserKnownHostsFile`, `HostKeyAlias`, `IdentitiesOnly` and
+//! `ServerAliveCountMax` are not among what it reads.
 
 mod file;
 mod keywords;
@@ -108,7 +109,8 @@ pub enum IdentityAgent {
     Socket(PathBuf),
 }
 
-/// What stronger sources than `ssh_config` say about a host: the command line and the hosts file. It wins, and tokens stand for it.
+/// What stronger sources than `ssh_config` say about a host: the command line and the hosts file. It wins, and tokens
+/// stand for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Given<'a> {
     /// The user.
@@ -172,12 +174,13 @@ pub struct SshConfig {
 }
 
 impl SshConfig {
-    /// Reads `file` (`-F`; `none` is no file), or else `~/.ssh/config` and `/etc/ssh/ssh_config`, under the `-o` options, which win.
+    /// Reads `file` (`-F`; `none` is no file), or else `~/.ssh/config` and `/etc/ssh/ssh_config`, under the `-o`
+    /// options, which win.
     ///
     /// # Errors
     ///
-    /// When `file` is missing, a file cannot be read or understood, others can write `~/.ssh/config`, or an option is wrong, unknown or
-    /// cannot be honoured.
+    /// When `file` is missing, a file cannot be read or understood, others can write `~/.ssh/config`, or an option is
+    /// wrong, unknown or cannot be honoured.
     pub fn load(file: Option<&Path>, home: &Path, options: &[String]) -> Result<Self, ConfigError> {
         Self::load_from(file, home, options, Path::new(SYSTEM_FILE))
     }
@@ -207,7 +210,8 @@ impl SshConfig {
         })
     }
 
-    /// The user that runs gsctl, for `%u`, `Match localuser` and hosts without a user. Without this it is the name that `/etc/passwd` has.
+    /// The user that runs gsctl, for `%u`, `Match localuser` and hosts without a user. Without this it is the name
+    /// that `/etc/passwd` has.
     #[must_use]
     pub fn with_local_user(mut self, name: impl Into<String>) -> Self {
         self.local_user = name.into();
@@ -220,8 +224,8 @@ impl SshConfig {
         &self.local_user
     }
 
-    /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that the
-    /// files name; what concerns one host is in its [`SshOptions::unhonoured`].
+    /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
+    /// the files name; what concerns one host is in its [`SshOptions::unhonoured`].
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -38,7 +38,8 @@ fn config(text: &str) -> (TempDir, SshConfig) {
 #[test]
 fn the_first_value_wins_and_identities_add_up() {
     let (_home, config) = config(
-        "Host db*\n Port 2201\n Port 2202\n User omm\n IdentityFile /k/db\nHost *\n Port 22\n User root\n IdentityFile /k/all\n IdentityFile /k/db\n",
+        "Host db*\n Port 2201\n Port 2202\n User omm\n IdentityFile /k/db\n\
+         Host *\n Port 22\n User root\n IdentityFile /k/all\n IdentityFile /k/db\n",
     );
     let db = config.resolve("db1");
     assert_eq!((db.port, db.user.as_deref()), (Some(2201), Some("omm")));

@@ -1,6 +1,7 @@
 //! Splits a line of an `ssh_config` file, and an `-o` option, into a keyword and its arguments.
 //!
-//! As ssh does: quotes of both kinds, backslashes, a `=` after the keyword, and a comment at the end. It knows no keyword.
+//! As ssh does: quotes of both kinds, backslashes, a `=` after the keyword, and a comment at the end. It knows no
+//! keyword.
 
 /// A line's keyword and arguments. `None` for a blank line or a comment.
 pub(super) fn split(line: &str) -> Result<Option<(String, Vec<String>)>, &'static str> {

@@ -54,7 +54,7 @@ pub enum LooksLike {
     Empty,
     /// The public half of a key.
     PublicKey,
-    /// A key of PuTTY.
+    /// A key of `PuTTY`.
     Putty,
     /// An X.509 certificate.
     X509,

@@ -1,8 +1,8 @@
 //! Private keys, read and decrypted once for a run.
 //!
-//! A key leaves here as text without a passphrase, in a form that libssh2 takes from memory: with the file and the passphrase libssh2
-//! would hash the passphrase once a host, which takes longer than the rest of the login. Nothing here is printed, logged or kept on disk,
-//! and whom to ask for a passphrase is the caller's business.
+//! A key leaves here as text without a passphrase, in a form that libssh2 takes from memory: with the file and the
+//! passphrase libssh2 would hash the passphrase once a host, which takes longer than the rest of the login. Nothing
+//! here is printed, logged or kept on disk, and whom to ask for a passphrase is the caller's business.
 
 mod error;
 mod openssh;
@@ -37,7 +37,8 @@ pub struct PrivateKey {
     pub path: PathBuf,
     /// Its type, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key without a passphrase, as `userauth_pubkey_memory` takes it, with no public key and no passphrase beside it.
+    /// The key without a passphrase, as `userauth_pubkey_memory` takes it, with no public key and no passphrase
+    /// beside it.
     pub pem: Zeroizing<String>,
     /// The public key as an agent lists it. Both forms of key have it, so it is always there.
     pub public_blob: Option<Vec<u8>>,
@@ -55,8 +56,8 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Reads a key and, where it is encrypted, decrypts it with what `ask` answers: up to three tries, as ssh gives. `ask` answers `None`
-/// when there is no terminal to ask on.
+/// Reads a key and, where it is encrypted, decrypts it with what `ask` answers: up to three tries, as ssh gives.
+/// `ask` answers `None` when there is no terminal to ask on.
 ///
 /// # Errors
 ///

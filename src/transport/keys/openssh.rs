@@ -1,7 +1,7 @@
 //! The OpenSSH form of a private key: taken apart, decrypted, and put together again without a passphrase.
 //!
-//! The key itself is never looked into. `ssh-key` has the ciphers, but its own reader refuses keys that ssh takes, such as one with a
-//! comment that is not UTF-8.
+//! The key itself is never looked into. `ssh-key` has the ciphers, but its own reader refuses keys that ssh takes,
+//! such as one with a comment that is not UTF-8.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,10 +54,7 @@ impl Container {
             }
             other => return Err(format!("its passphrase is hashed with {other}")),
         };
-        let tag = match cipher.has_tag() {
-            true => Some(rest.first_chunk::<16>().copied().ok_or_else(cut)?),
-            false => None,
-        };
+        let tag = if cipher.has_tag() { Some(*rest.first_chunk::<16>().ok_or_else(cut)?) } else { None };
         if cipher.is_some() != kdf.is_some() {
             return Err("it has a cipher without a passphrase".into());
         }

@@ -1,4 +1,5 @@
-//! The PEM forms of a private key (PKCS#1, SEC 1, PKCS#8): decrypted by OpenSSL, and written again as PKCS#8 without a passphrase.
+//! The PEM forms of a private key (PKCS#1, SEC 1, PKCS#8): decrypted by OpenSSL, and written again as PKCS#8 without
+//! a passphrase.
 //!
 //! It knows nothing of files, and asks nobody.
 

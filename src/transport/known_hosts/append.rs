@@ -62,8 +62,8 @@ fn wait_for_lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Takes in what others wrote to a source since it was read. False when the file is another one or shorter than it was: only reading
-/// everything again is right then.
+/// Takes in what others wrote to a source since it was read. False when the file is another one or shorter than it
+/// was: only reading everything again is right then.
 pub(super) fn catch_up(index: &mut Index, source: usize, file: &mut File) -> io::Result<bool> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {

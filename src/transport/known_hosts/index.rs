@@ -1,4 +1,5 @@
-//! The lines of all `known_hosts` files of a run, so that thousands of hosts can be looked up in tens of thousands of lines.
+//! The lines of all `known_hosts` files of a run, so that thousands of hosts can be looked up in tens of thousands of
+//! lines.
 //!
 //! It reads files, and never writes one.
 
@@ -122,7 +123,8 @@ impl Index {
         self.by_key.get(key).into_iter().flatten().map(|&id| &self.entries[id])
     }
 
-    /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked for.
+    /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked
+    /// for.
     pub(super) fn with_name(&self, target: &str) -> Vec<&Entry> {
         let mut ids: Vec<usize> = self.by_name.get(target).cloned().unwrap_or_default();
         ids.extend(self.patterned.iter().filter(|&&id| self.entries[id].line.names.matches(target)));

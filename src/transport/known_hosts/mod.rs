@@ -1,10 +1,10 @@
 //! Which host keys are known, from the files that ssh uses.
 //!
-//! It says what the files say about a key and never what to do about it: policy and wording are the caller's. Nothing is
-//! written but by [`KnownHosts::accept`], which adds one line.
+//! It says what the files say about a key and never what to do about it: policy and wording are the caller's. Nothing
+//! is written but by [`KnownHosts::accept`], which adds one line.
 //!
-//! libssh2 has a reader for these files too; it takes `@revoked` and wildcard lines for unknown hosts, so that accept-new would
-//! accept a revoked key.
+//! libssh2 has a reader for these files too; it takes `@revoked` and wildcard lines for unknown hosts, so that
+//! accept-new would accept a revoked key.
 
 mod append;
 mod index;
@@ -43,7 +43,8 @@ pub enum Verdict {
     Known,
     /// The host is in no file.
     Unknown,
-    /// The host is recorded, but only with keys of other types. Connecting again and asking for one of those settles it.
+    /// The host is recorded, but only with keys of other types. Connecting again and asking for one of those settles
+    /// it; where the host has none of those, its key has changed as far as ssh is concerned.
     OtherType {
         /// The types recorded.
         known: Vec<String>,
@@ -86,7 +87,9 @@ pub enum Accepted {
     },
     /// The key is recorded already, by this run or by another program since the files were read.
     AlreadyKnown,
-    /// Since the files were read, another program recorded something against this key. Nothing was written.
+    /// The files say something against this key, perhaps only since they were read. Nothing was written.
+    ///
+    /// Another type is against it too, as in ssh: who could answer in the host's place need only show another type.
     Against(Verdict),
 }
 
@@ -96,8 +99,8 @@ pub struct KnownHosts {
     index: RwLock<Index>,
     /// The file that new keys are added to.
     writable: Option<PathBuf>,
-    /// Held while a line is added. `flock` alone would do between programs; this keeps hundreds of hosts of one run from
-    /// polling for it.
+    /// Held while a line is added. `flock` alone would do between programs; this keeps hundreds of hosts of one run
+    /// from polling for it.
     adding: Mutex<()>,
     hash_names: bool,
 }
@@ -123,18 +126,21 @@ impl KnownHosts {
 
     /// What the files say about `key_blob` for a host.
     ///
-    /// `name` is what ssh would look up: `HostName`, or `HostKeyAlias`, which goes with port 22 whatever the real one is. As in ssh, a host on
-    /// another port is looked up as `[name]:port`, and its key is known also when `name` alone has that very key.
+    /// `name` is what ssh would look up: `HostName`, or `HostKeyAlias`, which goes with port 22 whatever the real one
+    /// is. As in ssh, a host on another port is looked up as `[name]:port`, and its key is known also when `name`
+    /// alone has that very key.
     #[must_use]
     pub fn check(&self, name: &str, port: u16, key_blob: &[u8]) -> Verdict {
         verdict(&self.index(), name, port, key_blob)
     }
 
-    /// The key types recorded for a host, in the files' order. Asking for these first in the key exchange keeps a host that
-    /// has several keys from showing one that is not recorded.
+    /// The key types recorded for a host, in the files' order. Asking for these first in the key exchange keeps a
+    /// host that has several keys from showing one that is not recorded.
     ///
-    /// Costs an HMAC for each hashed line (see [`Self::hashed_lines`]): where there are tens of thousands, it is cheaper to connect first and
-    /// again only on [`Verdict::OtherType`].
+    /// These are types of keys, not algorithms: for `ssh-rsa` ask for `rsa-sha2-512` and `rsa-sha2-256`.
+    ///
+    /// Costs an HMAC for each hashed line (see [`Self::hashed_lines`]): where there are tens of thousands, it is
+    /// cheaper to connect first and again only on [`Verdict::OtherType`].
     #[must_use]
     pub fn key_types(&self, name: &str, port: u16) -> Vec<String> {
         let index = self.index();
@@ -146,7 +152,8 @@ impl KnownHosts {
         }
     }
 
-    /// True when a `@cert-authority` line is for this host. gsctl cannot check host certificates yet; this is for saying so.
+    /// True when a `@cert-authority` line is for this host. gsctl cannot check host certificates yet; this is for
+    /// saying so.
     #[must_use]
     pub fn has_authority(&self, name: &str, port: u16) -> bool {
         let index = self.index();
@@ -167,8 +174,9 @@ impl KnownHosts {
 
     /// Records a key: adds one line to the first user file, which is made if it is missing.
     ///
-    /// Safe against other hosts of this run and against other programs. What they recorded since the files were read counts.
-    /// Blocks while another program holds the file, five seconds at most.
+    /// Safe against other hosts of this run and against other programs. What they recorded since the files were read
+    /// counts. It touches the disk, and waits up to five seconds while another program holds the file: call it where
+    /// blocking is allowed.
     ///
     /// # Errors
     ///
@@ -185,9 +193,9 @@ impl KnownHosts {
         let _adding = lock(&self.adding);
         // Most often another host of the same name was faster.
         match self.check(name, port, key_blob) {
+            Verdict::Unknown => {}
             Verdict::Known => return Ok(Accepted::AlreadyKnown),
-            Verdict::Unknown | Verdict::OtherType { .. } => {}
-            against @ (Verdict::Changed { .. } | Verdict::Revoked { .. }) => return Ok(Accepted::Against(against)),
+            against => return Ok(Accepted::Against(against)),
         }
         let mut file = append::open_locked(path)?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -196,9 +204,9 @@ impl KnownHosts {
             *index = append::read_again(&index)?;
         }
         match verdict(&index, name, port, key_blob) {
+            Verdict::Unknown => {}
             Verdict::Known => return Ok(Accepted::AlreadyKnown),
-            Verdict::Unknown | Verdict::OtherType { .. } => {}
-            against @ (Verdict::Changed { .. } | Verdict::Revoked { .. }) => return Ok(Accepted::Against(against)),
+            against => return Ok(Accepted::Against(against)),
         }
         let names = if self.hash_names { line::hashed_field(&append::salt()?, &target) } else { target };
         let text = append::append(&mut file, &format!("{names} {key_type} {}", STANDARD.encode(key_blob)))

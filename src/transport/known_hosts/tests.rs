@@ -1,4 +1,4 @@
-//! known_hosts against files as people and ssh's own tools write them.
+//! `known_hosts` against files as people and ssh's own tools write them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -170,6 +170,21 @@ fn accept_makes_the_folder_and_the_file() {
     assert_eq!(hosts.check("node01", 2222, &ed(1)), Verdict::Known);
     assert_eq!(hosts.accept("node01", 2222, &ed(1)).unwrap(), Accepted::AlreadyKnown);
     assert_eq!(word(&hosts.check("node01", 2222, &ed(2))), "changed line 1");
+}
+
+#[test]
+fn accept_records_nothing_against_what_is_recorded() {
+    let before = [line("n", &ed(1)), format!("@revoked {}", line("*", &ed(9)))].concat();
+    let (_folder, path, hosts) = hosts(&before);
+    for (name, key, want) in [
+        ("n", ed(2), "changed line 1"),
+        ("n", blob("ssh-rsa", 2), "other type [\"ssh-ed25519\"] line 1"),
+        ("m", ed(9), "revoked line 2"),
+    ] {
+        let Accepted::Against(verdict) = hosts.accept(name, 22, &key).unwrap() else { panic!("{want}: recorded") };
+        assert_eq!(word(&verdict), want);
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }
 
 fn mode(path: &Path) -> u32 {
