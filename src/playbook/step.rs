@@ -133,7 +133,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.command(node, &what)? },
+        "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: fields

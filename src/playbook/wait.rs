@@ -59,7 +59,7 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
         timeout: scope.time(&fields, "timeout")?.unwrap_or(TIMEOUT),
         give_up,
         hint: scope.optional(&fields, "hint")?,
-        evidence: fields.get("evidence").map(|node| scope.command(node, "`evidence`")).transpose()?,
+        evidence: fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?,
     })
 }
 

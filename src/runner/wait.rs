@@ -262,7 +262,11 @@ impl<C: Crew> Run<'_, C> {
 
     fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
         let state = &self.hosts[host];
-        script::look_text(self.plan, evidence, &state.member.vars, Depth::Full)
+        match evidence {
+            // Evidence may be a script of ours; the login shell need not understand it.
+            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.member.vars)),
+            Look::Probe(_) => script::look_text(self.plan, evidence, &state.member.vars, Depth::Full),
+        }
     }
 
     /// Says how the wait went for a host.
