@@ -2,6 +2,8 @@
 //!
 //! A cluster of three GAUSSHOMEs on this machine, each with its own loopback address; no SSH and no namespaces.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper fails by panicking, as the test does")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ const PORT: u16 = 15999;
 /// Three nodes; everything they started dies with this.
 struct Cluster {
     directory: TempDir,
+    /// The first three numbers of the nodes' addresses.
+    block: String,
     monitors: Vec<Child>,
 }
 
@@ -26,7 +30,7 @@ impl Cluster {
     fn new(extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let block = format!("127.{}.{}", fastrand::u8(1..255), fastrand::u8(..));
-        let cluster = Self { directory, monitors: Vec::new() };
+        let cluster = Self { directory, block, monitors: Vec::new() };
         for node in 1..=3 {
             let bin = cluster.home(node).join("bin");
             fs::create_dir_all(&bin).unwrap();
@@ -36,6 +40,7 @@ impl Cluster {
             for name in ["om_monitor", "cm_agent", "cm_server", "gaussdb", "cm_ctl"] {
                 install(&bin.join(name));
             }
+            let block = &cluster.block;
             let nodes = format!("{block}.1,{block}.2,{block}.3");
             let conf = format!("node={node}\nnodes={nodes}\nagent_port={PORT}\nelection=0.5\nstop_delay=0.2\n{extra}");
             fs::write(bin.join("standin.conf"), conf).unwrap();
@@ -257,23 +262,53 @@ fn processes_look_like_the_real_ones() {
 
 #[test]
 fn a_query_prints_the_real_tables() {
-    let cluster = Cluster::normal("");
+    let cluster = Cluster::watched("");
+    // One node after the other, so that the first one leads.
+    cluster.unmark(1, MARKER);
+    until("a lone cm_server", || cluster.stdout(1, &["query", "-Cv"]).contains("1        Standby"));
+    cluster.unmark(2, MARKER);
+    until("a primary datanode", || cluster.stdout(1, &["query", "-Cv"]).contains("P Primary Normal"));
+    cluster.unmark(3, MARKER);
+    cluster.until_state("Normal");
+    // A standby may not have been asked yet when the state is Normal.
+    until("all standbys", || cluster.stdout(1, &["query", "-Cv"]).matches("Standby\n").count() == 2);
+
     let text = cluster.stdout(1, &["query", "-Cv"]);
-    let blocks = ["[  CMServer State   ]\n\nnode       instance state\n", "\n[  Datanode State   ]\n\nnode "];
-    for block in blocks {
-        assert!(text.contains(block), "{text}");
-    }
-    assert!(
-        text.contains("\n1  cmnode1 6001     P Primary Normal | 2  cmnode2 6002     S Standby Normal | "),
-        "{text}"
-    );
+    let expected = "\
+[  CMServer State   ]
+
+node       instance state
+---------------------------
+1  cmnode1 1        Primary
+2  cmnode2 2        Standby
+3  cmnode3 3        Standby
+
+[   Cluster State   ]
+
+cluster_state   : Normal
+redistributing  : No
+balanced        : Yes
+current_az      : AZ_ALL
+
+[  Datanode State   ]
+
+node       instance state            | node       instance state            | node       instance state
+---------------------------------------------------------------------------------------------------------------------
+1  cmnode1 6001     P Primary Normal | 2  cmnode2 6002     S Standby Normal | 3  cmnode3 6003     S Standby Normal
+";
+    assert_eq!(text, expected);
     let wide = cluster.stdout(1, &["query", "-Cvipdw"]);
-    let dn = cluster.node(3).join("dn1");
-    assert!(
-        wide.contains(&format!(".3        6003 15420  {} S Standby Normal\n", dn.display())) || wide.contains(".3 ")
-    );
+    for node in 1..=3 {
+        let (ip, directory) = (format!("{}.{node}", cluster.block), cluster.node(1).display().to_string());
+        let (state, letter) = if node == 1 { ("Primary", 'P') } else { ("Standby", 'S') };
+        let server = format!("{node}  cmnode{node} {ip:<15}  {node}    {directory}/cm/cm_server {state}\n");
+        assert!(wide.contains(&server), "{wide}");
+        let port = 15390 + 10 * node;
+        let row = format!("{node}  cmnode{node} {ip:<15}  600{node} {port}  {directory}/dn1 {letter} {state} Normal\n");
+        assert!(wide.contains(&row), "{wide}");
+    }
     let plain = cluster.stdout(1, &["query"]);
-    assert!(plain.contains("\ncluster_state             : Normal\n"), "{plain}");
+    assert!(plain.contains("\n\ncluster_state             : Normal\nredistributing            : No\n"), "{plain}");
 
     let view = cluster.stdout(2, &["view"]);
     assert!(view.starts_with("NodeHeader:\nversion:301\n"), "{view}");
@@ -343,13 +378,13 @@ fn a_killed_agent_is_replaced_and_its_instances_live_on() {
 
 #[test]
 fn an_unfinished_stop_is_taken_up_again() {
-    let cluster = Cluster::normal("stopping_forever=1\n");
-    cluster.mark(1, MARKER, "");
-    cluster.configure(1, "stopping_forever=0");
+    let cluster = Cluster::normal("");
     cluster.configure(1, "stop_delay=600");
+    cluster.mark(1, MARKER, "");
     until("a stop", || cluster.running(1, "cm_server").is_empty());
-    cluster.configure(1, "stop_delay=0");
     cluster.running(1, "cm_agent").into_iter().for_each(kill);
+    until("another try", || cluster.log(1).contains("did not exit correctly last time."));
+    cluster.configure(1, "stop_delay=0");
     cluster.until_gone(1);
     until("a look at the marker", || cluster.log(1).trim_end().ends_with("previous_status=0, start_count=0."));
 }

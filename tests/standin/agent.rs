@@ -232,7 +232,6 @@ impl Instance {
     /// Notices that it is gone, or that an agent before this one left it running.
     fn look(&mut self) {
         match self.process.as_mut().map(Watched::look) {
-            Some(Fate::Alive) => {}
             Some(Fate::Gone(_)) => {
                 self.process = None;
                 self.asked_to_stop = None;
@@ -243,7 +242,7 @@ impl Instance {
                 });
                 self.starts += u32::from(self.process.is_some());
             }
-            None => {}
+            Some(Fate::Alive) | None => {}
         }
     }
 

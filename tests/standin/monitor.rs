@@ -111,6 +111,9 @@ impl Monitor {
                 self.log.say(&format!("cm_agent killed by signal {signal}"));
             }
             self.previous_status = status;
+            if status == 0 {
+                self.start_count = 0;
+            }
         }
         self.agent = None;
     }
