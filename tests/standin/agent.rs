@@ -90,7 +90,7 @@ impl Agent {
         let own_directory = conf.gausslog.join("cm/cm_agent").display().to_string();
         let root = home.root.display().to_string();
         let fenced = Instance::new(&gaussdb, &["--fenced", "-k", &root, "-D", &own_directory]);
-        let database = Instance::new(&gaussdb, &["-D", &conf.dn.display().to_string(), "-M", "pending"]);
+        let database = Instance::new(&gaussdb, &["-D", &conf.dn(conf.node).display().to_string(), "-M", "pending"]);
         let server = Instance::new(&home.bin("cm_server"), &[]);
         let started = Instant::now();
         Self { home, conf, log, started, fenced, server, database, stopping: None, stopped: None }
@@ -179,7 +179,7 @@ impl Agent {
         }
         // While paused, a datanode is started at the agent's first start only (facts 2).
         let held = self.home.has(MANUAL_PAUSE) && self.database.starts > 0;
-        if held || !self.conf.dn.is_dir() {
+        if held || !self.dn().is_dir() {
             return;
         }
         if let Some(log) = self.database.start(&self.conf.gausslog.join("pg_log"), "postgresql") {
@@ -187,20 +187,24 @@ impl Agent {
             self.log.say(&format!(
                 "DN START system(command:{} -D {} -M pending >> \"{}\" 2>&1 &), try {starts}",
                 program.display(),
-                self.conf.dn.display(),
+                self.dn().display(),
                 log.display(),
             ));
         }
     }
 
+    fn dn(&self) -> PathBuf {
+        self.conf.dn(self.conf.node)
+    }
+
     /// What the `cm_server`s are told. A postmaster without its pid file has not come up yet.
     fn datanode(&self) -> Datanode {
-        let up = self.database.is_up() && database::postmaster(&database::pid_file(&self.conf.dn)).is_some();
+        let up = self.database.is_up() && database::postmaster(&database::pid_file(&self.dn())).is_some();
         if up {
             Datanode::Up
         } else if self.home.has(&instance_marker(self.conf.node)) {
             Datanode::ManuallyStopped
-        } else if self.conf.dn.is_dir() {
+        } else if self.dn().is_dir() {
             Datanode::Down
         } else {
             Datanode::DiskDamaged

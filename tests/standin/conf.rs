@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -45,12 +45,8 @@ pub(crate) struct Conf {
     pub(crate) nodes: Vec<IpAddr>,
     /// Where the `cm_server` of each node listens, on the node's own address.
     pub(crate) agent_port: u16,
-    /// cmDataPath of the static configuration.
-    pub(crate) cm_data: PathBuf,
     /// GAUSSLOG.
     pub(crate) gausslog: PathBuf,
-    /// The data directory; the datanode is "Disk damaged" without it (measured 1.6).
-    pub(crate) dn: PathBuf,
     /// What `om_monitor` demands of `RLIMIT_NOFILE`; the real one wants 640000.
     pub(crate) nofile_min: u64,
     /// The nodes that have a `cm_server`.
@@ -72,6 +68,8 @@ pub(crate) struct Conf {
     /// True: `cm_ctl` needs its `LD_LIBRARY_PATH`, as the real one does.
     pub(crate) needs_env: bool,
     misbehaviours: Vec<Misbehaviour>,
+    cm_data: Template,
+    dn: Template,
 }
 
 impl Conf {
@@ -92,16 +90,14 @@ impl Conf {
             return Err(format!("node {node} is not one of {} nodes", nodes.len()));
         }
         let beside = home.root.parent().unwrap_or(&home.root).to_path_buf();
-        let cm_data: PathBuf = keys.take("cm_data")?.unwrap_or_else(|| beside.join("cm"));
-        let dn = keys.take("dn")?.unwrap_or_else(|| cm_data.parent().unwrap_or(&cm_data).join("dn1"));
+        let cm_data = Template(keys.take("cm_data")?.unwrap_or_else(|| beside.join("cm").display().to_string()));
+        let dn = Template(keys.take("dn")?.unwrap_or_else(|| cm_data.sibling("dn1")));
         let gausslog = keys.take("gausslog")?.or_else(|| env::var_os("GAUSSLOG").map(PathBuf::from));
         let conf = Self {
             node,
             nodes,
             agent_port,
-            cm_data,
             gausslog: gausslog.unwrap_or_else(|| beside.join("log")),
-            dn,
             nofile_min: keys.take("nofile_min")?.unwrap_or(1),
             cm_servers: keys.list("cm_servers")?.unwrap_or_else(|| all.clone()),
             datanodes: keys.list("datanodes")?.unwrap_or(all),
@@ -113,6 +109,8 @@ impl Conf {
             view: keys.flag("view", true)?,
             needs_env: keys.flag("needs_env", true)?,
             misbehaviours: keys.misbehaviours()?,
+            cm_data,
+            dn,
         };
         keys.finish()?;
         Ok(conf)
@@ -134,9 +132,33 @@ impl Conf {
         Some(SocketAddr::new(self.ip(node)?, self.agent_port))
     }
 
+    /// The cmDataPath of a node.
+    pub(crate) fn cm_data(&self, node: u32) -> PathBuf {
+        self.cm_data.path(node)
+    }
+
+    /// The data directory of a node; its datanode is "Disk damaged" without it (measured 1.6).
+    pub(crate) fn dn(&self, node: u32) -> PathBuf {
+        self.dn.path(node)
+    }
+
     /// The file that `om_monitor` must be able to read before it starts an agent (facts 2).
     pub(crate) fn agent_conf(&self) -> PathBuf {
-        self.cm_data.join("cm_agent/cm_agent.conf")
+        self.cm_data(self.node).join("cm_agent/cm_agent.conf")
+    }
+}
+
+/// A path in which `{node}` stands for the number of a node: nodes of a lab may share one file system.
+#[derive(Debug, Clone)]
+struct Template(String);
+
+impl Template {
+    fn path(&self, node: u32) -> PathBuf {
+        PathBuf::from(self.0.replace("{node}", &node.to_string()))
+    }
+
+    fn sibling(&self, name: &str) -> String {
+        Path::new(&self.0).with_file_name(name).display().to_string()
     }
 }
 

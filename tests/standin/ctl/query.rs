@@ -47,7 +47,8 @@ struct Reply {
 }
 
 impl Reply {
-    fn parse(text: &str) -> Self {
+    /// Whoever names no role is no `cm_server`, and so is one that was cut off.
+    fn parse(text: &str) -> Option<Self> {
         let mut reply = Self::default();
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match key {
@@ -59,7 +60,7 @@ impl Reply {
                 _ => {}
             }
         }
-        reply
+        Some(reply).filter(|reply| !reply.role.is_empty())
     }
 }
 
@@ -75,7 +76,7 @@ fn ask(conf: &Conf) -> Vec<(u32, Option<Reply>)> {
         .iter()
         .map(|&node| {
             let server = conf.server(node);
-            (node, thread::spawn(move || wire::ask(server?, "query").ok().map(|text| Reply::parse(&text))))
+            (node, thread::spawn(move || Reply::parse(&wire::ask(server?, "query").ok()?)))
         })
         .collect();
     asked.into_iter().map(|(node, reply)| (node, reply.join().ok().flatten())).collect()
@@ -101,6 +102,11 @@ fn cluster(reply: &Reply) -> String {
         text.push_str("pausing         : Yes\n");
     }
     text
+}
+
+/// The widest of some columns.
+fn width(columns: &[String]) -> usize {
+    columns.iter().map(String::len).max().unwrap_or(0)
 }
 
 /// Which columns were asked for.
@@ -140,33 +146,41 @@ impl Table<'_> {
         2 + 1 + self.name_width() + 1 + if self.ip { 16 } else { 0 } + instance + state
     }
 
+    /// The path column: as wide as the widest, or four blanks where no path was asked for.
+    fn paths(&self, nodes: &[u32], path: impl Fn(u32) -> PathBuf) -> Vec<String> {
+        if !self.path {
+            return vec![" ".repeat(4); nodes.len()];
+        }
+        let paths: Vec<_> = nodes.iter().map(|node| path(*node).display().to_string()).collect();
+        let widest = width(&paths);
+        paths.iter().map(|path| format!("{path:<widest$} ")).collect()
+    }
+
     fn servers(&self, replies: &[(u32, Option<Reply>)]) -> String {
-        let path = self.conf.cm_data.join("cm_server").display().to_string();
-        let instance = 5 + if self.path { path.len() + 1 } else { 4 };
+        let paths = self.paths(&self.conf.cm_servers, |node| self.conf.cm_data(node).join("cm_server"));
+        let instance = 5 + width(&paths);
         let header = self.header(instance, 0);
         let mut text = format!("[  CMServer State   ]\n\n{header}\n{}\n", "-".repeat(self.rule(instance, 7)));
-        let column = if self.path { format!("{path} ") } else { "    ".to_owned() };
-        for (id, (node, reply)) in (1..).zip(replies) {
+        for (id, ((node, reply), path)) in (1..).zip(replies.iter().zip(paths)) {
             let state = reply.as_ref().map_or("Down", |reply| &reply.role);
-            let _ = writeln!(text, "{}{}{id:<4} {column}{state}", self.name(*node), self.address(*node));
+            let _ = writeln!(text, "{}{}{id:<4} {path}{state}", self.name(*node), self.address(*node));
         }
         text.push('\n');
         text
     }
 
     fn datanodes(&self, reply: &Reply) -> String {
-        let path: PathBuf = self.conf.dn.clone();
-        let path = path.display().to_string();
-        let instance = 5 + if self.path { path.len() + 1 } else { 4 } + if self.port { 7 } else { 0 };
-        let column = if self.path { format!("{path} ") } else { "    ".to_owned() };
+        let nodes: Vec<u32> = reply.datanodes.iter().map(|(node, ..)| *node).collect();
+        let paths = self.paths(&nodes, |node| self.conf.dn(node));
+        let instance = 5 + width(&paths) + if self.port { 7 } else { 0 };
         let first = self.conf.datanodes.iter().copied().min();
-        let row = |(node, role, state): &(u32, String, String)| {
+        let row = |((node, role, state), path): (&(u32, String, String), &String)| {
             let id = datanode_id(*node);
             let port = if self.port { format!("{:<6} ", super::view::datanode_port(*node)) } else { String::new() };
             let preset = if Some(*node) == first { 'P' } else { 'S' };
-            format!("{}{}{id} {port}{column}{preset} {role:<7} {state}", self.name(*node), self.address(*node))
+            format!("{}{}{id} {port}{path}{preset} {role:<7} {state}", self.name(*node), self.address(*node))
         };
-        let rows: Vec<String> = reply.datanodes.iter().map(row).collect();
+        let rows: Vec<String> = reply.datanodes.iter().zip(&paths).map(row).collect();
         let across = if self.vertical { 1 } else { rows.len().max(1) };
         let mut headers = vec![self.header(instance, 17); across - 1];
         headers.push(self.header(instance, 0));

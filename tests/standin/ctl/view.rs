@@ -36,7 +36,7 @@ fn dump(out: &mut String, conf: &Conf, detailed: bool) -> fmt::Result {
             if detailed {
                 writeln!(out, "cmseverInstanceID :{}", id + 1)?;
             }
-            write!(out, "cmDataPath :{}\ncmServer 1:{ip}\nport :15300\n", conf.cm_data.display())?;
+            write!(out, "cmDataPath :{}\ncmServer 1:{ip}\nport :15300\n", conf.cm_data(node).display())?;
             write!(out, "cmServerLocalHAIP 1:{ip}\ncmServerLocalHAPort :15301\n")?;
             write!(out, "cmServerPeerHAIP 1:{ip}\ncmServerPeerHAPort :15401\n")?;
         }
@@ -50,19 +50,19 @@ fn dump(out: &mut String, conf: &Conf, detailed: bool) -> fmt::Result {
 
 fn datanode(out: &mut String, conf: &Conf, node: u32, detailed: bool) -> fmt::Result {
     let Some(ip) = conf.ip(node) else { return Ok(()) };
-    let (path, port) = (conf.dn.display(), datanode_port(node));
+    let (path, port) = (conf.dn(node), datanode_port(node));
     write!(out, "datanodeCount :1\ndatanode 1:\n")?;
     if detailed {
         writeln!(out, "datanodeInstanceID :{}", datanode_id(node))?;
     }
-    write!(out, "datanodeLocalDataPath :{path}\ndatanodeXlogPath :\n")?;
+    write!(out, "datanodeLocalDataPath :{}\ndatanodeXlogPath :\n", path.display())?;
     write!(out, "datanodeListenIP 1:{ip}\ndatanodePort :{port}\n")?;
     write!(out, "datanodeLocalHAIP 1:{ip}\ndatanodeLocalHAPort :{}\n", port + 1)?;
     writeln!(out, "dn_replication_num: {}", conf.datanodes.len())?;
     let peers = conf.datanodes.iter().filter(|peer| **peer != node);
     for (index, &peer) in peers.enumerate() {
         let Some(ip) = conf.ip(peer) else { continue };
-        writeln!(out, "datanodePeer{index}DataPath :{path}")?;
+        writeln!(out, "datanodePeer{index}DataPath :{}", conf.dn(peer).display())?;
         write!(out, "datanodePeer{index}HAIP 1:{ip}\ndatanodePeer{index}HAPort :{}\n", datanode_port(peer) + 1)?;
     }
     Ok(())
