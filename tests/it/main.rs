@@ -1,3 +1,3 @@
-//! gsctl from outside: the scripts on real processes, the program on real sshds.
+//! The integration tests: one binary, one module per thing that is tested.
 
-mod scripts;
+mod standin;
