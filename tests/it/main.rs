@@ -1,3 +1,8 @@
-//! The integration tests: one binary, one module per thing that is tested.
+//! The integration tests: one program, so that the lab is compiled once.
 
+mod gsctl;
+#[path = "../lab/mod.rs"]
+mod lab;
+mod lab_selftest;
+mod scripts;
 mod standin;

@@ -1,0 +1,193 @@
+//! openGauss nodes in a lab: the stand-in under the names of the real programs, the files of a real node around it.
+//!
+//! What the programs do is the stand-in's business (`tests/standin`); this lays out what they find and starts them
+//! the way cron does.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use rustix::process::Signal;
+
+use super::process::Process;
+use super::{Lab, Node, wait};
+
+/// The names that the stand-in goes by.
+pub(crate) const PROGRAMS: [&str; 5] = ["om_monitor", "cm_agent", "cm_server", "gaussdb", "cm_ctl"];
+
+/// Whose presence holds a node down, under [`Node::base`].
+pub(crate) const MARKER: &str = "app/bin/cluster_manual_start";
+
+/// What the marker holds.
+const HELD: &str = "0\n1\n2\n";
+
+const CONFIG: &str = "app/bin/standin.conf";
+
+/// Where the stand-ins of a node listen for each other.
+const AGENT_PORT: u16 = 15_300;
+
+/// A cluster laid out on the nodes of a lab.
+#[derive(Debug)]
+pub(crate) struct Cluster<'lab> {
+    lab: &'lab Lab,
+}
+
+/// Lays out a stopped cluster: the marker is there, nothing runs.
+#[track_caller]
+pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
+    let standin = standin();
+    let cluster = Cluster { lab };
+    let addresses: Vec<_> = lab.nodes().iter().map(|node| node.address().ip().to_string()).collect();
+    for (index, node) in lab.nodes().iter().enumerate() {
+        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn"] {
+            node.mkdir(dir);
+        }
+        node.mkdir("log/cm/om_monitor");
+        node.mkdir("log/cm/cm_agent");
+        for program in PROGRAMS {
+            node.copy(&standin, Path::new("app/bin").join(program));
+            node.chmod(Path::new("app/bin").join(program), 0o755);
+        }
+        let base = node.base().display();
+        let config = format!(
+            "node={}\nnodes={}\nagent_port={AGENT_PORT}\ncm_data={base}/data/cm\ndata={base}/data/dn\ngausslog={base}/log\n",
+            index + 1,
+            addresses.join(","),
+        );
+        node.write(CONFIG, config);
+        node.write("data/cm/cm_agent/cm_agent.conf", format!("log_dir = '{base}/log/cm/cm_agent'\n"));
+        node.write(MARKER, HELD);
+        let environment = environment(node);
+        node.write("env", &environment);
+        node.write("home/.bashrc", &environment);
+        node.crontab(&format!(
+            "*/1 * * * * source /etc/profile;(if [ -f ~/.profile ];then source ~/.profile;fi);source ~/.bashrc;\
+             nohup om_monitor -L {base}/log/cm/om_monitor >>/dev/null 2>&1 &\n"
+        ));
+    }
+    cluster
+}
+
+impl Cluster<'_> {
+    /// Starts `om_monitor` on every node where it does not run.
+    #[track_caller]
+    pub(crate) fn start_monitors(&self) {
+        (1..=self.lab.nodes().len()).for_each(|number| self.start_monitor(number));
+    }
+
+    /// Starts `om_monitor` on one node, the way cron does.
+    #[track_caller]
+    pub(crate) fn start_monitor(&self, number: usize) {
+        if !self.running(number, "om_monitor").is_empty() {
+            return;
+        }
+        let node = self.lab.node(number);
+        let base = node.base().display();
+        let output = node.sh_as_user(&format!(
+            ". {base}/home/.bashrc; cd {base}/home; \
+             nohup setsid om_monitor -L {base}/log/cm/om_monitor >>/dev/null 2>&1 </dev/null &"
+        ));
+        assert!(output.status.success(), "{}: om_monitor: {output:?}", node.name());
+        wait::until("om_monitor runs", || !self.running(number, "om_monitor").is_empty());
+    }
+
+    /// Kills a program on one node.
+    #[track_caller]
+    pub(crate) fn kill(&self, number: usize, program: &str) {
+        for process in self.running(number, program) {
+            process.kill(Signal::KILL);
+            wait::until("it is dead", || Process::read(process.pid).is_none_or(|process| process.state == 'Z'));
+        }
+    }
+
+    /// Removes the marker on every node, as a start does, without waiting for anything.
+    pub(crate) fn release(&self) {
+        self.lab.nodes().iter().for_each(|node| node.remove(MARKER));
+    }
+
+    /// Stops the cluster: the marker on every node, and nothing of it but `om_monitor` runs any more.
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        for node in self.lab.nodes() {
+            node.write(MARKER, HELD);
+        }
+        for number in 1..=self.lab.nodes().len() {
+            wait::until("the cluster is down", || {
+                ["cm_agent", "cm_server", "gaussdb"].iter().all(|program| self.running(number, program).is_empty())
+            });
+        }
+    }
+
+    /// The processes of a program on a node; zombies do not count.
+    #[track_caller]
+    pub(crate) fn running(&self, number: usize, program: &str) -> Vec<Process> {
+        self.lab.node(number).running_exe(Path::new("app/bin").join(program))
+    }
+
+    /// Makes a node misbehave: sets a key of its `standin.conf`.
+    #[track_caller]
+    pub(crate) fn fault(&self, number: usize, key: &str, value: &str) {
+        self.configure(number, key, &format!("{key}={value}\n"));
+    }
+
+    /// Makes it behave again.
+    #[track_caller]
+    pub(crate) fn heal(&self, number: usize, key: &str) {
+        self.configure(number, key, "");
+    }
+
+    #[track_caller]
+    fn configure(&self, number: usize, key: &str, line: &str) {
+        let node = self.lab.node(number);
+        let text = node.text(CONFIG);
+        let others = text.lines().filter(|line| line.split('=').next() != Some(key));
+        let others = others.fold(String::new(), |text, line| text + line + "\n");
+        // Renamed into place: the stand-in may be reading it.
+        node.write("app/bin/standin.conf.new", others + line);
+        fs::rename(node.outside("app/bin/standin.conf.new"), node.outside(CONFIG)).expect("both are ours");
+    }
+
+    /// Node by node what runs and whether the marker is there: what a failed test wants to show.
+    pub(crate) fn census(&self) -> String {
+        let mut text = String::new();
+        for (number, node) in (1..).zip(self.lab.nodes()) {
+            let running = PROGRAMS.iter().filter(|program| !self.running(number, program).is_empty());
+            let running: Vec<_> = running.copied().collect();
+            let marker = if node.exists(MARKER) { " (marker)" } else { "" };
+            text = text + node.name() + ": " + &running.join(" ") + marker + "\n";
+        }
+        text
+    }
+}
+
+/// What the cluster user's shell must know on a node.
+fn environment(node: &Node) -> String {
+    let (home, base) = (node.gausshome(), node.base().display());
+    let home = home.display();
+    format!(
+        "export GAUSSHOME={home}\nexport GAUSSLOG={base}/log\nexport PGDATA={base}/data/dn\n\
+         export PATH={home}/bin:$PATH\nexport LD_LIBRARY_PATH={home}/lib:$LD_LIBRARY_PATH\n"
+    )
+}
+
+/// The stand-in's executable. Under cargo it is built first: `cargo test --test it` does not build examples.
+fn standin() -> PathBuf {
+    static STANDIN: OnceLock<PathBuf> = OnceLock::new();
+    let found = STANDIN.get_or_init(|| {
+        let own = env::current_exe().expect("this program has a path");
+        let profile = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps or target/PROFILE/examples");
+        if let Some(cargo) = env::var_os("CARGO") {
+            let mut command = Command::new(cargo);
+            command.args(["build", "--quiet", "--example", "standin"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if profile.ends_with("release") {
+                command.arg("--release");
+            }
+            assert!(command.status().expect("cargo starts").success(), "the stand-in does not build");
+        }
+        profile.join("examples/standin")
+    });
+    assert!(found.is_file(), "{} is not built: cargo build --example standin", found.display());
+    found.clone()
+}
