@@ -1,5 +1,21 @@
-//! gsctl: start, watch and ask database clusters over plain SSH.
+//! gsctl: start, watch and ask database clusters over plain SSH, all nodes at once.
+//!
+//! ```text
+//! hosts file ─▶ inventory ─▶ select ─▶ hosts ┐
+//! argv, playbook ─▶ commands, playbook ──────┴▶ plan      pure; whatever is wrong here is said before contact
+//!                                                │
+//!                     transport ◀─ fleet ◀─ runner ─▶ events ─▶ reporter ─▶ terminal, files
+//!                                                │
+//!                                                └▶ stats ─▶ exit status
+//! ```
+//!
+//! What happens on a host is data ([`outcome`]), what happens in a run is an [`event`], and only [`reporter`] puts either
+//! into words.
 
+pub mod cli;
+pub mod commands;
+pub mod control;
+pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod inventory;
@@ -8,5 +24,37 @@ pub mod plan;
 pub mod playbook;
 pub mod report;
 pub mod reporter;
+pub mod runner;
 pub mod stats;
 pub mod transport;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let printed = error.print();
+            let status = match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => exit::ExitStatus::Success,
+                _ => exit::ExitStatus::Usage,
+            };
+            return status.into();
+        }
+    };
+    let world = commands::World::look();
+    match commands::run(&cli, &world) {
+        Ok(status) => status.into(),
+        Err(fault) => {
+            // Where even this cannot be written, the exit status is all that is left.
+            let _ = writeln!(std::io::stderr().lock(), "error: {}", reporter::sanitize::words(&fault.to_string()));
+            fault.status.into()
+        }
+    }
+}

@@ -1,3 +1,5 @@
 //! The gsctl program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gsctl::main()
+}

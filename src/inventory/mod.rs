@@ -1,1 +1,41 @@
-//! Who the run is for: hosts files, host sets, selection. Pure: no network, no clock.
+//! Who the run is for: hosts files, host sets, selection.
+//!
+//! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
+
+pub mod cm_view;
+mod decode;
+pub mod file;
+mod fold;
+mod foreign;
+pub mod host;
+pub mod hostset;
+mod problem;
+mod resolve;
+pub mod select;
+mod settings;
+pub mod source;
+pub mod spec;
+mod suggest;
+mod words;
+
+use indexmap::IndexMap;
+
+pub use host::{Host, KNOWN_SETTINGS, Origin, Setting};
+pub use problem::{Problem, Text};
+pub use select::{SelectError, Selected, Selection};
+pub use source::Source;
+
+/// What the hosts files say, settled: every host with the settings that count for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Hosts by name, in the order of the file.
+    pub hosts: IndexMap<String, Host>,
+    /// Groups by name, each with all its members in the order of the file, children's members among them.
+    pub groups: IndexMap<String, Vec<String>>,
+    /// What `[all:vars]` says: it holds for hosts that the file does not know, too.
+    pub all: IndexMap<String, Setting>,
+    /// What is not wrong, but perhaps not meant.
+    pub warnings: Vec<String>,
+    /// What each file said, line by line, so that several files can be settled together.
+    pub sources: Vec<Source>,
+}

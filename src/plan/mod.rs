@@ -31,6 +31,48 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+impl Plan {
+    /// Whether the inventory has every group that a step is for.
+    ///
+    /// # Errors
+    ///
+    /// Names the first step whose group isn't there, and the groups that are.
+    pub fn check_groups(&self, groups: &[String]) -> Result<(), UnknownGroup> {
+        for step in &self.steps {
+            if let On::Group(group) | On::NotGroup(group) = &step.on
+                && !groups.contains(group)
+            {
+                return Err(UnknownGroup { step: step.name.clone(), group: group.clone(), known: groups.to_vec() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A step for a group that the hosts file doesn't have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step `{step}` is for group `{group}`, which the hosts file does not have")]
+pub struct UnknownGroup {
+    /// The step.
+    pub step: String,
+    /// The group.
+    pub group: String,
+    /// The groups that there are.
+    pub known: Vec<String>,
+}
+
+impl UnknownGroup {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        if self.known.is_empty() {
+            format!("add a line `[{}]` and its hosts to the hosts file", self.group)
+        } else {
+            format!("groups of the hosts file: {}", self.known.join(", "))
+        }
+    }
+}
+
 /// A look at a node: a POSIX sh script that prints `key=value` lines.
 #[derive(Debug, Clone)]
 pub struct Probe {
@@ -52,7 +94,7 @@ pub struct StateRule {
 }
 
 /// One stage of a startup chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
     /// Its name: `cm_agent`.
     pub name: String,
@@ -161,6 +203,10 @@ pub enum Action {
     Run {
         /// The command. Variables in it are quoted for the shell.
         command: Template,
+        /// Send it as it is, without the wrapper that makes trailer and kill possible.
+        raw: bool,
+        /// What it reads; `None` is nothing.
+        stdin: Option<std::sync::Arc<[u8]>>,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
@@ -231,7 +277,7 @@ pub struct Wait {
     /// What to do where the time runs out.
     pub hint: Option<Template>,
     /// A command whose output (last lines of a log) goes into the report of a host that did not come up.
-    pub evidence: Option<Template>,
+    pub evidence: Option<Look>,
 }
 
 /// When a host is where a wait wants it.
@@ -272,7 +318,7 @@ pub struct Verdict {
 /// Tests that must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct Condition {
-    /// Facts and the values that they may have. A fact that is not known has the value `` (empty).
+    /// Facts and the values that they may have. A fact that is not known is empty text.
     pub facts: Vec<(String, Vec<Template>)>,
     /// Facts and the values that they must not have.
     pub not: Vec<(String, Vec<Template>)>,
@@ -280,6 +326,14 @@ pub struct Condition {
     pub exists: Vec<Template>,
     /// Files that must not be there.
     pub missing: Vec<Template>,
+}
+
+impl Condition {
+    /// Whether there is no test in it, so that it always holds.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.not.is_empty() && self.exists.is_empty() && self.missing.is_empty()
+    }
 }
 
 /// One thing to check on a host.

@@ -1,1 +1,20 @@
-//! Playbooks: strict YAML to checked steps. Pure: no network, no clock.
+//! Playbooks: strict YAML to checked steps.
+//!
+//! Must not touch a file, a host or a clock: texts come from [`Sources`], the result is a [`Plan`](crate::plan::Plan).
+
+pub mod builtin;
+mod condition;
+mod document;
+mod load;
+mod node;
+mod problem;
+mod schema;
+mod scope;
+mod step;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+pub use load::{Loader, NoFiles, Sources};
+pub use problem::Problem;
+pub use schema::schema;

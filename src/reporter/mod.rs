@@ -1,1 +1,251 @@
 //! Words, tables and files made from events. Nothing else in the program prints.
+//!
+//! It must not ask the environment anything: writers, sizes and settings are given. Start at [`Reporters`].
+
+pub mod columns;
+pub mod json;
+pub mod output_dir;
+pub mod plural;
+pub mod sanitize;
+pub mod settings;
+pub mod shaping;
+pub mod style;
+pub mod table;
+
+mod burst;
+mod chain;
+mod display;
+mod fold;
+mod gather;
+mod lines;
+mod live;
+mod progress;
+mod results;
+mod screen;
+mod stream;
+mod summary;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+// The one line to change once host sets are there: `pub(crate) use crate::inventory::hostset::fold;`
+pub(crate) use fold::fold;
+pub use output_dir::OutputDir;
+pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
+pub use shaping::Shaping;
+pub use table::Table;
+
+use crate::event::{Event, HostId, Reporter, StepId};
+use crate::report::RunReport;
+use crate::stats::RunStats;
+use screen::Screen;
+use style::{Glyphs, Styles};
+use terminal::Terminal;
+
+/// Where a report goes.
+pub enum Target {
+    /// `-`: standard output, which then carries nothing else.
+    Stdout,
+    /// A file, opened before anything was contacted, and its name for messages.
+    File(String, Box<dyn Write + Send>),
+}
+
+/// What reporters are made from.
+pub struct Setup {
+    /// How the output looks.
+    pub settings: OutputSettings,
+    /// Names of the hosts, in inventory order.
+    pub names: Arc<[String]>,
+    /// Names of the steps.
+    pub steps: Vec<String>,
+    /// What is shown of remote output.
+    pub shaping: Shaping,
+    /// The table of startup chains is written at the end. Not wanted where the caller writes a table of its own.
+    pub chain_table: bool,
+    /// Standard output.
+    pub stdout: Box<dyn Write + Send>,
+    /// Standard error.
+    pub stderr: Box<dyn Write + Send>,
+    /// `--json`.
+    pub json: Option<Target>,
+    /// `--jsonl`.
+    pub jsonl: Option<Target>,
+    /// `--output-dir`.
+    pub output_dir: Option<OutputDir>,
+    /// Reporters of other kinds, by the name that an error gives them: `JUnit report`, `journal`.
+    pub more: Vec<(String, Box<dyn Reporter + Send>)>,
+}
+
+/// Everything that reports on a run. One that fails does not silence the others.
+pub struct Reporters {
+    terminal: Terminal,
+    files: Vec<Named>,
+    terminal_error: Option<String>,
+    wants_output: bool,
+    live: bool,
+}
+
+struct Named {
+    name: String,
+    reporter: Box<dyn Reporter + Send>,
+    error: Option<String>,
+    /// A reader that goes away is no error on standard output.
+    is_stdout: bool,
+}
+
+impl Reporters {
+    /// All reporters of a run.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let Setup { mut settings, names, steps, shaping, chain_table, stdout, stderr, json, jsonl, output_dir, more } =
+            setup;
+        let taken = matches!(json, Some(Target::Stdout)) || matches!(jsonl, Some(Target::Stdout));
+        // A report on the terminal itself and a live view would tear each other.
+        settings.live &= !(taken && settings.stdout_tty);
+        let screen = Screen::new(stdout, stderr, &settings);
+        let mut files = Vec::new();
+        let mut add = |name: String, is_stdout, reporter| files.push(Named { name, reporter, error: None, is_stdout });
+        let wants_output =
+            jsonl.is_some() || (settings.mode == Mode::Stream && settings.command == CommandKind::Output);
+        if let Some(target) = jsonl {
+            let (name, is_stdout, writer) = open(target, &screen);
+            add(name, is_stdout, Box::new(json::JsonLines::new(writer, Arc::clone(&names))));
+        }
+        if let Some(output_dir) = output_dir {
+            add("output directory".to_owned(), false, Box::new(output_dir));
+        }
+        if let Some(target) = json {
+            let (name, is_stdout, writer) = open(target, &screen);
+            add(name, is_stdout, Box::new(json::JsonReport::new(writer)));
+        }
+        for (name, reporter) in more {
+            add(name, false, reporter);
+        }
+        let live = settings.live;
+        let ctx = Context {
+            names,
+            steps,
+            shaping,
+            out: Styles::new(settings.color_out),
+            err: Styles::new(settings.color_err),
+            glyphs: Glyphs::new(settings.unicode),
+            settings,
+        };
+        let terminal = Terminal::new(ctx, screen, taken, chain_table);
+        Self { terminal, files, terminal_error: None, wants_output, live }
+    }
+
+    /// True when [`crate::event::EventKind::Output`] is wanted as commands print.
+    #[must_use]
+    pub fn wants_output(&self) -> bool {
+        self.wants_output
+    }
+
+    /// True when a live view is drawn, which wants ticks.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Takes one event. What could not be written is remembered, see [`Reporters::errors`].
+    pub fn event(&mut self, event: &Event, stats: &RunStats) {
+        let done = self.terminal.event(event, stats);
+        remember(&mut self.terminal_error, done);
+        self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.event(event, stats)));
+    }
+
+    /// To be called about ten times a second.
+    pub fn tick(&mut self, at: Duration) {
+        let done = self.terminal.tick(at);
+        remember(&mut self.terminal_error, done);
+        self.files.iter_mut().for_each(|file| file.reporter.tick(at));
+    }
+
+    /// Takes the report, after the last event: writes reports, tables and the summary, and what could not be written.
+    pub fn finish(&mut self, report: &RunReport, stats: &RunStats) {
+        self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.finish(report, stats)));
+        let done = self.terminal.finish(report, stats, &self.errors());
+        remember(&mut self.terminal_error, done);
+    }
+
+    /// Takes note of a new size of the terminal.
+    pub fn resize(&mut self, columns: usize, rows: usize) {
+        self.terminal.resize(columns, rows);
+    }
+
+    /// The first error of each reporter. Not empty: gsctl exits 1.
+    #[must_use]
+    pub fn errors(&self) -> Vec<String> {
+        let terminal = self.terminal_error.iter().map(|error| format!("cannot write output: {error}"));
+        let files = self
+            .files
+            .iter()
+            .filter_map(|file| file.error.as_ref().map(|error| format!("cannot write {}: {error}", file.name)));
+        terminal.chain(files).collect()
+    }
+}
+
+impl Named {
+    fn take(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) {
+        let done = write(self.reporter.as_mut());
+        match done {
+            Err(error) if self.is_stdout && error.kind() == ErrorKind::BrokenPipe => {}
+            done => remember(&mut self.error, done),
+        }
+    }
+}
+
+fn remember(first: &mut Option<String>, done: io::Result<()>) {
+    if let Err(error) = done {
+        first.get_or_insert_with(|| error.to_string());
+    }
+}
+
+fn open(target: Target, screen: &Screen) -> (String, bool, Box<dyn Write + Send>) {
+    match target {
+        Target::Stdout => ("report to standard output".to_owned(), true, screen.stdout()),
+        Target::File(name, writer) => (format!("report `{name}`"), false, writer),
+    }
+}
+
+/// What every view knows about the run.
+pub(crate) struct Context {
+    names: Arc<[String]>,
+    steps: Vec<String>,
+    shaping: Shaping,
+    settings: OutputSettings,
+    /// Styles of standard output.
+    out: Styles,
+    /// Styles of standard error.
+    err: Styles,
+    glyphs: Glyphs,
+}
+
+impl Context {
+    fn name(&self, host: HostId) -> &str {
+        self.names.get(host).map_or("?", String::as_str)
+    }
+
+    fn step(&self, step: StepId) -> &str {
+        self.steps.get(step).map_or("?", String::as_str)
+    }
+
+    fn fold(&self, hosts: &[HostId]) -> String {
+        let names: Vec<&str> = hosts.iter().map(|&host| self.name(host)).collect();
+        fold(&names)
+    }
+}
+
+/// A part of what is seen on the terminal or in the pipe: writes to the one screen.
+pub(crate) trait View {
+    fn event(&mut self, event: &Event, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()>;
+    fn tick(&mut self, at: Duration, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        let _ = (at, ctx, screen);
+        Ok(())
+    }
+    fn finish(&mut self, report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()>;
+}

@@ -1,1 +1,28 @@
 //! SSH. The only folder that opens sockets.
+//!
+//! Gives sessions and what commands on them did, as data. Knows nothing of runs, steps or reports.
+
+pub mod agent;
+mod classify;
+pub mod config;
+pub mod connect;
+pub mod exec;
+pub mod keys;
+pub mod known_hosts;
+mod login;
+pub mod session;
+pub mod target;
+pub mod trailer;
+mod wire;
+
+pub use connect::{Arrival, Connector, Progress};
+pub use exec::{Command, End, Ran, posix};
+pub use login::agent_of_use;
+pub use session::Session;
+pub use target::{AgentUse, Target};
+pub use trailer::Mark;
+
+/// `1 key`, `3 keys`.
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}

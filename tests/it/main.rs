@@ -4,3 +4,5 @@ mod gsctl;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
+mod scripts;
+mod standin;

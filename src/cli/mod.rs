@@ -1,0 +1,324 @@
+//! The command line, as types. No logic and no input or output: `commands` acts on these.
+
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
+use values::{duration, keepalive, share, variable};
+
+use crate::plan::Share;
+
+/// Start, watch and ask database clusters over plain SSH, all nodes at once.
+///
+/// Nothing is installed on the nodes. Hosts come from a hosts file (-f), a host set (-w), or both. Every failure names the
+/// host, the phase, the cause and the way out; the exit status tells what was the worst that happened.
+#[derive(Debug, Parser)]
+#[command(name = "gsctl", version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options for every command.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    every selected host did what was asked (changed counts)
+  1    gsctl itself failed: a report could not be written, or a bug
+  2    usage, hosts file, playbook or key file wrong; nothing was contacted
+  3    on some host a command timed out or was killed by a signal
+  4    some host unreachable: resolve, connect, host key, auth, connection lost
+  5    every host answered, but a command, check or wait failed on some
+  6    no host selected
+  7    refused: a state was found in which it is wrong to go on; nothing was changed
+  130  interrupted (143: terminated)";
+
+/// Options for every command.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostOptions,
+    /// How to reach them.
+    #[command(flatten)]
+    pub ssh: SshOptions,
+    /// How to carry out the run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What to print and write.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Which hosts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Hosts")]
+pub struct HostOptions {
+    /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
+    #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
+    pub hosts_file: Vec<PathBuf>,
+    /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings.
+    #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
+    pub hosts: Vec<String>,
+    /// Only hosts of this group.
+    #[arg(short = 'g', long, global = true, value_name = "NAME", env = "GSCTL_GROUP")]
+    pub group: Vec<String>,
+    /// Not these hosts.
+    #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
+    pub exclude: Vec<String>,
+}
+
+/// How to reach them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "SSH")]
+pub struct SshOptions {
+    /// Login name.
+    #[arg(short = 'l', long, global = true, value_name = "USER", env = "GSCTL_USER")]
+    pub user: Option<String>,
+    /// TCP port.
+    #[arg(short = 'p', long, global = true, value_name = "PORT", env = "GSCTL_PORT")]
+    pub port: Option<u16>,
+    /// Private key file; repeatable.
+    #[arg(short = 'i', long, global = true, value_name = "FILE", env = "GSCTL_IDENTITY", value_hint = ValueHint::FilePath)]
+    pub identity: Vec<PathBuf>,
+    /// `ssh_config` file; `none` reads none [default: ~/.ssh/config].
+    #[arg(short = 'F', long, global = true, value_name = "FILE", env = "GSCTL_SSH_CONFIG", value_hint = ValueHint::FilePath)]
+    pub ssh_config: Option<PathBuf>,
+    /// An option as in `ssh_config`; one that gsctl cannot honour is an error that names it.
+    #[arg(short = 'o', long, global = true, value_name = "KEY=VALUE")]
+    pub ssh_option: Vec<String>,
+    /// Host key checking [default: `ssh_config`'s StrictHostKeyChecking, else strict].
+    #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
+    pub host_key_policy: Option<HostKeyPolicy>,
+    /// Time for one attempt: resolve, connect, key exchange and login [default: 5s].
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_CONNECT_TIMEOUT")]
+    pub connect_timeout: Option<Duration>,
+    /// Attempts, with growing pauses; only for failures before a command could have run [default: 3].
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_CONNECT_ATTEMPTS")]
+    pub connect_attempts: Option<u32>,
+    /// Interval of keepalives and how many unanswered ones end the connection [default: 15sx3].
+    #[arg(long, global = true, value_name = "DUR[xN]", value_parser = keepalive, env = "GSCTL_KEEPALIVE")]
+    pub keepalive: Option<(Duration, u32)>,
+}
+
+/// How to carry out the run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct RunOptions {
+    /// Hosts worked on at once.
+    #[arg(long, global = true, value_name = "N", default_value = "128", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_FANOUT")]
+    pub fanout: u32,
+    /// Time for each command: `60`, `60s`, `5m`; `0` none [default: none for exec, 60s for playbook steps].
+    #[arg(short = 't', long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_TIMEOUT")]
+    pub timeout: Option<Duration>,
+    /// Time for the whole run [default: none].
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_DEADLINE")]
+    pub deadline: Option<Duration>,
+    /// Batches of so many hosts, one after the other [default: all at once].
+    #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_SERIAL")]
+    pub serial: Option<Share>,
+    /// Stop once more hosts than that have failed [default: never].
+    #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
+    pub max_fail: Option<Share>,
+    /// Print, per step and host, exactly what would run; contact nobody.
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+}
+
+/// What to print and write.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputOptions {
+    /// Write a JSON report; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSON", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Write events as JSON lines, as they happen; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSONL", value_hint = ValueHint::FilePath)]
+    pub jsonl: Option<PathBuf>,
+    /// Write each host's output to DIR/HOST.stdout and DIR/HOST.stderr.
+    #[arg(long, global = true, value_name = "DIR", env = "GSCTL_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
+    pub output_dir: Option<PathBuf>,
+    /// Identical output once, under the folded host set [default on a terminal for more than one host].
+    #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub gather: bool,
+    /// Lines as they come, with the host in front [default otherwise].
+    #[arg(long, global = true, conflicts_with = "quiet_hosts")]
+    pub stream: bool,
+    /// Status only, no remote output.
+    #[arg(long, global = true)]
+    pub quiet_hosts: bool,
+    /// Colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_COLOR")]
+    pub color: When,
+    /// Live progress.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_PROGRESS")]
+    pub progress: When,
+    /// Say only what failed.
+    #[arg(short = 'q', long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; repeatable.
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a shell command on every host.
+    Exec(Exec),
+    /// Connect and log in only; one line per host with the time taken and the server's banner.
+    Ping,
+    /// Is a process, command, port or file there on every host? All that are named must hold.
+    Check(Check),
+    /// Place marker files; says per path and host: created, present, denied.
+    Touch(Touch),
+    /// Remove marker files; says per path and host: removed, absent, denied.
+    Rm(Rm),
+    /// Start the cluster and watch every node's startup chain come up.
+    Start(Start),
+    /// Stop the cluster, and wait until its processes are gone on every node.
+    Stop(Stop),
+    /// What every node is doing; one row per node.
+    Status(System),
+    /// Run a playbook: a file, or a built-in by name.
+    Play(Play),
+    /// Print the selected hosts and their settings; contacts nobody.
+    Hosts(Hosts),
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The command, for the user's login shell; several words are joined by spaces, as ssh does.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<String>,
+    /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
+    /// none was heard, and a command that times out is not killed on the node.
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true, id = "checks")]
+pub struct Check {
+    /// A process of this name runs, and where a path is given, from this executable.
+    #[arg(long, value_name = "NAME[=PATH]", group = "checks")]
+    pub process: Vec<String>,
+    /// This command ends with status 0.
+    #[arg(long, value_name = "CMD", group = "checks")]
+    pub command: Vec<String>,
+    /// Something listens on this TCP port of the node.
+    #[arg(long, value_name = "N", group = "checks")]
+    pub port: Vec<u16>,
+    /// This file is there.
+    #[arg(long, value_name = "PATH", group = "checks")]
+    pub file: Vec<String>,
+}
+
+/// Arguments of `touch`.
+#[derive(Debug, Args)]
+pub struct Touch {
+    /// Files to create where they are not there.
+    #[arg(required = true, value_name = "PATH")]
+    pub path: Vec<String>,
+}
+
+/// Arguments of `rm`.
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Files to remove; globs in the last component only, quoted against your own shell; never a directory.
+    #[arg(required = true, value_name = "PATH")]
+    pub path: Vec<String>,
+}
+
+/// Which system's playbook.
+#[derive(Debug, Args)]
+pub struct System {
+    /// The system.
+    #[arg(long, value_name = "NAME", default_value = "opengauss", env = "GSCTL_SYSTEM")]
+    pub system: String,
+    /// Set a variable of the playbook.
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    pub var: Vec<(String, String)>,
+}
+
+/// How a preflight judges.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Go on without so many unreachable nodes, or without a minority of them.
+    #[arg(long, value_name = "N|minority")]
+    pub allow_unreachable: Option<AllowUnreachable>,
+    /// Go on whatever the first look finds.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `start`.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait for the chain; `0` not at all [default: 600s].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// A degraded cluster will do.
+    #[arg(long, value_name = "STATE")]
+    pub accept: Option<Accept>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `stop`.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait until the processes are gone; `0` not at all [default: 600s].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// How to stop.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<StopMode>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `play`.
+#[derive(Debug, Args)]
+pub struct Play {
+    /// A playbook file, or a built-in such as `opengauss/start`.
+    #[arg(required_unless_present_any = ["list", "show"], value_name = "PLAYBOOK")]
+    pub playbook: Option<String>,
+    /// Set a variable of the playbook.
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    pub var: Vec<(String, String)>,
+    /// List the built-in playbooks.
+    #[arg(long, exclusive = true)]
+    pub list: bool,
+    /// Print a built-in playbook, for editing.
+    #[arg(long, value_name = "NAME")]
+    pub show: Option<String>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `hosts`.
+#[derive(Debug, Args)]
+pub struct Hosts {
+    /// Make a hosts file out of the output of `cm_ctl view`; `-` is standard input.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub from_cm_view: Option<PathBuf>,
+}

@@ -1,0 +1,133 @@
+//! Values on the command line, and how they are read.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::plan::Share;
+
+/// When to do something that a terminal wants and a pipe does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do about host keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HostKeyPolicy {
+    /// Only hosts whose key is in `known_hosts`.
+    Strict,
+    /// Record the key of a new host; refuse one that has changed.
+    AcceptNew,
+    /// Do not check.
+    Off,
+}
+
+/// A cluster state that will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Accept {
+    /// Every instance is up.
+    Normal,
+    /// A primary is up, and some instance is not.
+    Degraded,
+}
+
+/// How to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StopMode {
+    /// Roll back what is under way, then stop.
+    Fast,
+    /// Kill; the next start recovers.
+    Immediate,
+}
+
+impl StopMode {
+    /// As the playbook has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Immediate => "immediate",
+        }
+    }
+}
+
+/// Unreachable nodes that a preflight puts up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowUnreachable {
+    /// So many.
+    Count(usize),
+    /// Fewer than half.
+    Minority,
+}
+
+impl std::str::FromStr for AllowUnreachable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "minority" {
+            return Ok(Self::Minority);
+        }
+        text.parse().map(Self::Count).map_err(|_| "write a number of nodes, or `minority`".to_owned())
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    crate::duration::parse(text)
+}
+
+/// `15sx3`, `30s`.
+pub(super) fn keepalive(text: &str) -> Result<(Duration, u32), String> {
+    let (interval, count) = match text.rsplit_once('x') {
+        Some((interval, count)) => {
+            let count = count.parse().ok().filter(|&count| count > 0);
+            (interval, count.ok_or_else(|| format!("`{text}` has no count after the x: write `15sx3`"))?)
+        }
+        None => (text, 3),
+    };
+    Ok((crate::duration::parse(interval)?, count))
+}
+
+/// `5`, `20%`.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let wrong = || format!("`{text}` is neither a number of hosts nor a part of them: write `5` or `20%`");
+    match text.strip_suffix('%') {
+        Some(number) => match number.parse::<u8>() {
+            Ok(percent) if percent <= 100 => Ok(Share::Percent(percent)),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+        None => text.parse().map(Share::Count).map_err(|_| wrong()),
+    }
+}
+
+/// `NAME=VALUE`.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err(format!("`{text}` is not a variable: write NAME=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keepalives_have_an_interval_and_a_count() {
+        assert_eq!(keepalive("15sx3"), Ok((Duration::from_secs(15), 3)));
+        assert_eq!(keepalive("30"), Ok((Duration::from_secs(30), 3)));
+        assert!(keepalive("15sx0").is_err() && keepalive("15sx").is_err());
+    }
+
+    #[test]
+    fn shares_are_numbers_or_parts() {
+        assert_eq!(share("5"), Ok(Share::Count(5)));
+        assert_eq!(share("20%"), Ok(Share::Percent(20)));
+        assert!(share("120%").is_err() && share("-1").is_err() && share("many").is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! Plans from playbooks: `start`, `stop`, `status`, `play`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Start, Stop, System};
+use crate::plan::Plan;
+use crate::playbook::{Loader, Sources, builtin};
+
+use super::adhoc::OWN_TIMEOUT;
+use super::fault::Fault;
+use super::world::World;
+
+/// A playbook that was asked for, and its variables.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Its name or file.
+    pub(super) name: String,
+    /// Variables from the command line.
+    pub(super) given: IndexMap<String, String>,
+}
+
+impl Asked {
+    /// `start`.
+    ///
+    /// # Errors
+    /// When there is no such system.
+    pub(super) fn start(args: &Start) -> Result<Self, Fault> {
+        let mut asked = Self::system(&args.system, "start")?;
+        asked.set("wait", args.wait.map(seconds));
+        asked.set("accept", args.accept.map(|accept| cluster_state(accept).to_owned()));
+        Ok(asked)
+    }
+
+    /// `stop`.
+    ///
+    /// # Errors
+    /// When there is no such system.
+    pub(super) fn stop(args: &Stop) -> Result<Self, Fault> {
+        let mut asked = Self::system(&args.system, "stop")?;
+        asked.set("wait", args.wait.map(seconds));
+        asked.set("mode", args.mode.map(|mode| mode.name().to_owned()));
+        Ok(asked)
+    }
+
+    /// `status`.
+    ///
+    /// # Errors
+    /// When there is no such system.
+    pub(super) fn status(args: &System) -> Result<Self, Fault> {
+        Self::system(args, "status")
+    }
+
+    /// `play`.
+    #[must_use]
+    pub(super) fn play(args: &Play) -> Self {
+        Self { name: args.playbook.clone().unwrap_or_default(), given: args.var.iter().cloned().collect() }
+    }
+
+    fn system(args: &System, verb: &str) -> Result<Self, Fault> {
+        let name = format!("{}/{verb}", args.system);
+        if builtin::source(&name).is_none() {
+            let systems: Vec<&str> =
+                builtin::names().filter_map(|name| name.strip_suffix(verb)?.strip_suffix('/')).collect();
+            return Err(Fault::usage(format!("there is no `{verb}` for the system `{}`", args.system))
+                .hint(format!("systems that have one: {}; or `gsctl play FILE` for a playbook of your own", systems.join(", "))));
+        }
+        Ok(Self { name, given: args.var.iter().cloned().collect() })
+    }
+
+    fn set(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.given.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Loads it.
+    ///
+    /// # Errors
+    /// When the playbook is wrong or cannot be read.
+    pub(super) fn load(&self, timeout: Option<Duration>, world: &World) -> Result<Plan, Fault> {
+        let loader = Loader {
+            sources: &Files,
+            given: &self.given,
+            env: &|name| world.var(name).map(str::to_owned),
+            step_timeout: timeout.or(Some(OWN_TIMEOUT)).filter(|limit| !limit.is_zero()),
+        };
+        loader.load(&self.name).map_err(|problem| Fault::usage(problem.to_string()))
+    }
+}
+
+/// What a preflight puts up with.
+#[must_use]
+pub(super) fn allowance(preflight: &Preflight) -> crate::runner::Allow {
+    match preflight.allow_unreachable {
+        None => crate::runner::Allow::Count(0),
+        Some(AllowUnreachable::Count(count)) => crate::runner::Allow::Count(count),
+        Some(AllowUnreachable::Minority) => crate::runner::Allow::Minority,
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    if time.is_zero() { "0".to_owned() } else { crate::duration::human(time) }
+}
+
+fn cluster_state(accept: Accept) -> &'static str {
+    match accept {
+        Accept::Normal => "Normal",
+        Accept::Degraded => "Degraded",
+    }
+}
+
+/// Playbooks and scripts on this machine's disk.
+struct Files;
+
+impl Sources for Files {
+    fn playbook(&self, name: &str) -> io::Result<String> {
+        text(&PathBuf::from(name))
+    }
+
+    fn script(&self, relative: &str) -> io::Result<String> {
+        text(Path::new(relative))
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
+    }
+    std::fs::read_to_string(path)
+}

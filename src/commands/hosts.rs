@@ -1,0 +1,124 @@
+//! `gsctl hosts`: the selection and every host's settings. Contacts nobody.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Hosts, Options};
+use crate::exit::ExitStatus;
+use crate::inventory::cm_view;
+use crate::inventory::host::{Host, Origin};
+use crate::reporter::Table;
+use crate::reporter::style::Styles;
+
+use super::fault::Fault;
+use super::targets::{Route, load_config, route};
+use super::world::World;
+use super::{selection, launch};
+
+/// Prints the selection.
+///
+/// # Errors
+/// When the hosts file, `ssh_config` or an option is wrong.
+pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
+    if let Some(path) = &args.from_cm_view {
+        return from_cm_view(path);
+    }
+    let selected = selection::select(&options.hosts, world)?;
+    let config = load_config(&options.ssh, world)?;
+    let mut err = io::stderr().lock();
+    for warning in &selected.warnings {
+        let _ = writeln!(err, "warning: {warning}");
+    }
+    let rows: Vec<(&Host, Route)> =
+        selected.hosts.iter().map(|host| (host, route(host, &options.ssh, &config))).collect();
+    let written = match &options.output.json {
+        Some(path) if path == Path::new("-") => print_json(&rows, &mut io::stdout().lock()),
+        Some(path) => {
+            let mut file = std::fs::File::create(path)
+                .map_err(|error| Fault::usage(format!("report file `{}`: {error}", path.display())))?;
+            print_json(&rows, &mut file)
+        }
+        None => print_table(&rows, options.output.verbose, world),
+    };
+    finish(written)
+}
+
+fn print_table(rows: &[(&Host, Route)], verbose: u8, world: &World) -> io::Result<()> {
+    let mut table = Table::new(["HOST", "ADDRESS", "PORT", "USER", "GROUPS", "SETTINGS"]);
+    for (host, route) in rows {
+        let settings: Vec<String> = host
+            .settings
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "address" | "port" | "user"))
+            .map(|(key, setting)| match verbose {
+                0 => format!("{key}={}", setting.value),
+                _ => format!("{key}={} ({})", setting.value, origin(&setting.origin)),
+            })
+            .collect();
+        table.row([
+            host.name.as_str(),
+            &route.address,
+            &route.port.to_string(),
+            &route.user,
+            &host.groups.join(","),
+            &settings.join(" "),
+        ]);
+    }
+    let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
+    table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
+}
+
+fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::CommandLine => "command line".to_owned(),
+        Origin::HostSet => "host set".to_owned(),
+        Origin::HostLine { file, line } => format!("{file}:{line}"),
+        Origin::Group { name, file, line } => format!("group {name}, {file}:{line}"),
+    }
+}
+
+fn print_json(rows: &[(&Host, Route)], out: &mut dyn Write) -> io::Result<()> {
+    let hosts: Vec<Value> = rows
+        .iter()
+        .map(|(host, route)| {
+            let vars: Map<String, Value> =
+                host.vars().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
+            json!({
+                "host": host.name,
+                "address": route.address,
+                "port": route.port,
+                "user": route.user,
+                "groups": host.groups,
+                "vars": vars,
+            })
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &json!({ "schema": "gsctl.hosts/1", "hosts": hosts }))?;
+    writeln!(out)
+}
+
+fn from_cm_view(path: &Path) -> Result<ExitStatus, Fault> {
+    let fault = |error: io::Error| Fault::usage(format!("`{}`: {error}", path.display()));
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map_err(fault)?;
+    } else {
+        bytes = std::fs::read(path).map_err(fault)?;
+    }
+    let nodes = cm_view::parse_cm_view(&String::from_utf8_lossy(&bytes))
+        .map_err(|problem| Fault::usage(problem.to_string()))?;
+    finish(io::stdout().lock().write_all(cm_view::to_hosts_file(&nodes).as_bytes()))
+}
+
+/// What printing means for the exit status; a reader that went away is no failure.
+pub(super) fn finish(written: io::Result<()>) -> Result<ExitStatus, Fault> {
+    match written {
+        Ok(()) => Ok(ExitStatus::Success),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitStatus::Success),
+        Err(error) => {
+            Err(Fault { status: ExitStatus::Broken, message: format!("cannot write output: {error}"), hint: None })
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! From a plan and hosts to a finished run: the last checks, the fleet, the reporters, the exit status.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use indexmap::IndexMap;
+
+use crate::cli::{Options, OutputOptions, When as CliWhen};
+use crate::event::{CancelReason, Event, Reporter};
+use crate::exit::ExitStatus;
+use crate::inventory::host::Host;
+use crate::plan::{Plan, vars};
+use crate::report::RunReport;
+use crate::reporter::{
+    CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target as ReportTarget, When,
+};
+use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
+use crate::stats::RunStats;
+use crate::transport::Connector;
+
+use super::fault::Fault;
+use super::selection::Selected;
+use super::targets::{self, Targets};
+use super::world::World;
+
+/// A run that is about to be made.
+pub(super) struct Launch<'a> {
+    /// What to do.
+    pub(super) plan: Plan,
+    /// On whom.
+    pub(super) selected: Selected,
+    /// Variables from the command line.
+    pub(super) given: IndexMap<String, String>,
+    /// What kind of result it has.
+    pub(super) kind: CommandKind,
+    /// Unreachable hosts that a preflight puts up with.
+    pub(super) allow: Allow,
+    /// Go on whatever a preflight finds.
+    pub(super) force: bool,
+    /// Options.
+    pub(super) options: &'a Options,
+    /// Where gsctl runs.
+    pub(super) world: &'a World,
+}
+
+impl Launch<'_> {
+    /// Checks everything that can be checked here, then makes the run.
+    ///
+    /// # Errors
+    /// When something is wrong before anything was contacted.
+    pub(super) fn go(self) -> Result<ExitStatus, Fault> {
+        let Targets { targets, known_hosts, mut warnings } =
+            targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
+        warnings.splice(0..0, self.selected.warnings.iter().cloned());
+        self.plan
+            .check_groups(&self.selected.groups)
+            .map_err(|unknown| Fault::usage(unknown.to_string()).hint(unknown.hint()))?;
+        let members = self.members(&targets)?;
+        for member in &members {
+            runner::rehearse(&self.plan, member)
+                .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
+        }
+        if self.options.run.dry_run {
+            return self.rehearsal(&members);
+        }
+        let names: Arc<[String]> = members.iter().map(|member| member.name.clone()).collect();
+        let mut reporters = self.reporters(names)?;
+        let settings = self.settings(&reporters, targets.len());
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(cores.min(targets.len()))
+            .thread_name(|index| format!("shard-{index}"))
+            .build()
+            .map_err(|error| Fault::usage(format!("cannot start threads: {error}")))?;
+        let signals = listen()?;
+        let started = jiff::Timestamp::now();
+        let targets: Arc<[crate::transport::Target]> = targets.into();
+        let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
+        let crew = Fleet::start(&pool, &targets, &connector);
+        let mut watcher = Watcher { reporters: &mut reporters, warnings };
+        let run = runner::run(&self.plan, members, settings, crew, signals, &mut watcher);
+        let finished = async_io::block_on(run);
+        let mut stats = finished.stats;
+        let mut report = RunReport {
+            run: run_id(started),
+            command: self.plan.name.clone(),
+            started: started.to_string(),
+            elapsed: finished.elapsed,
+            status: stats.exit_status(),
+            counts: stats.counts.clone(),
+            hosts: finished.hosts,
+        };
+        stats.broken |= !reporters.errors().is_empty();
+        report.status = stats.exit_status();
+        reporters.finish(&report, &stats);
+        stats.broken |= !reporters.errors().is_empty();
+        Ok(stats.exit_status())
+    }
+
+    /// Hosts with the values of the plan's variables on each.
+    fn members(&self, targets: &[crate::transport::Target]) -> Result<Vec<Member>, Fault> {
+        let env = |name: &str| self.world.var(name).map(str::to_owned);
+        vars::check_names(&self.plan.vars, self.given.keys().map(String::as_str))
+            .map_err(|error| Fault::usage(error.to_string()).maybe_hint(error.hint()))?;
+        let member = |(host, target): (&Host, &crate::transport::Target)| {
+            let own: IndexMap<&str, &str> = host.vars().collect();
+            let mut values = vars::resolve(&self.plan.vars, &self.given, |name| own.get(name).copied(), env)
+                .map_err(|error| {
+                    Fault::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint())
+                })?;
+            values.insert("host", host.name.clone());
+            values.insert("address", target.address.clone());
+            values.insert("user", target.user.clone());
+            values.insert("port", target.port.to_string());
+            Ok(Member {
+                name: host.name.clone(),
+                groups: host.groups.clone(),
+                vars: values,
+                user: target.user.clone(),
+                port: target.port,
+                timeout: self.options.run.timeout.or(host.timeout()),
+            })
+        };
+        self.selected.hosts.iter().zip(targets).map(member).collect()
+    }
+
+    /// Prints what would run; contacts nobody. Hosts for which it is the same are named together.
+    fn rehearsal(&self, members: &[Member]) -> Result<ExitStatus, Fault> {
+        let mut groups: IndexMap<Vec<(String, String)>, Vec<&str>> = IndexMap::new();
+        for member in members {
+            let texts = runner::rehearse(&self.plan, member).map_err(Fault::usage)?;
+            groups.entry(texts).or_default().push(&member.name);
+        }
+        let mut out = std::io::stdout().lock();
+        let written = (|| {
+            for (texts, names) in &groups {
+                writeln!(out, "# on {}", crate::inventory::hostset::fold(names))?;
+                for (index, (name, text)) in texts.iter().enumerate() {
+                    writeln!(out, "## step {} of {}: {name}", index + 1, texts.len())?;
+                    writeln!(out, "{}", if text.is_empty() { "# (no command)" } else { text })?;
+                }
+            }
+            out.flush()
+        })();
+        match written {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
+            Ok(()) | Err(_) => Ok(ExitStatus::Success),
+        }
+    }
+
+    fn settings(&self, reporters: &Reporters, hosts: usize) -> Settings {
+        let run = &self.options.run;
+        Settings {
+            fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
+            serial: run.serial,
+            max_fail: run.max_fail,
+            deadline: run.deadline.filter(|limit| !limit.is_zero()),
+            allow_unreachable: self.allow,
+            force: self.force,
+            stream: reporters.wants_output(),
+            live: reporters.is_live(),
+        }
+    }
+
+    /// Opens every report, then makes the reporters.
+    fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
+        let output = &self.options.output;
+        let settings = OutputSettings::resolve(&self.inputs(names.len()));
+        let output_dir = match &output.output_dir {
+            None => None,
+            Some(path) => Some(OutputDir::create(path, names.clone()).map_err(|error| {
+                Fault::usage(format!("output directory `{}`: {error}", path.display()))
+            })?),
+        };
+        Ok(Reporters::new(Setup {
+            settings,
+            names,
+            steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
+            shaping: Shaping::default(),
+            chain_table: true,
+            stdout: Box::new(std::io::stdout()),
+            stderr: Box::new(std::io::stderr()),
+            json: open(output.json.as_deref())?,
+            jsonl: open(output.jsonl.as_deref())?,
+            output_dir,
+            more: Vec::new(),
+        }))
+    }
+
+    fn inputs(&self, hosts: usize) -> OutputInputs {
+        let (output, world) = (&self.options.output, self.world);
+        let size = terminal_size(world);
+        OutputInputs {
+            stdout_tty: world.stdout_tty,
+            stderr_tty: world.stderr_tty,
+            ci: world.var("CI").is_some(),
+            term_dumb: world.var("TERM").is_none_or(|term| term == "dumb"),
+            no_color: world.var("NO_COLOR").is_some(),
+            utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .iter()
+                .find_map(|name| world.var(name))
+                .is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8")),
+            columns: size.map(|(columns, _)| columns),
+            rows: size.map(|(_, rows)| rows),
+            color: when(output.color),
+            progress: when(output.progress),
+            quiet: output.quiet,
+            verbose: output.verbose,
+            mode: mode(output),
+            hosts,
+            command: self.kind,
+        }
+    }
+}
+
+/// Width and height of the terminal, where there is one.
+#[must_use]
+pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
+    if !world.stderr_tty && !world.stdout_tty {
+        return None;
+    }
+    let term = if world.stderr_tty { console::Term::stderr() } else { console::Term::stdout() };
+    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+}
+
+fn mode(output: &OutputOptions) -> Option<Mode> {
+    if output.gather {
+        Some(Mode::Gather)
+    } else if output.stream {
+        Some(Mode::Stream)
+    } else if output.quiet_hosts {
+        Some(Mode::QuietHosts)
+    } else {
+        None
+    }
+}
+
+fn when(when: CliWhen) -> When {
+    match when {
+        CliWhen::Auto => When::Auto,
+        CliWhen::Always => When::Always,
+        CliWhen::Never => When::Never,
+    }
+}
+
+/// Opens a report file, before anything is contacted.
+fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
+    match path {
+        None => Ok(None),
+        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::create(path).map_err(|error| {
+                Fault::usage(format!("report file `{name}`: {error}")).hint("nothing was contacted; name a file that can be written")
+            })?;
+            Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
+        }
+    }
+}
+
+/// Signals, as reasons to stop. The second one ends the program at once.
+fn listen() -> Result<async_channel::Receiver<CancelReason>, Fault> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let fault = |error: std::io::Error| Fault::usage(format!("cannot listen for signals: {error}"));
+    let again = Arc::new(AtomicBool::new(false));
+    for (signal, status) in [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)] {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone()).map_err(fault)?;
+    }
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, again.clone()).map_err(fault)?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
+    let (sender, reasons) = async_channel::unbounded();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
+                if sender.try_send(reason).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(fault)?;
+    Ok(reasons)
+}
+
+/// `20261121T094311Z-x7k2`: sorts by time.
+fn run_id(started: jiff::Timestamp) -> String {
+    let letters: String = std::iter::repeat_with(fastrand::lowercase).take(4).collect();
+    format!("{}-{letters}", started.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Passes events on, with the warnings from before the run in front.
+struct Watcher<'a> {
+    reporters: &'a mut Reporters,
+    warnings: Vec<String>,
+}
+
+impl Reporter for Watcher<'_> {
+    fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
+        self.reporters.event(event, stats);
+        for message in self.warnings.drain(..) {
+            let warning = Event { at: event.at, kind: crate::event::EventKind::Warning { message } };
+            self.reporters.event(&warning, stats);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, at: std::time::Duration) {
+        self.reporters.tick(at);
+    }
+}

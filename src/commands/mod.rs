@@ -1,0 +1,91 @@
+//! From the command line to a run, or to an answer that needs none.
+
+mod adhoc;
+mod books;
+mod fault;
+mod hosts;
+mod launch;
+mod selection;
+mod targets;
+mod world;
+
+use std::io::Write;
+
+use indexmap::IndexMap;
+
+use crate::cli::{Cli, Command, Options, Play, Preflight};
+use crate::exit::ExitStatus;
+use crate::plan::Plan;
+use crate::playbook::builtin;
+use crate::reporter::CommandKind;
+use crate::reporter::style::Styles;
+use crate::runner::Allow;
+
+use books::Asked;
+pub use fault::Fault;
+use launch::Launch;
+pub use world::World;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When something is wrong before anything was contacted.
+pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
+    let options = &cli.options;
+    // Zero on the command line is "no limit", and stronger than anything that sets one.
+    let timeout = options.run.timeout;
+    let simple = |plan: Plan, kind| launch(plan, kind, IndexMap::new(), None, options, world);
+    let book = |asked: Asked, preflight| {
+        let plan = asked.load(timeout, world)?;
+        launch(plan, CommandKind::Playbook, asked.given, preflight, options, world)
+    };
+    match &cli.command {
+        Command::Exec(args) => simple(adhoc::exec(args, timeout), CommandKind::Output),
+        Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
+        Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
+        Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
+        Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
+        Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
+        Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
+        Command::Status(args) => book(Asked::status(args)?, None),
+        Command::Play(args) if args.list => list(),
+        Command::Play(Play { show: Some(name), .. }) => show(name),
+        Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
+        Command::Hosts(args) => hosts::hosts(args, options, world),
+    }
+}
+
+fn launch(
+    plan: Plan,
+    kind: CommandKind,
+    given: IndexMap<String, String>,
+    preflight: Option<&Preflight>,
+    options: &Options,
+    world: &World,
+) -> Result<ExitStatus, Fault> {
+    let selected = selection::select(&options.hosts, world)?;
+    let allow = preflight.map_or(Allow::Count(0), books::allowance);
+    let force = preflight.is_some_and(|preflight| preflight.force);
+    Launch { plan, selected, given, kind, allow, force, options, world }.go()
+}
+
+/// `play --list`.
+fn list() -> Result<ExitStatus, Fault> {
+    let mut table = crate::reporter::Table::new(["PLAYBOOK", "SUMMARY"]);
+    for (name, summary) in builtin::list() {
+        table.row([name, summary]);
+    }
+    hosts::finish(table.write(&mut std::io::stdout().lock(), &Styles::default(), None, "~"))
+}
+
+/// `play --show NAME`.
+fn show(name: &str) -> Result<ExitStatus, Fault> {
+    match builtin::source(name) {
+        Some(text) => hosts::finish(std::io::stdout().lock().write_all(text.as_bytes())),
+        None => {
+            let names: Vec<&str> = builtin::names().collect();
+            Err(Fault::usage(format!("there is no built-in playbook `{name}`"))
+                .hint(format!("built-in playbooks: {}", names.join(", "))))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads hosts files and selects hosts. Contacts nobody.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cli::HostOptions;
+use crate::exit::ExitStatus;
+use crate::inventory::{Inventory, file, host::Host, select};
+
+use super::fault::Fault;
+use super::world::World;
+
+/// The hosts of a run, and what is worth saying about how they came about.
+#[derive(Debug)]
+pub(super) struct Selected {
+    /// In the file's order, each once.
+    pub(super) hosts: Vec<Host>,
+    /// Names of all groups.
+    pub(super) groups: Vec<String>,
+    /// Warnings, each a fragment.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the hosts files and selects.
+///
+/// # Errors
+/// When a file cannot be read or is wrong, or no host is left.
+pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
+    let files = files(options, world)?;
+    let mut inventories = Vec::new();
+    for path in &files {
+        let (name, text) = read(path)?;
+        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
+    }
+    let inventory: Inventory = file::merge(inventories);
+    let wanted = select::Selection {
+        hosts: options.hosts.clone(),
+        groups: options.group.clone(),
+        exclude: options.exclude.clone(),
+    };
+    let selected = select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
+    let mut warnings = inventory.warnings.clone();
+    warnings.extend(selected.warnings);
+    if selected.hosts.is_empty() {
+        return Err(nobody(options, &files));
+    }
+    Ok(Selected { hosts: selected.hosts, groups: inventory.groups.keys().cloned().collect(), warnings })
+}
+
+/// The hosts files that are to be read.
+fn files(options: &HostOptions, world: &World) -> Result<Vec<PathBuf>, Fault> {
+    if !options.hosts_file.is_empty() {
+        return Ok(options.hosts_file.clone());
+    }
+    let own = world.config_dir().join("hosts");
+    for candidate in [PathBuf::from("hosts"), own.clone()] {
+        if candidate.is_file() {
+            return Ok(vec![candidate]);
+        }
+    }
+    if options.hosts.is_empty() {
+        return Err(Fault {
+            status: ExitStatus::NoHosts,
+            message: "no host selected: there is no hosts file".to_owned(),
+            hint: Some(format!("name one with -f, hosts with -w, or write ./hosts or {}", own.display())),
+        });
+    }
+    Ok(Vec::new())
+}
+
+fn read(path: &Path) -> Result<(String, Vec<u8>), Fault> {
+    let mut text = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_end(&mut text).map_err(|error| Fault::usage(format!("hosts file `-`: {error}")))?;
+        return Ok(("-".to_owned(), text));
+    }
+    let name = path.display().to_string();
+    if path.is_dir() {
+        return Err(Fault::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
+    }
+    let fault = |error: io::Error| {
+        let said = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::usage(format!("hosts file `{name}`: {said}"))
+    };
+    let mut file = std::fs::File::open(path).map_err(fault)?;
+    file.read_to_end(&mut text).map_err(fault)?;
+    Ok((name, text))
+}
+
+fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {
+    let names: Vec<String> = files.iter().map(|path| format!("`{}`", path.display())).collect();
+    let from = if names.is_empty() { String::new() } else { format!(" from {}", names.join(", ")) };
+    let hint = if options.exclude.is_empty() && options.group.is_empty() {
+        "the hosts file has no hosts: one a line, see hosts.example"
+    } else {
+        "-g and -x leave nobody; `gsctl hosts` shows who there is"
+    };
+    Fault { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
+}

@@ -1,0 +1,280 @@
+//! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::cli::{self, SshOptions};
+use crate::inventory::host::Host;
+use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
+use crate::transport::keys::{self, KeyFault, PrivateKey};
+use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::transport::{AgentUse, Target, agent_of_use};
+
+use super::fault::Fault;
+use super::world::World;
+
+/// Time for one attempt, where nobody says.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Attempts, where nobody says.
+const ATTEMPTS: u32 = 3;
+/// Keepalives, where nobody says.
+const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
+/// Time for the agent to say what it has.
+const AGENT: Duration = Duration::from_secs(3);
+
+/// Everything that connections need.
+#[derive(Debug)]
+pub(super) struct Targets {
+    /// One for each host, in order.
+    pub(super) targets: Vec<Target>,
+    /// Host keys that are trusted.
+    pub(super) known_hosts: KnownHosts,
+    /// What was found and cannot be honoured.
+    pub(super) warnings: Vec<String>,
+}
+
+/// How to reach each host, without its keys: what `gsctl hosts` shows.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// Name or address to connect to.
+    pub(super) address: String,
+    /// TCP port.
+    pub(super) port: u16,
+    /// Login name.
+    pub(super) user: String,
+    /// Everything that `ssh_config` says.
+    pub(super) options: config::SshOptions,
+}
+
+/// Loads `ssh_config`.
+///
+/// # Errors
+/// When a file or an option is wrong or cannot be honoured.
+pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
+    SshConfig::load(options.ssh_config.as_deref(), &world.home, &options.ssh_option).map_err(|error| {
+        let hint = error.hint();
+        Fault::usage(error.to_string()).maybe_hint(hint)
+    })
+}
+
+/// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
+#[must_use]
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Route {
+    let user = options.user.as_deref().or(host.user());
+    let port = options.port.or(host.port());
+    let address = host.get("address");
+    let found = config.resolve_with(host.address(), &Given { user, port, address });
+    Route {
+        address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
+        port: port.or(found.port).unwrap_or(22),
+        user: user.map(str::to_owned).or(found.user.clone()).unwrap_or_else(|| config.local_user().to_owned()),
+        options: found,
+    }
+}
+
+/// Decides for every host.
+///
+/// # Errors
+/// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
+pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+    let config = load_config(options, world)?;
+    let mut warnings = config.warnings().to_vec();
+    let mut ring = KeyRing::new(world);
+    let mut agent = AgentView::default();
+    let mut known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)> = None;
+    let mut targets = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        if let Some(jump) = host.jump() {
+            return Err(Fault::usage(format!("host `{}`: jump={jump} cannot be honoured yet", host.name))
+                .hint("reach the node directly, or run gsctl on the jump host"));
+        }
+        let Route { address, port, user, options: found } = route(host, options, &config);
+        let files = (
+            found.user_known_hosts.clone().unwrap_or_else(|| config::default_user_known_hosts(&world.home)),
+            found.global_known_hosts.clone().unwrap_or_else(config::default_global_known_hosts),
+            found.hash_known_hosts,
+        );
+        match &known {
+            Some(first) if *first != files => warnings.push(format!(
+                "host `{}` has known_hosts files of its own, which cannot be honoured yet; the first host's are used",
+                host.name
+            )),
+            Some(_) => {}
+            None => known = Some(files),
+        }
+        for item in &found.unhonoured {
+            let place = format!("`{}`, line {}", item.file.display(), item.line);
+            warnings.push(format!("{} {} cannot be honoured yet ({place})", item.keyword, item.value));
+        }
+        let (keys, explicit) = ring.keys(host, options, &found)?;
+        let agent = agent.usage(&found, explicit, world, &mut warnings);
+        targets.push(Target {
+            name: host.name.clone(),
+            host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
+            policy: policy(options, &found),
+            keys,
+            agent,
+            connect_timeout: options
+                .connect_timeout
+                .or(host.connect_timeout())
+                .or(found.connect_timeout)
+                .filter(|limit| !limit.is_zero())
+                .unwrap_or(CONNECT_TIMEOUT),
+            attempts: options.connect_attempts.or(found.connection_attempts).unwrap_or(ATTEMPTS).max(1),
+            keepalive: options.keepalive.unwrap_or((
+                found.alive_interval.unwrap_or(KEEPALIVE.0),
+                found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
+            )),
+            address,
+            port,
+            user,
+        });
+    }
+    warnings.append(&mut ring.warnings);
+    warnings.sort();
+    warnings.dedup();
+    let (user_files, global_files, hash) = known.unwrap_or_default();
+    let known_hosts = KnownHosts::load(&user_files, &global_files)
+        .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
+        .hash_names(hash);
+    Ok(Targets { targets, known_hosts, warnings })
+}
+
+fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {
+    match options.host_key_policy {
+        Some(cli::HostKeyPolicy::Strict) => HostKeyPolicy::Strict,
+        Some(cli::HostKeyPolicy::AcceptNew) => HostKeyPolicy::AcceptNew,
+        Some(cli::HostKeyPolicy::Off) => HostKeyPolicy::Off,
+        None => found.strict_host_key_checking.unwrap_or(HostKeyPolicy::Strict),
+    }
+}
+
+/// Keys in use, each read and decrypted once.
+struct KeyRing<'a> {
+    world: &'a World,
+    loaded: HashMap<PathBuf, Option<Arc<PrivateKey>>>,
+    rings: HashMap<Vec<PathBuf>, Arc<[Arc<PrivateKey>]>>,
+    warnings: Vec<String>,
+}
+
+impl<'a> KeyRing<'a> {
+    fn new(world: &'a World) -> Self {
+        Self { world, loaded: HashMap::new(), rings: HashMap::new(), warnings: Vec::new() }
+    }
+
+    /// The keys of a host, and whether they were named rather than found in their usual places.
+    fn keys(
+        &mut self,
+        host: &Host,
+        options: &SshOptions,
+        found: &config::SshOptions,
+    ) -> Result<(Arc<[Arc<PrivateKey>]>, bool), Fault> {
+        let (paths, named) = if !options.identity.is_empty() {
+            (options.identity.clone(), Named::Explicitly)
+        } else if let Some(identity) = host.identity() {
+            (vec![self.world.path(identity)], Named::Explicitly)
+        } else if found.identities_given {
+            (found.identity_files.clone(), Named::InConfig)
+        } else {
+            (keys::default_identities(&self.world.home), Named::Not)
+        };
+        let ring = match self.rings.get(&paths) {
+            Some(ring) => ring.clone(),
+            None => {
+                let mut ring = Vec::new();
+                for path in &paths {
+                    ring.extend(self.load(path, named)?);
+                }
+                let ring: Arc<[Arc<PrivateKey>]> = ring.into();
+                self.rings.insert(paths, ring.clone());
+                ring
+            }
+        };
+        Ok((ring, named == Named::Explicitly))
+    }
+
+    fn load(&mut self, path: &Path, named: Named) -> Result<Option<Arc<PrivateKey>>, Fault> {
+        if let Some(key) = self.loaded.get(path) {
+            return Ok(key.clone());
+        }
+        let terminal = self.world.stdin_tty || self.world.stderr_tty;
+        let mut ask = |path: &Path| ask_passphrase(path, terminal);
+        let key = match keys::load(path, &mut ask) {
+            Ok(key) => Some(Arc::new(key)),
+            // ssh passes over keys in its usual places that it cannot use, and over ssh_config's that are not there.
+            Err(error) if named != Named::Explicitly && matches!(error.fault, KeyFault::NotFound) => None,
+            Err(error) if named == Named::Not => {
+                self.warnings.push(format!("{error}; going on without it"));
+                None
+            }
+            Err(error) => {
+                let hint = error.hint();
+                return Err(Fault::usage(error.to_string()).maybe_hint(hint));
+            }
+        };
+        self.loaded.insert(path.to_owned(), key.clone());
+        Ok(key)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// With `-i` or `identity=`: it must be there and fit.
+    Explicitly,
+    /// In `ssh_config`: it may be missing.
+    InConfig,
+    /// Nowhere: it is one of ssh's usual places.
+    Not,
+}
+
+/// Asks for a passphrase, on a terminal only.
+fn ask_passphrase(path: &Path, terminal: bool) -> io::Result<Option<Zeroizing<String>>> {
+    if !terminal {
+        return Ok(None);
+    }
+    match rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())) {
+        Ok(passphrase) => Ok(Some(Zeroizing::new(passphrase))),
+        // There is a terminal on standard error but none to ask on.
+        Err(_) => Ok(None),
+    }
+}
+
+/// What is known about the agent; it is asked once.
+#[derive(Default)]
+struct AgentView {
+    answer: Option<bool>,
+}
+
+impl AgentView {
+    fn usage(
+        &mut self,
+        found: &config::SshOptions,
+        explicit: bool,
+        world: &World,
+        warnings: &mut Vec<String>,
+    ) -> AgentUse {
+        if found.identities_only || found.identity_agent == Some(IdentityAgent::Off) {
+            return AgentUse::No;
+        }
+        let usable = *self.answer.get_or_insert_with(|| match world.var("SSH_AUTH_SOCK") {
+            None => false,
+            Some(socket) => match agent_of_use(Path::new(socket), AGENT) {
+                Ok(identities) => identities > 0,
+                Err(said) => {
+                    warnings.push(format!("the ssh-agent is of no use: {said}"));
+                    false
+                }
+            },
+        });
+        match (usable, explicit) {
+            (false, _) => AgentUse::No,
+            (true, true) => AgentUse::Last,
+            (true, false) => AgentUse::First,
+        }
+    }
+}

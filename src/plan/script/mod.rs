@@ -1,0 +1,243 @@
+//! Shell text that gsctl runs on a node, and what the answers mean.
+//!
+//! Nothing is run here, and nothing here knows how a script gets to a node. Every script is POSIX sh, keeps to a subshell of its own,
+//! reads nothing from standard input, and prints one line for each thing it was asked about. What it says is there or gone
+//! it has looked at after doing it.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use super::Check;
+use super::quote::{quote, quote_glob};
+
+pub use answer::{Tested, is_fact_name, parse_changes, parse_checks, parse_facts, parse_tests};
+
+const COMMON: &str = include_str!("common.sh");
+const REMOVE: &str = include_str!("remove.sh");
+const TOUCH: &str = include_str!("touch.sh");
+const WRITE: &str = include_str!("write.sh");
+const CHECK: &str = include_str!("check.sh");
+const TESTS: &str = include_str!("tests.sh");
+const KILL: &str = include_str!("kill.sh");
+
+/// Bytes of a process name that Linux keeps.
+const COMM: usize = 15;
+
+/// A script that removes files, and sees them gone.
+///
+/// Prints `removed PATH`, `absent PATH` or `denied PATH<tab>REASON` for every file, patterns of the last component spread on the
+/// node. Ends with 1 if anything was denied. Paths should have passed [`validate_rm_path`].
+#[must_use]
+pub fn remove(paths: &[String]) -> String {
+    let mut calls = String::new();
+    for path in paths {
+        if has_pattern(path) {
+            let dir = match path.rsplit_once('/') {
+                Some(("", _)) => "/",
+                Some((dir, _)) => dir,
+                None => ".",
+            };
+            calls.push_str(&format!(
+                "if gs_listable {} {}; then for gs_path in {}; do gs_remove \"$gs_path\"; done; fi\n",
+                quote(dir),
+                quote(path),
+                quote_glob(path)
+            ));
+        } else {
+            calls.push_str(&format!("gs_remove {}\n", quote(path)));
+        }
+    }
+    compose(&[COMMON, REMOVE], &calls)
+}
+
+/// A script that creates empty files where there are none.
+///
+/// Prints `created PATH`, `present PATH` or `denied PATH<tab>REASON` for every path, and where `if_exists` is given and not
+/// there, `skipped PATH`. Of many who try at once, one hears `created`. Ends with 1 if anything was denied.
+#[must_use]
+pub fn touch(paths: &[String], if_exists: Option<&str>) -> String {
+    let mut calls = String::new();
+    let word = |path: &String| quote(path);
+    let words = paths.iter().map(word).collect::<Vec<_>>().join(" ");
+    let each = |call: &str| format!("for gs_path in {words}; do {call}; done\n");
+    match if_exists {
+        None => calls.push_str(&each(r#"gs_touch "$gs_path""#)),
+        Some(condition) => {
+            let condition = quote(condition);
+            calls.push_str(&format!("if [ -e {condition} ]; then\n"));
+            calls.push_str(&each(r#"gs_touch "$gs_path""#));
+            calls.push_str(&format!("elif gs_hidden {condition}; then\n"));
+            calls.push_str(&each(r#"gs_say denied "$gs_path" "$gs_why""#));
+            calls.push_str("else\n");
+            calls.push_str(&each(r#"gs_say skipped "$gs_path""#));
+            calls.push_str("fi\n");
+        }
+    }
+    compose(&[COMMON, TOUCH], &calls)
+}
+
+/// A script that writes a small file atomically: a new file next to it, then renamed.
+///
+/// Prints `written PATH`, `same PATH` (content and mode were right already) or `denied PATH<tab>REASON`; ends with 1 if denied. The content
+/// arrives to the byte, but cannot hold a NUL. A symbolic link is replaced, not followed.
+#[must_use]
+pub fn write(path: &str, content: &str, mode: u32) -> String {
+    let calls = format!(
+        "gs_content={}\ngs_size={}\ngs_mode={mode:04o}\ngs_mode_words={}\ngs_write {}\n",
+        quote(content),
+        content.len(),
+        quote(&mode_words(mode)),
+        quote(path)
+    );
+    compose(&[COMMON, WRITE], &calls)
+}
+
+/// A script that makes every check, in order.
+///
+/// Prints `ok N` or `failed N<tab>REASON`, `N` counting from 0. Ends with 1 unless all hold.
+#[must_use]
+pub fn check(checks: &[Check]) -> String {
+    check_with("/proc", checks)
+}
+
+fn check_with(proc: &str, checks: &[Check]) -> String {
+    let mut calls = format!("gs_proc={}\n", quote(proc));
+    for (n, check) in checks.iter().enumerate() {
+        calls.push_str(&match check {
+            Check::Process { name, path } => format!(
+                "gs_process {n} {} {} {}\n",
+                quote(name),
+                quote(as_comm(name)),
+                quote(path.as_deref().unwrap_or_default())
+            ),
+            Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
+            Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
+            Check::File(path) => format!("gs_file {n} {}\n", quote(path)),
+        });
+    }
+    compose(&[COMMON, CHECK], &calls)
+}
+
+/// A script for the file tests of a `when`.
+///
+/// Prints `holds` and ends with 0, or names the first test that does not hold: `fails PATH<tab>REASON` and 1, or, where
+/// the node does not let us look, `unknown PATH<tab>REASON` and 2.
+#[must_use]
+pub fn tests(exists: &[String], missing: &[String]) -> String {
+    let mut calls = String::new();
+    for path in exists {
+        calls.push_str(&format!("gs_exists {}\n", quote(path)));
+    }
+    for path in missing {
+        calls.push_str(&format!("gs_missing {}\n", quote(path)));
+    }
+    calls.push_str("echo holds\n");
+    compose(&[COMMON, TESTS], &calls)
+}
+
+/// A script that ends a command on the node: the process group that `pid` leads, and what is left of its session.
+///
+/// Prints `killed` (seen gone), `gone` (there was nothing) or `alive`, and ends with 1 only for the last. Takes up to about
+/// 4 s: 2 for SIGTERM, 2 for SIGKILL. Must not run in the session that it ends.
+#[must_use]
+pub fn killer(pid: u32) -> String {
+    // `kill -1` and `kill -0` mean everybody and ourselves.
+    if pid < 2 {
+        return "echo gone\n".to_owned();
+    }
+    compose(&[KILL], &format!("gs_bad=0\ngs_nl='\n'\ngs_kill {pid}\n"))
+}
+
+/// Whether gsctl is willing to remove this path. The error says what is wrong with it.
+///
+/// A relative path starts where the login does. Patterns may stand in the last component, and must not be all of it.
+///
+/// # Errors
+///
+/// Where the path is empty, `/`, a directory by its form, goes up, cannot be reported on one line, or matches too much.
+pub fn validate_rm_path(path: &str) -> Result<(), String> {
+    validate_path(path)?;
+    let (dir, last) = path.rsplit_once('/').unwrap_or(("", path));
+    if has_pattern(dir) {
+        return Err(format!("`{path}` has a pattern above its last component"));
+    }
+    if has_pattern(last) && last.chars().all(|c| "*?.[]!^".contains(c)) {
+        return Err(format!("`{path}` matches everything in its directory"));
+    }
+    Ok(())
+}
+
+/// Whether a path can name one file: for `touch`, `write` and checks.
+///
+/// # Errors
+///
+/// Where the path is empty, `/`, a directory by its form, goes up, or cannot be reported on one line.
+pub fn validate_path(path: &str) -> Result<(), String> {
+    if path.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    if path.contains(['\n', '\0']) {
+        return Err(format!("`{}` holds a newline or a NUL", path.escape_debug()));
+    }
+    if path.chars().all(|c| c == '/') {
+        return Err(format!("`{path}` is the root directory"));
+    }
+    if path.ends_with('/') {
+        return Err(format!("`{path}` ends with a slash, as only a directory does"));
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err(format!("`{path}` goes up with `..`"));
+    }
+    if path.rsplit('/').next() == Some(".") {
+        return Err(format!("`{path}` is a directory"));
+    }
+    if path.starts_with("~") {
+        return Err(format!("`{path}`: `~` is not expanded on the node; a relative path starts at the home directory"));
+    }
+    Ok(())
+}
+
+/// The parts without their comments, then the calls, in a subshell so that nothing they set is left behind.
+fn compose(parts: &[&str], calls: &str) -> String {
+    let mut script = String::from("(\n");
+    for line in parts.iter().flat_map(|part| part.lines()) {
+        let line = line.trim_start();
+        if !line.is_empty() && !line.starts_with('#') {
+            script.push_str(line);
+            script.push('\n');
+        }
+    }
+    script.push_str(calls);
+    script.push_str("exit $gs_bad\n)\n");
+    script
+}
+
+fn has_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+/// A process name as the kernel keeps it. A character that is cut in two is left out: then nothing matches, which is better
+/// than text that is not UTF-8.
+fn as_comm(name: &str) -> &str {
+    let end = (0..=COMM.min(name.len())).rev().find(|&at| name.is_char_boundary(at)).unwrap_or_default();
+    &name[..end]
+}
+
+/// The permission bits as `ls -l` words them, for a regular file.
+fn mode_words(mode: u32) -> String {
+    let mut words = String::from("-");
+    for (shift, special, (with, without)) in [(6, 0o4000, ('s', 'S')), (3, 0o2000, ('s', 'S')), (0, 0o1000, ('t', 'T'))]
+    {
+        let bits = mode >> shift;
+        words.push(if bits & 4 == 0 { '-' } else { 'r' });
+        words.push(if bits & 2 == 0 { '-' } else { 'w' });
+        words.push(match (mode & special != 0, bits & 1 != 0) {
+            (false, false) => '-',
+            (false, true) => 'x',
+            (true, true) => with,
+            (true, false) => without,
+        });
+    }
+    words
+}

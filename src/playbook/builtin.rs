@@ -1,0 +1,82 @@
+//! The playbooks that are compiled in.
+//!
+//! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
+
+/// Playbooks by name: `(name, text)`.
+const PLAYBOOKS: [(&str, &str); 5] = [
+    ("opengauss/pause", include_str!("../../playbooks/opengauss/pause.yaml")),
+    ("opengauss/resume", include_str!("../../playbooks/opengauss/resume.yaml")),
+    ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
+    ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
+    ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+];
+
+/// Scripts by path.
+const SCRIPTS: [(&str, &str); 3] = [
+    ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
+    ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
+    ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+];
+
+/// Names and summaries of all of them.
+#[must_use]
+pub fn list() -> Vec<(&'static str, &'static str)> {
+    PLAYBOOKS.iter().map(|(name, text)| (*name, summary(text))).collect()
+}
+
+/// Names of all of them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLAYBOOKS.iter().map(|(name, _)| *name)
+}
+
+/// The text of a playbook, to be shown and edited.
+#[must_use]
+pub fn source(name: &str) -> Option<&'static str> {
+    PLAYBOOKS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The text of a script.
+#[must_use]
+pub fn script(path: &str) -> Option<&'static str> {
+    SCRIPTS.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
+}
+
+/// Whether there is a system of this name.
+#[must_use]
+pub fn is_system(name: &str) -> bool {
+    names().any(|known| known.split_once('/').is_some_and(|(system, _)| system == name))
+}
+
+/// The line after `summary:`. A test holds that every one has it on one plain line.
+fn summary(text: &'static str) -> &'static str {
+    text.lines().find_map(|line| line.strip_prefix("summary: ")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use indexmap::IndexMap;
+
+    use super::*;
+    use crate::playbook::{Loader, NoFiles};
+
+    #[test]
+    fn every_one_loads() {
+        for (name, summary) in list() {
+            let loader = Loader { sources: &NoFiles, given: &IndexMap::new(), env: &|_| None, step_timeout: None };
+            let plan = loader.load(name).unwrap_or_else(|problem| panic!("{problem}"));
+            assert_eq!(plan.name, name);
+            assert_eq!(plan.summary.as_deref(), Some(summary), "{name}: a plain summary on one line");
+            assert!(!plan.steps.is_empty());
+            assert!(plan.probes.values().all(|probe| !probe.script.is_empty()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_script_is_used_and_every_system_known() {
+        for (path, _) in SCRIPTS {
+            assert!(PLAYBOOKS.iter().any(|(_, text)| text.contains(path)), "{path}");
+        }
+        assert!(is_system("opengauss"));
+        assert!(!is_system("opengaus"));
+    }
+}

@@ -1,0 +1,121 @@
+//! `when`, `until`, `refuse` and `give_up`: conditions and what they mean.
+//!
+//! Must not look at a host. Conditions on variables are decided here, for the whole run.
+
+use std::time::Duration;
+
+use super::node::{Node, Text};
+use super::problem::{Complaint, any_of, did_you_mean};
+use super::scope::Scope;
+use crate::plan::{Condition, Template, Verdict};
+
+pub(super) const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
+
+/// What is left of a condition once the variables in it are known.
+#[derive(Debug)]
+pub(super) enum Test {
+    /// Can't hold in this run.
+    Never,
+    /// Holds where this does.
+    Where(Condition),
+}
+
+/// A condition: one mapping, or a list of which all must hold.
+pub(super) fn condition(scope: &Scope<'_>, node: &Node, what: &str) -> Result<Test, Complaint> {
+    let mut all = Condition::default();
+    let mut never = false;
+    let nodes = node.one_or_many();
+    if nodes.is_empty() {
+        return Err(node.wrong(what, "a condition such as `{ fact: NAME, is: VALUE }`"));
+    }
+    for node in nodes {
+        never |= !add(scope, node, what, &mut all)?;
+    }
+    Ok(if never { Test::Never } else { Test::Where(all) })
+}
+
+/// Adds the tests of one mapping. False where one of them can't hold.
+fn add(scope: &Scope<'_>, node: &Node, what: &str, all: &mut Condition) -> Result<bool, Complaint> {
+    let fields = node.fields(what, &KEYS)?;
+    let values = |key: &str| -> Result<Option<Vec<Text>>, Complaint> {
+        fields.get(key).map(|node| node.texts(&format!("`{key}`"))).transpose()
+    };
+    let templates =
+        |texts: Vec<Text>| texts.iter().map(|text| scope.template(text)).collect::<Result<Vec<Template>, _>>();
+    let (is, not) = (values("is")?, values("not")?);
+    let mut holds = true;
+    match (fields.text("fact")?, fields.text("var")?) {
+        (Some(fact), None) => {
+            let fact = scope.fact(&fact)?;
+            match (is, not) {
+                (Some(is), None) => all.facts.push((fact, templates(is)?)),
+                (None, Some(not)) => all.not.push((fact, templates(not)?)),
+                _ => return Err(Complaint::new(fields.at, "`fact` takes either `is` or `not`")),
+            }
+        }
+        (None, Some(var)) => {
+            let value = known(scope, &var)?;
+            let any = |texts: Vec<Text>| -> Result<bool, Complaint> {
+                texts.iter().try_fold(false, |any, text| Ok(any | (scope.now(text)? == value)))
+            };
+            holds = match (is, not) {
+                (Some(is), None) => any(is)?,
+                (None, Some(not)) => !any(not)?,
+                _ => return Err(Complaint::new(fields.at, "`var` takes either `is` or `not`")),
+            };
+        }
+        (Some(_), Some(var)) => {
+            return Err(Complaint::new(var.at, "`fact` and `var` in one condition").hint("make it a list of two"));
+        }
+        (None, None) => {
+            if let Some((key, _)) = fields.entry("is").or_else(|| fields.entry("not")) {
+                return Err(Complaint::new(key.at, format!("`{}` without a `fact` or `var`", key.value)));
+            }
+        }
+    }
+    if let Some(states) = values("state")? {
+        all.facts.push(("state".to_owned(), templates(states)?));
+    }
+    if let Some(node) = fields.get("exists") {
+        all.exists.extend(scope.paths(node, "`exists`", false)?);
+    }
+    if let Some(node) = fields.get("missing") {
+        all.missing.extend(scope.paths(node, "`missing`", false)?);
+    }
+    if fields.keys().next().is_none() {
+        return Err(Complaint::new(fields.at, format!("{what} is empty, expected {}", any_of(KEYS))));
+    }
+    Ok(holds)
+}
+
+fn known(scope: &Scope<'_>, var: &Text) -> Result<String, Complaint> {
+    if scope.vars.contains_key(&var.value) {
+        return scope.value(&var.value, var, 0);
+    }
+    let names = scope.vars.keys().map(String::as_str);
+    Err(Complaint::new(var.at, format!("undefined variable `{}`", var.value))
+        .maybe_hint(did_you_mean(&var.value, names)))
+}
+
+/// A list of conditions and what each means. Those that can't hold are left out.
+pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) -> Result<Vec<Verdict>, Complaint> {
+    let keys: &[&str] = if waits { &["when", "because", "hint", "after"] } else { &["when", "because", "hint"] };
+    let mut verdicts = Vec::new();
+    let entry = format!("an entry of {what}");
+    for node in node.list(what)? {
+        let fields = node.fields(&entry, keys).map_err(|complaint| {
+            if !waits && complaint.message.starts_with("unknown key `after`") {
+                return complaint.hint("`after` is for `give_up` of a `wait`");
+            }
+            complaint
+        })?;
+        let when = condition(scope, fields.need("when")?, "`when`")?;
+        let because = scope.template(&fields.need("because")?.text("`because`")?)?;
+        let hint = scope.optional(&fields, "hint")?;
+        let after = scope.time(&fields, "after")?.unwrap_or(Duration::ZERO);
+        if let Test::Where(when) = when {
+            verdicts.push(Verdict { when, because, hint, after });
+        }
+    }
+    Ok(verdicts)
+}

@@ -1,0 +1,207 @@
+//! The top of a playbook: its name, variables, probes and chain.
+//!
+//! Must not read steps, nor files: scripts are named here and read by the loader.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+
+use super::condition::{Test, condition};
+use super::node::{Kind, Node, Text};
+use super::problem::{At, Complaint, did_you_mean};
+use super::scope::Scope;
+use crate::plan::template::is_name;
+use crate::plan::vars::BUILTIN;
+use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
+
+pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
+pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
+/// A probe is told by this shell variable that only what changes matters.
+const LIGHT: &str = "light";
+
+/// A playbook whose names are known and whose steps are still to be read.
+#[derive(Debug)]
+pub(super) struct Document<'n> {
+    pub name: Option<Text>,
+    pub summary: Option<String>,
+    pub vars: IndexMap<String, VarSpec>,
+    pub probes: Vec<ProbeNode<'n>>,
+    pub chain: Option<&'n Node>,
+    pub steps: &'n [Node],
+}
+
+/// A probe as it is named in the file.
+#[derive(Debug)]
+pub(super) struct ProbeNode<'n> {
+    pub name: String,
+    pub at: At,
+    pub script: Text,
+    pub states: Option<&'n Node>,
+    pub facts: Option<Vec<Text>>,
+}
+
+/// Reads the top of a playbook.
+pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
+    if let Kind::Nothing = node.kind {
+        return Err(Complaint::new(At::default(), "the file is empty, expected a mapping with `steps`"));
+    }
+    let fields = node.fields("a playbook", &KEYS)?;
+    let mut vars = IndexMap::new();
+    if let Some(node) = fields.get("vars") {
+        for (name, node) in node.pairs("`vars`")? {
+            vars.insert(var_name(name)?, var(node)?);
+        }
+    }
+    let mut probes = Vec::new();
+    if let Some(node) = fields.get("probes") {
+        for (name, node) in node.pairs("`probes`")? {
+            let fields = node.fields("a probe", &["script", "states", "facts"])?;
+            probes.push(ProbeNode {
+                name: name.value.clone(),
+                at: name.at,
+                script: fields.need("script")?.text("`script`")?,
+                states: fields.get("states"),
+                facts: fields.get("facts").map(|node| node.texts("`facts`")).transpose()?,
+            });
+        }
+    }
+    let steps = fields.need("steps")?;
+    if steps.list("`steps`")?.is_empty() {
+        return Err(Complaint::new(steps.at, "`steps` is empty, expected at least one step"));
+    }
+    Ok(Document {
+        name: fields.text("name")?,
+        summary: fields.string("summary")?,
+        vars,
+        probes,
+        chain: fields.get("chain"),
+        steps: steps.list("`steps`")?,
+    })
+}
+
+impl Document<'_> {
+    /// Every fact there is, where all probes tell theirs. Commands in waits have facts of their own, so then nothing is known.
+    pub(super) fn facts(&self) -> Option<BTreeSet<&str>> {
+        let mut facts = BTreeSet::from(["state", "exit_status"]);
+        for probe in &self.probes {
+            facts.extend(probe.facts.as_ref()?.iter().map(|text| text.value.as_str()));
+        }
+        (!self.probes.is_empty()).then_some(facts)
+    }
+}
+
+/// Reads the startup chain.
+pub(super) fn chain(scope: &Scope<'_>, node: &Node) -> Result<Vec<Stage>, Complaint> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for node in node.list("`chain`")? {
+        let fields = node.fields("a stage", &["stage", "fact", "up", "hint"])?;
+        let name = fields.need("stage")?.text("`stage`")?;
+        if stages.iter().any(|stage| stage.name == name.value) {
+            return Err(Complaint::new(name.at, format!("stage `{}` stands in the chain twice", name.value)));
+        }
+        stages.push(Stage {
+            fact: scope.fact(&fields.need("fact")?.text("`fact`")?)?,
+            up: fields.need("up")?.texts("`up`")?.into_iter().map(|text| text.value).collect(),
+            hint: scope.optional(&fields, "hint")?,
+            name: name.value,
+        });
+    }
+    if stages.is_empty() { Err(node.wrong("`chain`", "a list of at least one stage")) } else { Ok(stages) }
+}
+
+/// Reads the named states of a probe: a mapping from state to condition, in order, or a list of `{ state, when }`.
+pub(super) fn states(scope: &Scope<'_>, node: &Node) -> Result<Vec<StateRule>, Complaint> {
+    let mut named = Vec::new();
+    match &node.kind {
+        Kind::Map(pairs) => {
+            for (name, node) in pairs {
+                let fields = node.fields("a state", &["when"])?;
+                named.push((name.value.clone(), fields.need("when")?));
+            }
+        }
+        Kind::List(items) => {
+            for item in items {
+                let fields = item.fields("a state", &["state", "when"])?;
+                named.push((fields.need("state")?.text("`state`")?.value, fields.need("when")?));
+            }
+        }
+        Kind::Nothing | Kind::Scalar(_) => {
+            return Err(node.wrong("`states`", "a mapping from state to `{ when: ... }`"));
+        }
+    }
+    let mut rules = Vec::new();
+    for (state, node) in named {
+        if let Test::Where(when) = condition(scope, node, "`when`")? {
+            if !when.exists.is_empty() || !when.missing.is_empty() {
+                return Err(Complaint::new(node.at, "a state tests a file, expected facts"));
+            }
+            rules.push(StateRule { state, when });
+        }
+    }
+    Ok(rules)
+}
+
+fn var_name(text: &Text) -> Result<String, Complaint> {
+    let name = text.value.as_str();
+    if !is_name(name) {
+        return Err(Complaint::new(text.at, format!("`{name}` is no name for a variable"))
+            .hint("names are lower case letters, digits and `_`"));
+    }
+    if BUILTIN.contains(&name) || name == LIGHT {
+        return Err(Complaint::new(
+            text.at,
+            format!("variable `{name}` is there already: gsctl sets it for every host"),
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+fn var(node: &Node) -> Result<VarSpec, Complaint> {
+    if let Kind::Scalar(_) = node.kind {
+        let default = Some(node.text("a variable")?.value);
+        return Ok(VarSpec { default, ..VarSpec::default() });
+    }
+    let fields = node.fields("a variable", &VAR_KEYS)?;
+    let check = match (fields.text("check")?, fields.get("one_of")) {
+        (None, None) => VarCheck::Any,
+        (Some(text), None) => var_check(&text)?,
+        (None, Some(node)) => VarCheck::OneOf(node.texts("`one_of`")?.into_iter().map(|text| text.value).collect()),
+        (Some(text), Some(_)) => return Err(Complaint::new(text.at, "`check` beside `one_of`, expected one of them")),
+    };
+    let default = fields.text("default")?;
+    if let Some(text) = &default
+        && !text.value.is_empty()
+    {
+        check
+            .check(&text.value)
+            .map_err(|expected| Complaint::new(text.at, format!("the default `{}` must be {expected}", text.value)))?;
+    }
+    // An empty default says that the variable may be empty.
+    let optional = default.as_ref().is_some_and(|text| text.value.is_empty());
+    Ok(VarSpec {
+        required: fields.flag("required")?.unwrap_or(!optional),
+        default: default.map(|text| text.value),
+        env: fields.string("env")?,
+        check,
+        help: fields.string("help")?,
+        run_wide: false,
+    })
+}
+
+fn var_check(text: &Text) -> Result<VarCheck, Complaint> {
+    const CHECKS: [&str; 6] = ["any", "abs-path", "int", "name", "bool", "duration"];
+    Ok(match text.value.as_str() {
+        "any" => VarCheck::Any,
+        "abs-path" => VarCheck::AbsPath,
+        "int" => VarCheck::Int,
+        "name" => VarCheck::Name,
+        "bool" => VarCheck::Bool,
+        "duration" => VarCheck::Duration,
+        other => {
+            let message = format!("unknown check `{other}`, expected {}", super::problem::any_of(CHECKS));
+            return Err(Complaint::new(text.at, message).hint(
+                did_you_mean(other, CHECKS).unwrap_or_else(|| "a list of values is `one_of: [a, b]`".to_owned()),
+            ));
+        }
+    })
+}

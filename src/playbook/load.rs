@@ -1,0 +1,393 @@
+//! From the name of a playbook to a plan.
+//!
+//! Must not touch a file: texts come from [`Sources`]. Playbooks that a `play` step names are put in where it stands.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::builtin;
+use super::document::{Document, chain, document, states};
+use super::node::{Node, Text, parse};
+use super::problem::{At, Complaint, Problem, did_you_mean};
+use super::scope::Scope;
+use super::step::{Item, step};
+use crate::plan::{Plan, Probe};
+
+/// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
+const MAX_DEPTH: usize = 16;
+
+/// Where the texts of playbooks and scripts come from that are not compiled in.
+pub trait Sources {
+    /// The text of a playbook.
+    ///
+    /// # Errors
+    ///
+    /// As reading the file does.
+    fn playbook(&self, name: &str) -> io::Result<String>;
+
+    /// The text of a script. The path is relative to where the playbook's own name is: the directories are joined.
+    ///
+    /// # Errors
+    ///
+    /// As reading the file does.
+    fn script(&self, relative: &str) -> io::Result<String>;
+}
+
+/// No files: only what is compiled in.
+#[derive(Debug, Clone, Copy)]
+pub struct NoFiles;
+
+impl Sources for NoFiles {
+    fn playbook(&self, _: &str) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn script(&self, _: &str) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Loads playbooks.
+pub struct Loader<'a> {
+    /// Files.
+    pub sources: &'a dyn Sources,
+    /// Variables from the command line, those that options stand for among them.
+    pub given: &'a IndexMap<String, String>,
+    /// The environment of gsctl.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Time for each command of a step that says nothing about it.
+    pub step_timeout: Option<Duration>,
+}
+
+impl Loader<'_> {
+    /// Loads a playbook: one that is compiled in (`opengauss/start`), or else a file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with it, with its place.
+    pub fn load(&self, name: &str) -> Result<Plan, Problem> {
+        let mut plan = Plan::default();
+        let text = self.find(name).map_err(|error| unreadable(name, At::default(), &error).in_file(name, ""))?;
+        self.add(&mut plan, &mut vec![beside("", name)], &text, None)?;
+        Ok(plan)
+    }
+
+    /// Adds the playbook at the end of `stack` to the plan.
+    fn add(&self, plan: &mut Plan, stack: &mut Vec<String>, text: &str, prefix: Option<&str>) -> Result<(), Problem> {
+        let file = stack.last().cloned().unwrap_or_default();
+        let problem = |complaint: Complaint| complaint.in_file(&file, text);
+        let node = parse(text).map_err(problem)?;
+        let document = document(&node).map_err(problem)?;
+        if stack.len() == 1 {
+            plan.name = document.name.as_ref().map_or_else(|| stem(&file).to_owned(), |name| name.value.clone());
+            plan.summary.clone_from(&document.summary);
+        }
+        // What the outer playbook says about a variable stands.
+        for (name, spec) in &document.vars {
+            plan.vars.entry(name.clone()).or_insert_with(|| spec.clone());
+        }
+        let vars = plan.vars.clone();
+        let plays = document
+            .steps
+            .iter()
+            .any(|node| node.pairs("a step").is_ok_and(|p| p.iter().any(|(key, _)| key.value == "play")));
+        let scope = Scope {
+            vars: &vars,
+            probes: document.probes.iter().map(|probe| probe.name.as_str()).collect(),
+            // The facts of playbooks still to be read are not known.
+            facts: document.facts().filter(|_| !plays && stack.len() == 1),
+            has_chain: document.chain.is_some(),
+            given: self.given,
+            env: self.env,
+            script: &|script| self.script(&file, script),
+            run_wide: RefCell::new(BTreeSet::new()),
+        };
+        self.head(plan, &scope, &document, &file).map_err(problem)?;
+        for node in document.steps {
+            self.entry(plan, &scope, node, stack, text, prefix)?;
+        }
+        for name in scope.run_wide.into_inner() {
+            if let Some(spec) = plan.vars.get_mut(&name) {
+                spec.run_wide = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Probes and chain.
+    fn head(&self, plan: &mut Plan, scope: &Scope<'_>, document: &Document<'_>, file: &str) -> Result<(), Complaint> {
+        for probe in &document.probes {
+            let source = probe.script.value.clone();
+            let script = self.script(file, &probe.script)?;
+            let states = probe.states.map(|node| states(scope, node)).transpose()?.unwrap_or_default();
+            if plan.probes.get(&probe.name).is_some_and(|other| other.script != script) {
+                let message = format!("probe `{}` is another one in a playbook round this one", probe.name);
+                return Err(Complaint::new(probe.at, message).hint("give one of them another name"));
+            }
+            plan.probes.insert(probe.name.clone(), Probe { source, script, states });
+        }
+        if let Some(node) = document.chain {
+            let stages = chain(scope, node)?;
+            if !plan.chain.is_empty() && plan.chain != stages {
+                return Err(Complaint::new(
+                    node.at,
+                    "another chain than in a playbook that is played together with this one",
+                ));
+            }
+            plan.chain = stages;
+        }
+        Ok(())
+    }
+
+    /// One entry of `steps`.
+    fn entry(
+        &self,
+        plan: &mut Plan,
+        scope: &Scope<'_>,
+        node: &Node,
+        stack: &mut Vec<String>,
+        text: &str,
+        prefix: Option<&str>,
+    ) -> Result<(), Problem> {
+        let file = stack.last().cloned().unwrap_or_default();
+        let problem = |complaint: Complaint| complaint.in_file(&file, text);
+        let joined = |name: &str| prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}: {name}"));
+        match step(scope, node, self.step_timeout).map_err(problem)? {
+            Item::Nothing => {}
+            Item::Step { mut step, at } => {
+                step.name = joined(&step.name);
+                if plan.steps.iter().any(|other| other.name == step.name) {
+                    let hint = if prefix.is_none() && stack.len() > 1 {
+                        "give the `play` step a name: it is put in front of its steps' names"
+                    } else {
+                        "`--from STEP` and the journal need each name once"
+                    };
+                    return Err(problem(Complaint::new(at, format!("two steps are named `{}`", step.name)).hint(hint)));
+                }
+                plan.steps.push(*step);
+            }
+            Item::Play { playbook, name } => {
+                let (inner, inner_text) = self.nested(&file, &playbook).map_err(problem)?;
+                if stack.contains(&inner) {
+                    let way = stack.iter().skip_while(|name| **name != inner).chain([&inner]);
+                    let way: Vec<_> = way.map(|name| format!("`{name}`")).collect();
+                    let message = format!("playbook `{inner}` plays itself: {}", way.join(" plays "));
+                    return Err(problem(Complaint::new(playbook.at, message)));
+                }
+                if stack.len() >= MAX_DEPTH {
+                    return Err(problem(Complaint::new(playbook.at, format!("more than {MAX_DEPTH} playbooks deep"))));
+                }
+                let prefix = name.map(|name| joined(&name)).or_else(|| prefix.map(str::to_owned));
+                stack.push(inner);
+                self.add(plan, stack, &inner_text, prefix.as_deref())?;
+                stack.pop();
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> io::Result<String> {
+        match builtin::source(name) {
+            Some(text) => Ok(text.to_owned()),
+            None => self.sources.playbook(name),
+        }
+    }
+
+    /// A playbook that another one names: a file next to it, or one that is compiled in.
+    fn nested(&self, file: &str, playbook: &Text) -> Result<(String, String), Complaint> {
+        if let Some(text) = builtin::source(&playbook.value) {
+            return Ok((playbook.value.clone(), text.to_owned()));
+        }
+        let name = beside(file, &playbook.value);
+        match self.sources.playbook(&name) {
+            Ok(text) => Ok((name, text)),
+            Err(error) => Err(unreadable(&name, playbook.at, &error)),
+        }
+    }
+
+    /// A script: next to the playbook, or one that is compiled in, so that a built-in playbook can be copied and edited.
+    fn script(&self, file: &str, script: &Text) -> Result<String, Complaint> {
+        let path = script.value.as_str();
+        if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            let message = format!("script `{path}` must be a path below the playbook's directory");
+            return Err(Complaint::new(script.at, message));
+        }
+        let compiled_in = builtin::script(path);
+        if builtin::source(file).is_none() {
+            let path = beside(file, &script.value);
+            match self.sources.script(&path) {
+                Ok(text) => return Ok(text),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(Complaint::new(script.at, format!("script `{path}` can't be read: {}", cause(&error))));
+                }
+            }
+        }
+        compiled_in
+            .map(str::to_owned)
+            .ok_or_else(|| Complaint::new(script.at, format!("there is no script `{}`", script.value)))
+    }
+}
+
+fn unreadable(name: &str, at: At, error: &io::Error) -> Complaint {
+    if error.kind() != io::ErrorKind::NotFound {
+        return Complaint::new(at, format!("playbook `{name}` can't be read: {}", cause(error)));
+    }
+    let known: Vec<_> = builtin::names().collect();
+    let hint =
+        did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("built in are {}", known.join(", ")));
+    Complaint::new(at, format!("there is no playbook `{name}`, neither built in nor a file")).hint(hint)
+}
+
+/// What the system says, in our voice: without its number.
+fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A path as seen from the directory of a file. The same file has one spelling, so that a loop of plays is seen.
+fn beside(file: &str, path: &str) -> String {
+    let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let absolute = path.starts_with('/') || file.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    let base = if path.starts_with('/') { "" } else { directory };
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
+}
+
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Look};
+
+    /// Files by path.
+    struct Files(&'static [(&'static str, &'static str)]);
+
+    impl Sources for Files {
+        fn playbook(&self, name: &str) -> io::Result<String> {
+            self.script(name)
+        }
+
+        fn script(&self, path: &str) -> io::Result<String> {
+            let found = self.0.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+    }
+
+    #[track_caller]
+    fn load(files: &'static [(&'static str, &'static str)], name: &str) -> Result<Plan, Problem> {
+        Loader { sources: &Files(files), given: &IndexMap::new(), env: &|_| None, step_timeout: None }.load(name)
+    }
+
+    #[test]
+    fn plays_are_put_in_where_they_stand() {
+        let plan = load(
+            &[
+                ("dir/a.yaml", "vars: { x: outer }\nsteps:\n- { name: one, ping: true }\n- { name: b, play: sub/b.yaml }\n- { name: two, ping: true }"),
+                ("dir/sub/b.yaml", "vars: { x: inner, y: inner }\nprobes: { p: { script: p.sh } }\nsteps:\n- { name: one, probe: p }\n- { play: ../c.yaml }"),
+                ("dir/sub/p.sh", "echo a=1"),
+                ("dir/c.yaml", "steps:\n- { name: three, run: echo }"),
+            ],
+            "dir/a.yaml",
+        )
+        .expect("loads");
+        assert_eq!(plan.name, "a");
+        assert_eq!(
+            plan.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(),
+            ["one", "b: one", "b: three", "two"]
+        );
+        assert_eq!(plan.vars["x"].default.as_deref(), Some("outer"));
+        assert_eq!(plan.vars["y"].default.as_deref(), Some("inner"));
+        assert_eq!(plan.probes["p"].script, "echo a=1");
+    }
+
+    #[test]
+    fn a_copy_of_a_built_in_finds_its_scripts() {
+        let text = builtin::source("opengauss/status").expect("there");
+        let files: &'static _ = Box::leak(Box::new([("my.yaml", text)]));
+        assert_eq!(load(files, "my.yaml").expect("loads").name, "opengauss/status");
+    }
+
+    #[test]
+    fn a_loop_of_plays() {
+        let problem = load(
+            &[
+                ("./a.yaml", "steps: [{ play: ./b.yaml }]"),
+                ("b.yaml", "steps:\n- play: x/../a.yaml"),
+                ("a.yaml", "steps: [{ play: ./b.yaml }]"),
+            ],
+            "./a.yaml",
+        )
+        .expect_err("a loop");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `b.yaml`, line 2, column 9: playbook `a.yaml` plays itself: `a.yaml` plays `b.yaml` plays `a.yaml`\n\
+             \u{20} |\n2 | - play: x/../a.yaml\n  |         ^^^^^^^^^^^"
+        );
+    }
+
+    #[test]
+    fn not_found() {
+        let problem = load(&[], "opengauss/strat").expect_err("not there");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `opengauss/strat`: there is no playbook `opengauss/strat`, neither built in nor a file\n\
+             hint: did you mean `opengauss/start`?"
+        );
+    }
+
+    #[test]
+    fn what_the_command_line_says() {
+        let given = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let load = |given: &IndexMap<String, String>, name: &str| {
+            Loader { sources: &NoFiles, given, env: &|_| None, step_timeout: Some(Duration::from_secs(60)) }.load(name)
+        };
+        let plan = load(&given(&[("wait", "5m")]), "opengauss/start").expect("loads");
+        let Action::Wait(wait) = &plan.steps[3].action else { panic!("a wait") };
+        assert_eq!(wait.timeout, Duration::from_secs(300));
+        assert!(matches!(&wait.look, Look::Probe(name) if name == "node"));
+        assert!(plan.vars["wait"].run_wide && !plan.vars["gausshome"].run_wide && !plan.vars["accept"].run_wide);
+        assert_eq!(plan.steps[0].timeout, Some(Duration::from_secs(60)));
+
+        let plan = load(&given(&[("wait", "0")]), "opengauss/start").expect("loads");
+        assert_eq!(plan.steps.len(), 3, "nothing is waited for");
+
+        for (mode, content) in [("fast", "0\n1\n2\n"), ("immediate", "0\n2\n2\n")] {
+            let plan = load(&given(&[("mode", mode)]), "opengauss/stop").expect("loads");
+            let written: Vec<_> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match &step.action {
+                    Action::Write { content, mode, .. } => Some((content.to_string(), *mode)),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(written, [(content.to_owned(), 0o600)]);
+        }
+
+        let problem = load(&given(&[("wait", "soon")]), "opengauss/start").expect_err("no time");
+        assert_eq!(
+            problem.to_string(),
+            "playbook `opengauss/start`: variable `wait` is `soon` (command line), must be a time such as `90s`, `5m` or `1h30m`"
+        );
+    }
+}

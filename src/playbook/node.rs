@@ -1,0 +1,427 @@
+//! A YAML file as a tree in which everything knows its place.
+//!
+//! Must not know what a playbook is. The parser is `serde-saphyr`; a tree and not derived types, because "text or a list
+//! of text" and "one action of twelve" lose their line and column in serde's untagged enums, and because `is: yes` and
+//! `mode: 0600` must stay the text they are.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
+
+use super::problem::{At, Complaint, any_of, did_you_mean};
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub at: At,
+    pub kind: Kind,
+}
+
+/// What a value is. A scalar is its text: what it means is up to who reads it.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    Nothing,
+    Scalar(String),
+    List(Vec<Node>),
+    Map(Vec<(Text, Node)>),
+}
+
+/// Text and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub at: At,
+    pub value: String,
+    /// Characters of the file from `at` to the first of the value, where the value stands in the file as it is.
+    pub skip: Option<usize>,
+}
+
+impl Text {
+    /// The place of a byte of the value, as near as can be told.
+    pub(super) fn place(&self, offset: usize) -> At {
+        match self.skip {
+            Some(skip) => self.at.right(skip + self.value[..offset].chars().count()),
+            None => self.at,
+        }
+    }
+}
+
+/// Reads a file into a tree.
+pub(super) fn parse(text: &str) -> Result<Node, Complaint> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_depth: 32 },
+    };
+    // The byte offsets are counted without the mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
+        Ok(raw) => Ok(Node::new(raw, text)),
+        Err(error) => Err(syntax(&error, text)),
+    }
+}
+
+impl Node {
+    fn new(raw: Spanned<Raw>, source: &str) -> Self {
+        let place = at(raw.defined);
+        let kind = match raw.value {
+            Raw::Nothing => Kind::Nothing,
+            Raw::Text(text) => Kind::Scalar(text),
+            Raw::Other(shown) => Kind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
+            Raw::List(items) => Kind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
+            Raw::Map(pairs) => Kind::Map(
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let key = Text { at: at(key.defined), value: key.value, skip: None };
+                        (key, Self::new(value, source))
+                    })
+                    .collect(),
+            ),
+        };
+        Self { at: place, kind }
+    }
+
+    /// What it is, for messages.
+    fn found(&self) -> String {
+        match &self.kind {
+            Kind::Nothing => "nothing".to_owned(),
+            Kind::Scalar(text) => format!("`{text}`"),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a mapping".to_owned(),
+        }
+    }
+
+    /// A complaint that this is not what `what` must be.
+    pub(super) fn wrong(&self, what: &str, expected: &str) -> Complaint {
+        Complaint::new(self.at, format!("{what} must be {expected}, found {}", self.found()))
+    }
+
+    /// One text.
+    pub(super) fn text(&self, what: &str) -> Result<Text, Complaint> {
+        match &self.kind {
+            Kind::Scalar(value) => {
+                // Plain, quoted without escapes, or something whose characters can't be found again.
+                let skip = match self.at.len.checked_sub(value.chars().count()) {
+                    _ if value.contains('\n') => None,
+                    Some(0) => Some(0),
+                    Some(2) => Some(1),
+                    _ => None,
+                };
+                Ok(Text { at: self.at, value: value.clone(), skip })
+            }
+            Kind::Nothing | Kind::List(_) | Kind::Map(_) => {
+                let complaint = self.wrong(what, "text");
+                let braces = matches!(&self.kind, Kind::Map(pairs) if matches!(pairs.as_slice(), [(_, Node { kind: Kind::Nothing, .. })]));
+                Err(if braces { complaint.hint("put quotes round text that begins with `{`") } else { complaint })
+            }
+        }
+    }
+
+    /// One text, or a list of them; at least one.
+    pub(super) fn texts(&self, what: &str) -> Result<Vec<Text>, Complaint> {
+        match &self.kind {
+            Kind::List(items) if !items.is_empty() => items.iter().map(|item| item.text(what)).collect(),
+            Kind::Scalar(_) | Kind::Map(_) => Ok(vec![self.text(what)?]),
+            Kind::Nothing | Kind::List(_) => Err(self.wrong(what, "text or a list of text")),
+        }
+    }
+
+    /// A list.
+    pub(super) fn list(&self, what: &str) -> Result<&[Node], Complaint> {
+        match &self.kind {
+            Kind::List(items) => Ok(items),
+            Kind::Nothing | Kind::Scalar(_) | Kind::Map(_) => Err(self.wrong(what, "a list")),
+        }
+    }
+
+    /// One thing, or a list of things.
+    pub(super) fn one_or_many(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            Kind::Nothing | Kind::Scalar(_) | Kind::Map(_) => std::slice::from_ref(self),
+        }
+    }
+
+    /// A mapping with keys of its own choice.
+    pub(super) fn pairs(&self, what: &str) -> Result<&[(Text, Node)], Complaint> {
+        match &self.kind {
+            Kind::Map(pairs) => Ok(pairs),
+            Kind::Nothing | Kind::Scalar(_) | Kind::List(_) => Err(self.wrong(what, "a mapping")),
+        }
+    }
+
+    /// A mapping with these keys and no others.
+    pub(super) fn fields<'n>(&'n self, what: &'n str, keys: &[&str]) -> Result<Fields<'n>, Complaint> {
+        let pairs = self.pairs(what)?;
+        for (key, _) in pairs {
+            if !keys.contains(&key.value.as_str()) {
+                let message =
+                    format!("unknown key `{}` in {what}, expected {}", key.value, any_of(keys.iter().copied()));
+                return Err(Complaint::new(key.at, message).maybe_hint(did_you_mean(&key.value, keys.iter().copied())));
+            }
+        }
+        Ok(Fields { what, at: self.at, pairs })
+    }
+}
+
+/// A mapping whose keys are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'n> {
+    what: &'n str,
+    /// Where the mapping begins.
+    pub at: At,
+    pairs: &'n [(Text, Node)],
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// A key and its value.
+    pub(super) fn entry(&self, key: &str) -> Option<(&'n Text, &'n Node)> {
+        self.pairs.iter().find(|(name, _)| name.value == key).map(|(name, value)| (name, value))
+    }
+
+    /// All keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'n Text> + use<'n> {
+        self.pairs.iter().map(|(name, _)| name)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn need(&self, key: &str) -> Result<&'n Node, Complaint> {
+        self.get(key).ok_or_else(|| Complaint::new(self.at, format!("{} has no `{key}`", self.what)))
+    }
+
+    /// The text of a key.
+    pub(super) fn text(&self, key: &str) -> Result<Option<Text>, Complaint> {
+        self.get(key).map(|node| node.text(&format!("`{key}`"))).transpose()
+    }
+
+    /// The text of a key, without its place.
+    pub(super) fn string(&self, key: &str) -> Result<Option<String>, Complaint> {
+        Ok(self.text(key)?.map(|text| text.value))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Complaint> {
+        self.get(key)
+            .map(|node| match &node.kind {
+                Kind::Scalar(text) if text == "true" => Ok(true),
+                Kind::Scalar(text) if text == "false" => Ok(false),
+                _ => Err(node.wrong(&format!("`{key}`"), "`true` or `false`")),
+            })
+            .transpose()
+    }
+}
+
+/// What serde sees. Its numbers and booleans are only notes that the text has to be taken from the file.
+enum Raw {
+    Nothing,
+    Text(String),
+    Other(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text, a list or a mapping")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Nothing)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        Ok(Raw::Other(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = entries.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Raw::Map(pairs))
+    }
+}
+
+fn at(location: Location) -> At {
+    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    At { line: number(location.line()), column: number(location.column()), len: number(location.span().len()).max(1) }
+}
+
+/// How a number or boolean is written in the file.
+fn spelling(location: Location, source: &str) -> Option<String> {
+    let span = location.span();
+    let start = usize::try_from(span.byte_offset()?).ok()?;
+    let end = start.checked_add(usize::try_from(span.byte_len()?).ok()?)?;
+    source.get(start..end).map(|text| text.trim().to_owned())
+}
+
+/// The parser's own complaint, in our words where they are better.
+fn syntax(error: &Error, text: &str) -> Complaint {
+    let error = error.without_snippet();
+    let place = error.location().map(at).unwrap_or_default();
+    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    // The parser tells about the line after, or the one with the tab, depending on what stands before.
+    let tab = text
+        .lines()
+        .enumerate()
+        .take(place.line.max(1))
+        .skip(place.line.saturating_sub(2))
+        .find(|(_, line)| line.trim_start_matches(' ').starts_with('\t'));
+    if let Some((number, line)) = tab {
+        let column = 1 + line.chars().take_while(|c| *c == ' ').count();
+        let place = At { line: number + 1, column, len: 1 };
+        return Complaint::new(place, "a tab in the indentation, expected spaces")
+            .hint("YAML is indented by spaces only");
+    }
+    match error {
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().map(|key| format!(" `{key}`")).unwrap_or_default();
+            Complaint::new(place, format!("the key{key} stands here twice")).hint("join the two, or remove one")
+        }
+        Error::MultipleDocuments { .. } => Complaint::new(place, "a second document, expected one")
+            .hint("a playbook is one document: remove the `---`"),
+        _ => {
+            let message = error.to_string();
+            // The place is told in front of the message already.
+            let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches([':', ',']).to_owned();
+            Complaint::new(place, format!("not valid YAML: {message}")).maybe_hint(syntax_hint(&message, line))
+        }
+    }
+}
+
+/// What most likely went wrong in a line that is not YAML.
+fn syntax_hint(message: &str, line: &str) -> Option<String> {
+    let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches([' ', '-']);
+    let hint = if message.contains("quoted scalar") {
+        "a quote is opened above and not closed".to_owned()
+    } else if value.starts_with('{') && value.contains('}') && !value.trim_end().ends_with('}') {
+        "put quotes round text that begins with `{`".to_owned()
+    } else if value.contains(": ") && !value.starts_with(['{', '[', '"', '\'']) {
+        "put quotes round text that holds `: `".to_owned()
+    } else if let Some(c) = value.chars().next().filter(|c| "@`%*&!|>".contains(*c)) {
+        format!("put quotes round text that begins with `{c}`")
+    } else {
+        return None;
+    };
+    Some(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_what_it_is() {
+        let node =
+            parse("\u{feff}on: yes\r\nmode: 0600\r\nlist: [1.10, true, 0x10, 'no', \"~\", 1e3]\r\n").expect("parses");
+        let fields = node.fields("it", &["on", "mode", "list"]).expect("fields");
+        let text = |key| fields.string(key).expect("text").expect("there");
+        assert_eq!((text("on").as_str(), text("mode").as_str()), ("yes", "0600"));
+        let list: Vec<_> = fields.need("list").expect("list").texts("it").expect("texts");
+        let list: Vec<_> = list.iter().map(|text| text.value.as_str()).collect();
+        assert_eq!(list, ["1.10", "true", "0x10", "no", "~", "1e3"]);
+    }
+
+    #[test]
+    fn places_in_a_text() {
+        let node = parse("a: x{b}\nc: \"x{b}\"\nd: |\n  x{b}\n").expect("parses");
+        let fields = node.fields("it", &["a", "c", "d"]).expect("fields");
+        for (key, line, column) in [("a", 1, 5), ("c", 2, 6), ("d", 4, 3)] {
+            let at = fields.text(key).expect("text").expect("there").place(1);
+            assert_eq!((at.line, at.column), (line, column), "{key}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (text, line, column, message, hint) in [
+            ("a:\n\t- b\n", 2, 1, "a tab in the indentation, expected spaces", "YAML is indented by spaces only"),
+            ("a: 1\na: 2\n", 2, 1, "the key `a` stands here twice", "join the two, or remove one"),
+            (
+                "a: b: c\n",
+                1,
+                5,
+                "not valid YAML: mapping values are not allowed in this context",
+                "put quotes round text that holds `: `",
+            ),
+            (
+                "a: {b}/x\n",
+                1,
+                7,
+                "not valid YAML: while parsing a block mapping, did not find expected key",
+                "put quotes round text that begins with `{`",
+            ),
+            (
+                "a: 'x\n",
+                2,
+                1,
+                "not valid YAML: invalid indentation in multiline quoted scalar",
+                "a quote is opened above and not closed",
+            ),
+            ("a: @b", 1, 4, "not valid YAML: unexpected character: `@'", "put quotes round text that begins with `@`"),
+            (
+                "a: b\n---\nc: d\n",
+                3,
+                1,
+                "a second document, expected one",
+                "a playbook is one document: remove the `---`",
+            ),
+        ] {
+            let complaint = parse(text).expect_err(text);
+            assert_eq!((complaint.at.line, complaint.at.column), (line, column), "{text:?}");
+            assert_eq!((complaint.message.as_str(), complaint.hint.as_deref()), (message, Some(hint)), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One entry of `steps`.
+//!
+//! Must not load other playbooks: a `play` is handed up as it stands.
+
+use std::time::Duration;
+
+use super::condition::{Test, condition, verdicts};
+use super::node::{Fields, Node, Text};
+use super::problem::{At, Complaint, any_of, did_you_mean};
+use super::scope::Scope;
+use super::wait::wait;
+use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
+
+/// What a step can do. `state` is an action where it stands alone.
+pub(super) const ACTIONS: [&str; 12] =
+    ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
+pub(super) const SETTINGS: [&str; 13] = [
+    "name",
+    "on",
+    "when",
+    "timeout",
+    "retries",
+    "idempotent",
+    "serial",
+    "max_fail",
+    "on_failure",
+    "cleanup",
+    "state",
+    "on_failure_state",
+    "if_exists",
+];
+const WRITE_MODE: u32 = 0o600;
+
+/// What an entry of `steps` comes to.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A step.
+    Step { step: Box<Step>, at: At },
+    /// The steps of another playbook, under this name where it has one.
+    Play { playbook: Text, name: Option<String> },
+    /// Nothing: its condition can't hold in this run, or it is a wait of no time (`--wait 0`).
+    Nothing,
+}
+
+/// Reads a step.
+pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Duration>) -> Result<Item, Complaint> {
+    let keys: Vec<&str> = SETTINGS.iter().chain(ACTIONS.iter().filter(|key| **key != "state")).copied().collect();
+    let fields = node.fields("a step", &keys)?;
+    let action_key = one_action(&fields)?;
+    if action_key == "play" {
+        return play(&fields);
+    }
+    let Some(name) = fields.text("name")? else {
+        return Err(Complaint::new(fields.at, "a step has no `name`").hint("say in a few words what it does"));
+    };
+    let action = action(scope, &fields, action_key)?;
+    if matches!(&action, Action::Wait(wait) if wait.timeout.is_zero()) {
+        return Ok(Item::Nothing);
+    }
+    let mut step = Step::new(name.value.clone(), action);
+    step.timeout = match scope.time(&fields, "timeout")? {
+        Some(time) => Some(time).filter(|time| !time.is_zero()),
+        None => default_timeout,
+    };
+    if let Some(text) = fields.text("on")? {
+        step.on = on(&text)?;
+    }
+    step.retries = retries(&fields, &step.action)?;
+    step.serial = fields.text("serial")?.map(|text| share(scope, &text, 1)).transpose()?;
+    step.max_fail = fields.text("max_fail")?.map(|text| share(scope, &text, 0)).transpose()?;
+    if let Some(text) = fields.text("on_failure")? {
+        step.on_failure = word(&text, &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)])?;
+    }
+    if let Some(text) = fields.text("cleanup")? {
+        step.cleanup = Some(word(&text, &[("remove", Cleanup::Remove)])?);
+        if !matches!(step.action, Action::Touch { .. } | Action::Write { .. }) {
+            return Err(Complaint::new(
+                text.at,
+                format!("`cleanup` beside `{action_key}`: there is no file to remove"),
+            )
+            .hint("`cleanup: remove` is for `touch` and `write`"));
+        }
+    }
+    if action_key != "state" {
+        step.state = fields.text("state")?.map(|text| state_name(&text)).transpose()?;
+    }
+    step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
+    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")] {
+        if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
+            return Err(Complaint::new(
+                key.at,
+                format!("`{}` beside `{action_key}`, expected it beside `{owner}`", key.value),
+            ));
+        }
+    }
+    if let Some(node) = fields.get("when") {
+        match condition(scope, node, "`when`")? {
+            Test::Never => return Ok(Item::Nothing),
+            Test::Where(when) if when.is_empty() => {}
+            Test::Where(when) => step.when = Some(when),
+        }
+    }
+    Ok(Item::Step { step: Box::new(step), at: name.at })
+}
+
+/// The action of a step: exactly one.
+fn one_action(fields: &Fields<'_>) -> Result<&'static str, Complaint> {
+    let actions = || ACTIONS.iter().filter(|key| !matches!(**key, "refuse" | "state"));
+    let mut found = actions().filter_map(|action| fields.entry(action).map(|(key, _)| (*action, key)));
+    match (found.next(), found.next()) {
+        (Some((action, _)), None) => Ok(action),
+        (None, _) if fields.get("state").is_some() => Ok("state"),
+        (None, _) => Err(Complaint::new(
+            fields.at,
+            format!("a step without an action, expected {}", any_of(actions().copied().chain(["state"]))),
+        )),
+        (Some((first, one)), Some((second, two))) => {
+            let at = if (one.at.line, one.at.column) > (two.at.line, two.at.column) { one.at } else { two.at };
+            Err(Complaint::new(at, format!("`{first}` and `{second}` in one step")).hint("make it two steps"))
+        }
+    }
+}
+
+fn play(fields: &Fields<'_>) -> Result<Item, Complaint> {
+    if let Some(key) = fields.keys().find(|key| !matches!(key.value.as_str(), "name" | "play")) {
+        return Err(Complaint::new(key.at, format!("`{}` beside `play`, expected only `name`", key.value))
+            .hint("set it on the steps of the other playbook"));
+    }
+    Ok(Item::Play { playbook: fields.need("play")?.text("`play`")?, name: fields.string("name")? })
+}
+
+fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<Action, Complaint> {
+    let node = fields.need(key)?;
+    let what = format!("`{key}`");
+    Ok(match key {
+        "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        "probe" => Action::Probe {
+            probe: scope.probe(&node.text(&what)?)?,
+            refuse: fields
+                .get("refuse")
+                .map(|node| verdicts(scope, node, "`refuse`", false))
+                .transpose()?
+                .unwrap_or_default(),
+        },
+        "remove" => Action::Remove { paths: scope.paths(node, &what, true)? },
+        "touch" => Action::Touch {
+            paths: scope.paths(node, &what, false)?,
+            if_exists: fields.text("if_exists")?.map(|text| scope.path(&text, false)).transpose()?,
+        },
+        "write" => write(scope, node)?,
+        "wait" => Action::Wait(wait(scope, node)?),
+        "state" => Action::State { name: state_name(&node.text(&what)?)? },
+        "check" => Action::Check { checks: checks(node)? },
+        "ping" => match fields.flag("ping")? {
+            Some(true) | None => Action::Ping,
+            Some(false) => return Err(node.wrong(&what, "`true`")),
+        },
+        _ => {
+            return Err(Complaint::new(node.at, format!("`{key}` is not there yet in playbooks"))
+                .hint("copy the files with `gsctl push` before"));
+        }
+    })
+}
+
+fn write(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> {
+    let fields = node.fields("`write`", &["path", "content", "mode"])?;
+    let mode = match fields.text("mode")? {
+        None => WRITE_MODE,
+        Some(text) => match u32::from_str_radix(text.value.strip_prefix("0o").unwrap_or(&text.value), 8) {
+            Ok(mode) if mode <= 0o7777 && text.value.len() >= 3 => mode,
+            _ => {
+                return Err(Complaint::new(text.at, format!("`{}` is no file mode", text.value))
+                    .hint("write it in octal, as in `mode: \"0600\"`"));
+            }
+        },
+    };
+    Ok(Action::Write {
+        path: scope.path(&fields.need("path")?.text("`path`")?, false)?,
+        content: scope.template(&fields.need("content")?.text("`content`")?)?,
+        mode,
+    })
+}
+
+fn checks(node: &Node) -> Result<Vec<Check>, Complaint> {
+    const KEYS: [&str; 4] = ["process", "command", "port", "file"];
+    let fields = node.fields("`check`", &KEYS)?;
+    let mut checks = Vec::new();
+    for key in fields.keys() {
+        let Some(node) = fields.get(&key.value) else { continue };
+        for text in node.texts(&format!("`{}`", key.value))? {
+            let value = text.value.clone();
+            checks.push(match key.value.as_str() {
+                "process" => match value.split_once('=') {
+                    Some((name, path)) => Check::Process { name: name.to_owned(), path: Some(path.to_owned()) },
+                    None => Check::Process { name: value, path: None },
+                },
+                "command" => Check::Command(value),
+                "file" => Check::File(value),
+                _ => match value.parse() {
+                    Ok(port) if port > 0 => Check::Port(port),
+                    _ => return Err(Complaint::new(text.at, format!("`{value}` is no port, expected 1 to 65535"))),
+                },
+            });
+        }
+    }
+    if checks.is_empty() { Err(node.wrong("`check`", &any_of(KEYS))) } else { Ok(checks) }
+}
+
+fn retries(fields: &Fields<'_>, action: &Action) -> Result<u32, Complaint> {
+    let says_so = fields.flag("idempotent")?.unwrap_or(false);
+    let Some(text) = fields.text("retries")? else { return Ok(0) };
+    let Ok(retries) = text.value.parse() else {
+        return Err(Complaint::new(text.at, format!("`{}` is no number of retries", text.value)));
+    };
+    match action {
+        Action::Run { .. } if !says_so && retries > 0 => {
+            Err(Complaint::new(text.at, "`retries` on a command that may not be safe to run twice")
+                .hint("add `idempotent: true` if it is"))
+        }
+        _ => Ok(retries),
+    }
+}
+
+fn on(text: &Text) -> Result<On, Complaint> {
+    let words: Vec<&str> = text.value.split_whitespace().collect();
+    match words.as_slice() {
+        ["all"] => Ok(On::All),
+        ["any"] => Ok(On::Any),
+        ["not", group] => Ok(On::NotGroup((*group).to_owned())),
+        [group] if *group != "not" => Ok(On::Group((*group).to_owned())),
+        _ => Err(Complaint::new(
+            text.at,
+            format!("`{}` is no selection of hosts, expected `all`, `any`, a group, or `not` and a group", text.value),
+        )),
+    }
+}
+
+fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
+    let value = scope.now(text)?;
+    let share = match value.strip_suffix('%') {
+        Some(percent) => percent.parse().ok().filter(|p| *p <= 100 && usize::from(*p) >= least).map(Share::Percent),
+        None => value.parse().ok().filter(|count| *count >= least).map(Share::Count),
+    };
+    share.ok_or_else(|| Complaint::new(text.at, format!("`{value}` is neither a number of hosts nor a percentage")))
+}
+
+fn state_name(text: &Text) -> Result<String, Complaint> {
+    crate::plan::VarCheck::Name
+        .check(&text.value)
+        .map(|()| text.value.clone())
+        .map_err(|expected| Complaint::new(text.at, format!("state `{}` must be {expected}", text.value)))
+}
+
+fn word<T: Copy>(text: &Text, words: &[(&str, T)]) -> Result<T, Complaint> {
+    let names = || words.iter().map(|(name, _)| *name);
+    words.iter().find(|(name, _)| *name == text.value).map(|(_, value)| *value).ok_or_else(|| {
+        Complaint::new(text.at, format!("`{}` is not expected here, expected {}", text.value, any_of(names())))
+            .maybe_hint(did_you_mean(&text.value, names()))
+    })
+}

@@ -1,0 +1,176 @@
+//! Identical output once, under the folded set of the hosts that printed it.
+//!
+//! Biggest group first, then by first host. Output is kept once however many hosts printed it; it must not be changed on
+//! its way into a file or pipe.
+
+use std::io;
+
+use indexmap::IndexMap;
+
+use super::columns::width;
+use super::screen::Screen;
+use super::style::{Styles, Tone};
+use super::{Context, Shaping, View, plural, sanitize};
+use crate::event::{Event, EventKind, HostId, StepId, Stream};
+use crate::outcome::StepResult;
+use crate::report::RunReport;
+use crate::stats::RunStats;
+
+/// How a command ended, as far as a header says it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Ending {
+    Well,
+    Status(i32),
+    Signal(String),
+    Unknown,
+}
+
+impl Ending {
+    fn of(result: &StepResult) -> Self {
+        match (&result.signal, result.exit_status) {
+            (Some(signal), _) => Self::Signal(signal.clone()),
+            (None, Some(0)) => Self::Well,
+            (None, Some(status)) => Self::Status(status),
+            (None, None) if result.outcome.is_success() => Self::Well,
+            (None, None) => Self::Unknown,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Well => String::new(),
+            Self::Status(status) => format!(", exit status {status}"),
+            Self::Signal(signal) => format!(", killed by signal {signal}"),
+            Self::Unknown => ", incomplete".to_owned(),
+        }
+    }
+}
+
+type Groups = IndexMap<(Ending, Vec<u8>), Vec<HostId>>;
+
+/// Outputs of one step.
+#[derive(Debug, Default)]
+struct Gathered {
+    stdout: Groups,
+    stderr: Groups,
+    silent: Vec<HostId>,
+}
+
+/// The `--gather` view.
+#[derive(Debug, Default)]
+pub(crate) struct GatherView {
+    steps: IndexMap<StepId, Gathered>,
+}
+
+impl GatherView {
+    /// With nothing gathered yet.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn take(&mut self, host: HostId, step: StepId, result: &StepResult, shaping: &Shaping) {
+        let gathered = self.steps.entry(step).or_default();
+        let ending = Ending::of(result);
+        if result.stdout.is_empty() && result.stderr.is_empty() {
+            if result.outcome.is_success() {
+                gathered.silent.push(host);
+            }
+            return;
+        }
+        for (groups, bytes) in [(&mut gathered.stdout, &result.stdout), (&mut gathered.stderr, &result.stderr)] {
+            let bytes = shaping.apply(bytes);
+            if !bytes.is_empty() {
+                groups.entry((ending.clone(), bytes.into_owned())).or_default().push(host);
+            }
+        }
+    }
+
+    fn write(gathered: Gathered, step: StepId, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        for (stream, groups) in [(Stream::Stdout, gathered.stdout), (Stream::Stderr, gathered.stderr)] {
+            let mut groups: Vec<_> = groups.into_iter().collect();
+            for (_, hosts) in &mut groups {
+                hosts.sort_unstable();
+            }
+            groups.sort_by_key(|(_, hosts)| (usize::MAX - hosts.len(), hosts.first().copied()));
+            for ((ending, bytes), hosts) in groups {
+                write_group(stream, step, &ending, &bytes, &hosts, ctx, screen)?;
+            }
+        }
+        if ctx.settings.verbose > 0 && !gathered.silent.is_empty() {
+            let mut hosts = gathered.silent;
+            hosts.sort_unstable();
+            screen.err_line(&ctx.err.paint(Tone::Dim, &format!("no output: {}", ctx.fold(&hosts))))?;
+        }
+        Ok(())
+    }
+}
+
+impl View for GatherView {
+    fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        match &event.kind {
+            EventKind::HostStepFinished { host, step, result } => {
+                self.take(*host, *step, result, &ctx.shaping);
+                Ok(())
+            }
+            EventKind::StepFinished { step } => match self.steps.shift_remove(step) {
+                Some(gathered) => Self::write(gathered, *step, ctx, screen),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        // A run that was cut short never said that its step is over.
+        std::mem::take(&mut self.steps)
+            .into_iter()
+            .try_for_each(|(step, gathered)| Self::write(gathered, step, ctx, screen))
+    }
+}
+
+fn write_group(
+    stream: Stream,
+    step: StepId,
+    ending: &Ending,
+    bytes: &[u8],
+    hosts: &[HostId],
+    ctx: &Context,
+    screen: &mut Screen,
+) -> io::Result<()> {
+    let (styles, tty): (&Styles, bool) = match stream {
+        Stream::Stdout => (&ctx.out, ctx.settings.stdout_tty),
+        Stream::Stderr => (&ctx.err, ctx.settings.stderr_tty),
+    };
+    let folded = ctx.fold(hosts);
+    let mut rest = format!(" ({})", plural::hosts(hosts.len()));
+    if ctx.steps.len() > 1 {
+        rest.push_str(&format!(", step `{}`", sanitize::words(ctx.step(step))));
+    }
+    if stream == Stream::Stderr {
+        rest.push_str(", stderr");
+    }
+    rest.push_str(&ending.words());
+    let room = ctx.settings.columns.filter(|_| tty).unwrap_or(usize::MAX);
+    let rule = "-".repeat((width(&folded) + width(&rest)).min(room).min(120));
+    let tone = if *ending == Ending::Well { Tone::Strong } else { Tone::Bad };
+    let header = format!(
+        "{rule}\n{}{}\n{rule}\n",
+        styles.paint(if stream == Stream::Stderr { Tone::Bad } else { tone }, &folded),
+        styles.paint(if *ending == Ending::Well { Tone::Dim } else { tone }, &rest),
+        rule = styles.paint(Tone::Dim, &rule),
+    );
+    let mut text = header.into_bytes();
+    if tty {
+        text.extend_from_slice(sanitize::block(bytes).as_bytes());
+    } else {
+        text.extend_from_slice(bytes);
+        if !bytes.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+    }
+    match stream {
+        Stream::Stdout => screen.out(&text),
+        Stream::Stderr => screen.err(&text),
+    }
+}

@@ -1,0 +1,522 @@
+//! Reports as JSON: `gsctl.run/1` for a whole run, and one event a line while it goes.
+//!
+//! Both are written as they are made, never held whole. What is absent is left out; output that is not UTF-8 stands
+//! beside its text in base64, so that nothing is lost.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::event::{Activity, CancelReason, Event, EventKind, HostId, Reporter, Stream};
+use crate::exit::ExitStatus;
+use crate::outcome::{Failure, StageState, StepResult};
+use crate::report::{HostReport, RunReport, SCHEMA, StepReport};
+use crate::stats::RunStats;
+
+/// Writes the report of a run.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write_report(report: &RunReport, writer: &mut dyn Write) -> io::Result<()> {
+    let mut writer = io::BufWriter::new(writer);
+    serde_json::to_writer_pretty(&mut writer, &Run(report))?;
+    writer.write_all(b"\n")?;
+    writer.flush()
+}
+
+/// Writes the report once the run is over.
+pub struct JsonReport {
+    writer: Box<dyn Write + Send>,
+}
+
+impl JsonReport {
+    /// A report to this writer, opened before anything was contacted.
+    #[must_use]
+    pub fn new(writer: Box<dyn Write + Send>) -> Self {
+        Self { writer }
+    }
+}
+
+impl Reporter for JsonReport {
+    fn event(&mut self, _: &Event, _: &RunStats) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
+        write_report(report, &mut self.writer)
+    }
+}
+
+/// Writes one event a line, as it happens, and the result of the run last.
+pub struct JsonLines {
+    writer: Box<dyn Write + Send>,
+    names: Arc<[String]>,
+    steps: Vec<String>,
+}
+
+impl JsonLines {
+    /// Events to this writer; hosts are named as in the list of the run.
+    #[must_use]
+    pub fn new(writer: Box<dyn Write + Send>, names: Arc<[String]>) -> Self {
+        Self { writer, names, steps: Vec::new() }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        // Whole lines only: whoever reads along must never see half an event.
+        let mut line = serde_json::to_vec(value)?;
+        line.push(b'\n');
+        self.writer.write_all(&line)?;
+        self.writer.flush()
+    }
+}
+
+impl Reporter for JsonLines {
+    fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
+        if let EventKind::RunStarted { steps, .. } = &event.kind {
+            self.steps.clone_from(steps);
+        }
+        let (names, steps) = (Arc::clone(&self.names), std::mem::take(&mut self.steps));
+        let done = self.line(&Line { event, names: &names, steps: &steps });
+        self.steps = steps;
+        done
+    }
+
+    fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
+        self.line(&Last(report))
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Text, and base64 beside it where the bytes are not UTF-8.
+fn bytes<M: SerializeMap>(map: &mut M, name: &'static str, base64: &'static str, bytes: &[u8]) -> Result<(), M::Error> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return map.serialize_entry(name, text);
+    }
+    map.serialize_entry(name, &String::from_utf8_lossy(bytes))?;
+    map.serialize_entry(base64, &STANDARD.encode(bytes))
+}
+
+fn some<M: SerializeMap, T: Serialize>(map: &mut M, name: &'static str, value: Option<&T>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
+}
+
+fn failure<M: SerializeMap>(map: &mut M, failure: Option<&Failure>) -> Result<(), M::Error> {
+    let Some(failure) = failure else { return Ok(()) };
+    map.serialize_entry("phase", &failure.phase)?;
+    map.serialize_entry("error", &failure.cause)?;
+    some(map, "hint", failure.hint.as_ref())
+}
+
+/// A list whose elements are wrapped one by one.
+struct List<'a, T, F>(&'a [T], F);
+
+impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for List<'a, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
+        for item in self.0 {
+            seq.serialize_element(&(self.1)(item))?;
+        }
+        seq.end()
+    }
+}
+
+struct Status(ExitStatus);
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("code", &self.0.code())?;
+        map.serialize_entry("name", self.0.name())?;
+        map.end()
+    }
+}
+
+struct Run<'a>(&'a RunReport);
+
+impl Serialize for Run<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let run = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", SCHEMA)?;
+        map.serialize_entry("run", &run.run)?;
+        map.serialize_entry("command", &run.command)?;
+        map.serialize_entry("started", &run.started)?;
+        map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
+        map.serialize_entry("status", &Status(run.status))?;
+        map.serialize_entry("counts", &run.counts)?;
+        map.serialize_entry("hosts", &List(&run.hosts, Host))?;
+        map.end()
+    }
+}
+
+struct Host<'a>(&'a HostReport);
+
+impl Serialize for Host<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let host = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("host", &host.host)?;
+        some(&mut map, "address", host.address.as_ref())?;
+        some(&mut map, "user", host.user.as_ref())?;
+        map.serialize_entry("port", &host.port)?;
+        map.serialize_entry("outcome", &host.outcome)?;
+        map.serialize_entry("changed", &host.changed)?;
+        failure(&mut map, host.failure.as_ref())?;
+        map.serialize_entry("attempts", &host.attempts)?;
+        some(&mut map, "connect_ms", host.connect.map(ms).as_ref())?;
+        map.serialize_entry("elapsed_ms", &ms(host.elapsed))?;
+        some(&mut map, "exit_status", host.exit_status.as_ref())?;
+        some(&mut map, "signal", host.signal.as_ref())?;
+        some(&mut map, "remote_killed", host.remote_killed.as_ref())?;
+        // A command that ended and printed nothing has empty output; where none ended there is none.
+        let ended = host.exit_status.is_some() || host.signal.is_some();
+        if ended || !host.stdout.is_empty() {
+            bytes(&mut map, "stdout", "stdout_base64", &host.stdout)?;
+        }
+        if ended || !host.stderr.is_empty() {
+            bytes(&mut map, "stderr", "stderr_base64", &host.stderr)?;
+        }
+        if !host.facts.is_empty() {
+            map.serialize_entry("facts", &host.facts)?;
+        }
+        if !host.chain.is_empty() {
+            map.serialize_entry("chain", &List(&host.chain, Stage))?;
+        }
+        if !host.steps.is_empty() {
+            map.serialize_entry("steps", &List(&host.steps, Step))?;
+        }
+        map.end()
+    }
+}
+
+struct Stage<'a>(&'a StageState);
+
+impl Serialize for Stage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("stage", &self.0.stage)?;
+        map.serialize_entry("up", &self.0.up)?;
+        some(&mut map, "after_ms", self.0.after.map(ms).as_ref())?;
+        some(&mut map, "value", self.0.value.as_ref())?;
+        map.end()
+    }
+}
+
+struct Step<'a>(&'a StepReport);
+
+impl Serialize for Step<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let step = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &step.name)?;
+        map.serialize_entry("outcome", &step.outcome)?;
+        failure(&mut map, step.failure.as_ref())?;
+        map.serialize_entry("elapsed_ms", &ms(step.elapsed))?;
+        some(&mut map, "exit_status", step.exit_status.as_ref())?;
+        if !step.changes.is_empty() {
+            map.serialize_entry("changes", &step.changes)?;
+        }
+        map.end()
+    }
+}
+
+/// The last line of the JSON Lines form.
+struct Last<'a>(&'a RunReport);
+
+impl Serialize for Last<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let run = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at_ms", &ms(run.elapsed))?;
+        map.serialize_entry("event", "summary")?;
+        map.serialize_entry("run", &run.run)?;
+        map.serialize_entry("command", &run.command)?;
+        map.serialize_entry("started", &run.started)?;
+        map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
+        map.serialize_entry("status", &Status(run.status))?;
+        map.serialize_entry("counts", &run.counts)?;
+        map.end()
+    }
+}
+
+/// One event.
+struct Line<'a> {
+    event: &'a Event,
+    names: &'a [String],
+    steps: &'a [String],
+}
+
+impl Line<'_> {
+    fn host<M: SerializeMap>(&self, map: &mut M, host: HostId) -> Result<(), M::Error> {
+        some(map, "host", self.names.get(host))
+    }
+
+    fn step<M: SerializeMap>(&self, map: &mut M, step: usize) -> Result<(), M::Error> {
+        some(map, "step", self.steps.get(step))
+    }
+
+    fn activity<M: SerializeMap>(&self, map: &mut M, activity: &Activity) -> Result<(), M::Error> {
+        match activity {
+            Activity::Connecting(phase) => map.serialize_entry("phase", phase),
+            Activity::Step(step) => self.step(map, *step),
+            Activity::Stage(step, stage) => {
+                self.step(map, *step)?;
+                map.serialize_entry("stage", stage)
+            }
+        }
+    }
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at_ms", &ms(self.event.at))?;
+        map.serialize_entry("event", name(&self.event.kind))?;
+        match &self.event.kind {
+            EventKind::RunStarted { steps, fanout } => {
+                map.serialize_entry("schema", SCHEMA)?;
+                map.serialize_entry("hosts", self.names)?;
+                map.serialize_entry("steps", steps)?;
+                map.serialize_entry("fanout", fanout)?;
+            }
+            EventKind::HostStarted { host } => self.host(&mut map, *host)?,
+            EventKind::PhaseStarted { host, phase } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("phase", phase)?;
+            }
+            EventKind::Connected { host, address, took, banner } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("address", address)?;
+                map.serialize_entry("connect_ms", &ms(*took))?;
+                map.serialize_entry("banner", banner)?;
+            }
+            EventKind::AttemptFailed { host, attempt, of, failure: why, retry_in } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("attempt", attempt)?;
+                map.serialize_entry("of", of)?;
+                failure(&mut map, Some(why))?;
+                map.serialize_entry("retry_in_ms", &ms(*retry_in))?;
+            }
+            EventKind::StepStarted { step, hosts } => {
+                self.step(&mut map, *step)?;
+                map.serialize_entry("hosts", hosts)?;
+            }
+            EventKind::HostStepStarted { host, step } => {
+                self.host(&mut map, *host)?;
+                self.step(&mut map, *step)?;
+            }
+            EventKind::Output { host, step, stream, bytes: raw } => {
+                self.host(&mut map, *host)?;
+                self.step(&mut map, *step)?;
+                match stream {
+                    Stream::Stdout => bytes(&mut map, "stdout", "stdout_base64", raw)?,
+                    Stream::Stderr => bytes(&mut map, "stderr", "stderr_base64", raw)?,
+                }
+            }
+            EventKind::ChainSeen { host, stages } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("chain", &List(stages, Stage))?;
+            }
+            EventKind::Waiting { host, step, fact, value } => {
+                self.host(&mut map, *host)?;
+                self.step(&mut map, *step)?;
+                map.serialize_entry("fact", fact)?;
+                some(&mut map, "value", value.as_ref())?;
+            }
+            EventKind::HostStepFinished { host, step, result } => {
+                self.host(&mut map, *host)?;
+                self.step(&mut map, *step)?;
+                step_result(&mut map, result)?;
+            }
+            EventKind::StepFinished { step } => self.step(&mut map, *step)?,
+            EventKind::Refused { hosts } => {
+                map.serialize_entry("hosts", &List(hosts, |item| RefusedHost { line: self, item }))?;
+            }
+            EventKind::HostFinished { host, outcome, failure: why, elapsed } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("outcome", outcome)?;
+                failure(&mut map, why.as_ref())?;
+                map.serialize_entry("elapsed_ms", &ms(*elapsed))?;
+            }
+            EventKind::CancelRequested { reason, running } => {
+                map.serialize_entry("reason", reason_name(*reason))?;
+                map.serialize_entry("running", running)?;
+            }
+            EventKind::CleanupStarted { hosts } => map.serialize_entry("hosts", hosts)?,
+            EventKind::StillRunning { hosts } => {
+                map.serialize_entry("hosts", &List(hosts, |item| Busy { line: self, item }))?;
+            }
+            EventKind::Warning { message } => map.serialize_entry("message", message)?,
+            EventKind::RunFinished => {}
+        }
+        map.end()
+    }
+}
+
+fn step_result<M: SerializeMap>(map: &mut M, result: &StepResult) -> Result<(), M::Error> {
+    map.serialize_entry("outcome", &result.outcome)?;
+    failure(map, result.failure.as_ref())?;
+    map.serialize_entry("elapsed_ms", &ms(result.elapsed))?;
+    some(map, "exit_status", result.exit_status.as_ref())?;
+    some(map, "signal", result.signal.as_ref())?;
+    some(map, "remote_killed", result.remote_killed.as_ref())?;
+    if !result.stdout.is_empty() {
+        bytes(map, "stdout", "stdout_base64", &result.stdout)?;
+    }
+    if !result.stderr.is_empty() {
+        bytes(map, "stderr", "stderr_base64", &result.stderr)?;
+    }
+    if !result.facts.is_empty() {
+        map.serialize_entry("facts", &result.facts)?;
+    }
+    if !result.changes.is_empty() {
+        map.serialize_entry("changes", &result.changes)?;
+    }
+    Ok(())
+}
+
+struct RefusedHost<'a> {
+    line: &'a Line<'a>,
+    item: &'a (HostId, Failure),
+}
+
+impl Serialize for RefusedHost<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.line.host(&mut map, self.item.0)?;
+        failure(&mut map, Some(&self.item.1))?;
+        map.end()
+    }
+}
+
+struct Busy<'a> {
+    line: &'a Line<'a>,
+    item: &'a (HostId, Activity, Duration),
+}
+
+impl Serialize for Busy<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (host, activity, time) = self.item;
+        let mut map = serializer.serialize_map(None)?;
+        self.line.host(&mut map, *host)?;
+        self.line.activity(&mut map, activity)?;
+        map.serialize_entry("elapsed_ms", &ms(*time))?;
+        map.end()
+    }
+}
+
+fn name(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::RunStarted { .. } => "run_started",
+        EventKind::HostStarted { .. } => "host_started",
+        EventKind::PhaseStarted { .. } => "phase_started",
+        EventKind::Connected { .. } => "connected",
+        EventKind::AttemptFailed { .. } => "attempt_failed",
+        EventKind::StepStarted { .. } => "step_started",
+        EventKind::HostStepStarted { .. } => "host_step_started",
+        EventKind::Output { .. } => "output",
+        EventKind::ChainSeen { .. } => "chain_seen",
+        EventKind::Waiting { .. } => "waiting",
+        EventKind::HostStepFinished { .. } => "host_step_finished",
+        EventKind::StepFinished { .. } => "step_finished",
+        EventKind::Refused { .. } => "refused",
+        EventKind::HostFinished { .. } => "host_finished",
+        EventKind::CancelRequested { .. } => "cancel_requested",
+        EventKind::CleanupStarted { .. } => "cleanup_started",
+        EventKind::StillRunning { .. } => "still_running",
+        EventKind::Warning { .. } => "warning",
+        EventKind::RunFinished => "run_finished",
+    }
+}
+
+fn reason_name(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::Interrupt => "interrupt",
+        CancelReason::Terminate => "terminate",
+        CancelReason::Deadline => "deadline",
+        CancelReason::MaxFail => "max_fail",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::outcome::{Facts, Outcome};
+    use crate::stats::Counts;
+
+    /// Parses both forms back and compares them with each other.
+    pub(crate) fn parses(report: &str, lines: &str) {
+        let report: Value = serde_json::from_str(report).unwrap();
+        assert_eq!(report["schema"], SCHEMA);
+        let hosts = report["hosts"].as_array().unwrap();
+        for (outcome, count) in report["counts"].as_object().unwrap() {
+            let found = hosts.iter().filter(|host| host["outcome"] == *outcome).count();
+            assert_eq!(count.as_u64(), Some(found as u64), "{outcome}");
+        }
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if let Some(last) = lines.last() {
+            assert_eq!(lines[0]["event"], "run_started");
+            assert_eq!(last["status"], report["status"]);
+            for host in hosts {
+                let done = |line: &&Value| line["event"] == "host_finished" && line["host"] == host["host"];
+                let line = lines.iter().find(done).unwrap();
+                assert_eq!(line["outcome"], host["outcome"]);
+                assert_eq!(line.get("error"), host.get("error"));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_absent_is_there() {
+        let host = HostReport {
+            host: "node01".into(),
+            address: None,
+            user: Some("omm".into()),
+            port: 22,
+            outcome: Outcome::Failed,
+            changed: false,
+            failure: None,
+            attempts: 1,
+            connect: Some(Duration::from_micros(12_900)),
+            elapsed: Duration::from_millis(40),
+            exit_status: Some(1),
+            signal: None,
+            remote_killed: None,
+            stdout: b"a\xffb\0".to_vec(),
+            stderr: Vec::new(),
+            facts: Facts::new(),
+            chain: Vec::new(),
+            steps: Vec::new(),
+        };
+        let report = RunReport {
+            run: "r".into(),
+            command: "exec".into(),
+            started: "t".into(),
+            elapsed: Duration::from_secs(1),
+            status: ExitStatus::Failed,
+            counts: Counts { failed: 1, ..Counts::default() },
+            hosts: vec![host],
+        };
+        let mut out = Vec::new();
+        write_report(&report, &mut out).unwrap();
+        let value: Value = serde_json::from_slice(&out).unwrap();
+        let host = value["hosts"][0].as_object().unwrap();
+        assert_eq!(host["stdout"], "a\u{fffd}b\0");
+        assert_eq!(STANDARD.decode(host["stdout_base64"].as_str().unwrap()).unwrap(), b"a\xffb\0");
+        assert_eq!(host["stderr"], "");
+        assert_eq!(host["connect_ms"], 12);
+        let absent = ["address", "phase", "error", "hint", "signal", "remote_killed", "facts", "chain", "steps"];
+        assert!(absent.iter().all(|key| !host.contains_key(*key)));
+        assert_eq!(value["status"], serde_json::json!({ "code": 5, "name": "failed" }));
+    }
+}

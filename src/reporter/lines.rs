@@ -1,0 +1,116 @@
+//! Cuts a stream of bytes into lines, in bounded memory.
+//!
+//! A line of up to 1 MiB stays whole; a longer one comes in pieces that say so. It must not look into the bytes.
+
+/// Longest line that is kept whole.
+pub(crate) const LONGEST: usize = 1024 * 1024;
+/// Longest piece of a line while all hosts together hold back too much.
+pub(crate) const SCARCE: usize = 64 * 1024;
+
+/// A line, or a piece of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its bytes, without the newline.
+    pub(crate) bytes: Vec<u8>,
+    /// True when the piece before was the start of the same line.
+    pub(crate) continues: bool,
+}
+
+/// Bytes of a line that has not ended yet.
+#[derive(Debug, Default)]
+pub(crate) struct LineBuffer {
+    held: Vec<u8>,
+    continues: bool,
+}
+
+impl LineBuffer {
+    /// Takes bytes, and gives the lines that are complete with them, and pieces of a line that is longer than `limit`.
+    pub(crate) fn push(&mut self, bytes: &[u8], limit: usize) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let (part, ended) = match part.strip_suffix(b"\n") {
+                Some(part) => (part, true),
+                None => (part, false),
+            };
+            let mut part = part;
+            while self.held.len() + part.len() > limit {
+                let (now, later) = part.split_at(limit.saturating_sub(self.held.len()).min(part.len()));
+                self.held.extend_from_slice(now);
+                part = later;
+                pieces.push(self.cut(true));
+            }
+            self.held.extend_from_slice(part);
+            if ended {
+                pieces.push(self.cut(false));
+            }
+        }
+        pieces
+    }
+
+    /// What is held of a line that never ended.
+    pub(crate) fn end(&mut self) -> Option<Piece> {
+        let piece = (!self.held.is_empty()).then(|| self.cut(false));
+        self.continues = false;
+        piece
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn cut(&mut self, more_follows: bool) -> Piece {
+        let piece = Piece { bytes: std::mem::take(&mut self.held), continues: self.continues };
+        self.continues = more_follows;
+        piece
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(pieces: &[Piece]) -> Vec<(String, bool)> {
+        pieces.iter().map(|p| (String::from_utf8_lossy(&p.bytes).into_owned(), p.continues)).collect()
+    }
+
+    #[test]
+    fn lines_stay_whole_however_they_are_cut() {
+        let mut buffer = LineBuffer::default();
+        assert!(buffer.push(b"on", 100).is_empty());
+        assert_eq!(
+            text(&buffer.push(b"e\ntwo\n\nth", 100)),
+            [("one".into(), false), ("two".into(), false), (String::new(), false)]
+        );
+        assert_eq!(buffer.held(), 2);
+        assert_eq!(buffer.end().unwrap().bytes, b"th");
+        assert_eq!(buffer.end(), None);
+    }
+
+    #[test]
+    fn a_line_of_the_longest_length_is_whole_and_a_longer_one_is_not() {
+        let mut buffer = LineBuffer::default();
+        let mut line = vec![b'x'; LONGEST];
+        line.push(b'\n');
+        let mut pieces = Vec::new();
+        for chunk in line.chunks(30_000) {
+            pieces.extend(buffer.push(chunk, LONGEST));
+        }
+        assert_eq!(pieces.len(), 1);
+        assert_eq!(pieces[0].bytes.len(), LONGEST);
+
+        assert_eq!(
+            text(&buffer.push(b"abcdefgh\nij", 3)),
+            [("abc".into(), false), ("def".into(), true), ("gh".into(), true)]
+        );
+        assert_eq!(buffer.end().unwrap(), Piece { bytes: b"ij".to_vec(), continues: false });
+    }
+
+    #[test]
+    fn a_limit_that_shrank_cuts_what_is_held() {
+        let mut buffer = LineBuffer::default();
+        buffer.push(b"abcdef", 100);
+        assert_eq!(text(&buffer.push(b"g\n", 3)), [("abcdef".into(), false), ("g".into(), true)]);
+    }
+}

@@ -1,0 +1,254 @@
+//! What the live view shows: how far the run is, who is slow and in which phase, and every node's startup chain.
+//!
+//! Makes lines from events and a time; drawing them is `progress`' business.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::chain::{When, first_missing, stages_row};
+use super::columns::{Row, fit, fit_middle, pad, short_time, width};
+use super::settings::CommandKind;
+use super::style::Tone;
+use super::{Context, plural, sanitize};
+use crate::event::{Activity, Event, EventKind, HostId, StepId};
+use crate::outcome::{Outcome, Phase, StageState};
+use crate::stats::RunStats;
+
+/// Lines of the terminal that the live view leaves alone.
+const SPARED: usize = 4;
+/// Columns of the bar.
+const BAR: usize = 20;
+/// Narrower terminals get no bar.
+const BAR_FROM: usize = 60;
+
+#[derive(Debug, Clone, Default)]
+struct Host {
+    activity: Option<(Activity, Duration)>,
+    chain: Vec<StageState>,
+    /// Since when the first missing stage is that one.
+    stage_since: Duration,
+    done: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    id: StepId,
+    hosts: usize,
+    done: usize,
+    since: Duration,
+}
+
+/// How the run stands, for the live view.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    hosts: Vec<Host>,
+    step: Option<Step>,
+    /// The host, fact and value that the run waits for, and since when.
+    waiting: Option<(HostId, String, Option<String>, Duration)>,
+    cancelling: bool,
+}
+
+impl Live {
+    /// For so many hosts.
+    #[must_use]
+    pub(crate) fn new(hosts: usize) -> Self {
+        Self { hosts: vec![Host::default(); hosts], ..Self::default() }
+    }
+
+    /// Takes one event.
+    pub(crate) fn event(&mut self, event: &Event) {
+        let at = event.at;
+        match &event.kind {
+            EventKind::HostStarted { host } => self.at(*host, Activity::Connecting(Phase::Resolve), at),
+            EventKind::PhaseStarted { host, phase } => self.at(*host, Activity::Connecting(*phase), at),
+            EventKind::Connected { host, .. } => self.hosts[*host].activity = None,
+            EventKind::StepStarted { step, hosts } => {
+                self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at });
+                self.waiting = None;
+            }
+            EventKind::HostStepStarted { host, step } => self.at(*host, Activity::Step(*step), at),
+            EventKind::ChainSeen { host, stages } => {
+                let state = &mut self.hosts[*host];
+                let name = |stages: &[StageState]| first_missing(stages).map(|stage| stage.stage.clone());
+                if state.chain.is_empty() || name(&state.chain) != name(stages) {
+                    state.stage_since = at;
+                }
+                state.chain.clone_from(stages);
+            }
+            EventKind::Waiting { host, fact, value, .. } => {
+                self.waiting = Some((*host, fact.clone(), value.clone(), at));
+            }
+            EventKind::HostStepFinished { host, step, .. } => {
+                self.hosts[*host].activity = None;
+                if let Some(current) = self.step.as_mut().filter(|current| current.id == *step) {
+                    current.done += 1;
+                }
+            }
+            EventKind::StepFinished { step } => {
+                if self.step.as_ref().is_some_and(|current| current.id == *step) {
+                    self.waiting = None;
+                }
+            }
+            EventKind::HostFinished { host, .. } => {
+                self.hosts[*host].activity = None;
+                self.hosts[*host].done = true;
+            }
+            EventKind::CancelRequested { .. } => self.cancelling = true,
+            _ => {}
+        }
+    }
+
+    fn at(&mut self, host: HostId, activity: Activity, at: Duration) {
+        self.hosts[host].activity = Some((activity, at));
+    }
+
+    /// The lines to draw now. Each fits the width, and all fit the height.
+    #[must_use]
+    pub(crate) fn lines(&self, at: Duration, stats: &RunStats, ctx: &Context) -> Vec<String> {
+        // One column stays free: a full line makes some terminals wrap.
+        let room = ctx.settings.columns.unwrap_or(80).saturating_sub(1);
+        let mut rows = vec![self.head(at, stats, ctx, room)];
+        let height = ctx.settings.rows.saturating_sub(SPARED).max(1);
+        let chains: Vec<HostId> = (0..self.hosts.len()).filter(|&host| !self.hosts[host].chain.is_empty()).collect();
+        if !chains.is_empty() {
+            if chains.len() <= height {
+                rows.extend(self.chain_by_host(&chains, at, ctx, room));
+            } else {
+                rows.extend(self.chain_by_stage(&chains, at, ctx, room));
+            }
+        }
+        if let Some((host, fact, value, since)) = &self.waiting {
+            let value = value.as_deref().map_or("no answer".to_owned(), sanitize::words);
+            let text = format!("{}: {value}", sanitize::words(fact));
+            let place = format!("  {} {}", ctx.name(*host), short_time(at.saturating_sub(*since)));
+            rows.push(Row::default().with(Tone::Plain, text).with(Tone::Dim, place));
+        }
+        if chains.is_empty()
+            && let Some(row) = self.slowest(at, ctx, room)
+        {
+            rows.push(row);
+        }
+        rows.truncate(height.max(2));
+        rows.iter().map(|row| row.paint(&ctx.err, room, ctx.glyphs.ellipsis)).collect()
+    }
+
+    fn head(&self, at: Duration, stats: &RunStats, ctx: &Context, room: usize) -> Row {
+        let mut row = Row::default();
+        let step = self.step.as_ref().filter(|_| ctx.settings.command == CommandKind::Playbook);
+        let (done, of) = step.map_or((stats.done(), stats.hosts.max(self.hosts.len())), |step| (step.done, step.hosts));
+        if room >= BAR_FROM {
+            let full = if of == 0 { 0 } else { BAR * done.min(of) / of };
+            row.push(Tone::Ok, ctx.glyphs.full.repeat(full));
+            row.push(Tone::Dim, ctx.glyphs.empty.repeat(BAR - full));
+            row.push(Tone::Plain, " ");
+        }
+        if let Some(step) = step {
+            row.push(Tone::Dim, format!("[{}/{}] ", step.id + 1, ctx.steps.len()));
+            row.push(Tone::Strong, sanitize::words(ctx.step(step.id)));
+            row.push(Tone::Plain, "  ");
+        }
+        row.push(Tone::Plain, format!("{done}/{}", plural::hosts(of)));
+        for outcome in [Outcome::Failed, Outcome::TimedOut, Outcome::Unreachable] {
+            let n = stats.counts.of(outcome);
+            if n > 0 {
+                let words = if outcome == Outcome::TimedOut { "timed out" } else { outcome.name() };
+                row.push(Tone::Plain, ", ");
+                row.push(Tone::Bad, format!("{n} {words}"));
+            }
+        }
+        if self.cancelling {
+            row.push(Tone::Warn, ", stopping");
+        }
+        let since = step.map_or(Duration::ZERO, |step| step.since);
+        row.with(Tone::Dim, format!("  {}", short_time(at.saturating_sub(since))))
+    }
+
+    /// `running: node07 (connect 4s), node19 (auth 2s), 120 more`: slowest first, as many as fit.
+    fn slowest(&self, at: Duration, ctx: &Context, room: usize) -> Option<Row> {
+        let mut active: Vec<(Duration, HostId, &Activity)> = self
+            .hosts
+            .iter()
+            .enumerate()
+            .filter_map(|(host, state)| state.activity.as_ref().map(|(activity, since)| (*since, host, activity)))
+            .collect();
+        if active.is_empty() {
+            return None;
+        }
+        active.sort_unstable_by_key(|&(since, host, _)| (since, host));
+        let mut row = Row::default().with(Tone::Dim, "running: ");
+        for (i, (since, host, activity)) in active.iter().enumerate() {
+            let left = active.len() - i;
+            let comma = if i == 0 { "" } else { ", " };
+            let what = match activity {
+                Activity::Connecting(phase) => format!("{} ", phase.words()),
+                Activity::Step(_) => String::new(),
+                Activity::Stage(_, stage) => format!("{} ", sanitize::words(stage)),
+            };
+            let name = fit_middle(ctx.name(*host), 32, ctx.glyphs.ellipsis);
+            let item = format!("{comma}{name} ({what}{})", short_time(at.saturating_sub(*since)));
+            let rest = if left > 1 { format!(", {} more", left - 1) } else { String::new() };
+            if i > 0 && row.width() + width(&item) + width(&rest) > room {
+                row.push(Tone::Dim, format!(", {left} more"));
+                break;
+            }
+            row.push(Tone::Plain, item);
+        }
+        Some(row)
+    }
+
+    fn chain_by_host(&self, hosts: &[HostId], at: Duration, ctx: &Context, room: usize) -> Vec<Row> {
+        let widest = hosts.iter().map(|&host| width(ctx.name(host))).max().unwrap_or(0).min(room / 3);
+        hosts
+            .iter()
+            .map(|&host| {
+                let state = &self.hosts[host];
+                let name = pad(&fit_middle(ctx.name(host), widest, ctx.glyphs.ellipsis), widest);
+                let time = match first_missing(&state.chain) {
+                    Some(_) => format!("  {}", short_time(at.saturating_sub(state.stage_since))),
+                    None => String::new(),
+                };
+                // Room for the time is kept, so that a row does not change its form when a minute is full.
+                let mut row = Row::default().with(Tone::Host(host), name).with(Tone::Plain, "  ");
+                let space = room.saturating_sub(widest + 2 + 8);
+                for piece in stages_row(&state.chain, When::Now, &ctx.glyphs, space).into_pieces() {
+                    row.push(piece.0, piece.1);
+                }
+                row.with(Tone::Dim, time)
+            })
+            .collect()
+    }
+
+    /// For more hosts than lines: `cm_agent  node[01-12] (12 hosts)  34s`.
+    fn chain_by_stage(&self, hosts: &[HostId], at: Duration, ctx: &Context, room: usize) -> Vec<Row> {
+        let stages: Vec<&str> = self.hosts[hosts[0]].chain.iter().map(|stage| stage.stage.as_str()).collect();
+        let widest = stages.iter().map(|stage| width(stage)).max().unwrap_or(0).max("all up".len()).min(room / 3);
+        let mut rows = Vec::new();
+        for (stage, tone) in stages.iter().map(|&s| (Some(s), Tone::Warn)).chain([(None, Tone::Ok)]) {
+            let here: Vec<HostId> = hosts
+                .iter()
+                .copied()
+                .filter(|&host| first_missing(&self.hosts[host].chain).map(|s| s.stage.as_str()) == stage)
+                .collect();
+            if here.is_empty() {
+                continue;
+            }
+            let longest = here.iter().map(|&host| Reverse(self.hosts[host].stage_since)).max();
+            let time = match (stage, longest) {
+                (Some(_), Some(Reverse(since))) => format!("  {}", short_time(at.saturating_sub(since))),
+                _ => String::new(),
+            };
+            let count = format!(" ({})", plural::hosts(here.len()));
+            let space = room.saturating_sub(widest + 2 + width(&count) + width(&time));
+            let name = fit(&sanitize::words(stage.unwrap_or("all up")), widest, ctx.glyphs.ellipsis);
+            rows.push(
+                Row::default()
+                    .with(tone, pad(&name, widest))
+                    .with(Tone::Plain, "  ")
+                    .with(Tone::Plain, fit(&ctx.fold(&here), space, ctx.glyphs.ellipsis))
+                    .with(Tone::Dim, count)
+                    .with(Tone::Dim, time),
+            );
+        }
+        rows
+    }
+}

@@ -1,0 +1,142 @@
+//! Remote output as it comes: `host: line`, standard output to standard output, standard error to standard error.
+//!
+//! Lines are never torn. With a single host the bytes go through as ssh would pass them. It must not hold more than a
+//! bounded amount back.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::columns;
+use super::lines::{LONGEST, LineBuffer, Piece, SCARCE};
+use super::screen::Screen;
+use super::style::{Styles, Tone};
+use super::{Context, View, sanitize};
+use crate::event::{Event, EventKind, HostId, Stream};
+use crate::report::RunReport;
+use crate::stats::RunStats;
+
+/// Bytes that all hosts together may hold back before lines are cut shorter.
+const BUDGET: usize = 64 * 1024 * 1024;
+/// Names are padded up to this width, so that one long name does not push all text to the right.
+const WIDEST_NAME: usize = 32;
+
+/// The `--stream` view.
+pub(crate) struct StreamView {
+    buffers: HashMap<(HostId, Stream), LineBuffer>,
+    held: usize,
+    /// Width of the names on a terminal; nothing is padded elsewhere, so that `host: ` is all there is to strip.
+    name_width: usize,
+    single: bool,
+}
+
+impl StreamView {
+    /// For the hosts of this run.
+    #[must_use]
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let longest = ctx.names.iter().map(|name| columns::width(name)).max().unwrap_or(0);
+        Self {
+            buffers: HashMap::new(),
+            held: 0,
+            name_width: if ctx.settings.stdout_tty { longest.min(WIDEST_NAME) } else { 0 },
+            single: ctx.names.len() == 1,
+        }
+    }
+
+    fn take(
+        &mut self,
+        host: HostId,
+        stream: Stream,
+        bytes: &[u8],
+        ctx: &Context,
+        screen: &mut Screen,
+    ) -> io::Result<()> {
+        let tty = tty(stream, ctx);
+        if self.single && !tty && ctx.shaping.keep.is_none() {
+            return put(stream, bytes, screen);
+        }
+        let limit = if self.held > BUDGET { SCARCE } else { LONGEST };
+        let buffer = self.buffers.entry((host, stream)).or_default();
+        let before = buffer.held();
+        let pieces = buffer.push(bytes, limit);
+        self.held = self.held - before + buffer.held();
+        pieces.iter().try_for_each(|piece| self.write(host, stream, piece, ctx, screen))
+    }
+
+    fn write(&self, host: HostId, stream: Stream, piece: &Piece, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        if !ctx.shaping.keeps(&piece.bytes) {
+            return Ok(());
+        }
+        let mut line = Vec::with_capacity(piece.bytes.len() + self.name_width + 4);
+        if !self.single {
+            let styles = match stream {
+                Stream::Stdout => &ctx.out,
+                Stream::Stderr => &ctx.err,
+            };
+            line.extend_from_slice(
+                prefix(ctx.name(host), host, stream, piece.continues, self.name_width, styles).as_bytes(),
+            );
+        }
+        if tty(stream, ctx) {
+            line.extend_from_slice(sanitize::line(&piece.bytes).as_bytes());
+        } else {
+            line.extend_from_slice(&piece.bytes);
+        }
+        line.push(b'\n');
+        put(stream, &line, screen)
+    }
+
+    fn end(&mut self, host: HostId, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let Some(mut buffer) = self.buffers.remove(&(host, stream)) else { continue };
+            self.held -= buffer.held();
+            if let Some(piece) = buffer.end() {
+                self.write(host, stream, &piece, ctx, screen)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View for StreamView {
+    fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        match &event.kind {
+            EventKind::Output { host, stream, bytes, .. } => self.take(*host, *stream, bytes, ctx, screen),
+            EventKind::HostStepFinished { host, .. } | EventKind::HostFinished { host, .. } => {
+                self.end(*host, ctx, screen)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        let mut hosts: Vec<HostId> = self.buffers.keys().map(|&(host, _)| host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts.into_iter().try_for_each(|host| self.end(host, ctx, screen))
+    }
+}
+
+fn tty(stream: Stream, ctx: &Context) -> bool {
+    match stream {
+        Stream::Stdout => ctx.settings.stdout_tty,
+        Stream::Stderr => ctx.settings.stderr_tty,
+    }
+}
+
+fn put(stream: Stream, bytes: &[u8], screen: &mut Screen) -> io::Result<()> {
+    match stream {
+        Stream::Stdout => screen.out(bytes),
+        Stream::Stderr => screen.err(bytes),
+    }
+}
+
+/// `node01: `, or `node01:+` before the rest of a line that was too long to be held.
+fn prefix(name: &str, host: HostId, stream: Stream, continues: bool, width: usize, styles: &Styles) -> String {
+    let tone = match stream {
+        Stream::Stdout => Tone::Host(host),
+        Stream::Stderr => Tone::Bad,
+    };
+    let gap = " ".repeat(width.saturating_sub(columns::width(name)));
+    let sign = if continues { ":+" } else { ": " };
+    format!("{}{gap}", styles.paint(tone, &format!("{name}{sign}")))
+}

@@ -1,0 +1,150 @@
+//! The end of a run in words: the numbers, then every host that failed, by name, with its reason and the way out.
+//!
+//! Reads the finished report only. Hosts that failed alike share a line, biggest groups first; a hint is said once.
+
+use std::io;
+
+use super::burst::shape;
+use super::columns::{pad_left, width};
+use super::display::{killed_words, plain_line, tone, why, word};
+use super::screen::Screen;
+use super::settings::CommandKind;
+use super::style::Tone;
+use super::{Context, plural, sanitize};
+use crate::event::{CancelReason, HostId};
+use crate::outcome::Outcome;
+use crate::report::{HostReport, RunReport};
+use crate::stats::{Counts, RunStats};
+
+/// Hosts that failed in the same way.
+struct Group {
+    outcome: Outcome,
+    detail: String,
+    shape: String,
+    hint: Option<String>,
+    hosts: Vec<HostId>,
+}
+
+/// Writes the summary.
+pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    let groups = groups(report, stats, ctx);
+    let single = report.hosts.len() == 1 && ctx.settings.command != CommandKind::Playbook;
+    if !ctx.settings.quiet && !(single && stats.cancelled.is_none()) {
+        let rule = ctx.glyphs.rule.repeat(12);
+        screen.err_line(&ctx.err.paint(Tone::Dim, &rule))?;
+        let (head, head_tone) = headline(report, stats);
+        let text = counts(&report.counts, report.hosts.len());
+        let text = if stats.refused { format!("{text}; nothing was changed") } else { text };
+        let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
+        screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
+    }
+    for (i, group) in groups.iter().enumerate() {
+        let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
+        let hosts = ctx.fold(&group.hosts);
+        let hosts = if group.hosts.len() > 1 && ctx.settings.columns.is_none_or(|columns| width(&hosts) + 30 < columns)
+        {
+            format!("{hosts} ({})", plural::hosts(group.hosts.len()))
+        } else {
+            hosts
+        };
+        screen.err_line(&plain_line(word(group.outcome), tone(group.outcome), &join(&hosts, detail), ctx))?;
+        let Some(hint) = &group.hint else { continue };
+        // Said below the last of the groups that it is for.
+        if !groups[i + 1..].iter().any(|later| later.hint.as_ref() == Some(hint)) {
+            screen.err_line(&format!(
+                "{} {}",
+                ctx.err.paint(Tone::Hint, &pad_left("hint:", 18)),
+                sanitize::words(hint)
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn join(hosts: &str, detail: &str) -> String {
+    if detail.is_empty() { hosts.to_owned() } else { format!("{hosts}  {detail}") }
+}
+
+fn headline(report: &RunReport, stats: &RunStats) -> (&'static str, Tone) {
+    match stats.cancelled {
+        Some(CancelReason::Interrupt) => ("Interrupted", Tone::Bad),
+        Some(CancelReason::Terminate) => ("Terminated", Tone::Bad),
+        Some(CancelReason::Deadline) => ("Deadline", Tone::Bad),
+        Some(CancelReason::MaxFail) => ("Stopped", Tone::Bad),
+        None if stats.refused => ("Refused", Tone::Bad),
+        None if report.counts.bad() > 0 => ("Summary", Tone::Bad),
+        None => ("Summary", Tone::Ok),
+    }
+}
+
+/// `12 hosts: 10 ok (4 changed), 1 failed, 1 unreachable`.
+pub(crate) fn counts(counts: &Counts, hosts: usize) -> String {
+    let mut parts = Vec::new();
+    let ok = counts.ok + counts.changed;
+    match (ok, counts.changed) {
+        (0, _) => {}
+        (ok, 0) => parts.push(format!("{ok} ok")),
+        (ok, changed) => parts.push(format!("{ok} ok ({changed} changed)")),
+    }
+    for outcome in Outcome::ALL {
+        let words = match outcome {
+            Outcome::Ok | Outcome::Changed => continue,
+            Outcome::TimedOut => "timed out",
+            other => other.name(),
+        };
+        let n = counts.of(outcome);
+        if n > 0 {
+            parts.push(format!("{n} {words}"));
+        }
+    }
+    if parts.is_empty() { plural::hosts(hosts) } else { format!("{}: {}", plural::hosts(hosts), parts.join(", ")) }
+}
+
+fn groups(report: &RunReport, stats: &RunStats, ctx: &Context) -> Vec<Group> {
+    let mut groups: indexmap::IndexMap<(Outcome, String, Option<String>), Group> = indexmap::IndexMap::new();
+    for (id, host) in report.hosts.iter().enumerate().filter(|(_, host)| !host.outcome.is_success()) {
+        // The table of the refused, just above, has told their reasons.
+        let told = stats.refused && host.outcome == Outcome::Refused;
+        let detail = if told { String::new() } else { detail(host, ctx) };
+        let shape = shape(&detail, &host.host);
+        let hint = host.failure.as_ref().and_then(|failure| failure.hint.clone());
+        groups
+            .entry((host.outcome, shape.clone(), hint.clone()))
+            .or_insert_with(|| Group { outcome: host.outcome, detail, shape, hint, hosts: Vec::new() })
+            .hosts
+            .push(id);
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| (rank(group.outcome), usize::MAX - group.hosts.len(), group.hosts[0]));
+    groups
+}
+
+/// Least concern first, so that what matters most stands last, next to the prompt.
+fn rank(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Ok | Outcome::Changed | Outcome::Skipped => 0,
+        Outcome::Cancelled => 1,
+        Outcome::Failed => 2,
+        Outcome::Unreachable => 3,
+        Outcome::TimedOut => 4,
+        Outcome::Refused => 5,
+    }
+}
+
+fn detail(host: &HostReport, ctx: &Context) -> String {
+    let mut out = String::new();
+    let step = host.steps.iter().rev().find(|step| !step.outcome.is_success());
+    if let Some(step) = step.filter(|_| ctx.settings.command == CommandKind::Playbook) {
+        out.push_str(&format!("step `{}`: ", sanitize::words(&step.name)));
+    }
+    if host.outcome == Outcome::Unreachable && host.attempts > 1 {
+        out.push_str(&format!("after {}: ", plural::attempts(host.attempts)));
+    }
+    match &host.failure {
+        Some(failure) => out.push_str(&why(failure)),
+        None if host.outcome == Outcome::Cancelled => out.push_str("not finished"),
+        None => {}
+    }
+    out.push_str(killed_words(host.outcome, host.remote_killed));
+    out
+}

@@ -1,0 +1,107 @@
+//! Everything that is seen while a run goes: remote output, results, status lines, the live view.
+//!
+//! Puts the views in order over the one screen. It must not word anything itself.
+
+use std::io;
+use std::time::Duration;
+
+use super::chain::ChainView;
+use super::display::Display;
+use super::gather::GatherView;
+use super::live::Live;
+use super::results::ResultsView;
+use super::screen::Screen;
+use super::settings::{CommandKind, Mode, OutputSettings};
+use super::stream::StreamView;
+use super::style::Tone;
+use super::{Context, View};
+use crate::event::{Event, EventKind};
+use crate::report::RunReport;
+use crate::stats::RunStats;
+
+/// The views of a run.
+pub(crate) struct Terminal {
+    ctx: Context,
+    screen: Screen,
+    views: Vec<Box<dyn View + Send>>,
+    live: Option<Live>,
+    stats: RunStats,
+}
+
+impl Terminal {
+    /// `stdout_taken`: a report goes there, so nothing else may.
+    pub(crate) fn new(ctx: Context, screen: Screen, stdout_taken: bool, chain_table: bool) -> Self {
+        let mut views: Vec<Box<dyn View + Send>> = Vec::new();
+        if !stdout_taken {
+            views.extend(output_view(&ctx.settings, &ctx));
+            if chain_table {
+                views.push(Box::new(ChainView::new(&ctx)));
+            }
+        }
+        views.push(Box::new(Display::new(&ctx)));
+        let live = screen.is_live().then(|| Live::new(ctx.names.len()));
+        let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
+        Self { ctx, screen, views, live, stats }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, stats: &RunStats) -> io::Result<()> {
+        if let EventKind::RunStarted { steps, .. } = &event.kind {
+            self.ctx.steps.clone_from(steps);
+        }
+        if let Some(live) = &mut self.live {
+            live.event(event);
+            self.stats.clone_from(stats);
+        }
+        let mut first = Ok(());
+        for view in &mut self.views {
+            first = first.and(view.event(event, stats, &self.ctx, &mut self.screen));
+        }
+        first.and(self.screen.settle())
+    }
+
+    pub(crate) fn tick(&mut self, at: Duration) -> io::Result<()> {
+        let mut first = Ok(());
+        for view in &mut self.views {
+            first = first.and(view.tick(at, &self.ctx, &mut self.screen));
+        }
+        // Whoever reads a pipe along must not wait for a full buffer.
+        first = first.and(self.screen.flush());
+        if let Some(live) = &self.live {
+            self.screen.draw(&live.lines(at, &self.stats, &self.ctx));
+        }
+        first
+    }
+
+    pub(crate) fn finish(&mut self, report: &RunReport, stats: &RunStats, errors: &[String]) -> io::Result<()> {
+        self.live = None;
+        self.screen.hide();
+        let mut first = Ok(());
+        for view in &mut self.views {
+            first = first.and(view.finish(report, stats, &self.ctx, &mut self.screen));
+        }
+        for error in errors {
+            let text = format!("{} {error}", self.ctx.err.paint(Tone::Bad, "error:"));
+            first = first.and(self.screen.err_line(&text));
+        }
+        first.and(self.screen.flush())
+    }
+
+    pub(crate) fn resize(&mut self, columns: usize, rows: usize) {
+        self.ctx.settings.columns = self.ctx.settings.columns.map(|_| columns.max(20));
+        self.ctx.settings.rows = rows;
+        self.screen.resize(columns, rows);
+    }
+}
+
+fn output_view(settings: &OutputSettings, ctx: &Context) -> Option<Box<dyn View + Send>> {
+    match (settings.command, settings.mode) {
+        (CommandKind::Output, Mode::Gather) => Some(Box::new(GatherView::new())),
+        (CommandKind::Output, Mode::Stream) => Some(Box::new(StreamView::new(ctx))),
+        (CommandKind::Output, Mode::QuietHosts)
+        | (CommandKind::Ping | CommandKind::Check | CommandKind::Changes, _) => Some(Box::new(ResultsView::new(ctx))),
+        // Steps of a playbook are work, not questions; their output is for those who ask.
+        (CommandKind::Playbook, _) => {
+            (settings.verbose > 0).then(|| Box::new(GatherView::new()) as Box<dyn View + Send>)
+        }
+    }
+}

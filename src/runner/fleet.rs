@@ -1,0 +1,254 @@
+//! The fleet: every host's connection, spread over the cores.
+//!
+//! Rayon gives each core one shard; a shard is a single-threaded executor in which every job is one straight-line
+//! `async fn` over a non-blocking session. (A thread per host costs eight times the CPU and half as much memory again:
+//! design.md 9.) The fleet does what it is told, host by host; what to do, when, and what it means, is the run's business.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_executor::LocalExecutor;
+
+use crate::control::CancelToken;
+use crate::event::{HostId, Stream};
+use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, exec};
+use crate::outcome::Failure;
+
+/// Something to do on one host.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What to run; `None`: connect and log in only.
+    pub command: Option<Command>,
+    /// Send output as it comes.
+    pub stream: bool,
+    /// Close the connection afterwards.
+    pub last: bool,
+    /// What stops it. Cleanups have a token of their own, so that they run after the run was cancelled.
+    pub cancel: CancelToken,
+}
+
+/// What comes back from the fleet.
+#[derive(Debug)]
+pub enum Note {
+    /// On the way to a connection.
+    Progress(Progress),
+    /// Logged in.
+    Connected {
+        /// The address that answered, with its port.
+        address: String,
+        /// The server's identification.
+        banner: String,
+        /// Attempts that were made.
+        attempts: u32,
+        /// Time from the first attempt.
+        took: Duration,
+    },
+    /// A command printed something.
+    Output(Stream, Vec<u8>),
+    /// The job is over.
+    Done(Done),
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum Done {
+    /// There is no connection.
+    Unreached {
+        /// Why; `None`: the run was stopped.
+        failure: Option<Failure>,
+        /// Attempts that were made.
+        attempts: u32,
+    },
+    /// Connected, with nothing to run.
+    Reached,
+    /// The command was run.
+    Ran(Box<Ran>),
+}
+
+/// Where jobs go and notes come from. The run knows the fleet only as this, so that it can be tested without a network.
+pub trait Crew {
+    /// Begins a job. A host has one job at a time.
+    fn submit(&mut self, host: HostId, job: Job);
+
+    /// The next note; `None` when nothing is under way any more.
+    fn next(&mut self) -> impl Future<Output = Option<(HostId, Note)>>;
+
+    /// A note that is there already.
+    fn ready(&mut self) -> Option<(HostId, Note)>;
+}
+
+/// Notes that may wait for the run before shards are held up: back-pressure, so that a slow terminal slows the nodes down
+/// and not the memory up.
+const NOTES: usize = 4096;
+
+/// Time between two looks at connections that nothing runs on.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// All connections of a run.
+pub struct Fleet {
+    shards: Vec<Sender<(HostId, Job)>>,
+    notes: Receiver<(HostId, Note)>,
+}
+
+impl Fleet {
+    /// Starts the shards, on `pool`'s threads.
+    #[must_use]
+    pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> Self {
+        let (sender, notes) = async_channel::bounded(NOTES);
+        let count = pool.current_num_threads().min(targets.len()).max(1);
+        let mark = Mark::default();
+        let shards = (0..count)
+            .map(|_| {
+                let (inbox, jobs) = async_channel::unbounded();
+                let shard = Shard {
+                    targets: targets.clone(),
+                    connector: connector.clone(),
+                    mark: mark.clone(),
+                    notes: sender.clone(),
+                };
+                pool.spawn(move || shard.serve(&jobs));
+                inbox
+            })
+            .collect();
+        Self { shards, notes }
+    }
+}
+
+impl Crew for Fleet {
+    fn submit(&mut self, host: HostId, job: Job) {
+        // A shard ends only when its inbox is dropped, which is when the fleet is.
+        let _ = self.shards[host % self.shards.len()].try_send((host, job));
+    }
+
+    async fn next(&mut self) -> Option<(HostId, Note)> {
+        self.notes.recv().await.ok()
+    }
+
+    fn ready(&mut self) -> Option<(HostId, Note)> {
+        self.notes.try_recv().ok()
+    }
+}
+
+/// What one thread serves.
+struct Shard {
+    targets: Arc<[Target]>,
+    connector: Arc<Connector>,
+    mark: Mark,
+    notes: Sender<(HostId, Note)>,
+}
+
+/// Connections that nothing runs on.
+type Idle = Rc<RefCell<HashMap<HostId, Session>>>;
+
+impl Shard {
+    fn serve(self, jobs: &Receiver<(HostId, Job)>) {
+        let executor = Rc::new(LocalExecutor::new());
+        let shard = Rc::new(self);
+        let idle = Idle::default();
+        let tended = idle.clone();
+        executor.spawn(async move { tend(&tended).await }).detach();
+        async_io::block_on(executor.run(async {
+            while let Ok((host, job)) = jobs.recv().await {
+                let (shard, idle) = (shard.clone(), idle.clone());
+                executor.spawn(async move { shard.work(host, job, &idle).await }).detach();
+            }
+        }));
+    }
+
+    /// Does one job and says how it went.
+    async fn work(&self, host: HostId, job: Job, idle: &Idle) {
+        let kept = idle.borrow_mut().remove(&host);
+        let reused = kept.is_some();
+        let mut session = match kept {
+            Some(session) => session,
+            None => match self.connect(host, &job.cancel).await {
+                Ok(session) => session,
+                Err(done) => return self.tell(host, Note::Done(done)).await,
+            },
+        };
+        let Some(command) = &job.command else {
+            if !job.last {
+                idle.borrow_mut().insert(host, session);
+            }
+            return self.tell(host, Note::Done(Done::Reached)).await;
+        };
+        let mut ran = self.run(host, &mut session, command, &job).await;
+        if reused && matches!(ran.end, End::NotStarted(_)) {
+            // The connection died while nothing ran on it. Nothing was begun, so another one may begin it.
+            session = match self.connect(host, &job.cancel).await {
+                Ok(session) => session,
+                Err(done) => return self.tell(host, Note::Done(done)).await,
+            };
+            ran = self.run(host, &mut session, command, &job).await;
+        }
+        if matches!(ran.end, End::Lost(_) | End::NotStarted(_)) || ran.killed == Some(false) {
+            ran.killed = self.kill_again(host, &ran).await;
+        } else if !job.last {
+            idle.borrow_mut().insert(host, session);
+        }
+        self.tell(host, Note::Done(Done::Ran(Box::new(ran)))).await;
+    }
+
+    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Session, Done> {
+        let notes = self.notes.clone();
+        // Progress is for the eye: where the run cannot keep up with it, it may be left out.
+        let mut progress = move |progress| {
+            let _ = notes.try_send((host, Note::Progress(progress)));
+        };
+        let Arrival { session, attempts, took } =
+            self.connector.connect(&self.targets[host], Some(cancel), &mut progress).await;
+        match session {
+            None => Err(Done::Unreached { failure: None, attempts }),
+            Some(Err(failure)) => Err(Done::Unreached { failure: Some(failure), attempts }),
+            Some(Ok(session)) => {
+                let (address, banner) = (session.address.clone(), session.banner.clone());
+                self.tell(host, Note::Connected { address, banner, attempts, took }).await;
+                Ok(session)
+            }
+        }
+    }
+
+    async fn run(&self, host: HostId, session: &mut Session, command: &Command, job: &Job) -> Ran {
+        if !job.stream {
+            return session.run(command, &self.mark, Some(&job.cancel), None).await;
+        }
+        let (sink, queue) = async_channel::bounded(16);
+        let forward = async {
+            while let Ok((stream, bytes)) = queue.recv().await {
+                self.tell(host, Note::Output(stream, bytes)).await;
+            }
+        };
+        let work = async {
+            let ran = session.run(command, &self.mark, Some(&job.cancel), Some(&sink)).await;
+            sink.close();
+            ran
+        };
+        futures_lite::future::zip(work, forward).await.0
+    }
+
+    /// After a lost connection: one more login, only to kill what may still be running.
+    async fn kill_again(&self, host: HostId, ran: &Ran) -> Option<bool> {
+        let pid = ran.pid?;
+        let arrival = self.connector.connect(&self.targets[host], None, &mut |_| {}).await;
+        let Some(Ok(mut session)) = arrival.session else { return Some(false) };
+        let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
+        let killed = session.run(&killer, &self.mark, None, None).await;
+        Some(matches!(killed.end, End::Exit(_)) && exec::was_killed(&killed.stdout))
+    }
+
+    async fn tell(&self, host: HostId, note: Note) {
+        let _ = self.notes.send((host, note)).await;
+    }
+}
+
+/// Lets idle connections answer their servers, and drops those that have ended.
+async fn tend(idle: &Idle) {
+    loop {
+        async_io::Timer::after(IDLE).await;
+        idle.borrow_mut().retain(|_, session| session.pump());
+    }
+}

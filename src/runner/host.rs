@@ -1,0 +1,142 @@
+//! What a run knows about one host.
+
+use std::time::{Duration, Instant};
+
+use crate::event::{Activity, StepId};
+use crate::outcome::{Facts, Failure, Outcome, StageState, StepResult};
+use crate::plan::Vars;
+use crate::report::{HostReport, StepReport};
+
+/// A host as a run is given it.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name, as the user wrote it.
+    pub name: String,
+    /// Groups it belongs to.
+    pub groups: Vec<String>,
+    /// Values of the plan's variables on it.
+    pub vars: Vars,
+    /// Login name, for reports.
+    pub user: String,
+    /// Port, for reports.
+    pub port: u16,
+    /// Its own limit for each command, stronger than the run's.
+    pub timeout: Option<Duration>,
+}
+
+/// What a run knows about one host.
+#[derive(Debug)]
+pub(super) struct HostState {
+    pub(super) member: Member,
+    /// When it was first worked on.
+    pub(super) began: Option<Instant>,
+    /// Its verdict, once it takes part in nothing more.
+    pub(super) verdict: Option<Outcome>,
+    pub(super) failure: Option<Failure>,
+    /// Why it is out of the run, although its verdict comes at the end.
+    pub(super) out: bool,
+    pub(super) changed: bool,
+    pub(super) attempts: u32,
+    pub(super) connect: Option<Duration>,
+    pub(super) address: Option<String>,
+    pub(super) facts: Facts,
+    pub(super) chain: Vec<StageState>,
+    pub(super) steps: Vec<StepReport>,
+    /// The step that it is at, or was at last.
+    pub(super) step: StepId,
+    /// What it is at, and since when.
+    pub(super) activity: Option<(Activity, Instant)>,
+    /// The last command's end and output.
+    pub(super) last: Option<StepResult>,
+    /// Paths that this run created here and cleans up at its end, with the step that did.
+    pub(super) to_clean: Vec<(usize, Vec<String>)>,
+    /// Last lines of a log, where a wait for it failed.
+    pub(super) evidence: Vec<u8>,
+    pub(super) elapsed: Duration,
+}
+
+impl HostState {
+    pub(super) fn new(member: Member) -> Self {
+        Self {
+            member,
+            began: None,
+            verdict: None,
+            failure: None,
+            out: false,
+            changed: false,
+            attempts: 0,
+            connect: None,
+            address: None,
+            facts: Facts::new(),
+            chain: Vec::new(),
+            steps: Vec::new(),
+            step: 0,
+            activity: None,
+            last: None,
+            to_clean: Vec::new(),
+            evidence: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    /// True when the run has something to undo here.
+    pub(super) fn has_cleanup(&self) -> bool {
+        !self.to_clean.is_empty()
+    }
+
+    /// Takes the result of a step into account.
+    pub(super) fn record(&mut self, name: &str, result: &StepResult) {
+        self.changed |= result.changes.iter().any(|change| change.action.is_change());
+        self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
+        self.steps.push(StepReport {
+            name: name.to_owned(),
+            outcome: result.outcome,
+            failure: result.failure.clone(),
+            elapsed: result.elapsed,
+            exit_status: result.exit_status,
+            changes: result.changes.clone(),
+        });
+        if !result.outcome.is_success() {
+            self.out = true;
+            if self.failure.is_none() {
+                self.failure.clone_from(&result.failure);
+            }
+        }
+    }
+
+    /// What its steps add up to.
+    pub(super) fn sum(&self) -> Outcome {
+        match self.steps.iter().find(|step| !step.outcome.is_success()) {
+            Some(step) => step.outcome,
+            None if self.changed || self.steps.iter().any(|step| step.outcome == Outcome::Changed) => Outcome::Changed,
+            None if !self.steps.is_empty() && self.steps.iter().all(|step| step.outcome == Outcome::Skipped) => {
+                Outcome::Skipped
+            }
+            None => Outcome::Ok,
+        }
+    }
+
+    pub(super) fn report(self) -> HostReport {
+        let last = self.last.unwrap_or_else(|| StepResult::new(Outcome::Ok));
+        HostReport {
+            host: self.member.name,
+            address: self.address,
+            user: Some(self.member.user),
+            port: self.member.port,
+            outcome: self.verdict.unwrap_or(Outcome::Cancelled),
+            changed: self.changed,
+            failure: self.failure,
+            attempts: self.attempts,
+            connect: self.connect,
+            elapsed: self.elapsed,
+            exit_status: last.exit_status,
+            signal: last.signal,
+            remote_killed: last.remote_killed,
+            stdout: last.stdout,
+            stderr: last.stderr,
+            facts: self.facts,
+            chain: self.chain,
+            steps: self.steps,
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The run: a plan carried out on a fleet, told as events.
+//!
+//! One task, on the caller's thread, decides everything: which host does what next, what an answer means, when to stop.
+//! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
+
+mod condition;
+mod conclude;
+pub mod fleet;
+mod host;
+mod refuse;
+mod script;
+mod step;
+mod wait;
+
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use async_io::Timer;
+use futures_lite::future;
+
+use crate::control::CancelToken;
+use crate::event::{Activity, CancelReason, Event, EventKind, HostId, Reporter, StepId};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::plan::{Plan, Share};
+use crate::report::HostReport;
+use crate::stats::RunStats;
+use crate::transport::Progress;
+use fleet::{Crew, Done, Job, Note};
+pub use host::Member;
+pub use script::rehearse;
+use host::HostState;
+
+/// How a run is carried out.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Hosts worked on at once.
+    pub fanout: usize,
+    /// Hosts in a batch, for steps that do not say.
+    pub serial: Option<Share>,
+    /// More failed hosts than this stop the run, for steps that do not say.
+    pub max_fail: Option<Share>,
+    /// Time for the whole run.
+    pub deadline: Option<Duration>,
+    /// Unreachable hosts that a preflight puts up with.
+    pub allow_unreachable: Allow,
+    /// Go on whatever a preflight finds.
+    pub force: bool,
+    /// Somebody wants output as it comes.
+    pub stream: bool,
+    /// Somebody watches: the reporter wants ticks.
+    pub live: bool,
+}
+
+/// Hosts that may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// So many.
+    Count(usize),
+    /// Fewer than half.
+    Minority,
+}
+
+impl Allow {
+    /// True when this many of so many may be missing.
+    #[must_use]
+    pub fn permits(self, missing: usize, of: usize) -> bool {
+        match self {
+            Self::Count(count) => missing <= count,
+            Self::Minority => missing * 2 < of,
+        }
+    }
+}
+
+/// What a finished run leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// Every host, in inventory order.
+    pub hosts: Vec<HostReport>,
+    /// The numbers.
+    pub stats: RunStats,
+    /// Wall time.
+    pub elapsed: Duration,
+}
+
+/// Time without news after which a run that nobody watches says who is still at what.
+const QUIET: Duration = Duration::from_secs(10);
+/// Time between two ticks for whoever watches.
+const TICK: Duration = Duration::from_millis(100);
+/// Time for each cleanup command.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Carries out `plan` on `members` and tells `reporter` all about it. `signals` may cut it short.
+pub async fn run<C: Crew>(
+    plan: &Plan,
+    members: Vec<Member>,
+    settings: Settings,
+    crew: C,
+    signals: Receiver<CancelReason>,
+    reporter: &mut dyn Reporter,
+) -> Finished {
+    let now = Instant::now();
+    let stats = RunStats { hosts: members.len(), ..RunStats::default() };
+    let mut run = Run {
+        plan,
+        hosts: members.into_iter().map(HostState::new).collect(),
+        crew,
+        signals,
+        reporter,
+        stats,
+        cancel: CancelToken::default(),
+        stopped: false,
+        start: now,
+        said: now,
+        ticked: now,
+        settings,
+    };
+    run.carry_out().await;
+    run.finish()
+}
+
+struct Run<'a, C> {
+    plan: &'a Plan,
+    hosts: Vec<HostState>,
+    crew: C,
+    signals: Receiver<CancelReason>,
+    reporter: &'a mut dyn Reporter,
+    stats: RunStats,
+    cancel: CancelToken,
+    /// No further step is begun.
+    stopped: bool,
+    start: Instant,
+    /// When something was last said in a run that nobody watches.
+    said: Instant,
+    ticked: Instant,
+    settings: Settings,
+}
+
+/// What a turn of the run brought.
+enum Turn {
+    /// A job is over.
+    Done(HostId, Done),
+    /// The time that was waited for has come, or the run was cut short.
+    Time,
+}
+
+impl<C: Crew> Run<'_, C> {
+    async fn carry_out(&mut self) {
+        let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
+        self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
+        for id in 0..self.plan.steps.len() {
+            if self.stopped || self.stats.cancelled.is_some() {
+                break;
+            }
+            self.step(id).await;
+        }
+        self.clean_up().await;
+        for host in 0..self.hosts.len() {
+            self.conclude_host(host);
+        }
+        self.emit(EventKind::RunFinished);
+    }
+
+    fn finish(self) -> Finished {
+        Finished {
+            hosts: self.hosts.into_iter().map(HostState::report).collect(),
+            stats: self.stats,
+            elapsed: self.start.elapsed(),
+        }
+    }
+
+    /// Tells the reporter. One that fails is remembered; the run goes on.
+    fn emit(&mut self, kind: EventKind) {
+        let event = Event { at: self.start.elapsed(), kind };
+        if self.reporter.event(&event, &self.stats).is_err() {
+            self.stats.broken = true;
+        }
+    }
+
+    /// Waits for the end of a job, or for `until`. Everything else that happens meanwhile is dealt with here.
+    async fn turn(&mut self, until: Option<Instant>) -> Turn {
+        loop {
+            if let Ok(reason) = self.signals.try_recv() {
+                self.cut_short(reason);
+                return Turn::Time;
+            }
+            if let Some((host, note)) = self.crew.ready() {
+                match self.take(host, note) {
+                    Some(done) => return Turn::Done(host, done),
+                    None => continue,
+                }
+            }
+            let now = Instant::now();
+            if until.is_some_and(|until| until <= now) {
+                return Turn::Time;
+            }
+            if self.deadline_at().is_some_and(|at| at <= now) && self.stats.cancelled.is_none() {
+                self.cut_short(CancelReason::Deadline);
+                return Turn::Time;
+            }
+            self.show_life(now);
+            let wake = [until, self.next_sign_of_life(), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
+            let pause = async {
+                match wake.into_iter().flatten().min() {
+                    Some(at) => Timer::at(at).await,
+                    None => future::pending().await,
+                };
+                Woken::Time
+            };
+            let note = async { Woken::Note(self.crew.next().await) };
+            let signal = async {
+                match self.signals.recv().await {
+                    Ok(reason) => Woken::Signal(reason),
+                    Err(_) => future::pending().await,
+                }
+            };
+            match future::or(note, future::or(signal, pause)).await {
+                Woken::Note(Some((host, note))) => {
+                    if let Some(done) = self.take(host, note) {
+                        return Turn::Done(host, done);
+                    }
+                }
+                Woken::Signal(reason) => {
+                    self.cut_short(reason);
+                    return Turn::Time;
+                }
+                // The fleet is gone, which is a bug; say so rather than hang.
+                Woken::Note(None) => {
+                    self.stats.broken = true;
+                    self.stopped = true;
+                    return Turn::Time;
+                }
+                Woken::Time => {}
+            }
+        }
+    }
+
+    fn deadline_at(&self) -> Option<Instant> {
+        self.settings.deadline.map(|limit| self.start + limit)
+    }
+
+    fn next_sign_of_life(&self) -> Option<Instant> {
+        Some(if self.settings.live { self.ticked + TICK } else { self.said + QUIET })
+    }
+
+    /// For whoever watches, a tick; for whoever does not, a line now and then that names who is still at what.
+    fn show_life(&mut self, now: Instant) {
+        if self.settings.live {
+            if now >= self.ticked + TICK {
+                self.ticked = now;
+                self.reporter.tick(now - self.start);
+            }
+        } else if now >= self.said + QUIET {
+            self.said = now;
+            let mut hosts: Vec<(HostId, Activity, Duration)> = self
+                .hosts
+                .iter()
+                .enumerate()
+                .filter_map(|(id, host)| host.activity.as_ref().map(|(what, since)| (id, what.clone(), now - *since)))
+                .collect();
+            hosts.sort_by_key(|(_, _, age)| std::cmp::Reverse(*age));
+            if !hosts.is_empty() {
+                self.emit(EventKind::StillRunning { hosts });
+            }
+        }
+    }
+
+    /// Takes a note in. Gives back the end of a job; everything else is only told on.
+    fn take(&mut self, id: HostId, note: Note) -> Option<Done> {
+        let host = &mut self.hosts[id];
+        match note {
+            Note::Done(done) => {
+                host.activity = None;
+                if let Done::Unreached { attempts, .. } = &done {
+                    host.attempts += attempts;
+                }
+                return Some(done);
+            }
+            Note::Progress(Progress::Phase(phase)) => {
+                host.activity = Some((Activity::Connecting(phase), Instant::now()));
+                self.emit(EventKind::PhaseStarted { host: id, phase });
+            }
+            Note::Progress(Progress::Retry { attempt, of, failure, retry_in }) => {
+                self.emit(EventKind::AttemptFailed { host: id, attempt, of, failure, retry_in });
+            }
+            Note::Connected { address, banner, attempts, took } => {
+                host.address = Some(address.clone());
+                host.attempts += attempts;
+                host.connect.get_or_insert(took);
+                host.activity = Some((Activity::Step(host.step), Instant::now()));
+                self.emit(EventKind::Connected { host: id, address, took, banner });
+            }
+            Note::Output(stream, bytes) => {
+                let step = host.step;
+                self.emit(EventKind::Output { host: id, step, stream, bytes });
+            }
+        }
+        None
+    }
+
+    /// Stops everything that runs. Cleanups still come.
+    fn cut_short(&mut self, reason: CancelReason) {
+        if self.stats.cancelled.is_some() {
+            return;
+        }
+        self.stats.cancelled = Some(reason);
+        self.emit(EventKind::CancelRequested { reason, running: self.stats.running });
+        self.cancel.cancel();
+    }
+
+    /// Begins a job on a host.
+    fn begin(&mut self, id: HostId, step: StepId, job: Job) {
+        let host = &mut self.hosts[id];
+        let first = host.began.is_none();
+        host.began.get_or_insert_with(Instant::now);
+        host.step = step;
+        host.activity = Some((Activity::Step(step), Instant::now()));
+        self.stats.running += 1;
+        if first {
+            self.emit(EventKind::HostStarted { host: id });
+        }
+        self.crew.submit(id, job);
+    }
+
+    /// A step is over on a host.
+    fn end_step(&mut self, id: HostId, step: StepId, mut result: StepResult) {
+        if result.outcome == Outcome::Cancelled && self.stats.cancelled == Some(CancelReason::Deadline) {
+            let limit = self.settings.deadline.map(crate::duration::human).unwrap_or_default();
+            result.outcome = Outcome::TimedOut;
+            result.failure = Some(Failure::new(Phase::Timeout, format!("the run's deadline of {limit} passed")));
+        }
+        let signalled = result.signal.is_some();
+        let name = self.plan.steps[step].name.clone();
+        let host = &mut self.hosts[id];
+        host.record(&name, &result);
+        if result.exit_status.is_some() || !result.outcome.is_success() {
+            host.last = Some(result.clone());
+        }
+        if signalled {
+            self.stats.signalled += 1;
+        }
+        self.emit(EventKind::HostStepFinished { host: id, step, result });
+    }
+
+    /// Gives a host its verdict.
+    fn conclude_host(&mut self, id: HostId) {
+        let refused = self.stats.refused;
+        let cancelled = self.stats.cancelled.is_some();
+        let all = self.plan.steps.len();
+        let host = &mut self.hosts[id];
+        if host.verdict.is_some() {
+            return;
+        }
+        let outcome = match host.sum() {
+            outcome if !outcome.is_success() => outcome,
+            _ if refused => Outcome::Skipped,
+            _ if cancelled && host.steps.len() < all => Outcome::Cancelled,
+            outcome => outcome,
+        };
+        host.verdict = Some(outcome);
+        host.elapsed = host.began.map(|began| began.elapsed()).unwrap_or_default();
+        let (failure, elapsed) = (host.failure.clone(), host.elapsed);
+        self.stats.counts.add(outcome);
+        self.emit(EventKind::HostFinished { host: id, outcome, failure, elapsed });
+    }
+}
+
+enum Woken {
+    Note(Option<(HostId, Note)>),
+    Signal(CancelReason),
+    Time,
+}

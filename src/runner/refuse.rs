@@ -1,0 +1,58 @@
+//! Preflight: whether what a probe found lets the run go on.
+
+use crate::event::{EventKind, HostId, StepId};
+use crate::outcome::{Failure, Outcome, Phase};
+use crate::plan::Verdict;
+
+use super::Run;
+use super::condition::holds;
+use super::fleet::Crew;
+
+impl<C: Crew> Run<'_, C> {
+    /// Looks at what every host answered, once all of them have. Refuses for all if one is in a state in which it is wrong
+    /// to go on.
+    pub(super) fn judge(&mut self, step: StepId, refuse: &[Verdict]) {
+        if refuse.is_empty() || self.stats.cancelled.is_some() {
+            return;
+        }
+        let name = &self.plan.steps[step].name;
+        let mut missing = Vec::new();
+        let mut bad: Vec<(HostId, Failure)> = Vec::new();
+        for (id, host) in self.hosts.iter().enumerate() {
+            match host.steps.last() {
+                Some(last) if &last.name == name && !last.outcome.is_success() => {
+                    let failure = last.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                    missing.push((id, failure));
+                }
+                Some(_) | None => {
+                    let vars = &host.member.vars;
+                    if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
+                        let mut failure = Failure::new(Phase::Command, verdict.because.render_plain(vars));
+                        failure.hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
+                        bad.push((id, failure));
+                    }
+                }
+            }
+        }
+        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
+        if self.settings.force || (bad.is_empty() && !too_many_missing) {
+            return;
+        }
+        for (id, failure) in &bad {
+            let host = &mut self.hosts[*id];
+            host.failure = Some(failure.clone());
+            if let Some(last) = host.steps.last_mut() {
+                last.outcome = Outcome::Refused;
+                last.failure = Some(failure.clone());
+            }
+        }
+        self.stats.refused = true;
+        self.stopped = true;
+        let mut hosts = bad;
+        if too_many_missing {
+            hosts.extend(missing);
+        }
+        hosts.sort_by_key(|(id, _)| *id);
+        self.emit(EventKind::Refused { hosts });
+    }
+}

@@ -1,0 +1,125 @@
+//! The shell text of each step on each host: what is sent, and what `--dry-run` shows.
+
+use std::sync::Arc;
+
+use crate::outcome::Facts;
+use crate::plan::quote::quote;
+use crate::plan::{Action, Look, Plan, Probe, Step, Template, Vars, script};
+use crate::transport::{Command, posix};
+
+use super::host::Member;
+
+/// What a look at a node already knows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Depth<'a> {
+    /// The first look: everything.
+    Full,
+    /// One of many while waiting; what earlier looks found to be expected is handed back.
+    Light(&'a Facts),
+}
+
+/// The command of a step on a host. `None`: there is nothing to run.
+///
+/// # Errors
+/// When a path or value is not one that may be sent; said before anything is contacted.
+pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_>) -> Result<Option<Command>, String> {
+    let vars = &member.vars;
+    let text = match &step.action {
+        Action::Ping | Action::State { .. } => return Ok(None),
+        Action::Run { command, raw, stdin } => {
+            return Ok(Some(Command {
+                text: command.render_shell(vars),
+                stdin: stdin.clone().unwrap_or_else(|| Arc::from([])),
+                raw: *raw,
+                timeout: limit(step, member),
+            }));
+        }
+        Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
+        Action::Check { checks } => posix(&script::check(checks)),
+        Action::Remove { paths } => {
+            let paths = plain(paths, vars);
+            paths.iter().try_for_each(|path| script::validate_rm_path(path))?;
+            posix(&script::remove(&paths))
+        }
+        Action::Touch { paths, if_exists } => {
+            let paths = plain(paths, vars);
+            paths.iter().try_for_each(|path| script::validate_path(path))?;
+            let condition = if_exists.as_ref().map(|path| path.render_plain(vars));
+            posix(&script::touch(&paths, condition.as_deref()))
+        }
+        Action::Write { path, content, mode } => {
+            let path = path.render_plain(vars);
+            script::validate_path(&path)?;
+            posix(&script::write(&path, &content.render_plain(vars), *mode))
+        }
+        Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
+    };
+    Ok(Some(Command::new(text, limit(step, member))))
+}
+
+/// What is sent to look at a host once.
+pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>) -> String {
+    match look {
+        Look::Probe(probe) => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
+        Look::Run(command) => command.render_shell(vars),
+    }
+}
+
+/// Everything that a plan would run on a host, in order: step names and shell texts.
+///
+/// # Errors
+/// When a path or value is not one that may be sent.
+pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, String> {
+    let mut texts = Vec::new();
+    for step in &plan.steps {
+        let text = command(plan, step, member, Depth::Full).map_err(|said| format!("step `{}`: {said}", step.name))?;
+        texts.push((step.name.clone(), text.map(|command| command.text).unwrap_or_default()));
+    }
+    Ok(texts)
+}
+
+/// Removes what a step created.
+pub(super) fn undo(paths: &[String]) -> String {
+    posix(&script::remove(paths))
+}
+
+/// Whether files are there, before a step.
+pub(super) fn file_tests(step: &Step, vars: &Vars) -> Option<String> {
+    let when = step.when.as_ref()?;
+    if when.exists.is_empty() && when.missing.is_empty() {
+        return None;
+    }
+    Some(posix(&script::tests(&plain(&when.exists, vars), &plain(&when.missing, vars))))
+}
+
+/// The time that a step's command has on a host.
+pub(super) fn limit(step: &Step, member: &Member) -> Option<std::time::Duration> {
+    member.timeout.or(step.timeout).filter(|limit| !limit.is_zero())
+}
+
+fn plain(templates: &[Template], vars: &Vars) -> Vec<String> {
+    templates.iter().map(|template| template.render_plain(vars)).collect()
+}
+
+/// A probe's script, with the plan's variables in front of it.
+fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
+    let mut text = String::new();
+    let mut set = |name: &str, value: &str| {
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&quote(value));
+        text.push('\n');
+    };
+    for (name, value) in vars.iter() {
+        set(name, value);
+    }
+    if let Depth::Light(facts) = depth {
+        set("light", "1");
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_")) {
+            set(name, value);
+        }
+    } else {
+        set("light", "0");
+    }
+    text + &probe.script
+}

@@ -1,0 +1,284 @@
+//! One step on its hosts: who takes part, batches, retries, cleanups.
+
+use std::collections::VecDeque;
+
+use crate::control::CancelToken;
+use crate::event::{CancelReason, EventKind, HostId, StepId};
+use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::plan::script::{self as node, Tested};
+use crate::plan::{Action, Cleanup, On, OnFailure, Step};
+use crate::transport::Command;
+
+use super::condition::holds;
+use super::conclude::conclude;
+use super::fleet::{Crew, Done, Job};
+use super::script::{self, Depth};
+use super::{CLEANUP_TIMEOUT, Run, Turn};
+
+impl<C: Crew> Run<'_, C> {
+    /// Does one step on every host that it is for.
+    pub(super) async fn step(&mut self, id: StepId) {
+        let plan = self.plan;
+        let step = &plan.steps[id];
+        let hosts = self.hosts_for(step);
+        self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        match &step.action {
+            Action::State { .. } => {}
+            Action::Wait(wait) if wait.timeout.is_zero() => {}
+            Action::Wait(wait) => self.wait(id, wait, hosts).await,
+            _ if step.on == On::Any => self.any(id, hosts).await,
+            _ => self.batches(id, hosts).await,
+        }
+        self.emit(EventKind::StepFinished { step: id });
+        if let Action::Probe { refuse, .. } = &step.action {
+            self.judge(id, refuse);
+        } else if step.on_failure == OnFailure::Stop && self.failed_at(&step.name) {
+            self.stopped = true;
+        }
+    }
+
+    /// Hosts that a step is for: in its group, and still in the run.
+    fn hosts_for(&self, step: &Step) -> Vec<HostId> {
+        let wanted = |groups: &[String]| match &step.on {
+            On::All | On::Any => true,
+            On::Group(name) => groups.contains(name),
+            On::NotGroup(name) => !groups.contains(name),
+        };
+        (0..self.hosts.len())
+            .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
+            .filter(|&id| wanted(&self.hosts[id].member.groups))
+            .collect()
+    }
+
+    /// True when the step failed on some host.
+    fn failed_at(&self, name: &str) -> bool {
+        self.hosts.iter().any(|host| {
+            host.out && host.steps.last().is_some_and(|last| last.name == name && !last.outcome.is_success())
+        })
+    }
+
+    /// One batch after the other.
+    async fn batches(&mut self, id: StepId, hosts: Vec<HostId>) {
+        let serial = self.plan.steps[id].serial.or(self.settings.serial);
+        let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
+        let hosts = self.pass_tests(id, hosts).await;
+        for batch in hosts.chunks(size) {
+            if self.stats.cancelled.is_some() {
+                break;
+            }
+            self.fan(id, batch).await;
+        }
+    }
+
+    /// One host after the other, until one can be reached.
+    async fn any(&mut self, id: StepId, hosts: Vec<HostId>) {
+        for host in hosts {
+            self.fan(id, &[host]).await;
+            let reached = self.hosts[host].steps.last().is_none_or(|last| last.outcome != Outcome::Unreachable);
+            if reached || self.stats.cancelled.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Leaves out the hosts for which the step's `when` does not hold.
+    async fn pass_tests(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+        let step = &self.plan.steps[id];
+        let Some(when) = &step.when else { return hosts };
+        let (mut hosts, out): (Vec<_>, Vec<_>) = hosts
+            .into_iter()
+            .partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
+        for host in out {
+            self.end_step(host, id, StepResult::new(Outcome::Skipped));
+        }
+        if when.exists.is_empty() && when.missing.is_empty() {
+            return hosts;
+        }
+        let mut passed = Vec::new();
+        let mut queue: VecDeque<HostId> = std::mem::take(&mut hosts).into();
+        let mut running = 0;
+        loop {
+            while running < self.settings.fanout && self.stats.cancelled.is_none() {
+                let Some(host) = queue.pop_front() else { break };
+                let text = script::file_tests(step, &self.hosts[host].member.vars).unwrap_or_default();
+                let limit = script::limit(step, &self.hosts[host].member);
+                self.submit(host, id, Some(Command::new(text, limit)), false);
+                running += 1;
+            }
+            if running == 0 {
+                break;
+            }
+            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            running -= 1;
+            self.stats.running -= 1;
+            let limit = script::limit(step, &self.hosts[host].member);
+            let asked = Action::Run { command: crate::plan::Template::default(), raw: false, stdin: None };
+            let result = conclude(&asked, limit, done);
+            if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
+                match node::parse_tests(&result.stdout) {
+                    Tested::Holds => passed.push(host),
+                    Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
+                    Tested::Unknown(said) => {
+                        let failure = Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
+                        self.end_step(host, id, StepResult::failed(failure));
+                    }
+                }
+            } else {
+                self.end_step(host, id, result);
+            }
+        }
+        passed.sort_unstable();
+        passed
+    }
+
+    /// A step's command on some hosts, as many at once as the fanout allows.
+    async fn fan(&mut self, id: StepId, hosts: &[HostId]) {
+        let plan = self.plan;
+        let step = &plan.steps[id];
+        let last = self.is_last(id);
+        let mut queue: VecDeque<(HostId, u32)> = hosts.iter().map(|&host| (host, step.retries)).collect();
+        let mut left: std::collections::HashMap<HostId, u32> = std::collections::HashMap::new();
+        let mut running = 0;
+        loop {
+            while running < self.settings.fanout && self.stats.cancelled.is_none() {
+                let Some((host, retries)) = queue.pop_front() else { break };
+                left.insert(host, retries);
+                match script::command(plan, step, &self.hosts[host].member, Depth::Full) {
+                    Ok(command) => {
+                        self.submit(host, id, command, last);
+                        running += 1;
+                    }
+                    // Said before contact for every host, so this is a bug; the host must not be lost over it.
+                    Err(said) => self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said))),
+                }
+            }
+            if running == 0 {
+                break;
+            }
+            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            running -= 1;
+            self.stats.running -= 1;
+            let limit = script::limit(step, &self.hosts[host].member);
+            let mut result = conclude(&step.action, limit, done);
+            if let Action::Probe { probe, .. } = &step.action {
+                self.learn(host, probe, &mut result);
+            }
+            let again = left.remove(&host).unwrap_or(0);
+            if result.outcome == Outcome::Failed && again > 0 && self.stats.cancelled.is_none() {
+                queue.push_back((host, again - 1));
+                continue;
+            }
+            self.remember_cleanup(host, id, &result);
+            self.end_step(host, id, result);
+            if last && !self.hosts[host].has_cleanup() {
+                self.conclude_host(host);
+            }
+            self.heed_max_fail(step);
+        }
+    }
+
+    /// Sends a job to a host.
+    pub(super) fn submit(&mut self, host: HostId, step: StepId, command: Option<Command>, last: bool) {
+        let job = Job { command, stream: self.settings.stream, last, cancel: self.cancel.clone() };
+        self.begin(host, step, job);
+        self.emit(EventKind::HostStepStarted { host, step });
+    }
+
+    /// True when nothing comes after this step but cleanups.
+    fn is_last(&self, id: StepId) -> bool {
+        id + 1 == self.plan.steps.len() && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
+    }
+
+    /// What a step created and the end of the run removes.
+    fn remember_cleanup(&mut self, host: HostId, id: StepId, result: &StepResult) {
+        let Some(Cleanup::Remove) = self.plan.steps[id].cleanup else { return };
+        let created: Vec<String> = result
+            .changes
+            .iter()
+            .filter(|change| matches!(change.action, ChangeKind::Created | ChangeKind::Written))
+            .map(|change| change.path.clone())
+            .collect();
+        if !created.is_empty() {
+            self.hosts[host].to_clean.push((id, created));
+        }
+    }
+
+    /// Stops the run once more hosts failed than are allowed to.
+    fn heed_max_fail(&mut self, step: &Step) {
+        let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
+        let failed = self.hosts.iter().filter(|host| host.out).count();
+        if failed > share.to_bear(self.hosts.len()) {
+            self.cut_short(CancelReason::MaxFail);
+        }
+    }
+
+    /// Undoes what steps asked to be undone, however the run ended.
+    pub(super) async fn clean_up(&mut self) {
+        let mut queue: VecDeque<(HostId, StepId, Vec<String>)> = VecDeque::new();
+        for (host, state) in self.hosts.iter_mut().enumerate() {
+            for (step, paths) in std::mem::take(&mut state.to_clean) {
+                queue.push_back((host, step, paths));
+            }
+        }
+        if queue.is_empty() {
+            return;
+        }
+        self.emit(EventKind::CleanupStarted { hosts: queue.len() });
+        // The run may have been cancelled; this may not be.
+        self.cancel = CancelToken::default();
+        let mut under_way: std::collections::HashMap<HostId, (StepId, Vec<String>)> = std::collections::HashMap::new();
+        loop {
+            let mut later = VecDeque::new();
+            while let Some((host, step, paths)) = queue.pop_front() {
+                if under_way.len() >= self.settings.fanout || under_way.contains_key(&host) {
+                    later.push_back((host, step, paths));
+                    continue;
+                }
+                let command = Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT));
+                under_way.insert(host, (step, paths));
+                self.submit(host, step, Some(command), false);
+            }
+            queue = later;
+            if under_way.is_empty() {
+                return;
+            }
+            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            self.stats.running -= 1;
+            let Some((step, paths)) = under_way.remove(&host) else { continue };
+            let removal = Action::Remove { paths: Vec::new() };
+            let mut result = conclude(&removal, Some(CLEANUP_TIMEOUT), done);
+            if result.outcome == Outcome::Changed {
+                // Taking back what the run itself made leaves the node as it was.
+                result.outcome = Outcome::Ok;
+            } else if let Some(failure) = &mut result.failure {
+                failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
+                failure.hint = Some("remove it by hand".to_owned());
+            }
+            let name = format!("clean up: {}", self.plan.steps[step].name);
+            self.hosts[host].record(&name, &result);
+            self.emit(EventKind::HostStepFinished { host, step, result });
+        }
+    }
+
+    /// Takes in what a probe learned.
+    pub(super) fn learn(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
+        let plan = self.plan;
+        let state = &mut self.hosts[host];
+        super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
+        if plan.chain.is_empty() || !result.outcome.is_success() {
+            return;
+        }
+        let mut facts = state.facts.clone();
+        facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let stages = super::condition::stages(plan, &facts, &state.member.vars, &state.chain, None);
+        if stages != state.chain {
+            state.chain.clone_from(&stages);
+            self.emit(EventKind::ChainSeen { host, stages });
+        }
+    }
+}
+
+/// True for an end after which the same host cannot be asked again.
+pub(super) fn is_gone(done: &Done) -> bool {
+    matches!(done, Done::Unreached { .. })
+}

@@ -1,0 +1,156 @@
+//! What libssh2 and the system said, as a [`Failure`] with a way out.
+//!
+//! One function for each phase, each a table. Nothing here does input or output.
+
+use std::io;
+
+use ssh2::ErrorCode;
+
+use crate::outcome::{Failure, Phase};
+
+/// libssh2's error numbers that mean something of their own here (libssh2.h).
+mod code {
+    pub(super) const BANNER_RECV: i32 = -2;
+    pub(super) const BANNER_SEND: i32 = -3;
+    pub(super) const KEX_FAILURE: i32 = -5;
+    pub(super) const KEY_EXCHANGE_FAILURE: i32 = -8;
+    pub(super) const SOCKET_SEND: i32 = -7;
+    pub(super) const TIMEOUT: i32 = -9;
+    pub(super) const HOSTKEY_INIT: i32 = -10;
+    pub(super) const HOSTKEY_SIGN: i32 = -11;
+    pub(super) const SOCKET_DISCONNECT: i32 = -13;
+    pub(super) const PROTO: i32 = -14;
+    pub(super) const METHOD_NONE: i32 = -17;
+    pub(super) const SOCKET_RECV: i32 = -43;
+    pub(super) const ALGO_UNSUPPORTED: i32 = -51;
+}
+
+/// libssh2's number, where the error is one of the session.
+pub(super) fn session_code(error: &ssh2::Error) -> i32 {
+    match error.code() {
+        ErrorCode::Session(code) => code,
+        ErrorCode::SFTP(_) => 0,
+    }
+}
+
+/// True when the other end, or the network, ended the connection.
+pub(super) fn is_lost(error: &ssh2::Error) -> bool {
+    matches!(session_code(error), code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV)
+}
+
+/// A name that was not found.
+pub(super) fn resolve(name: &str, error: &io::Error) -> Failure {
+    // getaddrinfo's temporary failure is worth another attempt; a name that does not exist is not.
+    let text = error.to_string();
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    let temporary = text.contains("Temporary failure") || text.contains("Try again");
+    let failure = Failure::new(Phase::Resolve, format!("`{name}` has no address: {}", lower(text)))
+        .hint("check the spelling, or give the address in the hosts file: `address=10.0.0.7`");
+    if temporary { failure.retryable() } else { failure }
+}
+
+/// A TCP connection that did not come about.
+pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
+    let (cause, hint) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            ("connection refused".to_owned(), Some("nothing listens there: is sshd up, and is this its port?"))
+        }
+        io::ErrorKind::ConnectionReset => ("connection reset by the other end".to_owned(), None),
+        io::ErrorKind::TimedOut => ("no answer".to_owned(), Some("is the node up, and does a firewall drop the port?")),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ("no route to the host".to_owned(), Some("is the node up, and is its network reachable from here?"))
+        }
+        _ => (lower(&without_os_error(&error.to_string())), None),
+    };
+    let failure = Failure::new(Phase::Connect, format!("{address}: {cause}")).retryable();
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// A key exchange that failed.
+pub(super) fn handshake(address: &str, error: &ssh2::Error, banner_seen: bool) -> Failure {
+    let number = session_code(error);
+    let said = lower(error.message());
+    match number {
+        code::BANNER_RECV | code::BANNER_SEND | code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND
+            if !banner_seen =>
+        {
+            Failure::new(Phase::Connect, format!("{address}: connection closed before the server said who it is"))
+                .hint("sshd drops connections when too many come at once (MaxStartups); a smaller --fanout helps")
+                .retryable()
+        }
+        code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => {
+            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
+        }
+        code::KEX_FAILURE | code::KEY_EXCHANGE_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED => {
+            Failure::new(Phase::Connect, format!("{address}: no common algorithms with the server: {said}")).hint(
+                "old servers offer only what is no longer safe (ssh-rsa, SHA-1 key exchange); update sshd on the node",
+            )
+        }
+        code::HOSTKEY_INIT | code::HOSTKEY_SIGN => {
+            Failure::new(Phase::HostKey, format!("{address}: the server could not prove its host key: {said}"))
+        }
+        code::PROTO => Failure::new(Phase::Connect, format!("{address}: not SSH: {said}"))
+            .hint("is this really sshd's port?"),
+        code::TIMEOUT => Failure::new(Phase::Connect, format!("{address}: {said}")).retryable(),
+        _ => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said} ({number})")).retryable(),
+    }
+}
+
+/// A message as a fragment for the middle of a sentence: first letter small, no period.
+pub(super) fn lower(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        // An acronym (`SSH ...`) stays as it is.
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn without_os_error(text: &str) -> String {
+    text.split(" (os error").next().unwrap_or(text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(number: i32, banner: bool, phase: Phase, retryable: bool) {
+        let error = ssh2::Error::new(ErrorCode::Session(number), "Some words.");
+        let failure = handshake("10.0.0.7:22", &error, banner);
+        assert_eq!((failure.phase, failure.retryable), (phase, retryable), "{failure}");
+        assert!(failure.cause.starts_with("10.0.0.7:22: ") && !failure.cause.ends_with('.'), "{failure}");
+    }
+
+    #[test]
+    fn what_can_pass_is_tried_again() {
+        case(-13, false, Phase::Connect, true);
+        case(-43, false, Phase::Connect, true);
+        case(-43, true, Phase::Connect, true);
+        case(-8, true, Phase::Connect, false);
+        case(-5, true, Phase::Connect, false);
+        case(-11, true, Phase::HostKey, false);
+        case(-14, false, Phase::Connect, false);
+    }
+
+    #[test]
+    fn system_errors_become_sentences() {
+        let refused = connect("10.0.0.7:22", &io::Error::from_raw_os_error(111));
+        assert_eq!(refused.cause, "10.0.0.7:22: connection refused");
+        let other = connect("10.0.0.7:22", &io::Error::from_raw_os_error(13));
+        assert_eq!(other.cause, "10.0.0.7:22: permission denied");
+    }
+
+    #[test]
+    fn sentences_lose_their_capital_but_acronyms_do_not() {
+        assert_eq!(lower("Failed getting banner."), "failed getting banner");
+        assert_eq!(lower("SSH is fine"), "SSH is fine");
+        assert_eq!(lower(""), "");
+    }
+}

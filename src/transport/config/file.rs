@@ -1,0 +1,349 @@
+//! Reads `ssh_config` files, and `-o` options, into blocks of settings.
+//!
+//! It opens files and follows `Include`; it resolves nothing: which block is for which host is seen later.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::keywords::{self, Key};
+use super::value::{Meaning, Setting, meaning};
+use super::{ConfigError, Unhonoured, words};
+use crate::transport::known_hosts::pattern::{matches_list, matches_pattern};
+
+/// As deep as ssh follows `Include`.
+const MAX_DEPTH: usize = 16;
+
+/// Settings under the same conditions.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// All must hold. An included file stands under those of the `Include` too.
+    pub(super) conditions: Vec<Condition>,
+    pub(super) items: Vec<Item>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Set(Setting),
+    Off(&'static str),
+    Unhonoured(Arc<Unhonoured>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    /// `Host`: patterns for the name asked for.
+    Host(Vec<String>),
+    /// `Match`
+    Match(Vec<Criterion>, Arc<Unhonoured>),
+}
+
+/// One test of a `Match` line.
+#[derive(Debug, Clone)]
+pub(super) struct Criterion {
+    pub(super) negated: bool,
+    pub(super) subject: Subject,
+    pub(super) patterns: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    All,
+    Host,
+    OriginalHost,
+    User,
+    LocalUser,
+    /// `exec`, `final`, `canonical`, `tagged` and the like.
+    Undecided,
+}
+
+impl Criterion {
+    /// True when the text is what the criterion wants.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        matches_list(&self.patterns, text) != self.negated
+    }
+}
+
+/// Which folder a relative `Include` starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    User,
+    System,
+}
+
+/// Collects blocks from options and files, in the order in which they win.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) home: &'a Path,
+    pub(super) blocks: Vec<Block>,
+    pub(super) warnings: Vec<String>,
+    warned: HashSet<String>,
+    ignore_unknown: Vec<String>,
+    /// True when the next item stands under other conditions than the last one.
+    fresh: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(home: &'a Path) -> Self {
+        Self {
+            home,
+            blocks: Vec::new(),
+            warnings: Vec::new(),
+            warned: HashSet::new(),
+            ignore_unknown: Vec::new(),
+            fresh: true,
+        }
+    }
+
+    /// Takes in one `-o` option. Here what cannot be honoured is an error: whoever typed it wants it.
+    pub(super) fn option(&mut self, option: &str) -> Result<(), ConfigError> {
+        let wrong =
+            |message: String, hint: Option<String>| ConfigError::Option { option: option.to_owned(), message, hint };
+        let (keyword, arguments) = words::split(option)
+            .map_err(|message| wrong(message.to_owned(), None))?
+            .ok_or_else(|| wrong("is empty".into(), Some("write `-o KEY=VALUE`".into())))?;
+        let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
+        match meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
+            Meaning::Set(setting) => self.add(&[], Item::Set(setting)),
+            Meaning::SetWith(setting, note) => {
+                self.warn(name, format!("ssh option `{option}`: {note}"));
+                self.add(&[], Item::Set(setting));
+            }
+            Meaning::Nothing => {}
+            Meaning::Off(name) => self.add(&[], Item::Off(name)),
+            Meaning::Structure(Key::IgnoreUnknown) => self.ignore(&arguments),
+            Meaning::Structure(_) => {
+                let hint = "put it into a file and name that with `-F`".to_owned();
+                return Err(wrong(format!("`{name}` has its place in a file only"), Some(hint)));
+            }
+            Meaning::Unsupported => {
+                return Err(wrong(format!("gsctl cannot honour `{name}` yet"), Some(keywords::hint(name).into())));
+            }
+            Meaning::Unknown if self.ignored(&keyword) => {}
+            Meaning::Unknown => {
+                let hint = keywords::nearest(&keyword).map(|near| format!("did you mean `{near}`?"));
+                return Err(wrong(format!("`{keyword}` is no ssh option"), hint));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the user's own file, which others must not be able to write, as ssh demands.
+    pub(super) fn user_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        match fs::metadata(path) {
+            Ok(metadata) => {
+                let ours = metadata.uid() == 0 || metadata.uid() == rustix::process::getuid().as_raw();
+                if !ours || metadata.mode() & 0o022 != 0 {
+                    return Err(ConfigError::Permissions { file: path.to_owned(), mode: metadata.mode() & 0o7777 });
+                }
+                self.file(path, Owner::User)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(ConfigError::Unreadable { file: path.to_owned(), source }),
+        }
+    }
+
+    /// Takes in a file and what it includes.
+    pub(super) fn file(&mut self, path: &Path, owner: Owner) -> Result<(), ConfigError> {
+        self.nested(path, owner, &[], 0)
+    }
+
+    fn nested(&mut self, path: &Path, owner: Owner, outer: &[Condition], depth: usize) -> Result<(), ConfigError> {
+        let bytes = fs::read(path).map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+        let file: Arc<Path> = path.into();
+        let mut conditions = outer.to_vec();
+        self.fresh = true;
+        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            let place = Place { file: &file, line: number + 1 };
+            let Some((keyword, arguments)) = words::split(line).map_err(|message| place.wrong(message))? else {
+                continue;
+            };
+            match meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
+                Meaning::Set(setting) => self.add(&conditions, Item::Set(setting)),
+                Meaning::SetWith(setting, note) => {
+                    self.warn(&keyword, format!("{place}: {note}"));
+                    self.add(&conditions, Item::Set(setting));
+                }
+                Meaning::Nothing => {}
+                Meaning::Off(name) => self.add(&conditions, Item::Off(name)),
+                Meaning::Unsupported => {
+                    let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
+                    self.warn(name, format!("{place}: gsctl cannot honour `{name}` yet; {}", keywords::hint(name)));
+                    self.add(&conditions, Item::Unhonoured(place.unhonoured(name, &arguments)));
+                }
+                Meaning::Unknown if self.ignored(&keyword) => {}
+                Meaning::Unknown => {
+                    // Newer and patched versions of ssh have keywords of their own, so this is no error here.
+                    let near = keywords::nearest(&keyword).map(|near| format!("; did you mean `{near}`?"));
+                    self.warn(&keyword, format!("{place}: `{keyword}` is unknown{}", near.unwrap_or_default()));
+                }
+                Meaning::Structure(Key::Host) => {
+                    conditions = outer.to_vec();
+                    conditions.push(Condition::Host(arguments));
+                    self.fresh = true;
+                }
+                Meaning::Structure(Key::Match) => {
+                    let criteria = criteria(&arguments).map_err(|message| place.wrong(message))?;
+                    if criteria.iter().any(|criterion| criterion.subject == Subject::Undecided) {
+                        let text = arguments.join(" ");
+                        self.warnings
+                            .push(format!("{place}: gsctl cannot decide `Match {text}` yet; its block has no effect"));
+                    }
+                    conditions = outer.to_vec();
+                    conditions.push(Condition::Match(criteria, place.unhonoured("Match", &arguments)));
+                    self.fresh = true;
+                }
+                Meaning::Structure(Key::Include) => {
+                    for pattern in &arguments {
+                        self.include(pattern, owner, &conditions, depth, &place)?;
+                    }
+                    self.fresh = true;
+                }
+                Meaning::Structure(_) => self.ignore(&arguments),
+            }
+        }
+        Ok(())
+    }
+
+    fn include(
+        &mut self,
+        pattern: &str,
+        owner: Owner,
+        conditions: &[Condition],
+        depth: usize,
+        place: &Place<'_>,
+    ) -> Result<(), ConfigError> {
+        if depth + 1 >= MAX_DEPTH {
+            return Err(place.wrong("`Include` goes round in a circle, or 16 files deep"));
+        }
+        let full = match pattern.strip_prefix("~/") {
+            Some(rest) => self.home.join(rest),
+            None if owner == Owner::System => Path::new("/etc/ssh").join(pattern),
+            None => self.home.join(".ssh").join(pattern),
+        };
+        for file in glob(&full) {
+            self.nested(&file, owner, conditions, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Conditions are decided once a block, before its settings: a `HostName` under a `Match host` must not undo it.
+    fn add(&mut self, conditions: &[Condition], item: Item) {
+        match self.blocks.last_mut() {
+            Some(block) if !self.fresh => block.items.push(item),
+            _ => self.blocks.push(Block { conditions: conditions.to_vec(), items: vec![item] }),
+        }
+        self.fresh = false;
+    }
+
+    fn warn(&mut self, keyword: &str, text: String) {
+        if self.warned.insert(keyword.to_ascii_lowercase()) {
+            self.warnings.push(text);
+        }
+    }
+
+    fn ignore(&mut self, arguments: &[String]) {
+        let patterns = arguments.iter().flat_map(|list| list.split(',')).map(str::to_ascii_lowercase);
+        self.ignore_unknown.extend(patterns);
+    }
+
+    fn ignored(&self, keyword: &str) -> bool {
+        matches_list(&self.ignore_unknown, &keyword.to_ascii_lowercase())
+    }
+}
+
+/// A line of a file, for messages.
+struct Place<'a> {
+    file: &'a Arc<Path>,
+    line: usize,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ssh config `{}`, line {}", self.file.display(), self.line)
+    }
+}
+
+impl Place<'_> {
+    fn wrong(&self, message: impl Into<String>) -> ConfigError {
+        ConfigError::Line { file: self.file.to_path_buf(), line: self.line, message: message.into() }
+    }
+
+    fn unhonoured(&self, keyword: &str, arguments: &[String]) -> Arc<Unhonoured> {
+        Arc::new(Unhonoured {
+            keyword: keyword.to_owned(),
+            value: arguments.join(" "),
+            file: self.file.to_path_buf(),
+            line: self.line,
+        })
+    }
+}
+
+/// The tests of a `Match` line.
+fn criteria(arguments: &[String]) -> Result<Vec<Criterion>, String> {
+    let mut words = arguments.iter();
+    let mut criteria = Vec::new();
+    while let Some(word) = words.next() {
+        let (word, inline) = match word.split_once('=') {
+            Some((word, value)) => (word, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        let (negated, attribute) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
+        let subject = match attribute.to_ascii_lowercase().as_str() {
+            "all" => Subject::All,
+            "host" => Subject::Host,
+            "originalhost" => Subject::OriginalHost,
+            "user" => Subject::User,
+            "localuser" => Subject::LocalUser,
+            "canonical" | "final" => Subject::Undecided,
+            "exec" | "tagged" | "localnetwork" | "command" | "sessiontype" | "version" => {
+                if inline.is_none() {
+                    words.next();
+                }
+                Subject::Undecided
+            }
+            _ => return Err(format!("`Match` knows no `{attribute}`")),
+        };
+        let mut patterns = Vec::new();
+        if !matches!(subject, Subject::All | Subject::Undecided) {
+            let list = inline.or_else(|| words.next().cloned());
+            let list = list.ok_or_else(|| format!("`Match {attribute}` wants a pattern"))?;
+            patterns = list.split(',').map(str::to_owned).collect();
+        }
+        criteria.push(Criterion { negated, subject, patterns });
+    }
+    Ok(criteria)
+}
+
+/// The files that a path with `*` and `?` stands for, in order. A folder that cannot be read holds none, as for ssh.
+fn glob(pattern: &Path) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for component in pattern.components() {
+        let name = component.as_os_str().to_string_lossy();
+        if !name.contains(['*', '?']) {
+            for path in &mut found {
+                path.push(component);
+            }
+            continue;
+        }
+        found = found.iter().flat_map(|folder| matching(folder, &name)).collect();
+    }
+    found.retain(|path| path.is_file());
+    found
+}
+
+fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name())
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            (pattern.starts_with('.') || !name.starts_with('.')) && matches_pattern(pattern.as_bytes(), name.as_bytes())
+        })
+        .collect();
+    names.sort();
+    names.into_iter().map(|name| folder.join(name)).collect()
+}

@@ -1,0 +1,262 @@
+//! Every keyword of `ssh_config(5)`, and what it means to gsctl: one table.
+//!
+//! Nothing is read or resolved here. A keyword that is in no row is unknown; none is passed over by default.
+
+/// What gsctl does with a keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It takes effect.
+    Honoured(Key),
+    /// It makes no difference to what gsctl does: forwarding, the terminal, how ssh asks and logs.
+    Harmless,
+    /// As harmless, when it has one of these values: what gsctl does anyway.
+    HarmlessWhen(&'static [&'static str]),
+    /// It would make a difference, and gsctl cannot give it yet.
+    Unsupported,
+}
+
+/// The keywords that take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    BatchMode,
+    ConnectTimeout,
+    ConnectionAttempts,
+    GlobalKnownHostsFile,
+    HashKnownHosts,
+    Host,
+    HostKeyAlias,
+    HostName,
+    IdentitiesOnly,
+    IdentityAgent,
+    IdentityFile,
+    IgnoreUnknown,
+    Include,
+    Match,
+    Port,
+    ServerAliveCountMax,
+    ServerAliveInterval,
+    StrictHostKeyChecking,
+    User,
+    UserKnownHostsFile,
+}
+
+use Effect::{Harmless, HarmlessWhen, Honoured, Unsupported};
+
+const NO: &[&str] = &["no", "false", "none"];
+const YES: &[&str] = &["yes", "true"];
+
+/// In the order of the manual page. `ssh -G` of OpenSSH 9.2 prints no keyword that is not here (a test holds that).
+const KEYWORDS: &[(&str, Effect)] = &[
+    ("AddKeysToAgent", Harmless),
+    ("AddressFamily", HarmlessWhen(&["any"])),
+    ("BatchMode", Honoured(Key::BatchMode)),
+    ("BindAddress", Unsupported),
+    ("BindInterface", Unsupported),
+    ("CanonicalDomains", Harmless), // means nothing without CanonicalizeHostname
+    ("CanonicalizeFallbackLocal", Harmless),
+    ("CanonicalizeHostname", HarmlessWhen(NO)),
+    ("CanonicalizeMaxDots", Harmless),
+    ("CanonicalizePermittedCNAMEs", Harmless),
+    ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
+    ("CertificateFile", HarmlessWhen(NO)),
+    ("ChannelTimeout", Harmless), // forwarded connections
+    ("CheckHostIP", HarmlessWhen(NO)),
+    ("ChallengeResponseAuthentication", Harmless),
+    ("Ciphers", Unsupported),
+    ("ClearAllForwardings", Harmless),
+    ("Compression", Harmless),
+    ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
+    ("ConnectionAttempts", Honoured(Key::ConnectionAttempts)),
+    ("ControlMaster", Harmless),
+    ("ControlPath", Harmless),
+    ("ControlPersist", Harmless),
+    ("DSAAuthentication", Harmless),
+    ("DynamicForward", Harmless),
+    ("EnableEscapeCommandline", Harmless),
+    ("EnableSSHKeysign", Harmless),
+    ("EscapeChar", Harmless),
+    ("ExitOnForwardFailure", Harmless),
+    ("FingerprintHash", Harmless),
+    ("ForkAfterAuthentication", Harmless),
+    ("ForwardAgent", HarmlessWhen(NO)),
+    ("ForwardX11", Harmless),
+    ("ForwardX11Timeout", Harmless),
+    ("ForwardX11Trusted", Harmless),
+    ("GatewayPorts", Harmless),
+    ("GlobalKnownHostsFile", Honoured(Key::GlobalKnownHostsFile)),
+    // On in Debian's own file, and only one more way to log in: a host that has no other says so when it refuses.
+    ("GSSAPIAuthentication", Harmless),
+    ("GSSAPIClientIdentity", Harmless),
+    ("GSSAPIDelegateCredentials", Harmless),
+    ("GSSAPIKexAlgorithms", Harmless),
+    ("GSSAPIKeyExchange", Harmless),
+    ("GSSAPIRenewalForcesRekey", Harmless),
+    ("GSSAPIServerIdentity", Harmless),
+    ("GSSAPITrustDns", Harmless),
+    ("HashKnownHosts", Honoured(Key::HashKnownHosts)),
+    ("Host", Honoured(Key::Host)),
+    ("HostbasedAcceptedAlgorithms", Harmless),
+    ("HostbasedAuthentication", HarmlessWhen(NO)),
+    ("HostbasedKeyTypes", Harmless),
+    ("HostKeyAlgorithms", Unsupported),
+    ("HostKeyAlias", Honoured(Key::HostKeyAlias)),
+    ("HostName", Honoured(Key::HostName)),
+    ("IdentitiesOnly", Honoured(Key::IdentitiesOnly)),
+    ("IdentityAgent", Honoured(Key::IdentityAgent)),
+    ("IdentityFile", Honoured(Key::IdentityFile)),
+    ("IgnoreUnknown", Honoured(Key::IgnoreUnknown)),
+    ("Include", Honoured(Key::Include)),
+    ("IPQoS", Harmless),
+    ("KbdInteractiveAuthentication", Harmless),
+    ("KbdInteractiveDevices", Harmless),
+    ("KexAlgorithms", Unsupported),
+    ("KeyboardInteractiveAuthentication", Harmless),
+    ("KnownHostsCommand", HarmlessWhen(NO)),
+    ("LocalCommand", Harmless), // means nothing without PermitLocalCommand
+    ("LocalForward", Harmless),
+    ("LogLevel", Harmless),
+    ("LogVerbose", Harmless),
+    ("MACs", Unsupported),
+    ("Match", Honoured(Key::Match)),
+    ("NoHostAuthenticationForLocalhost", HarmlessWhen(NO)),
+    ("NumberOfPasswordPrompts", Harmless),
+    ("ObscureKeystrokeTiming", Harmless),
+    ("PasswordAuthentication", Harmless),
+    ("PermitLocalCommand", HarmlessWhen(NO)),
+    ("PermitRemoteOpen", Harmless),
+    ("PKCS11Provider", HarmlessWhen(NO)),
+    ("Port", Honoured(Key::Port)),
+    ("PreferredAuthentications", Unsupported),
+    ("Protocol", HarmlessWhen(&["2"])),
+    ("ProxyCommand", HarmlessWhen(NO)),
+    ("ProxyJump", HarmlessWhen(NO)),
+    ("ProxyUseFdpass", Harmless), // means nothing without ProxyCommand
+    ("PubkeyAcceptedAlgorithms", Unsupported),
+    ("PubkeyAcceptedKeyTypes", Unsupported),
+    ("PubkeyAuthentication", HarmlessWhen(YES)),
+    ("RefuseConnection", Unsupported),
+    ("RekeyLimit", Harmless),
+    ("RemoteCommand", HarmlessWhen(NO)),
+    ("RemoteForward", Harmless),
+    ("RequestTTY", HarmlessWhen(&["no", "false", "auto"])),
+    ("RequiredRSASize", Harmless),
+    ("RevokedHostKeys", HarmlessWhen(NO)),
+    ("RhostsRSAAuthentication", Harmless),
+    ("RSAAuthentication", Harmless),
+    ("SecurityKeyProvider", Harmless),
+    ("SendEnv", Harmless),
+    ("ServerAliveCountMax", Honoured(Key::ServerAliveCountMax)),
+    ("ServerAliveInterval", Honoured(Key::ServerAliveInterval)),
+    ("SessionType", HarmlessWhen(&["default"])),
+    ("SetEnv", Unsupported),
+    ("SmartcardDevice", Unsupported),
+    ("StdinNull", Harmless),
+    ("StreamLocalBindMask", Harmless),
+    ("StreamLocalBindUnlink", Harmless),
+    ("StrictHostKeyChecking", Honoured(Key::StrictHostKeyChecking)),
+    ("SyslogFacility", Harmless),
+    ("Tag", Harmless), // only read by `Match tagged`, which is warned of where it stands
+    ("TCPKeepAlive", Harmless),
+    ("Tunnel", HarmlessWhen(NO)),
+    ("TunnelDevice", Harmless),
+    ("UpdateHostKeys", Harmless),
+    ("UseKeychain", Harmless),
+    ("UsePrivilegedPort", Harmless),
+    ("User", Honoured(Key::User)),
+    ("UserKnownHostsFile", Honoured(Key::UserKnownHostsFile)),
+    ("VerifyHostKeyDNS", HarmlessWhen(&["no", "false", "ask"])),
+    ("VersionAddendum", Harmless),
+    ("VisualHostKey", Harmless),
+    ("WarnWeakCrypto", Harmless),
+    ("XAuthLocation", Harmless),
+];
+
+/// The keyword as the manual spells it, and its effect.
+pub(super) fn find(keyword: &str) -> Option<(&'static str, Effect)> {
+    KEYWORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(keyword)).copied()
+}
+
+/// What to do instead of a keyword that cannot be honoured.
+pub(super) fn hint(name: &str) -> &'static str {
+    match name {
+        "ProxyJump" | "ProxyCommand" => "gsctl connects straight to each host: run it where the hosts can be reached",
+        "Ciphers"
+        | "KexAlgorithms"
+        | "MACs"
+        | "HostKeyAlgorithms"
+        | "PubkeyAcceptedAlgorithms"
+        | "PubkeyAcceptedKeyTypes" => "gsctl offers every algorithm that it has: leave this out",
+        "CertificateFile" => "log in with a plain key, or with the agent",
+        "SetEnv" | "RemoteCommand" => "put it into the command that gsctl runs",
+        "BindAddress" | "BindInterface" | "AddressFamily" => {
+            "give the host's address in the hosts file instead of its name"
+        }
+        "PubkeyAuthentication" | "PreferredAuthentications" => "gsctl logs in with keys and the agent",
+        "RevokedHostKeys" | "KnownHostsCommand" => {
+            "put the keys into a known hosts file; `@revoked` lines are honoured"
+        }
+        "ForwardAgent" => "gsctl forwards no agent",
+        _ => "leave it out, or use ssh for these hosts",
+    }
+}
+
+/// The keyword that was probably meant.
+pub(super) fn nearest(keyword: &str) -> Option<&'static str> {
+    let wanted = keyword.to_ascii_lowercase();
+    KEYWORDS
+        .iter()
+        .map(|(name, _)| (distance(&wanted, &name.to_ascii_lowercase()), *name))
+        .filter(|(distance, name)| *distance <= 2.max(name.len() / 5))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Edits that make one text the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_what_was_meant() {
+        for (typed, meant) in [
+            ("ProxyJmp", Some("ProxyJump")),
+            ("identityfiles", Some("IdentityFile")),
+            ("ServerAliveIntervall", Some("ServerAliveInterval")),
+            ("Usr", Some("User")),
+            ("Frobnicate", None),
+        ] {
+            assert_eq!(nearest(typed), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn no_keyword_that_ssh_prints_is_missing() {
+        let output = Command::new("ssh")
+            .args(["-G", "-F", "none", "-o", "ProxyCommand=x", "-o", "IdentityAgent=/x", "-o", "CertificateFile=/x"])
+            .arg("host")
+            .output()
+            .expect("ssh: install openssh-client");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.lines().count() > 40, "{text}");
+        for keyword in text.lines().filter_map(|line| line.split(' ').next()) {
+            assert!(find(keyword).is_some(), "{keyword}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! One setting: a keyword's arguments as a value.
+//!
+//! It checks values, and neither expands paths nor decides which setting wins.
+
+use std::time::Duration;
+
+use super::keywords::{self, Effect, Key};
+use super::tokens;
+use crate::transport::known_hosts::HostKeyPolicy;
+
+/// A setting as it stands in a file or an option; paths and names not yet expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Setting {
+    AliveCount(u32),
+    AliveInterval(Duration),
+    BatchMode(bool),
+    ConnectTimeout(Duration),
+    ConnectionAttempts(u32),
+    GlobalKnownHosts(Vec<String>),
+    HashKnownHosts(bool),
+    HostKeyAlias(String),
+    HostName(String),
+    IdentitiesOnly(bool),
+    IdentityAgent(String),
+    IdentityFile(String),
+    Port(u16),
+    StrictHostKeyChecking(HostKeyPolicy),
+    User(String),
+    UserKnownHosts(Vec<String>),
+}
+
+/// What a keyword and its arguments come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A setting.
+    Set(Setting),
+    /// A setting, and something to say about it.
+    SetWith(Setting, &'static str),
+    /// `Host`, `Match`, `Include` or `IgnoreUnknown`: not a setting, but the file's own business.
+    Structure(Key),
+    /// Nothing that matters here.
+    Nothing,
+    /// A keyword that gsctl cannot honour, switched off: what comes later for it does not count.
+    Off(&'static str),
+    /// Something that matters, and that gsctl cannot do yet.
+    Unsupported,
+    /// Not a keyword.
+    Unknown,
+}
+
+/// What a line says.
+pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, String> {
+    let Some((name, effect)) = keywords::find(keyword) else { return Ok(Meaning::Unknown) };
+    let first = arguments.first().ok_or_else(|| format!("`{name}` wants a value"))?;
+    match effect {
+        Effect::Harmless => Ok(Meaning::Nothing),
+        Effect::HarmlessWhen(values) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
+            Ok(Meaning::Off(name))
+        }
+        Effect::HarmlessWhen(_) | Effect::Unsupported => Ok(Meaning::Unsupported),
+        Effect::Honoured(key @ (Key::Host | Key::Match | Key::Include | Key::IgnoreUnknown)) => {
+            Ok(Meaning::Structure(key))
+        }
+        Effect::Honoured(Key::UserKnownHostsFile) => templates(arguments, Setting::UserKnownHosts(arguments.to_vec())),
+        Effect::Honoured(Key::GlobalKnownHostsFile) => {
+            templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
+        }
+        Effect::Honoured(key) => {
+            if let Some(extra) = arguments.get(1) {
+                return Err(format!("`{name}` takes one value; `{extra}` is one too many"));
+            }
+            single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments)
+        }
+    }
+}
+
+impl Meaning {
+    /// The same, unless its value has tokens that cannot be expanded.
+    fn check(self, arguments: &[String]) -> Result<Self, String> {
+        match self {
+            Self::Set(setting @ (Setting::IdentityFile(_) | Setting::IdentityAgent(_))) => {
+                templates(arguments, setting)
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+fn templates(arguments: &[String], setting: Setting) -> Result<Meaning, String> {
+    for argument in arguments {
+        if !tokens::check(argument)? {
+            return Ok(Meaning::Unsupported);
+        }
+    }
+    Ok(Meaning::Set(setting))
+}
+
+/// A keyword of one value. The error says what is wanted instead.
+fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
+    const SECONDS: &str = "a time such as `10` or `1m30s`";
+    const NAME: &str = "a name";
+    let name = || if text.is_empty() { Err(NAME) } else { Ok(text.to_owned()) };
+    Ok(Meaning::Set(match key {
+        Key::BatchMode => Setting::BatchMode(flag(text)?),
+        // Zero is how every duration of gsctl says "no limit".
+        Key::ConnectTimeout if text.eq_ignore_ascii_case("none") => Setting::ConnectTimeout(Duration::ZERO),
+        Key::ConnectTimeout => Setting::ConnectTimeout(duration(text).ok_or(SECONDS)?),
+        Key::ConnectionAttempts => {
+            const WANT: &str = "a number from 1";
+            Setting::ConnectionAttempts(text.parse().ok().filter(|&n| n > 0).ok_or(WANT)?)
+        }
+        Key::HashKnownHosts => Setting::HashKnownHosts(flag(text)?),
+        Key::HostKeyAlias => Setting::HostKeyAlias(name()?),
+        Key::HostName => {
+            if !tokens::only_host(text) {
+                return Err("a name or address; of tokens only %h and %%");
+            }
+            Setting::HostName(name()?)
+        }
+        Key::IdentitiesOnly => Setting::IdentitiesOnly(flag(text)?),
+        Key::IdentityAgent => Setting::IdentityAgent(name()?),
+        Key::IdentityFile => Setting::IdentityFile(name()?),
+        Key::Port => Setting::Port(text.parse().ok().filter(|&port| port > 0).ok_or("a number from 1 to 65535")?),
+        Key::ServerAliveCountMax => Setting::AliveCount(text.parse().map_err(|_| "a number")?),
+        Key::ServerAliveInterval if text.eq_ignore_ascii_case("none") => Setting::AliveInterval(Duration::ZERO),
+        Key::ServerAliveInterval => Setting::AliveInterval(duration(text).ok_or(SECONDS)?),
+        Key::StrictHostKeyChecking => return strictness(text),
+        Key::User => Setting::User(name()?),
+        Key::GlobalKnownHostsFile
+        | Key::Host
+        | Key::IgnoreUnknown
+        | Key::Include
+        | Key::Match
+        | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),
+    }))
+}
+
+fn strictness(text: &str) -> Result<Meaning, &'static str> {
+    let policy = match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" => HostKeyPolicy::Strict,
+        "accept-new" => HostKeyPolicy::AcceptNew,
+        "no" | "off" | "false" => HostKeyPolicy::Off,
+        "ask" => {
+            let note = "gsctl does not ask about host keys: `ask` means `yes`, and only recorded keys are accepted";
+            return Ok(Meaning::SetWith(Setting::StrictHostKeyChecking(HostKeyPolicy::Strict), note));
+        }
+        _ => return Err("`yes`, `accept-new`, `no` or `ask`"),
+    };
+    Ok(Meaning::Set(Setting::StrictHostKeyChecking(policy)))
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("`yes` or `no`"),
+    }
+}
+
+/// ssh's times: `90`, `1m30s`, `2h`, `1w2d`.
+fn duration(text: &str) -> Option<Duration> {
+    let mut total = 0_u64;
+    let mut number: Option<u64> = None;
+    for c in text.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(u64::from(digit))?);
+            continue;
+        }
+        let unit = match c.to_ascii_lowercase() {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
+    }
+    if total == 0 && number.is_none() && !text.contains('0') {
+        return None;
+    }
+    // ssh counts these in an int.
+    total.checked_add(number.unwrap_or(0)).filter(|&seconds| i32::try_from(seconds).is_ok()).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("1m30s", Some(90)),
+            ("1m30", Some(90)),
+            ("2H", Some(7_200)),
+            ("1w2d", Some(777_600)),
+            ("0s", Some(0)),
+            ("", None),
+            ("m", None),
+            ("1x", None),
+            ("-1", None),
+            ("99999999999999999999", None),
+            ("99999999999w", None),
+        ] {
+            assert_eq!(duration(text).map(|d| d.as_secs()), want, "{text:?}");
+        }
+    }
+
+    #[track_caller]
+    fn wrong(keyword: &str, arguments: &[&str], want: &str) {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        assert_eq!(meaning(keyword, &arguments), Err(want.to_owned()));
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_keyword() {
+        wrong("port", &["abc"], "`Port` wants a number from 1 to 65535, not `abc`");
+        wrong("Port", &["0"], "`Port` wants a number from 1 to 65535, not `0`");
+        wrong("Port", &[], "`Port` wants a value");
+        wrong("Port", &["1", "2"], "`Port` takes one value; `2` is one too many");
+        wrong(
+            "StrictHostKeyChecking",
+            &["maybe"],
+            "`StrictHostKeyChecking` wants `yes`, `accept-new`, `no` or `ask`, not `maybe`",
+        );
+        wrong("ConnectTimeout", &["soon"], "`ConnectTimeout` wants a time such as `10` or `1m30s`, not `soon`");
+        wrong("IdentitiesOnly", &["1"], "`IdentitiesOnly` wants `yes` or `no`, not `1`");
+        wrong("IdentityFile", &["~/%z"], "`%z` in `~/%z` is no token");
+        wrong("HostName", &["%p"], "`HostName` wants a name or address; of tokens only %h and %%, not `%p`");
+    }
+}

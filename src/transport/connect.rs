@@ -1,0 +1,345 @@
+//! From a name to a logged-in session: resolve, connect, key exchange, host key, login; with attempts and backoff.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_io::Timer;
+use async_lock::Semaphore;
+use base64::Engine as _;
+use ssh2::MethodType;
+
+use super::classify;
+use super::known_hosts::{HostKeyPolicy, KnownHosts, Verdict, fingerprint};
+use super::login::{Agent, log_in};
+use super::session::{Session, Stopwatch, drive};
+use super::target::Target;
+use super::wire::Wire;
+use crate::control::{CancelToken, Deadline, Raced, race};
+use crate::duration::human;
+use crate::outcome::{Failure, Phase};
+
+/// What all connections of a run share.
+#[derive(Debug)]
+pub struct Connector {
+    known_hosts: Arc<KnownHosts>,
+    agent: Agent,
+    doors: Doors,
+}
+
+/// What happens while a host is being connected to.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// A phase begins.
+    Phase(Phase),
+    /// An attempt failed and another one follows.
+    Retry {
+        /// Number of the failed attempt, from 1.
+        attempt: u32,
+        /// Attempts in all.
+        of: u32,
+        /// Why it failed.
+        failure: Failure,
+        /// Pause before the next.
+        retry_in: Duration,
+    },
+}
+
+/// A host that was reached, or not.
+pub struct Arrival {
+    /// The session, or why there is none. `None`: the run was stopped meanwhile.
+    pub session: Option<Result<Session, Failure>>,
+    /// Attempts that were made.
+    pub attempts: u32,
+    /// Time from the first attempt.
+    pub took: Duration,
+}
+
+impl Connector {
+    /// For a run that trusts these host keys.
+    #[must_use]
+    pub fn new(known_hosts: Arc<KnownHosts>) -> Self {
+        Self { known_hosts, agent: Agent::default(), doors: Doors::default() }
+    }
+
+    /// Connects to a host and logs in, with as many attempts as it has.
+    pub async fn connect(
+        &self,
+        target: &Target,
+        cancel: Option<&CancelToken>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Arrival {
+        let watch = Stopwatch::start();
+        let mut backoff = backoff();
+        let mut attempt = 1;
+        let session = loop {
+            let failure = match self.attempt(target, cancel, progress).await {
+                None => break None,
+                Some(Ok(session)) => break Some(Ok(session)),
+                Some(Err(failure)) => failure,
+            };
+            if !failure.retryable || attempt >= target.attempts {
+                break Some(Err(failure));
+            }
+            let retry_in = backoff.next().unwrap_or_default();
+            progress(Progress::Retry { attempt, of: target.attempts, failure, retry_in });
+            let pause = async {
+                Timer::after(retry_in).await;
+            };
+            if matches!(race(pause, Deadline::default(), cancel).await, Raced::Cancelled) {
+                break None;
+            }
+            attempt += 1;
+        };
+        Arrival { session, attempts: attempt, took: watch.elapsed() }
+    }
+
+    /// One attempt. `None`: the run was stopped.
+    async fn attempt(
+        &self,
+        target: &Target,
+        cancel: Option<&CancelToken>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Option<Result<Session, Failure>> {
+        let phase = Cell::new(Phase::Resolve);
+        let banner_seen = Cell::new(false);
+        let mut enter = |next: Phase| {
+            if phase.replace(next) != next {
+                progress(Progress::Phase(next));
+            }
+        };
+        let work = self.reach(target, &banner_seen, &mut enter);
+        match race(work, Deadline::default(), cancel).await {
+            Raced::Done(Ok(session)) => Some(Ok(session)),
+            Raced::Done(Err(Some(failure))) => Some(Err(failure)),
+            Raced::Done(Err(None)) => Some(Err(too_late(target, phase.get(), banner_seen.get()))),
+            Raced::Late | Raced::Cancelled => None,
+        }
+    }
+
+    /// Tries the host's addresses in turn. `Err(None)`: the time ran out.
+    ///
+    /// The clock stands still while the host waits for its turn at a busy address: that is not the host's fault.
+    async fn reach(
+        &self,
+        target: &Target,
+        banner_seen: &Cell<bool>,
+        enter: &mut dyn FnMut(Phase),
+    ) -> Result<Session, Option<Failure>> {
+        enter(Phase::Resolve);
+        let deadline = Deadline::after(Some(target.connect_timeout));
+        let addresses = match race(resolve(target), deadline, None).await {
+            Raced::Done(found) => found?,
+            Raced::Late | Raced::Cancelled => return Err(None),
+        };
+        // Each address has its share, so that a dead first one does not cost the time of the second.
+        let share = target.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let mut last = None;
+        for &address in &addresses {
+            enter(Phase::Connect);
+            let door = self.doors.at(address);
+            let _turn = door.acquire().await;
+            banner_seen.set(false);
+            let work = self.log_in_at(target, address, banner_seen, enter);
+            match race(work, Deadline::after(Some(share)), None).await {
+                Raced::Done(Ok(session)) => return Ok(session),
+                Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
+                Raced::Done(Err(failure)) => last = Some(failure),
+                Raced::Late | Raced::Cancelled => last = None,
+            }
+        }
+        Err(last)
+    }
+
+    async fn log_in_at(
+        &self,
+        target: &Target,
+        address: SocketAddr,
+        banner_seen: &Cell<bool>,
+        enter: &mut dyn FnMut(Phase),
+    ) -> Result<Session, Failure> {
+        let shown = address.to_string();
+        let mut asked_for: Option<String> = None;
+        loop {
+            let wire = Wire::connect(address, target.dead_after()).await.map_err(|e| classify::connect(&shown, &e))?;
+            let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
+            ssh.set_blocking(false);
+            ssh.set_tcp_stream(wire.clone());
+            if let Some(types) = &asked_for {
+                let _ = ssh.method_pref(MethodType::HostKey, types);
+            }
+            let shaken = shake(&mut ssh, &wire).await;
+            banner_seen.set(ssh.banner_bytes().is_some());
+            if let Err(error) = shaken {
+                let failure = classify::handshake(&shown, &error, banner_seen.get());
+                drop(ssh);
+                return Err(failure);
+            }
+            enter(Phase::HostKey);
+            match self.check_host_key(&ssh, target)? {
+                Trust::Yes => {}
+                Trust::AskFor(types) if asked_for.is_none() => {
+                    // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
+                    asked_for = Some(types);
+                    wire.shut();
+                    continue;
+                }
+                Trust::AskFor(types) => {
+                    return Err(Failure::new(
+                        Phase::HostKey,
+                        format!("the server no longer has the {types} key that known_hosts has for it"),
+                    )
+                    .hint("if the node was reinstalled, remove its old line: ssh-keygen -R HOST"));
+                }
+            }
+            enter(Phase::Auth);
+            let outcome = log_in(&ssh, &wire, target, &self.agent).await;
+            let session = Session::new(ssh, wire, shown.clone(), target.keepalive);
+            return outcome.map(|()| session);
+        }
+    }
+
+    /// Is this the host that it should be?
+    fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+        let Some((key, _)) = ssh.host_key() else {
+            return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
+        };
+        let (name, port) = (target.host_key_name.as_str(), target.port);
+        let verdict = self.known_hosts.check(name, port, key);
+        let shown = if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") };
+        match (verdict, target.policy) {
+            // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
+            (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
+                Phase::HostKey,
+                format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
+            )
+            .hint("do not log in: find out who has this key")),
+            (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
+            (Verdict::Unknown, HostKeyPolicy::AcceptNew) => {
+                self.known_hosts.accept(name, port, key).map_err(|e| {
+                    Failure::new(Phase::HostKey, format!("{shown}: its new key could not be recorded: {e}"))
+                })?;
+                Ok(Trust::Yes)
+            }
+            (Verdict::Unknown, HostKeyPolicy::Strict) => Err(Failure::new(
+                Phase::HostKey,
+                format!("{shown}: unknown host key {}", fingerprint(key)),
+            )
+            .hint("check the fingerprint, then use --host-key-policy accept-new once to record it")),
+            (Verdict::OtherType { known, .. }, _) => Ok(Trust::AskFor(preference(&known))),
+            (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
+                Err(Failure::new(
+                    Phase::HostKey,
+                    format!(
+                        "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server \
+                         showed {offered_fingerprint}",
+                        file.display()
+                    ),
+                )
+                .hint(format!(
+                    "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
+                    crate::plan::quote::quote(&file.display().to_string()),
+                    crate::plan::quote::quote(&shown)
+                )))
+            }
+        }
+    }
+}
+
+enum Trust {
+    Yes,
+    /// Try again and ask for these types of host key.
+    AskFor(String),
+}
+
+/// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.
+fn preference(types: &[String]) -> String {
+    let names: Vec<&str> = types
+        .iter()
+        .map(|name| if name == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256" } else { name.as_str() })
+        .collect();
+    names.join(",")
+}
+
+async fn shake(ssh: &mut ssh2::Session, wire: &Wire) -> Result<(), ssh2::Error> {
+    let mut own = ssh.clone();
+    drive(ssh, wire, |_| own.handshake()).await
+}
+
+async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+    let (name, port) = (target.address.clone(), target.port);
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let asked = name.clone();
+    let found = blocking::unblock(move || (asked.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
+    let mut addresses: Vec<SocketAddr> = found.map_err(|error| classify::resolve(&name, &error))?;
+    let mut seen = std::collections::HashSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    if addresses.is_empty() {
+        return Err(Failure::new(Phase::Resolve, format!("`{name}` has no address")));
+    }
+    Ok(addresses)
+}
+
+fn too_late(target: &Target, phase: Phase, banner_seen: bool) -> Failure {
+    let limit = human(target.connect_timeout);
+    let at = format!("{}:{}", target.address, target.port);
+    match phase {
+        Phase::Resolve => Failure::new(Phase::Resolve, format!("no answer about `{}` within {limit}", target.address))
+            .hint("the name server does not answer; an address in the hosts file needs none"),
+        Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}"))
+            .hint("the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s"),
+        _ if banner_seen => Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
+            .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s"),
+        _ => Failure::new(Phase::Connect, format!("{at}: timed out after {limit}"))
+            .hint("is the node up, and does a firewall drop the port? A slow one needs --connect-timeout 30s"),
+    }
+    .retryable()
+}
+
+/// Pauses between attempts: half a second, doubled each time up to eight seconds, each stretched at random so that hosts
+/// that were dropped together do not come back together.
+fn backoff() -> impl Iterator<Item = Duration> {
+    (0..).map(|round: u32| Duration::from_millis(500 << round.min(4)).mul_f64(0.5 + fastrand::f64()))
+}
+
+/// Logins under way at one address are few at a time: sshd's `MaxStartups` begins to drop connections at ten.
+#[derive(Debug, Default)]
+struct Doors(Mutex<HashMap<SocketAddr, Arc<Semaphore>>>);
+
+impl Doors {
+    const WIDTH: usize = 8;
+
+    fn at(&self, address: SocketAddr) -> Arc<Semaphore> {
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.entry(address).or_insert_with(|| Arc::new(Semaphore::new(Self::WIDTH))).clone()
+    }
+}
+
+/// A key as `known_hosts` has it.
+#[must_use]
+pub fn base64_key(blob: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(blob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_differ() {
+        let pauses: Vec<Duration> = backoff().take(8).collect();
+        for (round, pause) in pauses.iter().enumerate() {
+            let base = Duration::from_millis(500 << round.min(4));
+            assert!(*pause >= base / 2 && *pause < base * 3 / 2, "{pauses:?}");
+        }
+    }
+
+    #[test]
+    fn old_rsa_lines_ask_for_new_signatures() {
+        assert_eq!(preference(&["ssh-rsa".into(), "ssh-ed25519".into()]), "rsa-sha2-512,rsa-sha2-256,ssh-ed25519");
+    }
+}

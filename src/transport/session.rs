@@ -1,0 +1,187 @@
+//! A logged-in connection to one host, and the only place that touches libssh2 after login.
+//!
+//! Sessions are non-blocking and belong to one task at a time: libssh2 frees channels without a lock.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use futures_lite::{StreamExt, future};
+use ssh2::{Channel, DisconnectCode, ErrorCode};
+
+use super::wire::Wire;
+
+/// libssh2's "try again when the socket is ready".
+const EAGAIN: i32 = -37;
+
+/// A logged-in connection.
+pub struct Session {
+    ssh: ssh2::Session,
+    wire: Wire,
+    keepalive: (Duration, u32),
+    /// The address that answered, with its port.
+    pub address: String,
+    /// The server's identification without `SSH-2.0-`.
+    pub banner: String,
+    /// Channels that are done with: the last one is kept, because reading it is the only way to let libssh2 answer the
+    /// server while no command runs.
+    done: Vec<Channel>,
+    /// The login shell does not understand POSIX syntax.
+    pub foreign_shell: bool,
+}
+
+impl Session {
+    /// Takes over a session that has just logged in.
+    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, keepalive: (Duration, u32)) -> Self {
+        let banner = ssh.banner().unwrap_or_default();
+        let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
+        if !keepalive.0.is_zero() {
+            ssh.set_keepalive(true, u32::try_from(keepalive.0.as_secs()).unwrap_or(u32::MAX).max(1));
+        }
+        Self { ssh, wire, keepalive, address, banner, done: Vec::new(), foreign_shell: false }
+    }
+
+    /// Opens a channel and starts a command on it.
+    pub(super) async fn open(&mut self, command: &str) -> Result<Channel, ssh2::Error> {
+        self.sweep();
+        let mut channel = drive(&self.ssh, &self.wire, |ssh| ssh.channel_session()).await?;
+        let started = drive(&self.ssh, &self.wire, |_| channel.exec(command)).await;
+        match started {
+            Ok(()) => Ok(channel),
+            Err(error) => {
+                self.done.push(channel);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs one libssh2 call until it is done.
+    pub(super) async fn drive<T>(
+        &self,
+        call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
+    ) -> Result<T, ssh2::Error> {
+        drive(&self.ssh, &self.wire, call).await
+    }
+
+    /// Waits until there is something to read, sending keepalives meanwhile.
+    ///
+    /// # Errors
+    /// When so many keepalives in a row went unanswered that the peer is taken for dead.
+    pub(super) async fn heard(&self, pulse: &mut Pulse) -> Result<(), String> {
+        loop {
+            let ready = async { Some(self.wire.ready(self.ssh.block_directions()).await) };
+            let beat = async {
+                match &mut pulse.timer {
+                    Some(timer) => timer.next().await,
+                    None => future::pending().await,
+                };
+                None
+            };
+            match future::or(ready, beat).await {
+                Some(Ok(())) => {
+                    pulse.unanswered = 0;
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(error.to_string()),
+                None if pulse.unanswered >= self.keepalive.1 => {
+                    return Err(format!(
+                        "no answer to {} keepalives, {}s apart",
+                        self.keepalive.1,
+                        self.keepalive.0.as_secs()
+                    ));
+                }
+                None => {
+                    pulse.unanswered += 1;
+                    if let Err(error) = self.ssh.keepalive_send()
+                        && error.code() != ErrorCode::Session(EAGAIN)
+                    {
+                        return Err(error.message().to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keepalives for one command.
+    pub(super) fn pulse(&self) -> Pulse {
+        let timer = (!self.keepalive.0.is_zero()).then(|| Timer::interval(self.keepalive.0));
+        Pulse { timer, unanswered: 0 }
+    }
+
+    /// Gives a channel up without waiting for the other end.
+    pub(super) fn discard(&mut self, mut channel: Channel) {
+        let _ = channel.close();
+        self.done.push(channel);
+        self.sweep();
+    }
+
+    /// Lets libssh2 read what the server sent while no command runs, so that its keepalives are answered. False when the
+    /// connection has ended.
+    pub fn pump(&mut self) -> bool {
+        let Some(channel) = self.done.last_mut() else { return true };
+        let mut scratch = [0; 1024];
+        match io::Read::read(channel, &mut scratch) {
+            Ok(_) => true,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Frees channels whose end both sides have agreed on. Freeing one earlier would leave it behind in libssh2.
+    fn sweep(&mut self) {
+        let mut index = 0;
+        while index + 1 < self.done.len() {
+            if self.done[index].close().is_ok() {
+                drop(self.done.remove(index));
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+}
+
+impl Drop for Session {
+    /// Says goodbye, then cuts the socket, so that nothing that libssh2 frees can wait for the other end.
+    fn drop(&mut self) {
+        let _ = self.ssh.disconnect(Some(DisconnectCode::ByApplication), "done", None);
+        self.wire.shut();
+    }
+}
+
+/// Keepalives of one command: when the next is due, how many went unanswered.
+pub(super) struct Pulse {
+    timer: Option<Timer>,
+    unanswered: u32,
+}
+
+/// Runs one libssh2 call until it is done, waiting for the socket in between.
+pub(super) async fn drive<T>(
+    ssh: &ssh2::Session,
+    wire: &Wire,
+    mut call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
+) -> Result<T, ssh2::Error> {
+    loop {
+        match call(ssh) {
+            Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
+                if wire.ready(ssh.block_directions()).await.is_err() {
+                    return Err(error);
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// When something was begun, for reports.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,53 @@
+//! Where and how to log in to one host: everything decided, nothing left to look up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keys::PrivateKey;
+use super::known_hosts::HostKeyPolicy;
+
+/// Where and how to log in to one host.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The host's name as the user wrote it.
+    pub name: String,
+    /// Name or address to connect to.
+    pub address: String,
+    /// TCP port.
+    pub port: u16,
+    /// Login name.
+    pub user: String,
+    /// The name under which `known_hosts` has the host.
+    pub host_key_name: String,
+    /// What to do about its host key.
+    pub policy: HostKeyPolicy,
+    /// Keys to log in with, in order; shared by all hosts that use the same ones.
+    pub keys: Arc<[Arc<PrivateKey>]>,
+    /// Also try the keys of the ssh-agent: before the key files, as ssh does, unless these were named explicitly.
+    pub agent: AgentUse,
+    /// Time for one attempt: resolve, connect, key exchange, login.
+    pub connect_timeout: Duration,
+    /// Attempts, at least one.
+    pub attempts: u32,
+    /// Interval of keepalives, and how many may go unanswered. Zero interval: none are sent.
+    pub keepalive: (Duration, u32),
+}
+
+/// Whether, and when, the keys of the ssh-agent are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentUse {
+    /// Not at all.
+    No,
+    /// Before the key files.
+    First,
+    /// After the key files.
+    Last,
+}
+
+impl Target {
+    /// Time without any answer after which a connection is given up. Zero: never.
+    #[must_use]
+    pub fn dead_after(&self) -> Duration {
+        self.keepalive.0 * self.keepalive.1
+    }
+}

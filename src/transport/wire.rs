@@ -1,0 +1,56 @@
+//! A connected socket, and waiting for it. Knows nothing of SSH.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_io::Async;
+use futures_lite::future;
+use rustix::net::{Shutdown, shutdown, sockopt};
+use ssh2::BlockDirections;
+
+/// A socket shared by a session and whoever waits for it.
+///
+/// libssh2 keeps only the number of the descriptor, so every session holds one of these for as long as it lives.
+#[derive(Debug, Clone)]
+pub(super) struct Wire(Arc<Async<OwnedFd>>);
+
+impl Wire {
+    /// Connects over TCP.
+    pub(super) async fn connect(address: SocketAddr, dead_after: Duration) -> io::Result<Self> {
+        let stream = Async::<std::net::TcpStream>::connect(address).await?.into_inner()?;
+        stream.set_nodelay(true)?;
+        let wire = Self(Arc::new(Async::new(OwnedFd::from(stream))?));
+        // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
+        // has the option, and the connection is as good without it.
+        let _ = sockopt::set_socket_keepalive(&*wire.0, true);
+        #[cfg(target_os = "linux")]
+        let _ = sockopt::set_tcp_user_timeout(&*wire.0, u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX));
+        #[cfg(not(target_os = "linux"))]
+        let _ = dead_after;
+        Ok(wire)
+    }
+
+    /// Waits until what libssh2 waits for may go on.
+    pub(super) async fn ready(&self, directions: BlockDirections) -> io::Result<()> {
+        match directions {
+            BlockDirections::Outbound => self.0.writable().await,
+            BlockDirections::Both => future::or(self.0.readable(), self.0.writable()).await,
+            // `None`: nothing is known to be in the way, so wait for news.
+            BlockDirections::Inbound | BlockDirections::None => self.0.readable().await,
+        }
+    }
+
+    /// Ends the connection at once, in both directions: nothing on it can block any more.
+    pub(super) fn shut(&self) {
+        let _ = shutdown(&*self.0, Shutdown::Both);
+    }
+}
+
+impl AsRawFd for Wire {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.get_ref().as_raw_fd()
+    }
+}

@@ -1,0 +1,666 @@
+//! The openGauss scripts on fake nodes: real files, real processes with the right executables, every shell a node may have.
+//!
+//! No SSH here. `cm_ctl` is a shell script that prints what the real one printed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use gsctl::outcome::Facts;
+use gsctl::plan::quote::quote;
+use gsctl::plan::script::parse_facts;
+
+const NODE: &str = include_str!("../../playbooks/opengauss/node.sh");
+const CLUSTER: &str = include_str!("../../playbooks/opengauss/cluster.sh");
+const EVIDENCE: &str = include_str!("../../playbooks/opengauss/evidence.sh");
+
+/// Shells that a node may have as /bin/sh.
+const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
+
+/// The first two nodes as the real `cm_ctl view` printed them, and a third that has neither cm_server nor datanode.
+const VIEW: &str = "\
+NodeHeader:
+version:301
+time:1795250794
+nodeCount:3
+node:1
+azName:AZ1
+azPriority:1
+node :1
+nodeName:cmnode1
+ssh channel :
+sshChannel 1:127.0.3.1
+cmDataPath :@DATA@
+cmServer 1:127.0.3.1
+port :15300
+cmServerLocalHAIP 1:127.0.3.1
+cmServerLocalHAPort :15301
+cmServerPeerHAIP 1:127.0.3.1
+cmServerPeerHAPort :15401
+cmAgentIP :127.0.3.1
+datanodeCount :1
+datanode 1:
+datanodeLocalDataPath :/data/dn1
+datanodeXlogPath :
+datanodeListenIP 1:127.0.3.1
+datanodePort :15400
+dn_replication_num: 3
+datanodePeer0DataPath :/data/dn1
+datanodePeer0HAIP 1:127.0.3.2
+azName:AZ1
+azPriority:1
+node :2
+nodeName:cmnode2
+ssh channel :
+sshChannel 1:127.0.3.2
+cmDataPath :@DATA@
+cmServer 1:127.0.3.2
+datanodeCount :2
+azName:AZ1
+azPriority:1
+node :3
+nodeName:cmnode3
+ssh channel :
+sshChannel 1:127.0.3.3
+sshChannel 2:fe80::3
+cmDataPath :@DATA@
+cmAgentIP :127.0.3.3
+datanodeCount :0
+";
+
+#[track_caller]
+fn need(program: &str) {
+    let found =
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|d| d.join(program).exists()));
+    assert!(found, "`{program}` is missing; install it: apt-get install -y busybox dash bash util-linux");
+}
+
+/// A GAUSSHOME with programs that are really `sleep`, and a home whose profile can be made to misbehave.
+struct Node {
+    dir: tempfile::TempDir,
+    running: Vec<Child>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for child in &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Node {
+    fn new() -> Self {
+        let node = Self { dir: tempfile::Builder::new().prefix("gs node's ").tempdir().unwrap(), running: Vec::new() };
+        fs::set_permissions(node.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for dir in ["app/bin", "home", "cm/cm_agent", "log/cm/om_monitor"] {
+            fs::create_dir_all(node.path(dir)).unwrap();
+        }
+        for name in ["om_monitor", "cm_agent", "cm_server", "gaussdb"] {
+            // One that ends by itself should the test die.
+            node.program(name, "/bin/sleep");
+        }
+        node.file("cm/cm_agent/cm_agent.conf", "log_dir = x\n");
+        node.cm_ctl(&format!(
+            "case $1 in view) cat '{}' ;; check) exit 2 ;; esac",
+            node.file("view", &VIEW.replace("@DATA@", &node.name("cm"))).replace('\'', "'\\''")
+        ));
+        node
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.name(name)
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn bin(&self, name: &str) -> PathBuf {
+        self.path("app/bin").join(name)
+    }
+
+    fn program(&self, name: &str, from: &str) {
+        fs::copy(from, self.bin(name)).unwrap();
+    }
+
+    fn cm_ctl(&self, body: &str) {
+        self.file("app/bin/cm_ctl", &format!("#!/bin/sh\n{body}\n"));
+        self.mode("app/bin/cm_ctl", 0o755);
+    }
+
+    fn start(&mut self, name: &str) -> u32 {
+        let mut command = Command::new(self.bin(name));
+        command.arg("300");
+        self.start_command(command)
+    }
+
+    /// Started with other arguments than `sleep` takes: a copy of a shell, waiting on its input.
+    fn start_with(&mut self, name: &str, args: &[&str]) -> u32 {
+        self.program(name, "/bin/dash");
+        let mut command = Command::new(self.bin(name));
+        command.args(["-c", "read -r _; :", name]).args(args).stdin(Stdio::piped());
+        self.start_command(command)
+    }
+
+    fn start_command(&mut self, mut command: Command) -> u32 {
+        loop {
+            // Another test's fork may still hold the file open for writing.
+            match command.spawn() {
+                Ok(child) => {
+                    let pid = child.id();
+                    self.running.push(child);
+                    // Until exec is done the process still looks like this test.
+                    std::thread::sleep(Duration::from_millis(20));
+                    return pid;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(5))
+                }
+                Err(e) => panic!("{command:?}: {e}"),
+            }
+        }
+    }
+
+    /// Runs a script as gsctl would, with these shell variables set before it.
+    #[track_caller]
+    fn run(&self, shell: &[&str], script: &str, vars: &[(&str, &str)]) -> Output {
+        self.run_as(shell, script, vars, &[])
+    }
+
+    #[track_caller]
+    fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
+        need(shell[0]);
+        let mut text = format!("gausshome={}\n", quote(&self.name("app")));
+        for (name, value) in vars {
+            text.push_str(&format!("{name}={}\n", quote(value)));
+        }
+        text.push_str(script);
+        let argv: Vec<&str> = prefix.iter().chain(shell).copied().collect();
+        let output = Command::new(argv[0])
+            .args(&argv[1..])
+            .arg("-c")
+            .arg(text)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", self.path("home"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
+        assert_eq!(output.status.code(), Some(0), "{shell:?}");
+        output
+    }
+
+    #[track_caller]
+    fn look(&self, shell: &[&str], vars: &[(&str, &str)]) -> Facts {
+        parse_facts(&self.run(shell, NODE, vars).stdout)
+    }
+}
+
+#[track_caller]
+fn has(shell: &[&str], facts: &Facts, want: &[(&str, &str)]) {
+    for (key, value) in want {
+        assert_eq!(facts.get(*key).map(String::as_str), Some(*value), "{shell:?} {key}: {facts:#?}");
+    }
+}
+
+#[test]
+fn the_environment_is_one_text() {
+    let block = |script: &'static str| {
+        let start = script.find("# >>> environment").expect("start of the environment");
+        let end = script.find("# <<< environment").expect("end of the environment");
+        &script[start..end]
+    };
+    assert_eq!(block(NODE), block(CLUSTER));
+    assert_eq!(block(NODE), block(EVIDENCE));
+}
+
+#[test]
+fn the_four_states() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        node.file("app/bin/cluster_manual_start", "0\n1\n2\n");
+        node.file("app/bin/instance_manual_start_6001", "");
+        node.file("app/bin/instance_manual_start_6 2", "");
+        let at = [("address", "127.0.3.1")];
+        has(
+            shell,
+            &node.look(shell, &at),
+            &[
+                ("installed", "yes"),
+                ("gausshome_dir", "ok"),
+                ("marker", "present"),
+                ("instance_markers", "2"),
+                ("paused", "no"),
+                ("starting_flag", "no"),
+                ("dilatation", "no"),
+                ("agent_binary", "ok"),
+                ("agent_config", "ok"),
+                ("om_monitor", "none"),
+                ("cm_agent", "none"),
+                ("cm_server", "missing"),
+                ("gaussdb", "missing"),
+                ("cm_node", "1"),
+                ("expect_cm_server", "yes"),
+                ("expect_gaussdb", "yes"),
+                ("cm_check", "2"),
+                ("profile", "ok"),
+                ("nofile_source", "session"),
+                ("state", "stopped"),
+            ],
+        );
+        for name in ["om_monitor", "cm_agent", "cm_server", "gaussdb"] {
+            node.start(name);
+        }
+        let all =
+            [("om_monitor", "running"), ("cm_agent", "running"), ("cm_server", "running"), ("gaussdb", "running")];
+        for light in ["0", "1"] {
+            let facts = node.look(shell, &[("address", "127.0.3.1"), ("light", light)]);
+            has(shell, &facts, &all);
+            has(shell, &facts, &[("state", "stopping"), ("datanodes_running", "1")]);
+        }
+        for name in ["cluster_manual_start", "instance_manual_start_6001", "instance_manual_start_6 2"] {
+            fs::remove_file(node.bin(name)).unwrap();
+        }
+        for name in ["cluster_manual_pause", "cluster_manual_starting", "cluster_dilatation_status"] {
+            node.file(&format!("app/bin/{name}"), "");
+        }
+        has(
+            shell,
+            &node.look(shell, &at),
+            &[
+                ("state", "running"),
+                ("instance_markers", "0"),
+                ("paused", "yes"),
+                ("starting_flag", "yes"),
+                ("dilatation", "yes"),
+                ("nofile_source", "om_monitor"),
+            ],
+        );
+        let agent = &mut node.running[1];
+        agent.kill().unwrap();
+        // A zombie, as nobody has asked for its status yet.
+        std::thread::sleep(Duration::from_millis(50));
+        has(shell, &node.look(shell, &at), &[("state", "starting"), ("cm_agent", "none")]);
+    }
+}
+
+#[test]
+fn what_a_process_must_be_to_count() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let light = [("light", "1")];
+        // Same name, another place.
+        let other = node.name("cm_agent");
+        fs::copy("/bin/sleep", &other).unwrap();
+        let mut elsewhere = Command::new(&other);
+        elsewhere.arg("300");
+        node.start_command(elsewhere);
+        // The fenced master is no datanode, though its executable is.
+        node.start_with("gaussdb", &["--fenced", "-k", "x"]);
+        has(
+            shell,
+            &node.look(shell, &light),
+            &[("cm_agent", "none"), ("gaussdb", "missing"), ("datanodes_running", "0")],
+        );
+        node.start_with("cm_server", &["x"]);
+        has(shell, &node.look(shell, &light), &[("cm_server", "running")]);
+        // An upgrade replaced the file below a running process.
+        node.start("cm_agent");
+        fs::remove_file(node.bin("cm_agent")).unwrap();
+        has(shell, &node.look(shell, &light), &[("cm_agent", "running"), ("agent_binary", "missing")]);
+        // GAUSSHOME as openGauss installs it: a symbolic link.
+        fs::rename(node.path("app"), node.path("app_1")).unwrap();
+        std::os::unix::fs::symlink("app_1", node.path("app")).unwrap();
+        has(shell, &node.look(shell, &light), &[("cm_server", "running"), ("cm_agent", "running")]);
+    }
+}
+
+#[test]
+fn somebody_elses_processes_do_not_count() {
+    // Only root can start them.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    need("setpriv");
+    let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let mut command = Command::new(nobody[0]);
+        command.args(&nobody[1..]).arg(node.bin("cm_agent")).arg("300");
+        node.start_command(command);
+        node.start("om_monitor");
+        std::thread::sleep(Duration::from_millis(100));
+        let light = [("light", "1")];
+        has(shell, &node.look(shell, &light), &[("om_monitor", "running"), ("cm_agent", "none")]);
+        let theirs = parse_facts(&node.run_as(shell, NODE, &light, &nobody).stdout);
+        has(shell, &theirs, &[("om_monitor", "none"), ("cm_agent", "running"), ("uid", "65534")]);
+        // What this user may not look at is not called absent.
+        node.mode("cm/cm_agent", 0o700);
+        let full = parse_facts(&node.run_as(shell, NODE, &[("node", "1")], &nobody).stdout);
+        has(shell, &full, &[("agent_config", "unreadable")]);
+        node.mode("app", 0o700);
+        let full = parse_facts(&node.run_as(shell, NODE, &[], &nobody).stdout);
+        has(shell, &full, &[("installed", "no"), ("gausshome_dir", "denied"), ("marker", "unknown")]);
+        // An executable that may not be read hides itself from its own user.
+        node.mode("app", 0o755);
+        node.mode("app/bin/cm_server", 0o711);
+        let mut command = Command::new(nobody[0]);
+        command.args(&nobody[1..]).arg(node.bin("cm_server")).arg("300");
+        node.start_command(command);
+        std::thread::sleep(Duration::from_millis(100));
+        let theirs = parse_facts(&node.run_as(shell, NODE, &light, &nobody).stdout);
+        has(shell, &theirs, &[("cm_server", "running"), ("cm_agent", "running")]);
+    }
+}
+
+#[test]
+fn which_node_this_is() {
+    for shell in SHELLS {
+        let node = Node::new();
+        let none = [("cm_server", "none"), ("gaussdb", "none"), ("cm_node", "3")];
+        has(shell, &node.look(shell, &[("node", "3")]), &none);
+        has(shell, &node.look(shell, &[("address", "127.0.3.3")]), &none);
+        has(shell, &node.look(shell, &[("address", "fe80::3")]), &none);
+        has(shell, &node.look(shell, &[("address", "cmnode3")]), &none);
+        has(shell, &node.look(shell, &[("SSH_CONNECTION", "127.0.0.1 5000 127.0.3.3 22")]), &none);
+        has(
+            shell,
+            &node.look(shell, &[("node", "2"), ("address", "127.0.3.3")]),
+            &[("cm_node", "2"), ("expect_datanodes", "2")],
+        );
+        has(
+            shell,
+            &node.look(shell, &[]),
+            &[
+                ("cm_node", "unknown"),
+                ("expect_cm_server", "unknown"),
+                ("cm_server", "missing"),
+                ("agent_config", "unknown"),
+            ],
+        );
+        let passed = [("light", "1"), ("expect_cm_server", "no"), ("expect_gaussdb", "no")];
+        has(shell, &node.look(shell, &passed), &[("cm_server", "none"), ("gaussdb", "none")]);
+        // Where all nodes are alike, it does not matter which this is.
+        let alike: String =
+            VIEW.split_inclusive("node :3").next().unwrap().replace("azName:AZ1\nazPriority:1\nnode :3", "");
+        node.file("view", &alike.replace("@DATA@", "/nowhere"));
+        has(shell, &node.look(shell, &[]), &[("expect_cm_server", "yes"), ("expect_gaussdb", "yes")]);
+        node.cm_ctl("echo 'cm_ctl: no static config'; exit 255");
+        has(
+            shell,
+            &node.look(shell, &[("cm_data", &node.name("cm"))]),
+            &[("cm_node", "unknown"), ("agent_config", "ok"), ("cm_check", "255")],
+        );
+    }
+}
+
+#[test]
+fn one_of_two_datanodes_is_not_all() {
+    let shell = SHELLS[0];
+    let mut node = Node::new();
+    node.start("gaussdb");
+    let at = [("node", "2")];
+    has(shell, &node.look(shell, &at), &[("gaussdb", "missing"), ("datanodes_running", "1")]);
+    node.start("gaussdb");
+    has(shell, &node.look(shell, &at), &[("gaussdb", "running"), ("datanodes_running", "2")]);
+}
+
+#[test]
+fn not_installed_and_half_installed() {
+    for shell in SHELLS {
+        let node = Node::new();
+        let at = [("node", "1"), ("nofile_min", "1")];
+        node.mode("app/bin/cm_agent", 0o644);
+        fs::remove_file(node.path("cm/cm_agent/cm_agent.conf")).unwrap();
+        has(
+            shell,
+            &node.look(shell, &at),
+            &[
+                ("agent_binary", "not-executable"),
+                ("agent_config", "missing"),
+                ("nofile_ok", "yes"),
+                ("state", "starting"),
+            ],
+        );
+        fs::remove_dir_all(node.path("app/bin")).unwrap();
+        node.file("home/.bashrc", "export GAUSSHOME=/opt/other\n");
+        has(
+            shell,
+            &node.look(shell, &[("nofile_min", "99999999999")]),
+            &[
+                ("installed", "no"),
+                ("gausshome_dir", "missing"),
+                ("env_gausshome", "/opt/other"),
+                ("agent_binary", "missing"),
+                ("nofile_ok", "no"),
+                ("state", "not-installed"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn no_profile_can_spoil_it() {
+    for shell in SHELLS {
+        let node = Node::new();
+        let at = [("node", "1"), ("env_file", &node.name("env"))];
+        node.file("env", "echo cm_agent=running SUCCESS\nsource /dev/null\nexport GAUSSLOG=/from/env\n");
+        // Noisy, reads, leaves a child that keeps every descriptor.
+        let left = node.name("left");
+        node.file(
+            "home/.bashrc",
+            &format!(
+                "echo state=running; echo SUCCESS >&2; read -r x; cat; sleep 30 & echo $! > {}\nset -eu\n",
+                quote(&left)
+            ),
+        );
+        let begun = Instant::now();
+        has(
+            shell,
+            &node.look(shell, &at),
+            &[("state", "starting"), ("cm_agent", "none"), ("cm_node", "1"), ("profile", "ok")],
+        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "held up by what the profile left running");
+        Command::new("kill").arg(fs::read_to_string(left).unwrap().trim()).status().unwrap();
+        for broken in ["exit 3\n", "exec true\n"] {
+            node.file("home/.bashrc", broken);
+            has(shell, &node.look(shell, &at), &[("cm_node", "1"), ("profile", "broken"), ("cm_check", "2")]);
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_hangs_is_left_out() {
+    let shell = SHELLS[0];
+    let node = Node::new();
+    node.file("home/.bashrc", "sleep 300\n");
+    has(shell, &node.look(shell, &[("node", "1")]), &[("cm_node", "1"), ("profile", "broken")]);
+}
+
+#[test]
+fn cron_lines() {
+    for shell in SHELLS {
+        let node = Node::new();
+        fs::create_dir(node.path("tools")).unwrap();
+        let path = format!("{}:/usr/bin:/bin", node.name("tools"));
+        for (body, want) in [
+            ("echo '*/1 * * * * source /etc/profile;nohup om_monitor -L x &'", "yes"),
+            ("echo '  # */1 * * * * om_monitor'; echo '* * * * * true'", "no"),
+            ("echo 'no crontab for omm' >&2; exit 1", "no"),
+            ("echo 'you are not allowed to use this program' >&2; exit 1", "unknown"),
+        ] {
+            node.file("tools/crontab", &format!("#!/bin/sh\n{body}\n"));
+            node.mode("tools/crontab", 0o755);
+            has(shell, &node.look(shell, &[("PATH", &path)]), &[("cron", want)]);
+        }
+    }
+}
+
+/// Everything that cm_ctl prints for a healthy cluster, `-Cvipd`; without addresses, ports and paths it is `-Cv`.
+const LONG: &str = "\
+[  CMServer State   ]
+
+node       node_ip         instance                            state
+----------------------------------------------------------------------
+1  cmnode1 127.0.3.1        1    /data/cm/cm_server Primary
+2  cmnode2 127.0.3.2        2    /data/cm/cm_server Standby
+
+[   Cluster State   ]
+
+cluster_state   : Normal
+redistributing  : No
+balanced        : Yes
+current_az      : AZ_ALL
+
+[  Datanode State   ]
+
+node       node_ip         instance             state            | node       node_ip         instance             state
+-----------------------------------------------------------------------------------------------------------------------------
+1  cmnode1 127.0.3.1        6001 15400  /data/dn1 P Primary Normal | 2  cmnode2 127.0.3.2        6002 15410  /data/dn1 S Standby Normal
+";
+
+const DEGRADED: &str = "\
+[  CMServer State   ]
+
+node       instance state
+-------------------------
+1  Standby 1        Down
+2  cmnode2 2        Primary
+
+[ Defined Resource State ]
+
+[   Cluster State   ]
+
+cluster_state   : Degraded
+redistributing  : No
+balanced        : No
+current_az      : AZ_ALL
+pausing         : Yes
+
+[  Datanode State   ]
+
+node       instance state            | node
+-------------------------------------------
+1  Standby 6001     P Down    Unknown | 2  cmnode2 6002     S Standby Need repair(WAL segment removed) | 3  cmnode3 6003     S Standby Normal | 4  cmnode4 6004     S Primary Normal | 5  cmnode5 6005     C Cascade Standby Normal | 6  cmnode6 6006     S Standby Normal
+";
+
+const NO_SERVER: &str = "\
+[  CMServer State   ]
+
+node       instance state
+-------------------------
+1  cmnode1 1        Standby
+2  cmnode2 2        Standby
+
+cm_ctl: can't connect to cm_server.
+Maybe cm_server is not running, or timeout expired. Please try again.
+";
+
+#[test]
+fn the_cluster_in_all_its_forms() {
+    for shell in SHELLS {
+        let node = Node::new();
+        let ask = |body: &str| {
+            let text = node.file("query", body.split('\u{1}').next().unwrap()).replace('\'', "'\\''");
+            let rc = body.split('\u{1}').nth(1).unwrap_or("0");
+            node.cm_ctl(&format!(
+                "[ \"$*\" = 'query -Cv' ] || exit 9\n[ -n \"$GAUSSHOME\" ] || exit 1\ncat '{text}'; exit {rc}"
+            ));
+            parse_facts(&node.run(shell, CLUSTER, &[]).stdout)
+        };
+        has(
+            shell,
+            &ask(LONG),
+            &[
+                ("cluster_state", "Normal"),
+                ("cluster_rc", "0"),
+                ("balanced", "Yes"),
+                ("pausing", "No"),
+                ("cm_primary", "1"),
+                ("datanodes", "1 Primary Normal,1 Standby Normal"),
+                ("cm_server_2", "Standby"),
+                ("datanode_2", "Standby Normal"),
+            ],
+        );
+        has(
+            shell,
+            &ask(DEGRADED),
+            &[
+                ("cluster_state", "Degraded"),
+                ("balanced", "No"),
+                ("pausing", "Yes"),
+                ("cm_primary", "2"),
+                ("cm_server_1", "Down"),
+                (
+                    "datanodes",
+                    "1 Primary Normal,1 Down Unknown,1 Standby Need repair(WAL segment removed),2 Standby Normal,1 Cascade Standby Normal",
+                ),
+            ],
+        );
+        has(
+            shell,
+            &ask(&format!("{NO_SERVER}\u{1}255")),
+            &[
+                ("cluster_state", "unreachable"),
+                ("cluster_rc", "255"),
+                ("cluster_error", "can't connect to cm_server."),
+                ("cm_primary", ""),
+            ],
+        );
+        has(
+            shell,
+            &ask("cluster_state             : Unavailable\nbalanced                  : No\n"),
+            &[("cluster_state", "Unavailable")],
+        );
+        has(
+            shell,
+            &ask("cm_ctl: current user is the root user (uid = 0), exit.\n\u{1}1"),
+            &[
+                ("cluster_state", "unknown"),
+                ("cluster_rc", "1"),
+                ("cluster_error", "current user is the root user (uid = 0), exit."),
+            ],
+        );
+        fs::remove_file(node.bin("cm_ctl")).unwrap();
+        let gone = parse_facts(&node.run(shell, CLUSTER, &[]).stdout);
+        has(shell, &gone, &[("cluster_state", "unknown"), ("cluster_rc", "127")]);
+    }
+}
+
+#[test]
+fn evidence_is_found_three_ways() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let lines: String = (1..=20).map(|n| format!("LOG: line {n}\n")).collect();
+        node.file("log/cm/om_monitor/om_monitor-2026-01-01_000000-current.log", "old\n");
+        std::thread::sleep(Duration::from_millis(20));
+        let log = node.file("log/cm/om_monitor/om_monitor-2026-02-01_000000-current.log", &lines);
+        let want: String =
+            std::iter::once(format!("{log}:\n")).chain((13..=20).map(|n| format!("LOG: line {n}\n"))).collect();
+        let said =
+            |node: &Node, vars: &[(&str, &str)]| String::from_utf8(node.run(shell, EVIDENCE, vars).stdout).unwrap();
+        assert_eq!(said(&node, &[("gausslog", &node.name("log"))]), want, "{shell:?}");
+        assert_eq!(said(&node, &[]), "no om_monitor log: neither gausslog nor GAUSSLOG says where\n");
+        node.file("home/.bashrc", &format!("export GAUSSLOG={}\n", quote(&node.name("log"))));
+        assert_eq!(said(&node, &[]), want, "{shell:?}");
+        fs::remove_file(node.path("home/.bashrc")).unwrap();
+        let dir = node.name("log/cm/om_monitor");
+        node.start_with("om_monitor", &["-L", &dir]);
+        assert_eq!(said(&node, &[]), want, "{shell:?}");
+        assert!(said(&node, &[("gausslog", "/nowhere")]).starts_with(&log));
+    }
+}

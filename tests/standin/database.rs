@@ -1,0 +1,41 @@
+//! `gaussdb`: a process with the right name that keeps `postmaster.pid` while it runs.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Runs until a signal ends it: SIGINT is the fast shutdown of `cm_agent` (facts 2).
+pub(crate) fn run() -> ExitCode {
+    // Handlers before the pid file: whoever reads the pid may signal at once.
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGQUIT]) else { return ExitCode::FAILURE };
+    let arguments: Vec<String> = env::args().collect();
+    // The fenced master is given a directory too, but is no datanode (measured 1.7).
+    let fenced = arguments.iter().any(|argument| argument == "--fenced");
+    let directory = arguments.iter().position(|argument| argument == "-D").and_then(|at| arguments.get(at + 1));
+    let own_file = directory.filter(|_| !fenced).map(|directory| pid_file(Path::new(directory)));
+    if let Some(path) = &own_file {
+        let written = fs::write(path, format!("{}\n{}\n", process::id(), directory.map_or("", String::as_str)));
+        if written.is_err() {
+            return ExitCode::FAILURE;
+        }
+    }
+    signals.forever().next();
+    if let Some(path) = own_file.filter(|path| postmaster(path) == Some(process::id())) {
+        let _ = fs::remove_file(path);
+    }
+    ExitCode::SUCCESS
+}
+
+/// The pid file of a data directory.
+pub(crate) fn pid_file(directory: &Path) -> PathBuf {
+    directory.join("postmaster.pid")
+}
+
+/// The process that a pid file names, alive or not.
+pub(crate) fn postmaster(pid_file: &Path) -> Option<u32> {
+    fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()
+}

@@ -1,0 +1,222 @@
+//! `cm_server`: hears the agents, elects a primary among its peers and says what the cluster is.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::conf::{Conf, Misbehaviour};
+use crate::home::{Home, MANUAL_PAUSE, datanode_id};
+use crate::log::Log;
+use crate::wire::{self, Datanode};
+
+/// How often peers are asked and arbitration is done.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Who was not heard of for so long is down. Longer than one lost round on a busy machine.
+const STALE: Duration = Duration::from_secs(2);
+
+/// Runs until somebody ends it.
+pub(crate) fn run(home: &Home) -> ExitCode {
+    let Ok(conf) = home.conf() else { return ExitCode::FAILURE };
+    let mut log = Log::open(&conf.gausslog.join("cm/cm_server"), "cm_server");
+    let listener = match conf.server(conf.node).map(TcpListener::bind) {
+        Some(Ok(listener)) if !conf.does(Misbehaviour::CmServerNever) => listener,
+        _ => {
+            log.fatal(&format!("could not bind port {}: Address already in use", conf.agent_port));
+            return ExitCode::FAILURE;
+        }
+    };
+    let view = Arc::new(Mutex::new(View::new(home.clone(), conf.clone())));
+    for &peer in conf.cm_servers.iter().filter(|peer| **peer != conf.node) {
+        if let Some(address) = conf.server(peer) {
+            let view = Arc::clone(&view);
+            thread::spawn(move || follow(peer, address, &view));
+        }
+    }
+    let arbiter = Arc::clone(&view);
+    thread::spawn(move || {
+        loop {
+            if let Some(news) = lock(&arbiter).arbitrate() {
+                log.say(&news);
+            }
+            thread::sleep(INTERVAL);
+        }
+    });
+    for stream in listener.incoming().flatten() {
+        let view = Arc::clone(&view);
+        thread::spawn(move || serve(&stream, &view));
+    }
+    ExitCode::FAILURE
+}
+
+fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
+    view.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps asking one peer.
+fn follow(peer: u32, address: SocketAddr, view: &Mutex<View>) {
+    loop {
+        if let Some(pong) = wire::ask(address, "ping").ok().as_deref().and_then(Pong::parse) {
+            lock(view).peers.insert(peer, (Instant::now(), pong));
+        }
+        thread::sleep(INTERVAL);
+    }
+}
+
+fn serve(stream: &TcpStream, view: &Mutex<View>) {
+    let _ = wire::answer(stream, |question| {
+        let words: Vec<_> = question.split_ascii_whitespace().collect();
+        let mut view = lock(view);
+        match words[..] {
+            ["ping"] => view.pong().to_string(),
+            ["report", node, state] => {
+                if let (Ok(node), Some(state)) = (node.parse(), Datanode::from_word(state)) {
+                    view.reports.insert(node, (Instant::now(), state));
+                }
+                String::new()
+            }
+            ["query"] => view.describe(),
+            _ => String::new(),
+        }
+    });
+}
+
+/// What peers tell each other.
+#[derive(Debug, Clone, Copy)]
+struct Pong {
+    /// The peer is the primary `cm_server`.
+    primary: bool,
+    /// The node of the primary datanode: what DCC would replicate.
+    promoted: Option<u32>,
+}
+
+impl Pong {
+    fn parse(text: &str) -> Option<Self> {
+        let (role, promoted) = text.split_once(' ')?;
+        let promoted = promoted.trim().parse().ok()?;
+        Some(Self { primary: role == "primary", promoted: Some(promoted).filter(|node| *node != 0) })
+    }
+}
+
+impl std::fmt::Display for Pong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let role = if self.primary { "primary" } else { "standby" };
+        write!(f, "{role} {}", self.promoted.unwrap_or(0))
+    }
+}
+
+/// What one `cm_server` knows.
+struct View {
+    home: Home,
+    conf: Conf,
+    peers: HashMap<u32, (Instant, Pong)>,
+    reports: HashMap<u32, (Instant, Datanode)>,
+    /// Since when this one is the primary.
+    primary: Option<Instant>,
+    /// The node whose datanode is primary.
+    promoted: Option<u32>,
+}
+
+impl View {
+    fn new(home: Home, conf: Conf) -> Self {
+        Self { home, conf, peers: HashMap::new(), reports: HashMap::new(), primary: None, promoted: None }
+    }
+
+    fn pong(&self) -> Pong {
+        Pong { primary: self.primary.is_some(), promoted: self.promoted }
+    }
+
+    /// Who leads: the one who already does, and else the lowest node, if a majority is there to agree.
+    fn leader(&self) -> Option<(u32, Pong)> {
+        let fresh = self.peers.iter().filter(|(_, (heard, _))| heard.elapsed() < STALE);
+        let mut present: Vec<_> = fresh.map(|(node, (_, pong))| (*node, *pong)).collect();
+        present.push((self.conf.node, self.pong()));
+        present.sort_unstable_by_key(|(node, _)| *node);
+        if present.len() * 2 <= self.conf.cm_servers.len() {
+            return None;
+        }
+        present.iter().find(|(_, pong)| pong.primary).or(present.first()).copied()
+    }
+
+    /// One round of election and arbitration; returns what is worth a line in the log.
+    fn arbitrate(&mut self) -> Option<String> {
+        if let Ok(conf) = self.home.conf() {
+            self.conf = conf;
+        }
+        let leader = self.leader();
+        if leader.map(|(node, _)| node) != Some(self.conf.node) {
+            self.promoted = leader.map_or(self.promoted, |(_, pong)| pong.promoted);
+            return self.primary.take().map(|_| "cm_server is standby now.".to_owned());
+        }
+        if self.primary.is_none() {
+            self.primary = Some(Instant::now());
+            return Some("cm_server is primary now.".to_owned());
+        }
+        // A paused cluster promotes nobody: it neither comes up nor fails over (facts 1.10).
+        if self.promoted_is_up() || !self.elected() || self.paused() {
+            return None;
+        }
+        let next = self.conf.datanodes.iter().copied().filter(|node| self.state(*node) == Datanode::Up).min()?;
+        self.promoted = Some(next);
+        Some(format!("failover to instance {}.", datanode_id(next)))
+    }
+
+    /// Election and arbitration take their time; until then the cluster is Unavailable (measured 1.7).
+    fn elected(&self) -> bool {
+        self.primary.is_some_and(|since| since.elapsed() >= self.conf.election + self.conf.slow)
+    }
+
+    fn paused(&self) -> bool {
+        self.home.has(MANUAL_PAUSE)
+    }
+
+    /// What the agent of a node said last, unless that was long ago.
+    fn state(&self, node: u32) -> Datanode {
+        let fresh = self.reports.get(&node).filter(|(heard, _)| heard.elapsed() < STALE);
+        fresh.map_or(Datanode::Down, |(_, state)| *state)
+    }
+
+    fn promoted_is_up(&self) -> bool {
+        self.promoted.is_some_and(|node| self.state(node) == Datanode::Up)
+    }
+
+    fn cluster_state(&self) -> &'static str {
+        let all_up = self.conf.datanodes.iter().all(|node| self.state(*node) == Datanode::Up);
+        if !self.elected() || !self.promoted_is_up() {
+            "Unavailable"
+        } else if all_up && !self.conf.does(Misbehaviour::Degraded) {
+            "Normal"
+        } else {
+            "Degraded"
+        }
+    }
+
+    /// Everything `cm_ctl query` prints, as `key=value` lines.
+    fn describe(&self) -> String {
+        let yes = |yes: bool| if yes { "Yes" } else { "No" };
+        let role = if self.primary.is_some() { "Primary" } else { "Standby" };
+        let balanced = self.promoted == self.conf.datanodes.iter().copied().min();
+        let mut text = format!(
+            "role={role}\nstate={}\nbalanced={}\npausing={}\n",
+            self.cluster_state(),
+            yes(balanced),
+            yes(self.paused()),
+        );
+        for &node in &self.conf.datanodes {
+            let (role, state) = match self.state(node) {
+                Datanode::Up if self.promoted == Some(node) => ("Primary", "Normal"),
+                Datanode::Up if self.promoted_is_up() => ("Standby", "Normal"),
+                Datanode::Up => ("Pending", "Normal"),
+                Datanode::ManuallyStopped => ("Down", "Manually stopped"),
+                Datanode::DiskDamaged => ("Down", "Disk damaged"),
+                Datanode::Down => ("Down", "Unknown"),
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "dn={node}:{role}:{state}");
+        }
+        text
+    }
+}
