@@ -41,7 +41,7 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
     let cluster = Cluster { lab };
     let addresses: Vec<_> = lab.nodes().iter().map(|node| node.address().ip().to_string()).collect();
     for (index, node) in lab.nodes().iter().enumerate() {
-        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn"] {
+        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn1"] {
             node.mkdir(dir);
         }
         node.mkdir("log/cm/om_monitor");
@@ -52,7 +52,7 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
         }
         let base = node.base().display();
         let config = format!(
-            "node={}\nnodes={}\nagent_port={AGENT_PORT}\ncm_data={base}/data/cm\ndata={base}/data/dn\ngausslog={base}/log\n",
+            "node={}\nnodes={}\nagent_port={AGENT_PORT}\ncm_data={base}/data/cm\ndn={base}/data/dn1\ngausslog={base}/log\n",
             index + 1,
             addresses.join(","),
         );
@@ -167,7 +167,7 @@ fn environment(node: &Node) -> String {
     let (home, base) = (node.gausshome(), node.base().display());
     let home = home.display();
     format!(
-        "export GAUSSHOME={home}\nexport GAUSSLOG={base}/log\nexport PGDATA={base}/data/dn\n\
+        "export GAUSSHOME={home}\nexport GAUSSLOG={base}/log\nexport PGDATA={base}/data/dn1\n\
          export PATH={home}/bin:$PATH\nexport LD_LIBRARY_PATH={home}/lib:$LD_LIBRARY_PATH\n"
     )
 }
