@@ -87,7 +87,7 @@ impl Play {
                 report.changed |= result.outcome == Outcome::Changed;
                 report.facts.extend(result.facts.clone());
                 report.steps.push(StepReport {
-                    name: format!("step {step}"),
+                    name: START[*step].into(),
                     outcome: result.outcome,
                     failure: result.failure.clone(),
                     elapsed: result.elapsed,
@@ -175,7 +175,7 @@ fn exit(status: i32) -> Failure {
 }
 
 fn refused_connection(n: usize) -> Failure {
-    Failure::new(Phase::Connect, format!("connect to 10.0.0.{n}:22: connection refused"))
+    Failure::new(Phase::Connect, format!("connect to 10.0.{}.{}:22: connection refused", n / 256, n % 256))
         .hint("is sshd running there, and on that port?")
         .retryable()
 }
