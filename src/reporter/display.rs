@@ -263,12 +263,12 @@ pub(crate) fn line(
     ctx: &Context,
 ) -> String {
     let mut middle = String::new();
-    if !ctx.settings.columns.is_some_and(|columns| columns < NARROW) {
+    if ctx.settings.columns.is_none_or(|columns| columns >= NARROW) {
         middle = format!("[{:>8.3}s] ", took.as_secs_f64());
         let total = ctx.names.len();
         let digits = total.to_string().len();
         if let Some(done) = done {
-            middle.push_str(&format!("({done:>digits$}/{total}) "));
+            let _ = write!(middle, "({done:>digits$}/{total}) ");
         } else if ctx.settings.command != CommandKind::Playbook {
             middle.push_str(&" ".repeat(2 * digits + 4));
         }

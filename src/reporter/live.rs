@@ -89,10 +89,8 @@ impl Live {
                     current.done += 1;
                 }
             }
-            EventKind::StepFinished { step } => {
-                if self.step.as_ref().is_some_and(|current| current.id == *step) {
-                    self.waiting = None;
-                }
+            EventKind::StepFinished { step } if self.step.as_ref().is_some_and(|current| current.id == *step) => {
+                self.waiting = None;
             }
             EventKind::HostFinished { host, .. } => {
                 self.hosts[*host].activity = None;
@@ -145,7 +143,7 @@ impl Live {
             Some(step) => (step.done.max(if step.chain { self.chains_up() } else { 0 }), step.hosts),
         };
         if room >= BAR_FROM {
-            let full = if of == 0 { 0 } else { BAR * done.min(of) / of };
+            let full = (BAR * done.min(of)).checked_div(of).unwrap_or(0);
             row.push(Tone::Ok, ctx.glyphs.full.repeat(full));
             row.push(Tone::Dim, ctx.glyphs.empty.repeat(BAR - full));
             row.push(Tone::Plain, " ");

@@ -235,8 +235,13 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.report.hosts[5].attempts = 3;
     play.fails(15.04, 6, Failure::new(Phase::HostKey, "the host key has changed").hint("ssh-keygen -R node07"));
     let slow = Failure::new(Phase::Timeout, "the command ran longer than 20s");
-    play.step(20.0, 7, StepResult { remote_killed: Some(true), ..StepResult::failed(slow.clone()) });
+    play.step(
+        20.0,
+        7,
+        StepResult { stdout: b"as far as ".to_vec(), remote_killed: Some(true), ..StepResult::failed(slow.clone()) },
+    );
     play.fails(20.1, 7, slow);
+    play.step(20.1, 8, printed(0, b"", b""));
     play.done(20.2, 8, Outcome::Skipped);
     play.done(20.2, 9, Outcome::Cancelled);
     play.send(20.3, EventKind::Warning { message: "group `a` and group `b` disagree".into() });
@@ -452,10 +457,13 @@ fn live_views() {
             err: Styles::default(),
             glyphs: Glyphs::new(unicode),
         };
-        text.push_str(&format!("-- {columns} columns\n"));
+        text.push_str("-- ");
+        text.push_str(&columns.to_string());
+        text.push_str(" columns\n");
         for line in live.lines(s(65.0), &stats, &ctx) {
             assert!(columns::width(&line) < columns, "{line}");
-            text.push_str(&format!("{line}\n"));
+            text.push_str(&line);
+            text.push('\n');
         }
     };
     for columns in [40, 80, 200] {
