@@ -31,6 +31,8 @@ const SLOW: usize = 6;
 /// Status lines and the summary.
 pub(crate) struct Display {
     burst: Burst,
+    /// Every host has a line of its own on standard output.
+    verdicts_told: bool,
     /// Failures that were said when their step ended.
     said: Vec<bool>,
     /// First missing stage of each host's chain, as last said.
@@ -43,10 +45,11 @@ pub(crate) struct Display {
 impl Display {
     /// For the hosts of this run.
     #[must_use]
-    pub(crate) fn new(ctx: &Context) -> Self {
+    pub(crate) fn new(ctx: &Context, stdout_taken: bool) -> Self {
         let hosts = ctx.names.len();
         Self {
             burst: Burst::new(hosts),
+            verdicts_told: has_verdicts(ctx) && !stdout_taken,
             said: vec![false; hosts],
             stages: vec![None; hosts],
             changes: IndexMap::new(),
@@ -102,7 +105,7 @@ impl Display {
             Outcome::Refused | Outcome::Cancelled => false,
             Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable => !self.said[*host],
         };
-        if !wanted || has_verdicts(ctx) {
+        if !wanted || self.verdicts_told {
             return;
         }
         let playbook = ctx.settings.command == CommandKind::Playbook;

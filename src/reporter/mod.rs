@@ -4,6 +4,7 @@
 
 pub mod columns;
 pub mod json;
+pub mod jsonl;
 pub mod output_dir;
 pub mod plural;
 pub mod sanitize;
@@ -112,7 +113,7 @@ impl Reporters {
             jsonl.is_some() || (settings.mode == Mode::Stream && settings.command == CommandKind::Output);
         if let Some(target) = jsonl {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(json::JsonLines::new(writer, Arc::clone(&names))));
+            add(name, is_stdout, Box::new(jsonl::JsonLines::new(writer, Arc::clone(&names))));
         }
         if let Some(output_dir) = output_dir {
             add("output directory".to_owned(), false, Box::new(output_dir));

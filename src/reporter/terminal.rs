@@ -39,7 +39,7 @@ impl Terminal {
                 views.push(Box::new(ChainView::new(&ctx)));
             }
         }
-        views.push(Box::new(Display::new(&ctx)));
+        views.push(Box::new(Display::new(&ctx, stdout_taken)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
         Self { ctx, screen, views, live, stats, stdout_taken }

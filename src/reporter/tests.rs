@@ -562,6 +562,15 @@ fn a_report_on_standard_output_stands_there_alone() {
     play.finish(0.3);
     assert!(play.out.text().starts_with("{\n"), "{}", play.out.text());
     json::tests::parses(&play.out.text(), "");
+
+    let mut play = Play::with(&pipe(CommandKind::Ping, 2), &["node01", "node02"], &["ping"], |setup| {
+        setup.jsonl = Some(Target::Stdout);
+    });
+    play.done(0.1, 0, Outcome::Ok);
+    play.fails(0.2, 1, refused_connection(2));
+    assert!(play.err.text().starts_with(" UNREACHABLE [   0.200s] (2/2) node02"), "{}", play.err.text());
+    play.finish(0.3);
+    json::tests::parses(&play.json.text(), &play.out.text());
 }
 
 #[test]
