@@ -198,17 +198,21 @@ impl Node {
             let inside = |process: &Process| namespace.is_some() && Process::namespace(process.pid) == namespace;
             return all.into_iter().filter(|process| !own(process) && inside(process)).collect();
         }
-        let listener = self.listener_pid();
+        // Known by descent from sshd or by the mark that a session's environment bears.
         let mark = self.mark();
-        let known = |process: &Process| running.orphans.iter().any(|orphan| orphan.pid == process.pid);
-        all.into_iter()
-            .filter(|process| {
-                Some(process.pid) == listener
-                    || Some(process.parent) == listener
-                    || known(process)
-                    || (!own(process) && process.has_variable(&mark))
-            })
-            .collect()
+        let mut known: Vec<_> = self.listener_pid().into_iter().collect();
+        known.extend(running.orphans.iter().map(|orphan| orphan.pid));
+        known.extend(all.iter().filter(|process| process.has_variable(&mark)).map(|process| process.pid));
+        loop {
+            let children =
+                all.iter().filter(|process| known.contains(&process.parent) && !known.contains(&process.pid));
+            let children: Vec<_> = children.map(|process| process.pid).collect();
+            if children.is_empty() {
+                break;
+            }
+            known.extend(children);
+        }
+        all.into_iter().filter(|process| known.contains(&process.pid) && !own(process)).collect()
     }
 
     /// The variable by which a process without namespaces is known.

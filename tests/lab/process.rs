@@ -22,7 +22,7 @@ pub(crate) struct Process {
     pub(crate) comm: String,
     /// Its executable, under the path that the node sees; a zombie has none.
     pub(crate) exe: Option<PathBuf>,
-    /// Its arguments.
+    /// Its arguments, without empty ones at the end: a program that writes its title there leaves many.
     pub(crate) cmdline: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Process {
             state: field("State:")?.chars().next()?,
             comm: field("Name:")?.to_owned(),
             exe: fs::read_link(dir.join("exe")).ok(),
-            cmdline: cmdline.strip_suffix('\0').unwrap_or(&cmdline).split('\0').map(str::to_owned).collect(),
+            cmdline: cmdline.trim_end_matches('\0').split('\0').map(str::to_owned).collect(),
         })
     }
 
