@@ -16,7 +16,6 @@ pub mod table;
 mod burst;
 mod chain;
 mod display;
-mod fold;
 mod gather;
 mod lines;
 mod live;
@@ -33,8 +32,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-// The one line to change once host sets are there: `pub(crate) use crate::inventory::hostset::fold;`
-pub(crate) use fold::fold;
+pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
 pub use shaping::Shaping;
