@@ -192,7 +192,7 @@ pub fn validate_path(path: &str) -> Result<(), String> {
     if path.rsplit('/').next() == Some(".") {
         return Err(format!("`{path}` is a directory"));
     }
-    if path.starts_with("~") {
+    if path.starts_with('~') {
         return Err(format!("`{path}`: `~` is not expanded on the node; a relative path starts at the home directory"));
     }
     Ok(())
