@@ -655,7 +655,9 @@ fn kills_what_ignores_or_cannot_hear_it() {
         read_when_there(&ready, 1);
         let mut stopped = session("sleep 60; :");
         std::thread::sleep(Duration::from_millis(100));
-        Command::new("kill").args(["-STOP", &format!("-{}", stopped.id())]).status().unwrap();
+        // Not kill(1): procps reads `-STOP -1234` as `-STOP -1`.
+        let group = rustix::process::Pid::from_child(&stopped);
+        rustix::process::kill_process_group(group, rustix::process::Signal::STOP).unwrap();
         assert_eq!(kill_with(shell, deaf.id()), "killed\n", "{shell:?}");
         assert_eq!(kill_with(shell, stopped.id()), "killed\n", "{shell:?}");
         // Both are zombies now, which is as good as gone.
