@@ -168,7 +168,7 @@ impl Node {
                     return pid;
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::sleep(Duration::from_millis(5))
+                    std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(e) => panic!("{command:?}: {e}"),
             }
