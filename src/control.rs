@@ -115,8 +115,9 @@ mod tests {
     fn cancelling_wakes_a_waiter_on_another_thread() {
         let cancel = CancelToken::default();
         let other = cancel.clone();
-        let waiter =
-            std::thread::spawn(move || async_io::block_on(race(future::pending::<()>(), Deadline::default(), Some(&other))));
+        let waiter = std::thread::spawn(move || {
+            async_io::block_on(race(future::pending::<()>(), Deadline::default(), Some(&other)))
+        });
         cancel.cancel();
         assert!(matches!(waiter.join().unwrap(), Raced::Cancelled));
         assert!(cancel.is_cancelled());

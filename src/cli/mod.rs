@@ -94,7 +94,7 @@ pub struct SshOptions {
     /// An option as in `ssh_config`; one that gsctl cannot honour is an error that names it.
     #[arg(short = 'o', long, global = true, value_name = "KEY=VALUE")]
     pub ssh_option: Vec<String>,
-    /// Host key checking [default: `ssh_config`'s StrictHostKeyChecking, else strict].
+    /// Host key checking [default: `StrictHostKeyChecking` of `ssh_config`, else strict].
     #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
     pub host_key_policy: Option<HostKeyPolicy>,
     /// Time for one attempt: resolve, connect, key exchange and login [default: 5s].
@@ -135,6 +135,7 @@ pub struct RunOptions {
 /// What to print and write.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct OutputOptions {
     /// Write a JSON report; `-` is standard output.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSON", value_hint = ValueHint::FilePath)]

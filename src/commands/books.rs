@@ -65,8 +65,10 @@ impl Asked {
         if builtin::source(&name).is_none() {
             let systems: Vec<&str> =
                 builtin::names().filter_map(|name| name.strip_suffix(verb)?.strip_suffix('/')).collect();
-            return Err(Fault::usage(format!("there is no `{verb}` for the system `{}`", args.system))
-                .hint(format!("systems that have one: {}; or `gsctl play FILE` for a playbook of your own", systems.join(", "))));
+            return Err(Fault::usage(format!("there is no `{verb}` for the system `{}`", args.system)).hint(format!(
+                "systems that have one: {}; or `gsctl play FILE` for a playbook of your own",
+                systems.join(", ")
+            )));
         }
         Ok(Self { name, given: args.var.iter().cloned().collect() })
     }

@@ -15,7 +15,7 @@ use crate::reporter::style::Styles;
 use super::fault::Fault;
 use super::targets::{Route, load_config, route};
 use super::world::World;
-use super::{selection, launch};
+use super::{launch, selection};
 
 /// Prints the selection.
 ///

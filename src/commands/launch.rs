@@ -52,7 +52,7 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> Result<ExitStatus, Fault> {
-        let Targets { targets, known_hosts, mut warnings } =
+        let Targets { list: targets, known_hosts, mut warnings } =
             targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         self.plan
@@ -108,9 +108,7 @@ impl Launch<'_> {
         let member = |(host, target): (&Host, &crate::transport::Target)| {
             let own: IndexMap<&str, &str> = host.vars().collect();
             let mut values = vars::resolve(&self.plan.vars, &self.given, |name| own.get(name).copied(), env)
-                .map_err(|error| {
-                    Fault::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint())
-                })?;
+                .map_err(|error| Fault::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint()))?;
             values.insert("host", host.name.clone());
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
@@ -171,9 +169,10 @@ impl Launch<'_> {
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
-            Some(path) => Some(OutputDir::create(path, names.clone()).map_err(|error| {
-                Fault::usage(format!("output directory `{}`: {error}", path.display()))
-            })?),
+            Some(path) => Some(
+                OutputDir::create(path, names.clone())
+                    .map_err(|error| Fault::usage(format!("output directory `{}`: {error}", path.display())))?,
+            ),
         };
         Ok(Reporters::new(Setup {
             settings,
@@ -254,7 +253,8 @@ fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
         Some(path) => {
             let name = path.display().to_string();
             let file = File::create(path).map_err(|error| {
-                Fault::usage(format!("report file `{name}`: {error}")).hint("nothing was contacted; name a file that can be written")
+                Fault::usage(format!("report file `{name}`: {error}"))
+                    .hint("nothing was contacted; name a file that can be written")
             })?;
             Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
         }
@@ -266,8 +266,11 @@ fn listen() -> Result<async_channel::Receiver<CancelReason>, Fault> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let fault = |error: std::io::Error| Fault::usage(format!("cannot listen for signals: {error}"));
     let again = Arc::new(AtomicBool::new(false));
-    for (signal, status) in [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)] {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone()).map_err(fault)?;
+    for (signal, status) in
+        [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)]
+    {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())
+            .map_err(fault)?;
     }
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, again.clone()).map_err(fault)?;

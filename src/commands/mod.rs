@@ -80,12 +80,10 @@ fn list() -> Result<ExitStatus, Fault> {
 
 /// `play --show NAME`.
 fn show(name: &str) -> Result<ExitStatus, Fault> {
-    match builtin::source(name) {
-        Some(text) => hosts::finish(std::io::stdout().lock().write_all(text.as_bytes())),
-        None => {
-            let names: Vec<&str> = builtin::names().collect();
-            Err(Fault::usage(format!("there is no built-in playbook `{name}`"))
-                .hint(format!("built-in playbooks: {}", names.join(", "))))
-        }
-    }
+    let Some(text) = builtin::source(name) else {
+        let names: Vec<&str> = builtin::names().collect();
+        return Err(Fault::usage(format!("there is no built-in playbook `{name}`"))
+            .hint(format!("built-in playbooks: {}", names.join(", "))));
+    };
+    hosts::finish(std::io::stdout().lock().write_all(text.as_bytes()))
 }

@@ -38,7 +38,8 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         groups: options.group.clone(),
         exclude: options.exclude.clone(),
     };
-    let selected = select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
+    let selected =
+        select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
     if selected.hosts.is_empty() {

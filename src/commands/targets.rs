@@ -1,7 +1,6 @@
 //! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +30,7 @@ const AGENT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Targets {
     /// One for each host, in order.
-    pub(super) targets: Vec<Target>,
+    pub(super) list: Vec<Target>,
     /// Host keys that are trusted.
     pub(super) known_hosts: KnownHosts,
     /// What was found and cannot be honoured.
@@ -142,7 +141,7 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
     let known_hosts = KnownHosts::load(&user_files, &global_files)
         .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
         .hash_names(hash);
-    Ok(Targets { targets, known_hosts, warnings })
+    Ok(Targets { list: targets, known_hosts, warnings })
 }
 
 fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {
@@ -154,11 +153,14 @@ fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {
     }
 }
 
+/// The keys of a host, shared with every host that has the same.
+type Ring = Arc<[Arc<PrivateKey>]>;
+
 /// Keys in use, each read and decrypted once.
 struct KeyRing<'a> {
     world: &'a World,
     loaded: HashMap<PathBuf, Option<Arc<PrivateKey>>>,
-    rings: HashMap<Vec<PathBuf>, Arc<[Arc<PrivateKey>]>>,
+    rings: HashMap<Vec<PathBuf>, Ring>,
     warnings: Vec<String>,
 }
 
@@ -168,12 +170,7 @@ impl<'a> KeyRing<'a> {
     }
 
     /// The keys of a host, and whether they were named rather than found in their usual places.
-    fn keys(
-        &mut self,
-        host: &Host,
-        options: &SshOptions,
-        found: &config::SshOptions,
-    ) -> Result<(Arc<[Arc<PrivateKey>]>, bool), Fault> {
+    fn keys(&mut self, host: &Host, options: &SshOptions, found: &config::SshOptions) -> Result<(Ring, bool), Fault> {
         let (paths, named) = if !options.identity.is_empty() {
             (options.identity.clone(), Named::Explicitly)
         } else if let Some(identity) = host.identity() {
@@ -183,18 +180,15 @@ impl<'a> KeyRing<'a> {
         } else {
             (keys::default_identities(&self.world.home), Named::Not)
         };
-        let ring = match self.rings.get(&paths) {
-            Some(ring) => ring.clone(),
-            None => {
-                let mut ring = Vec::new();
-                for path in &paths {
-                    ring.extend(self.load(path, named)?);
-                }
-                let ring: Arc<[Arc<PrivateKey>]> = ring.into();
-                self.rings.insert(paths, ring.clone());
-                ring
-            }
-        };
+        if let Some(ring) = self.rings.get(&paths) {
+            return Ok((ring.clone(), named == Named::Explicitly));
+        }
+        let mut ring = Vec::new();
+        for path in &paths {
+            ring.extend(self.load(path, named)?);
+        }
+        let ring: Ring = ring.into();
+        self.rings.insert(paths, ring.clone());
         Ok((ring, named == Named::Explicitly))
     }
 
@@ -203,7 +197,7 @@ impl<'a> KeyRing<'a> {
             return Ok(key.clone());
         }
         let terminal = self.world.stdin_tty || self.world.stderr_tty;
-        let mut ask = |path: &Path| ask_passphrase(path, terminal);
+        let mut ask = |path: &Path| Ok(ask_passphrase(path, terminal));
         let key = match keys::load(path, &mut ask) {
             Ok(key) => Some(Arc::new(key)),
             // ssh passes over keys in its usual places that it cannot use, and over ssh_config's that are not there.
@@ -233,15 +227,12 @@ enum Named {
 }
 
 /// Asks for a passphrase, on a terminal only.
-fn ask_passphrase(path: &Path, terminal: bool) -> io::Result<Option<Zeroizing<String>>> {
+fn ask_passphrase(path: &Path, terminal: bool) -> Option<Zeroizing<String>> {
     if !terminal {
-        return Ok(None);
+        return None;
     }
-    match rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())) {
-        Ok(passphrase) => Ok(Some(Zeroizing::new(passphrase))),
-        // There is a terminal on standard error but none to ask on.
-        Err(_) => Ok(None),
-    }
+    // There may be a terminal on standard error and none to ask on.
+    rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())).ok().map(Zeroizing::new)
 }
 
 /// What is known about the agent; it is asked once.

@@ -242,7 +242,7 @@ pub enum Action {
         mode: u32,
     },
     /// Look again and again until something holds.
-    Wait(Wait),
+    Wait(Box<Wait>),
     /// Name the state of the whole run, in the journal.
     State {
         /// The state's name.

@@ -148,7 +148,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             if_exists: fields.text("if_exists")?.map(|text| scope.path(&text, false)).transpose()?,
         },
         "write" => write(scope, node)?,
-        "wait" => Action::Wait(wait(scope, node)?),
+        "wait" => Action::Wait(Box::new(wait(scope, node)?)),
         "state" => Action::State { name: state_name(&node.text(&what)?)? },
         "check" => Action::Check { checks: checks(node)? },
         "ping" => match fields.flag("ping")? {

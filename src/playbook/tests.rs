@@ -143,7 +143,7 @@ steps:
 #[test]
 fn a_command_from_a_script() {
     let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh } }]").expect("loads");
-    let Action::Run { command } = &plan.steps[0].action else { panic!("a run") };
+    let Action::Run { command, .. } = &plan.steps[0].action else { panic!("a run") };
     let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
     assert_eq!(command.render_shell(&vars), "a='x y'\nb=2\n#!/bin/sh\n");
 }

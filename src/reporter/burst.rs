@@ -12,6 +12,8 @@ use crate::event::HostId;
 
 /// Fleets up to this size get every line at once, each host its own.
 const SMALL: usize = 32;
+/// Lines of a large fleet that are written at a time.
+const MOST: usize = 20;
 /// How long lines of a larger fleet are held back.
 const HOLD: Duration = Duration::from_secs(1);
 
@@ -80,9 +82,7 @@ impl Burst {
                 let group = slot.get_mut();
                 group.notice.took = group.notice.took.max(notice.took);
                 group.notice.done = group.notice.done.max(notice.done);
-                if !group.hosts.contains(&host) {
-                    group.hosts.push(host);
-                }
+                group.hosts.push(host);
             }
         }
     }
@@ -101,9 +101,35 @@ impl Burst {
         let mut groups: Vec<Group> = self.groups.drain(..).map(|(_, group)| group).collect();
         for group in &mut groups {
             group.hosts.sort_unstable();
+            group.hosts.dedup();
         }
-        groups
+        if self.large { crowded(groups) } else { groups }
     }
+}
+
+/// Where too many hosts have a reason of their own, those beyond the first lines are only named; the summary says why.
+fn crowded(mut groups: Vec<Group>) -> Vec<Group> {
+    if groups.len() <= MOST {
+        return groups;
+    }
+    groups.sort_by_key(|group| usize::MAX - group.hosts.len());
+    let mut rest: IndexMap<&'static str, Group> = IndexMap::new();
+    for group in groups.split_off(MOST) {
+        match rest.entry(group.notice.word) {
+            indexmap::map::Entry::Vacant(slot) => {
+                let reasons = "for other reasons".to_owned();
+                let notice = Notice { detail: reasons.clone(), excerpt: Vec::new(), ..group.notice };
+                slot.insert(Group { notice, shape: reasons, hosts: group.hosts });
+            }
+            indexmap::map::Entry::Occupied(mut slot) => slot.get_mut().hosts.extend(group.hosts),
+        }
+    }
+    for (_, mut group) in rest {
+        group.hosts.sort_unstable();
+        group.hosts.dedup();
+        groups.push(group);
+    }
+    groups
 }
 
 /// A text without what is different from host to host: its name and addresses.
@@ -174,6 +200,13 @@ mod tests {
         assert_eq!(groups[0].hosts, [7, 9]);
         assert_eq!(groups[0].detail(), "connect to <address> refused");
         assert!(burst.due(Duration::from_secs(9)).is_empty());
+
+        for host in 0..100 {
+            burst.push(host, "x", notice(&format!("reason {host}")), Duration::from_secs(9));
+        }
+        let groups = burst.due(Duration::from_secs(10));
+        assert_eq!(groups.len(), MOST + 1);
+        assert_eq!((groups[MOST].detail(), groups[MOST].hosts.len()), ("for other reasons", 80));
 
         let mut burst = Burst::new(3);
         burst.push(0, "node01", notice("connect to 10.0.0.1:22 refused"), Duration::ZERO);

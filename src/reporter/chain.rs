@@ -140,7 +140,9 @@ impl View for ChainView {
             let value = stage.value.as_deref().map_or("no answer".to_owned(), sanitize::words);
             let text = format!("{} missing{time} ({value})", sanitize::words(&stage.stage));
             screen.out_line(&format!("{indent}  {}", ctx.out.paint(Tone::Bad, &text)))?;
-            if let Some(hint) = &stage.hint {
+            // A hint that the summary gives as well is said there, next to the prompt.
+            let told = |&host: &HostId| report.hosts[host].failure.as_ref().is_some_and(|f| f.hint == stage.hint);
+            if let Some(hint) = stage.hint.as_ref().filter(|_| !hosts.iter().any(told)) {
                 screen.out_line(&format!(
                     "{indent}  {} {}",
                     ctx.out.paint(Tone::Hint, "hint:"),
@@ -161,7 +163,7 @@ pub(crate) fn write_refused(
     screen: &mut Screen,
 ) -> io::Result<()> {
     let text = format!("{} must not go on; nothing was changed", plural::hosts(hosts.len()));
-    screen.err_line(&display::line("Refused", Tone::Bad, at, None, &text, "", ctx))?;
+    screen.err_line(&display::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
     let mut groups: IndexMap<(String, String), Vec<HostId>> = IndexMap::new();
     for (host, failure) in hosts {
         let state =

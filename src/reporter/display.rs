@@ -3,6 +3,7 @@
 //! The word stands right-aligned in 12 columns, then the time in brackets, the count of hosts, the hosts, and what there is
 //! to say. It must not show remote output; the other views do.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const SLOW: usize = 6;
 /// Status lines and the summary.
 pub(crate) struct Display {
     burst: Burst,
+    /// Every host has a line of its own on standard output.
+    verdicts_told: bool,
     /// Failures that were said when their step ended.
     said: Vec<bool>,
     /// First missing stage of each host's chain, as last said.
@@ -42,10 +45,11 @@ pub(crate) struct Display {
 impl Display {
     /// For the hosts of this run.
     #[must_use]
-    pub(crate) fn new(ctx: &Context) -> Self {
+    pub(crate) fn new(ctx: &Context, stdout_taken: bool) -> Self {
         let hosts = ctx.names.len();
         Self {
             burst: Burst::new(hosts),
+            verdicts_told: has_verdicts(ctx) && !stdout_taken,
             said: vec![false; hosts],
             stages: vec![None; hosts],
             changes: IndexMap::new(),
@@ -101,7 +105,7 @@ impl Display {
             Outcome::Refused | Outcome::Cancelled => false,
             Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable => !self.said[*host],
         };
-        if !wanted || has_verdicts(ctx) {
+        if !wanted || self.verdicts_told {
             return;
         }
         let playbook = ctx.settings.command == CommandKind::Playbook;
@@ -178,8 +182,10 @@ impl View for Display {
             // With -q only warnings, and the summary of what failed.
             _ if ctx.settings.quiet => return Ok(()),
             EventKind::RunStarted { steps, fanout } if playbook || verbose > 0 => {
-                let text =
-                    format!("{}, {}, fanout {fanout}", plural::hosts(ctx.names.len()), plural::steps(steps.len()));
+                let mut text = format!("{}, {}", plural::hosts(ctx.names.len()), plural::steps(steps.len()));
+                if *fanout < ctx.names.len() {
+                    let _ = write!(text, ", fanout {fanout}");
+                }
                 self.run_line(&plain_line("Starting", Tone::Strong, &text, ctx), ctx, screen)?;
             }
             EventKind::PhaseStarted { host, phase } if verbose > 1 => {
@@ -195,8 +201,11 @@ impl View for Display {
                 self.say(*host, "RETRY", Tone::Warn, detail, at, ctx);
             }
             EventKind::StepStarted { step, hosts } if playbook => {
-                let text = format!("{} ({})", sanitize::words(ctx.step(*step)), plural::hosts(*hosts));
-                let text = line("Step", Tone::Strong, at, None, &text, "", ctx);
+                let mut text = sanitize::words(ctx.step(*step));
+                if *hosts != ctx.names.len() {
+                    let _ = write!(text, " ({})", plural::hosts(*hosts));
+                }
+                let text = timed_line("Step", Tone::Strong, at, &text, ctx);
                 self.run_line(&text, ctx, screen)?;
             }
             EventKind::ChainSeen { host, stages } => self.chain_seen(*host, stages, at, ctx),
@@ -211,16 +220,19 @@ impl View for Display {
             }
             EventKind::HostFinished { .. } => self.host_finished(event, stats, ctx),
             EventKind::Refused { hosts } => {
+                for (host, _) in hosts {
+                    self.said[*host] = true;
+                }
                 Self::write(self.burst.drain(), ctx, screen)?;
                 chain::write_refused(hosts, &self.states, at, ctx, screen)?;
             }
             EventKind::CancelRequested { reason, running } => {
                 let text = cancel_words(*reason, *running);
-                let text = line("Cancelling", Tone::Warn, at, None, &text, "", ctx);
+                let text = timed_line("Cancelling", Tone::Warn, at, &text, ctx);
                 self.run_line(&text, ctx, screen)?;
             }
             EventKind::CleanupStarted { hosts } => {
-                let text = line("Cleanup", Tone::Strong, at, None, &plural::hosts(*hosts), "", ctx);
+                let text = timed_line("Cleanup", Tone::Strong, at, &plural::hosts(*hosts), ctx);
                 self.run_line(&text, ctx, screen)?;
             }
             EventKind::StillRunning { hosts } if !ctx.settings.live && !hosts.is_empty() => {
@@ -254,18 +266,26 @@ pub(crate) fn line(
     ctx: &Context,
 ) -> String {
     let mut middle = String::new();
-    if !ctx.settings.columns.is_some_and(|columns| columns < NARROW) {
+    if ctx.settings.columns.is_none_or(|columns| columns >= NARROW) {
         middle = format!("[{:>8.3}s] ", took.as_secs_f64());
         let total = ctx.names.len();
         let digits = total.to_string().len();
         if let Some(done) = done {
-            middle.push_str(&format!("({done:>digits$}/{total}) "));
+            let _ = write!(middle, "({done:>digits$}/{total}) ");
         } else if ctx.settings.command != CommandKind::Playbook {
             middle.push_str(&" ".repeat(2 * digits + 4));
         }
     }
     let gap = if detail.is_empty() { "" } else { "  " };
     format!("{} {middle}{hosts}{gap}{detail}", ctx.err.paint(tone, &pad_left(word, 12)))
+}
+
+/// A status line about the run as a whole: word, time, text.
+pub(crate) fn timed_line(word: &str, tone: Tone, at: Duration, text: &str, ctx: &Context) -> String {
+    if ctx.settings.columns.is_some_and(|columns| columns < NARROW) {
+        return plain_line(word, tone, text, ctx);
+    }
+    plain_line(word, tone, &format!("[{:>8.3}s] {text}", at.as_secs_f64()), ctx)
 }
 
 /// A status line without time and hosts.
@@ -300,7 +320,14 @@ pub(crate) fn tone(outcome: Outcome) -> Tone {
 
 /// A failure in words, on one line: `connect: connection refused`.
 pub(crate) fn why(failure: &Failure) -> String {
-    sanitize::words(&failure.to_string())
+    let cause = sanitize::words(&failure.cause);
+    let phase = failure.phase.words();
+    // `connect: connect to ...` says the phase twice.
+    if cause.strip_prefix(phase).is_some_and(|rest| rest.starts_with(' ')) {
+        cause
+    } else {
+        format!("{phase}: {cause}")
+    }
 }
 
 /// What is known about a command that was stopped.

@@ -3,6 +3,7 @@
 //! Biggest group first, then by first host. Output is kept once however many hosts printed it; it must not be changed on
 //! its way into a file or pipe.
 
+use std::fmt::Write as _;
 use std::io;
 
 use indexmap::IndexMap;
@@ -145,7 +146,7 @@ fn write_group(
     let folded = ctx.fold(hosts);
     let mut rest = format!(" ({})", plural::hosts(hosts.len()));
     if ctx.steps.len() > 1 {
-        rest.push_str(&format!(", step `{}`", sanitize::words(ctx.step(step))));
+        let _ = write!(rest, ", step `{}`", sanitize::words(ctx.step(step)));
     }
     if stream == Stream::Stderr {
         rest.push_str(", stderr");

@@ -54,6 +54,15 @@ impl LineBuffer {
         piece
     }
 
+    /// What is held, although its line goes on. A character that is not complete stays.
+    pub(crate) fn so_far(&mut self) -> Option<Piece> {
+        let tail = self.held.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+        let rest = self.held.split_off(self.held.len() - tail);
+        let piece = (!self.held.is_empty()).then(|| self.cut(true));
+        self.held = rest;
+        piece
+    }
+
     /// Bytes held.
     #[must_use]
     pub(crate) fn held(&self) -> usize {
@@ -105,6 +114,16 @@ mod tests {
             [("abc".into(), false), ("def".into(), true), ("gh".into(), true)]
         );
         assert_eq!(buffer.end().unwrap(), Piece { bytes: b"ij".to_vec(), continues: false });
+    }
+
+    #[test]
+    fn what_there_is_so_far() {
+        let mut buffer = LineBuffer::default();
+        buffer.push(b"wait \xe6\xbc", 100);
+        assert_eq!(buffer.so_far().unwrap(), Piece { bytes: b"wait ".to_vec(), continues: false });
+        assert_eq!(buffer.so_far(), None);
+        assert_eq!(text(&buffer.push(b"\xa2\n", 100)), [("漢".into(), true)]);
+        assert_eq!(buffer.end(), None);
     }
 
     #[test]

@@ -36,6 +36,8 @@ struct Step {
     hosts: usize,
     done: usize,
     since: Duration,
+    /// It waits for a chain: hosts whose chain is up count as done.
+    chain: bool,
 }
 
 /// How the run stands, for the live view.
@@ -63,7 +65,7 @@ impl Live {
             EventKind::PhaseStarted { host, phase } => self.at(*host, Activity::Connecting(*phase), at),
             EventKind::Connected { host, .. } => self.hosts[*host].activity = None,
             EventKind::StepStarted { step, hosts } => {
-                self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at });
+                self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
                 self.waiting = None;
             }
             EventKind::HostStepStarted { host, step } => self.at(*host, Activity::Step(*step), at),
@@ -74,6 +76,9 @@ impl Live {
                     state.stage_since = at;
                 }
                 state.chain.clone_from(stages);
+                if let Some(step) = &mut self.step {
+                    step.chain = true;
+                }
             }
             EventKind::Waiting { host, fact, value, .. } => {
                 self.waiting = Some((*host, fact.clone(), value.clone(), at));
@@ -84,10 +89,8 @@ impl Live {
                     current.done += 1;
                 }
             }
-            EventKind::StepFinished { step } => {
-                if self.step.as_ref().is_some_and(|current| current.id == *step) {
-                    self.waiting = None;
-                }
+            EventKind::StepFinished { step } if self.step.as_ref().is_some_and(|current| current.id == *step) => {
+                self.waiting = None;
             }
             EventKind::HostFinished { host, .. } => {
                 self.hosts[*host].activity = None;
@@ -135,19 +138,18 @@ impl Live {
     fn head(&self, at: Duration, stats: &RunStats, ctx: &Context, room: usize) -> Row {
         let mut row = Row::default();
         let step = self.step.as_ref().filter(|_| ctx.settings.command == CommandKind::Playbook);
-        let (done, of) = step.map_or((stats.done(), stats.hosts.max(self.hosts.len())), |step| (step.done, step.hosts));
+        let (done, of) = match step {
+            None => (stats.done(), stats.hosts.max(self.hosts.len())),
+            Some(step) => (step.done.max(if step.chain { self.chains_up() } else { 0 }), step.hosts),
+        };
         if room >= BAR_FROM {
-            let full = if of == 0 { 0 } else { BAR * done.min(of) / of };
+            let full = (BAR * done.min(of)).checked_div(of).unwrap_or(0);
             row.push(Tone::Ok, ctx.glyphs.full.repeat(full));
             row.push(Tone::Dim, ctx.glyphs.empty.repeat(BAR - full));
             row.push(Tone::Plain, " ");
         }
-        if let Some(step) = step {
-            row.push(Tone::Dim, format!("[{}/{}] ", step.id + 1, ctx.steps.len()));
-            row.push(Tone::Strong, sanitize::words(ctx.step(step.id)));
-            row.push(Tone::Plain, "  ");
-        }
-        row.push(Tone::Plain, format!("{done}/{}", plural::hosts(of)));
+        let of = if room >= BAR_FROM { plural::hosts(of) } else { of.to_string() };
+        row.push(Tone::Plain, format!("{done}/{of}"));
         for outcome in [Outcome::Failed, Outcome::TimedOut, Outcome::Unreachable] {
             let n = stats.counts.of(outcome);
             if n > 0 {
@@ -160,10 +162,20 @@ impl Live {
             row.push(Tone::Warn, ", stopping");
         }
         let since = step.map_or(Duration::ZERO, |step| step.since);
-        row.with(Tone::Dim, format!("  {}", short_time(at.saturating_sub(since))))
+        row.push(Tone::Dim, format!("  {}", short_time(at.saturating_sub(since))));
+        if let Some(step) = step {
+            row.push(Tone::Dim, format!("  [{}/{}] ", step.id + 1, ctx.steps.len()));
+            row.push(Tone::Strong, sanitize::words(ctx.step(step.id)));
+        }
+        row
     }
 
-    /// `running: node07 (connect 4s), node19 (auth 2s), 120 more`: slowest first, as many as fit.
+    fn chains_up(&self) -> usize {
+        let up = |host: &&Host| !host.chain.is_empty() && first_missing(&host.chain).is_none();
+        self.hosts.iter().filter(up).count()
+    }
+
+    /// `running: node07 (connect 4s), node19 (auth 2s), +120`: slowest first, as many as fit.
     fn slowest(&self, at: Duration, ctx: &Context, room: usize) -> Option<Row> {
         let mut active: Vec<(Duration, HostId, &Activity)> = self
             .hosts
@@ -186,9 +198,9 @@ impl Live {
             };
             let name = fit_middle(ctx.name(*host), 32, ctx.glyphs.ellipsis);
             let item = format!("{comma}{name} ({what}{})", short_time(at.saturating_sub(*since)));
-            let rest = if left > 1 { format!(", {} more", left - 1) } else { String::new() };
+            let rest = if left > 1 { format!(", +{}", left - 1) } else { String::new() };
             if i > 0 && row.width() + width(&item) + width(&rest) > room {
-                row.push(Tone::Dim, format!(", {left} more"));
+                row.push(Tone::Dim, format!(", +{left}"));
                 break;
             }
             row.push(Tone::Plain, item);

@@ -4,6 +4,7 @@
 
 pub mod columns;
 pub mod json;
+pub mod jsonl;
 pub mod output_dir;
 pub mod plural;
 pub mod sanitize;
@@ -15,7 +16,6 @@ pub mod table;
 mod burst;
 mod chain;
 mod display;
-mod fold;
 mod gather;
 mod lines;
 mod live;
@@ -32,8 +32,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-// The one line to change once host sets are there: `pub(crate) use crate::inventory::hostset::fold;`
-pub(crate) use fold::fold;
+pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
 pub use shaping::Shaping;
@@ -113,7 +112,7 @@ impl Reporters {
             jsonl.is_some() || (settings.mode == Mode::Stream && settings.command == CommandKind::Output);
         if let Some(target) = jsonl {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(json::JsonLines::new(writer, Arc::clone(&names))));
+            add(name, is_stdout, Box::new(jsonl::JsonLines::new(writer, Arc::clone(&names))));
         }
         if let Some(output_dir) = output_dir {
             add("output directory".to_owned(), false, Box::new(output_dir));
@@ -169,6 +168,13 @@ impl Reporters {
     pub fn finish(&mut self, report: &RunReport, stats: &RunStats) {
         self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.finish(report, stats)));
         let done = self.terminal.finish(report, stats, &self.errors());
+        remember(&mut self.terminal_error, done);
+    }
+
+    /// Writes text to standard output, above the live view: a table that the caller made. Nothing where a report goes
+    /// there.
+    pub fn write_out(&mut self, text: &str) {
+        let done = self.terminal.write_out(text);
         remember(&mut self.terminal_error, done);
     }
 

@@ -255,10 +255,15 @@ pub(crate) mod tests {
         screen.err_line("a line").unwrap();
         screen.out_line("output").unwrap();
         screen.settle().unwrap();
-        screen.draw(&["live three".into()]);
-        screen.hide();
+        screen.draw(&["live three".into(), "live four".into(), "live five".into()]);
+        screen.draw(&["live six".into()]);
+        assert_eq!(replay(&sink.text(), 80), ["a line", "output", "live six", "", ""]);
+        screen.resize(80, 10);
+        screen.draw(&["live seven".into(), "live eight".into()]);
+        assert_eq!(replay(&sink.text(), 80), ["a line", "output", "live seven", "live eight", ""]);
+        screen.err_line("last").unwrap();
         screen.flush().unwrap();
-        assert_eq!(replay(&sink.text(), 80), ["a line", "output", ""]);
+        assert_eq!(replay(&sink.text(), 80), ["a line", "output", "last", "", ""]);
         let text = sink.text();
         assert!(text.contains("live two") && text.contains("live three"), "{text:?}");
     }

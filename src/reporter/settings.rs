@@ -210,7 +210,7 @@ pub(crate) mod tests {
     fn mode_rows() {
         #[track_caller]
         fn case(mode: Option<Mode>, stdout_tty: bool, hosts: usize, want: Mode) {
-            let inputs = OutputInputs { mode, stdout_tty, ..terminal(CommandKind::Output, hosts) };
+            let inputs = OutputInputs { stdout_tty, mode, ..terminal(CommandKind::Output, hosts) };
             assert_eq!(OutputSettings::resolve(&inputs).mode, want);
         }
         case(Some(Mode::QuietHosts), true, 3, Mode::QuietHosts);
@@ -225,6 +225,7 @@ pub(crate) mod tests {
     #[test]
     fn color_rows() {
         #[track_caller]
+        #[expect(clippy::fn_params_excessive_bools, reason = "the columns of the table")]
         fn case(color: When, tty: bool, no_color: bool, term_dumb: bool, want: bool) {
             let base = terminal(CommandKind::Output, 2);
             let inputs = OutputInputs { color, stdout_tty: tty, stderr_tty: !tty, no_color, term_dumb, ..base.clone() };
@@ -243,9 +244,10 @@ pub(crate) mod tests {
     #[test]
     fn live_rows() {
         #[track_caller]
+        #[expect(clippy::fn_params_excessive_bools, reason = "the columns of the table")]
         fn case(progress: When, stderr_tty: bool, term_dumb: bool, quiet: bool, ci: bool, want: bool) {
             let inputs =
-                OutputInputs { progress, stderr_tty, term_dumb, quiet, ci, ..terminal(CommandKind::Playbook, 3) };
+                OutputInputs { stderr_tty, ci, term_dumb, progress, quiet, ..terminal(CommandKind::Playbook, 3) };
             assert_eq!(OutputSettings::resolve(&inputs).live, want);
         }
         case(When::Never, true, false, false, false, false);

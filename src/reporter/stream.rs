@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Duration;
 
 use super::columns;
 use super::lines::{LONGEST, LineBuffer, Piece, SCARCE};
@@ -59,10 +60,18 @@ impl StreamView {
         let before = buffer.held();
         let pieces = buffer.push(bytes, limit);
         self.held = self.held - before + buffer.held();
-        pieces.iter().try_for_each(|piece| self.write(host, stream, piece, ctx, screen))
+        pieces.iter().try_for_each(|piece| self.write(host, stream, piece, true, ctx, screen))
     }
 
-    fn write(&self, host: HostId, stream: Stream, piece: &Piece, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn write(
+        &self,
+        host: HostId,
+        stream: Stream,
+        piece: &Piece,
+        newline: bool,
+        ctx: &Context,
+        screen: &mut Screen,
+    ) -> io::Result<()> {
         if !ctx.shaping.keeps(&piece.bytes) {
             return Ok(());
         }
@@ -81,7 +90,9 @@ impl StreamView {
         } else {
             line.extend_from_slice(&piece.bytes);
         }
-        line.push(b'\n');
+        if newline {
+            line.push(b'\n');
+        }
         put(stream, &line, screen)
     }
 
@@ -90,7 +101,7 @@ impl StreamView {
             let Some(mut buffer) = self.buffers.remove(&(host, stream)) else { continue };
             self.held -= buffer.held();
             if let Some(piece) = buffer.end() {
-                self.write(host, stream, &piece, ctx, screen)?;
+                self.write(host, stream, &piece, true, ctx, screen)?;
             }
         }
         Ok(())
@@ -106,6 +117,18 @@ impl View for StreamView {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A single host's standard output is seen as it comes, as with ssh: also what has no end yet.
+    fn tick(&mut self, _: Duration, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        if !self.single || ctx.shaping.keep.is_some() {
+            return Ok(());
+        }
+        let Some(buffer) = self.buffers.get_mut(&(0, Stream::Stdout)) else { return Ok(()) };
+        self.held -= buffer.held();
+        let piece = buffer.so_far();
+        self.held += buffer.held();
+        piece.map_or(Ok(()), |piece| self.write(0, Stream::Stdout, &piece, false, ctx, screen))
     }
 
     fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Reads the finished report only. Hosts that failed alike share a line, biggest groups first; a hint is said once.
 
+use std::fmt::Write as _;
 use std::io;
 
 use super::burst::shape;
@@ -29,7 +30,7 @@ struct Group {
 pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
     let groups = groups(report, stats, ctx);
     let single = report.hosts.len() == 1 && ctx.settings.command != CommandKind::Playbook;
-    if !ctx.settings.quiet && !(single && stats.cancelled.is_none()) {
+    if !ctx.settings.quiet && (!single || stats.cancelled.is_some()) {
         let rule = ctx.glyphs.rule.repeat(12);
         screen.err_line(&ctx.err.paint(Tone::Dim, &rule))?;
         let (head, head_tone) = headline(report, stats);
@@ -135,10 +136,10 @@ fn detail(host: &HostReport, ctx: &Context) -> String {
     let mut out = String::new();
     let step = host.steps.iter().rev().find(|step| !step.outcome.is_success());
     if let Some(step) = step.filter(|_| ctx.settings.command == CommandKind::Playbook) {
-        out.push_str(&format!("step `{}`: ", sanitize::words(&step.name)));
+        let _ = write!(out, "step `{}`: ", sanitize::words(&step.name));
     }
     if host.outcome == Outcome::Unreachable && host.attempts > 1 {
-        out.push_str(&format!("after {}: ", plural::attempts(host.attempts)));
+        let _ = write!(out, "after {}: ", plural::attempts(host.attempts));
     }
     match &host.failure {
         Some(failure) => out.push_str(&why(failure)),

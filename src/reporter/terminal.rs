@@ -26,6 +26,7 @@ pub(crate) struct Terminal {
     views: Vec<Box<dyn View + Send>>,
     live: Option<Live>,
     stats: RunStats,
+    stdout_taken: bool,
 }
 
 impl Terminal {
@@ -38,10 +39,10 @@ impl Terminal {
                 views.push(Box::new(ChainView::new(&ctx)));
             }
         }
-        views.push(Box::new(Display::new(&ctx)));
+        views.push(Box::new(Display::new(&ctx, stdout_taken)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
-        Self { ctx, screen, views, live, stats }
+        Self { ctx, screen, views, live, stats, stdout_taken }
     }
 
     pub(crate) fn event(&mut self, event: &Event, stats: &RunStats) -> io::Result<()> {
@@ -84,6 +85,10 @@ impl Terminal {
             first = first.and(self.screen.err_line(&text));
         }
         first.and(self.screen.flush())
+    }
+
+    pub(crate) fn write_out(&mut self, text: &str) -> io::Result<()> {
+        if self.stdout_taken { Ok(()) } else { self.screen.out(text.as_bytes()) }
     }
 
     pub(crate) fn resize(&mut self, columns: usize, rows: usize) {

@@ -87,7 +87,7 @@ impl Play {
                 report.changed |= result.outcome == Outcome::Changed;
                 report.facts.extend(result.facts.clone());
                 report.steps.push(StepReport {
-                    name: format!("step {step}"),
+                    name: START[*step].into(),
                     outcome: result.outcome,
                     failure: result.failure.clone(),
                     elapsed: result.elapsed,
@@ -175,7 +175,7 @@ fn exit(status: i32) -> Failure {
 }
 
 fn refused_connection(n: usize) -> Failure {
-    Failure::new(Phase::Connect, format!("connect to 10.0.0.{n}:22: connection refused"))
+    Failure::new(Phase::Connect, format!("connect to 10.0.{}.{}:22: connection refused", n / 256, n % 256))
         .hint("is sshd running there, and on that port?")
         .retryable()
 }
@@ -235,8 +235,13 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.report.hosts[5].attempts = 3;
     play.fails(15.04, 6, Failure::new(Phase::HostKey, "the host key has changed").hint("ssh-keygen -R node07"));
     let slow = Failure::new(Phase::Timeout, "the command ran longer than 20s");
-    play.step(20.0, 7, StepResult { remote_killed: Some(true), ..StepResult::failed(slow.clone()) });
+    play.step(
+        20.0,
+        7,
+        StepResult { stdout: b"as far as ".to_vec(), remote_killed: Some(true), ..StepResult::failed(slow.clone()) },
+    );
     play.fails(20.1, 7, slow);
+    play.step(20.1, 8, printed(0, b"", b""));
     play.done(20.2, 8, Outcome::Skipped);
     play.done(20.2, 9, Outcome::Cancelled);
     play.send(20.3, EventKind::Warning { message: "group `a` and group `b` disagree".into() });
@@ -452,10 +457,13 @@ fn live_views() {
             err: Styles::default(),
             glyphs: Glyphs::new(unicode),
         };
-        text.push_str(&format!("-- {columns} columns\n"));
+        text.push_str("-- ");
+        text.push_str(&columns.to_string());
+        text.push_str(" columns\n");
         for line in live.lines(s(65.0), &stats, &ctx) {
             assert!(columns::width(&line) < columns, "{line}");
-            text.push_str(&format!("{line}\n"));
+            text.push_str(&line);
+            text.push('\n');
         }
     };
     for columns in [40, 80, 200] {
@@ -554,6 +562,15 @@ fn a_report_on_standard_output_stands_there_alone() {
     play.finish(0.3);
     assert!(play.out.text().starts_with("{\n"), "{}", play.out.text());
     json::tests::parses(&play.out.text(), "");
+
+    let mut play = Play::with(&pipe(CommandKind::Ping, 2), &["node01", "node02"], &["ping"], |setup| {
+        setup.jsonl = Some(Target::Stdout);
+    });
+    play.done(0.1, 0, Outcome::Ok);
+    play.fails(0.2, 1, refused_connection(2));
+    assert!(play.err.text().starts_with(" UNREACHABLE [   0.200s] (2/2) node02"), "{}", play.err.text());
+    play.finish(0.3);
+    json::tests::parses(&play.json.text(), &play.out.text());
 }
 
 #[test]

@@ -34,7 +34,9 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
     let mut result = match action {
         Action::Run { .. } => of_status(status),
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
-        Action::Probe { .. } | Action::Wait(_) => StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) },
+        Action::Probe { .. } | Action::Wait(_) => {
+            StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
+        }
         Action::Check { checks } => of_checks(&script::parse_checks(&ran.stdout, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             of_changes(script::parse_changes(&ran.stdout), status)
@@ -78,8 +80,11 @@ fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         }
         End::TimedOut { begun: false } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(Phase::Timeout, format!("the login shell did not begin the command within {limit}; it was not run"))
-                .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
+            Failure::new(
+                Phase::Timeout,
+                format!("the login shell did not begin the command within {limit}; it was not run"),
+            )
+            .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
         }
         End::Cancelled => Failure::new(Phase::Command, "stopped"),
     }
@@ -138,7 +143,9 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         .collect();
     let result = if !denied.is_empty() {
         let failure = Failure::new(Phase::Command, format!("denied: {}", denied.join("; ")));
-        StepResult::failed(failure.hint("may the login user change this directory? It belongs to the cluster's own user"))
+        StepResult::failed(
+            failure.hint("may the login user change this directory? It belongs to the cluster's own user"),
+        )
     } else if status != 0 {
         StepResult::failed(exit_failure(status))
     } else if changes.iter().any(|change| change.action.is_change()) {

@@ -26,7 +26,13 @@ pub(super) fn name_state(probe: &Probe, facts: &mut Facts, vars: &Vars) {
 /// Every stage of a chain as these facts show it. `since` is the time from the start of the wait; a stage that was up
 /// before keeps the time at which it came up, one that was up at the first look has none.
 #[must_use]
-pub(super) fn stages(plan: &Plan, facts: &Facts, vars: &Vars, before: &[StageState], since: Option<Duration>) -> Vec<StageState> {
+pub(super) fn stages(
+    plan: &Plan,
+    facts: &Facts,
+    vars: &Vars,
+    before: &[StageState],
+    since: Option<Duration>,
+) -> Vec<StageState> {
     plan.chain
         .iter()
         .enumerate()

@@ -15,8 +15,8 @@ use async_executor::LocalExecutor;
 
 use crate::control::CancelToken;
 use crate::event::{HostId, Stream};
-use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, exec};
 use crate::outcome::Failure;
+use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, exec};
 
 /// Something to do on one host.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub enum Note {
     Progress(Progress),
     /// Logged in.
     Connected {
-        /// The address that answered, with its port.
+        /// The address that answered.
         address: String,
         /// The server's identification.
         banner: String,
@@ -236,8 +236,8 @@ impl Shard {
         let arrival = self.connector.connect(&self.targets[host], None, &mut |_| {}).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
         let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
-        let killed = session.run(&killer, &self.mark, None, None).await;
-        Some(matches!(killed.end, End::Exit(_)) && exec::was_killed(&killed.stdout))
+        let answer = session.run(&killer, &self.mark, None, None).await;
+        Some(matches!(answer.end, End::Exit(_)) && exec::was_killed(&answer.stdout))
     }
 
     async fn tell(&self, host: HostId, note: Note) {

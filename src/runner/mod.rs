@@ -3,8 +3,8 @@
 //! One task, on the caller's thread, decides everything: which host does what next, what an answer means, when to stop.
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
-mod condition;
 mod conclude;
+mod condition;
 pub mod fleet;
 mod host;
 mod refuse;
@@ -26,9 +26,9 @@ use crate::report::HostReport;
 use crate::stats::RunStats;
 use crate::transport::Progress;
 use fleet::{Crew, Done, Job, Note};
+use host::HostState;
 pub use host::Member;
 pub use script::rehearse;
-use host::HostState;
 
 /// How a run is carried out.
 #[derive(Debug, Clone)]
@@ -198,7 +198,8 @@ impl<C: Crew> Run<'_, C> {
                 return Turn::Time;
             }
             self.show_life(now);
-            let wake = [until, self.next_sign_of_life(), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
+            let wake =
+                [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
             let pause = async {
                 match wake.into_iter().flatten().min() {
                     Some(at) => Timer::at(at).await,
@@ -238,8 +239,8 @@ impl<C: Crew> Run<'_, C> {
         self.settings.deadline.map(|limit| self.start + limit)
     }
 
-    fn next_sign_of_life(&self) -> Option<Instant> {
-        Some(if self.settings.live { self.ticked + TICK } else { self.said + QUIET })
+    fn next_sign_of_life(&self) -> Instant {
+        if self.settings.live { self.ticked + TICK } else { self.said + QUIET }
     }
 
     /// For whoever watches, a tick; for whoever does not, a line now and then that names who is still at what.

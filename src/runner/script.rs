@@ -115,7 +115,8 @@ fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
     }
     if let Depth::Light(facts) = depth {
         set("light", "1");
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_")) {
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_"))
+        {
             set(name, value);
         }
     } else {

@@ -9,8 +9,8 @@ use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::transport::Command;
 
-use super::condition::holds;
 use super::conclude::conclude;
+use super::condition::holds;
 use super::fleet::{Crew, Done, Job};
 use super::script::{self, Depth};
 use super::{CLEANUP_TIMEOUT, Run, Turn};
@@ -85,9 +85,8 @@ impl<C: Crew> Run<'_, C> {
     async fn pass_tests(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let step = &self.plan.steps[id];
         let Some(when) = &step.when else { return hosts };
-        let (mut hosts, out): (Vec<_>, Vec<_>) = hosts
-            .into_iter()
-            .partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
+        let (mut hosts, out): (Vec<_>, Vec<_>) =
+            hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
         for host in out {
             self.end_step(host, id, StepResult::new(Outcome::Skipped));
         }
@@ -119,7 +118,8 @@ impl<C: Crew> Run<'_, C> {
                     Tested::Holds => passed.push(host),
                     Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
                     Tested::Unknown(said) => {
-                        let failure = Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
+                        let failure =
+                            Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
                         self.end_step(host, id, StepResult::failed(failure));
                     }
                 }

@@ -8,8 +8,8 @@ use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
 use crate::plan::{Action, Look, On, OnFailure, Quorum, Step, Template, Until, Verdict, Wait};
 use crate::transport::Command;
 
-use super::condition::{holds, name_state, stages};
 use super::conclude::conclude;
+use super::condition::{holds, name_state, stages};
 use super::fleet::Crew;
 use super::script::{self, Depth};
 use super::step::is_gone;
@@ -86,7 +86,8 @@ impl<C: Crew> Run<'_, C> {
         let mut hopeless = false;
         while self.stats.cancelled.is_none() {
             let now = Instant::now();
-            if any && waiting[0].lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable)
+            if any
+                && waiting[0].lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable)
                 && let Some(host) = spare.pop_front()
             {
                 let gone = std::mem::replace(&mut waiting[0], Waiting::new(host, wait, now));
@@ -104,11 +105,8 @@ impl<C: Crew> Run<'_, C> {
                 end = end.min(now + SETTLE);
             }
             self.look_where_due(id, step, wait, &mut waiting, now);
-            let next = waiting
-                .iter()
-                .filter(|host| host.looking.is_none() && host.lost.is_none())
-                .map(|host| host.due)
-                .min();
+            let next =
+                waiting.iter().filter(|host| host.looking.is_none() && host.lost.is_none()).map(|host| host.due).min();
             let until = next.map_or(end, |next| next.min(end));
             if let Turn::Done(host, done) = self.turn(Some(until)).await {
                 self.stats.running -= 1;
@@ -298,22 +296,23 @@ impl<C: Crew> Run<'_, C> {
 
     /// Words for a host whose time ran out.
     fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant) -> Failure {
-        let state = &self.hosts[host.host];
+        let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Some(trouble) = &host.trouble {
-            let failure = Failure::new(Phase::Command, format!("not up after {limit}: the last look failed: {trouble}"));
+            let failure =
+                Failure::new(Phase::Command, format!("not up after {limit}: the last look failed: {trouble}"));
             return failure;
         }
-        let vars = &state.member.vars;
+        let vars = &known.member.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
-        let (cause, hint) = match (&wait.until, first_missing(&state.chain)) {
+        let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
                 let value = stage.value.as_deref().unwrap_or("unknown");
                 (format!("first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => (unmet(condition, &state.facts, vars, &limit), hint),
+            (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
         };
         Failure { hint, ..Failure::new(Phase::Command, cause) }
     }

@@ -92,8 +92,9 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, banner_seen: bool) -
         code::HOSTKEY_INIT | code::HOSTKEY_SIGN => {
             Failure::new(Phase::HostKey, format!("{address}: the server could not prove its host key: {said}"))
         }
-        code::PROTO => Failure::new(Phase::Connect, format!("{address}: not SSH: {said}"))
-            .hint("is this really sshd's port?"),
+        code::PROTO => {
+            Failure::new(Phase::Connect, format!("{address}: not SSH: {said}")).hint("is this really sshd's port?")
+        }
         code::TIMEOUT => Failure::new(Phase::Connect, format!("{address}: {said}")).retryable(),
         _ => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said} ({number})")).retryable(),
     }

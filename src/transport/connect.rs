@@ -196,7 +196,7 @@ impl Connector {
             }
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
-            let session = Session::new(ssh, wire, shown.clone(), target.keepalive);
+            let session = Session::new(ssh, wire, address.ip().to_string(), target.keepalive);
             return outcome.map(|()| session);
         }
     }
@@ -256,10 +256,8 @@ enum Trust {
 
 /// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.
 fn preference(types: &[String]) -> String {
-    let names: Vec<&str> = types
-        .iter()
-        .map(|name| if name == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256" } else { name.as_str() })
-        .collect();
+    let names: Vec<&str> =
+        types.iter().map(|name| if name == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256" } else { name.as_str() }).collect();
     names.join(",")
 }
 
@@ -290,8 +288,9 @@ fn too_late(target: &Target, phase: Phase, banner_seen: bool) -> Failure {
     match phase {
         Phase::Resolve => Failure::new(Phase::Resolve, format!("no answer about `{}` within {limit}", target.address))
             .hint("the name server does not answer; an address in the hosts file needs none"),
-        Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}"))
-            .hint("the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s"),
+        Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
+            "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
+        ),
         _ if banner_seen => Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
             .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s"),
         _ => Failure::new(Phase::Connect, format!("{at}: timed out after {limit}"))

@@ -211,7 +211,15 @@ impl Session {
             _ => None,
         };
         let noise = [heard.out.noise(), heard.err.noise()].concat();
-        Ran { end, stdout: heard.stdout, stderr: heard.stderr, noise, killed, pid: heard.out.pid(), elapsed: Duration::ZERO }
+        Ran {
+            end,
+            stdout: heard.stdout,
+            stderr: heard.stderr,
+            noise,
+            killed,
+            pid: heard.out.pid(),
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// Starts the command and listens until it has ended, one way or another.
@@ -245,7 +253,7 @@ impl Session {
             let read = match (out, err) {
                 (Ok(out), Ok(err)) => out + err,
                 (Err(error), _) | (_, Err(error)) => {
-                    return if heard.ended() { exit(heard) } else { self.broken(channel, &error) };
+                    return if heard.ended() { exit(heard) } else { broken(channel, &error) };
                 }
             };
             if heard.ended() {
@@ -275,7 +283,7 @@ impl Session {
         let closing = self.drive(|_| channel.wait_close());
         let closed = match race(closing, Deadline::after(Some(GOODBYE)), None).await {
             Raced::Done(Ok(())) => true,
-            Raced::Done(Err(error)) if classify::is_lost(&error) => return self.broken(channel, &error.into()),
+            Raced::Done(Err(error)) if classify::is_lost(&error) => return broken(channel, &error.into()),
             Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
         };
         let status = channel.exit_status().unwrap_or(0);
@@ -311,14 +319,6 @@ impl Session {
         End::Signal(signal)
     }
 
-    /// The connection broke. A signal that came first is still the truth.
-    fn broken(&self, channel: &Channel, error: &io::Error) -> End {
-        match signal(channel) {
-            Some(signal) => End::Signal(signal),
-            None => End::Lost(error.to_string()),
-        }
-    }
-
     /// Kills a command's process group on the node. True when it was seen gone.
     async fn kill(&mut self, pid: u32, mark: &Mark) -> bool {
         let command = Command::new(posix(&killer(pid)), None);
@@ -349,6 +349,14 @@ pub fn was_killed(stdout: &[u8]) -> bool {
 /// Both trailers were read.
 fn exit(heard: &Heard<'_>) -> End {
     heard.out.status().map_or(End::Unheard, End::Exit)
+}
+
+/// The connection broke. A signal that came first is still the truth.
+fn broken(channel: &Channel, error: &io::Error) -> End {
+    match signal(channel) {
+        Some(signal) => End::Signal(signal),
+        None => End::Lost(error.to_string()),
+    }
 }
 
 /// The signal that ended the channel's command, if one did.

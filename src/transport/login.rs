@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use async_lock::Semaphore;
 use super::classify;
 use super::session::drive;
 use super::target::{AgentUse, Target};
 use super::wire::Wire;
 use crate::outcome::{Failure, Phase};
+use async_lock::Semaphore;
 
 /// Logins that may use the agent at once: it answers one after the other, and one connection per host overwhelms it.
 const AGENT_LOGINS: usize = 4;
@@ -84,12 +84,7 @@ async fn with_keys(ssh: &ssh2::Session, wire: &Wire, target: &Target, offered: &
 }
 
 /// Talks to the agent on another thread: libssh2's agent calls block, and a slow agent must not hold up other hosts.
-async fn with_agent(
-    ssh: &ssh2::Session,
-    target: &Target,
-    agent: &Agent,
-    offered: &mut usize,
-) -> Result<(), Refusal> {
+async fn with_agent(ssh: &ssh2::Session, target: &Target, agent: &Agent, offered: &mut usize) -> Result<(), Refusal> {
     let _turn = agent.turns.acquire().await;
     let (session, user) = (ssh.clone(), target.user.clone());
     let limit = u32::try_from(target.connect_timeout.as_millis()).unwrap_or(u32::MAX);

@@ -19,7 +19,7 @@ pub struct Session {
     ssh: ssh2::Session,
     wire: Wire,
     keepalive: (Duration, u32),
-    /// The address that answered, with its port.
+    /// The address that answered.
     pub address: String,
     /// The server's identification without `SSH-2.0-`.
     pub banner: String,
@@ -44,7 +44,7 @@ impl Session {
     /// Opens a channel and starts a command on it.
     pub(super) async fn open(&mut self, command: &str) -> Result<Channel, ssh2::Error> {
         self.sweep();
-        let mut channel = drive(&self.ssh, &self.wire, |ssh| ssh.channel_session()).await?;
+        let mut channel = drive(&self.ssh, &self.wire, ssh2::Session::channel_session).await?;
         let started = drive(&self.ssh, &self.wire, |_| channel.exec(command)).await;
         match started {
             Ok(()) => Ok(channel),
@@ -137,7 +137,6 @@ impl Session {
             }
         }
     }
-
 }
 
 impl Drop for Session {

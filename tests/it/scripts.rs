@@ -1,6 +1,7 @@
 //! The openGauss scripts on fake nodes: real files, real processes with the right executables, every shell a node may have.
 //!
 //! No SSH here. `cm_ctl` is a shell script that prints what the real one printed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +20,7 @@ const EVIDENCE: &str = include_str!("../../playbooks/opengauss/evidence.sh");
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
 
-/// The first two nodes as the real `cm_ctl view` printed them, and a third that has neither cm_server nor datanode.
+/// The first two nodes as the real `cm_ctl view` printed them, and a third that has neither `cm_server` nor datanode.
 const VIEW: &str = "\
 NodeHeader:
 version:301
@@ -167,7 +168,7 @@ impl Node {
                     return pid;
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::sleep(Duration::from_millis(5))
+                    std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(e) => panic!("{command:?}: {e}"),
             }
@@ -183,11 +184,11 @@ impl Node {
     #[track_caller]
     fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
         need(shell[0]);
-        let mut text = format!("gausshome={}\n", quote(&self.name("app")));
-        for (name, value) in vars {
-            text.push_str(&format!("{name}={}\n", quote(value)));
-        }
-        text.push_str(script);
+        let home = self.name("app");
+        let mut vars = vars.to_vec();
+        vars.insert(0, ("gausshome", &home));
+        let text =
+            vars.iter().map(|(name, value)| [name, "=", &quote(value), "\n"].concat()).collect::<String>() + script;
         let argv: Vec<&str> = prefix.iter().chain(shell).copied().collect();
         let output = Command::new(argv[0])
             .args(&argv[1..])
@@ -371,12 +372,12 @@ fn somebody_elses_processes_do_not_count() {
 fn which_node_this_is() {
     for shell in SHELLS {
         let node = Node::new();
-        let none = [("cm_server", "none"), ("gaussdb", "none"), ("cm_node", "3")];
-        has(shell, &node.look(shell, &[("node", "3")]), &none);
-        has(shell, &node.look(shell, &[("address", "127.0.3.3")]), &none);
-        has(shell, &node.look(shell, &[("address", "fe80::3")]), &none);
-        has(shell, &node.look(shell, &[("address", "cmnode3")]), &none);
-        has(shell, &node.look(shell, &[("SSH_CONNECTION", "127.0.0.1 5000 127.0.3.3 22")]), &none);
+        let third = [("cm_server", "none"), ("gaussdb", "none"), ("cm_node", "3")];
+        has(shell, &node.look(shell, &[("node", "3")]), &third);
+        has(shell, &node.look(shell, &[("address", "127.0.3.3")]), &third);
+        has(shell, &node.look(shell, &[("address", "fe80::3")]), &third);
+        has(shell, &node.look(shell, &[("address", "cmnode3")]), &third);
+        has(shell, &node.look(shell, &[("SSH_CONNECTION", "127.0.0.1 5000 127.0.3.3 22")]), &third);
         has(
             shell,
             &node.look(shell, &[("node", "2"), ("address", "127.0.3.3")]),
@@ -510,7 +511,7 @@ fn cron_lines() {
     }
 }
 
-/// Everything that cm_ctl prints for a healthy cluster, `-Cvipd`; without addresses, ports and paths it is `-Cv`.
+/// Everything that `cm_ctl` prints for a healthy cluster, `-Cvipd`; without addresses, ports and paths it is `-Cv`.
 const LONG: &str = "\
 [  CMServer State   ]
 
@@ -645,12 +646,12 @@ fn the_cluster_in_all_its_forms() {
 fn evidence_is_found_three_ways() {
     for shell in SHELLS {
         let mut node = Node::new();
-        let lines: String = (1..=20).map(|n| format!("LOG: line {n}\n")).collect();
+        let line = |n: u32| format!("LOG: line {n}\n");
+        let lines: String = (1..=20).map(line).collect();
         node.file("log/cm/om_monitor/om_monitor-2026-01-01_000000-current.log", "old\n");
         std::thread::sleep(Duration::from_millis(20));
         let log = node.file("log/cm/om_monitor/om_monitor-2026-02-01_000000-current.log", &lines);
-        let want: String =
-            std::iter::once(format!("{log}:\n")).chain((13..=20).map(|n| format!("LOG: line {n}\n"))).collect();
+        let want: String = std::iter::once(format!("{log}:\n")).chain((13..=20).map(line)).collect();
         let said =
             |node: &Node, vars: &[(&str, &str)]| String::from_utf8(node.run(shell, EVIDENCE, vars).stdout).unwrap();
         assert_eq!(said(&node, &[("gausslog", &node.name("log"))]), want, "{shell:?}");

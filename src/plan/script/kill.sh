@@ -36,15 +36,17 @@ gs_alive() {
         [ -n "$gs_live" ]
     else
         gs_live=
-        kill -0 "-$gs_pid" 2>/dev/null || kill -0 "$gs_pid" 2>/dev/null
+        kill -s 0 -- "-$gs_pid" 2>/dev/null || kill -s 0 "$gs_pid" 2>/dev/null
     fi
 }
 
-# gs_signal NAME: the group first, in one call that no fork can outrun, then who is left by name.
+# gs_signal NAME: the group first, in one call that no fork can outrun, then who is left by number. This form and no other: where
+# kill(1) is no builtin but that of procps, `kill -TERM -1234` means `kill -TERM -1`, everybody. busybox grumbles at the `--`,
+# and does it.
 gs_signal() {
-    kill "-$1" "-$gs_pid" || kill "-$1" "$gs_pid"
+    kill -s "$1" -- "-$gs_pid" || kill -s "$1" "$gs_pid"
     for gs_one in $gs_live; do
-        kill "-$1" "$gs_one"
+        kill -s "$1" "$gs_one"
     done
 } 2>/dev/null
 

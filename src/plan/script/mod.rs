@@ -30,25 +30,21 @@ const COMM: usize = 15;
 /// node. Ends with 1 if anything was denied. Paths should have passed [`validate_rm_path`].
 #[must_use]
 pub fn remove(paths: &[String]) -> String {
-    let mut calls = String::new();
-    for path in paths {
-        if has_pattern(path) {
-            let dir = match path.rsplit_once('/') {
-                Some(("", _)) => "/",
-                Some((dir, _)) => dir,
-                None => ".",
-            };
-            calls.push_str(&format!(
-                "if gs_listable {} {}; then for gs_path in {}; do gs_remove \"$gs_path\"; done; fi\n",
-                quote(dir),
-                quote(path),
-                quote_glob(path)
-            ));
-        } else {
-            calls.push_str(&format!("gs_remove {}\n", quote(path)));
-        }
+    let calls: Vec<String> = paths.iter().map(|path| remove_call(path)).collect();
+    compose(&[COMMON, REMOVE], &calls.concat())
+}
+
+fn remove_call(path: &str) -> String {
+    if !has_pattern(path) {
+        return format!("gs_remove {}\n", quote(path));
     }
-    compose(&[COMMON, REMOVE], &calls)
+    let dir = match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((dir, _)) => dir,
+        None => ".",
+    };
+    let (dir, name, pattern) = (quote(dir), quote(path), quote_glob(path));
+    format!("if gs_listable {dir} {name}; then for gs_path in {pattern}; do gs_remove \"$gs_path\"; done; fi\n")
 }
 
 /// A script that creates empty files where there are none.
@@ -57,23 +53,18 @@ pub fn remove(paths: &[String]) -> String {
 /// there, `skipped PATH`. Of many who try at once, one hears `created`. Ends with 1 if anything was denied.
 #[must_use]
 pub fn touch(paths: &[String], if_exists: Option<&str>) -> String {
-    let mut calls = String::new();
-    let word = |path: &String| quote(path);
-    let words = paths.iter().map(word).collect::<Vec<_>>().join(" ");
+    let words: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+    let words = words.join(" ");
     let each = |call: &str| format!("for gs_path in {words}; do {call}; done\n");
-    match if_exists {
-        None => calls.push_str(&each(r#"gs_touch "$gs_path""#)),
+    let create = each(r#"gs_touch "$gs_path""#);
+    let calls = match if_exists.map(quote) {
+        None => create,
         Some(condition) => {
-            let condition = quote(condition);
-            calls.push_str(&format!("if [ -e {condition} ]; then\n"));
-            calls.push_str(&each(r#"gs_touch "$gs_path""#));
-            calls.push_str(&format!("elif gs_hidden {condition}; then\n"));
-            calls.push_str(&each(r#"gs_say denied "$gs_path" "$gs_why""#));
-            calls.push_str("else\n");
-            calls.push_str(&each(r#"gs_say skipped "$gs_path""#));
-            calls.push_str("fi\n");
+            let unknown = each(r#"gs_say denied "$gs_path" "$gs_why""#);
+            let skip = each(r#"gs_say skipped "$gs_path""#);
+            format!("if [ -e {condition} ]; then\n{create}elif gs_hidden {condition}; then\n{unknown}else\n{skip}fi\n")
         }
-    }
+    };
     compose(&[COMMON, TOUCH], &calls)
 }
 
@@ -102,21 +93,21 @@ pub fn check(checks: &[Check]) -> String {
 }
 
 fn check_with(proc: &str, checks: &[Check]) -> String {
-    let mut calls = format!("gs_proc={}\n", quote(proc));
-    for (n, check) in checks.iter().enumerate() {
-        calls.push_str(&match check {
-            Check::Process { name, path } => format!(
-                "gs_process {n} {} {} {}\n",
-                quote(name),
-                quote(as_comm(name)),
-                quote(path.as_deref().unwrap_or_default())
-            ),
-            Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
-            Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
-            Check::File(path) => format!("gs_file {n} {}\n", quote(path)),
-        });
-    }
+    let calls = checks.iter().enumerate().map(|(n, check)| check_call(n, check));
+    let calls: String = std::iter::once(format!("gs_proc={}\n", quote(proc))).chain(calls).collect();
     compose(&[COMMON, CHECK], &calls)
+}
+
+fn check_call(n: usize, check: &Check) -> String {
+    match check {
+        Check::Process { name, path } => {
+            let path = quote(path.as_deref().unwrap_or_default());
+            format!("gs_process {n} {} {} {path}\n", quote(name), quote(as_comm(name)))
+        }
+        Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
+        Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
+        Check::File(path) => format!("gs_file {n} {}\n", quote(path)),
+    }
 }
 
 /// A script for the file tests of a `when`.
@@ -125,14 +116,9 @@ fn check_with(proc: &str, checks: &[Check]) -> String {
 /// the node does not let us look, `unknown PATH<tab>REASON` and 2.
 #[must_use]
 pub fn tests(exists: &[String], missing: &[String]) -> String {
-    let mut calls = String::new();
-    for path in exists {
-        calls.push_str(&format!("gs_exists {}\n", quote(path)));
-    }
-    for path in missing {
-        calls.push_str(&format!("gs_missing {}\n", quote(path)));
-    }
-    calls.push_str("echo holds\n");
+    let exists = exists.iter().map(|path| format!("gs_exists {}\n", quote(path)));
+    let missing = missing.iter().map(|path| format!("gs_missing {}\n", quote(path)));
+    let calls: String = exists.chain(missing).chain(["echo holds\n".to_owned()]).collect();
     compose(&[COMMON, TESTS], &calls)
 }
 
@@ -192,7 +178,7 @@ pub fn validate_path(path: &str) -> Result<(), String> {
     if path.rsplit('/').next() == Some(".") {
         return Err(format!("`{path}` is a directory"));
     }
-    if path.starts_with("~") {
+    if path.starts_with('~') {
         return Err(format!("`{path}`: `~` is not expanded on the node; a relative path starts at the home directory"));
     }
     Ok(())

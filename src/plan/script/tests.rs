@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -162,7 +163,7 @@ fn removes_by_pattern() {
         place.dir("a b*/x_dir", 0o755);
         place.file("a b*/y_1", "");
         let pattern = place.name("a b*/x_*");
-        let (mut changes, rc) = place.run(shell, &remove(&[pattern.clone()]));
+        let (mut changes, rc) = place.run(shell, &remove(from_ref(&pattern)));
         assert_eq!(rc, 1);
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         let mut expected: Vec<String> = names.iter().map(|n| place.name(&format!("a b*/{n}"))).collect();
@@ -182,7 +183,7 @@ fn removes_by_pattern() {
         }
         assert!(place.path("a b*/y_1").exists() && place.path("a b*/x_dir").exists());
         fs::remove_dir(place.path("a b*/x_dir")).unwrap();
-        let (changes, rc) = place.run(shell, &remove(&[pattern.clone()]));
+        let (changes, rc) = place.run(shell, &remove(from_ref(&pattern)));
         assert_eq!((rc, changes.len()), (0, 1));
         is(&changes[0], ChangeKind::Absent, &pattern);
     }
@@ -207,7 +208,7 @@ fn missing_parents_are_absence() {
         place.file("file", "");
         for path in ["no/such/file", "no/such*", "file/below"] {
             let path = place.name(path);
-            let (changes, rc) = place.run(shell, &remove(&[path.clone()]));
+            let (changes, rc) = place.run(shell, &remove(from_ref(&path)));
             assert_eq!((rc, changes.len()), (0, 1), "{shell:?} {changes:?}");
             is(&changes[0], ChangeKind::Absent, &path);
         }
@@ -221,7 +222,7 @@ fn what_may_not_be_removed_is_denied() {
         place.dir("readonly", 0o755);
         let file = place.file("readonly/f", "");
         place.mode("readonly", 0o555);
-        let (changes, rc) = place.run_as(shell, &remove(&[file.clone()]), true);
+        let (changes, rc) = place.run_as(shell, &remove(from_ref(&file)), true);
         assert_eq!((rc, changes.len()), (1, 1), "{shell:?}");
         denied(&changes[0], &file, "ermission denied");
         assert!(Path::new(&file).exists());
@@ -250,7 +251,7 @@ fn an_rm_that_lies_is_found_out() {
         let file = place.file("f", "");
         place.file("rm", "#!/bin/sh\nexit 0\n");
         place.mode("rm", 0o755);
-        let script = format!("PATH={}:$PATH\n{}", place.name(""), remove(&[file.clone()]));
+        let script = format!("PATH={}:$PATH\n{}", place.name(""), remove(from_ref(&file)));
         let (changes, rc) = place.run(shell, &script);
         assert_eq!(rc, 1);
         denied(&changes[0], &file, "still there");
@@ -266,12 +267,12 @@ fn touches() {
                 (name.to_owned(), place.path(name)),
                 (place.name(&format!("x{name}")), place.path(&format!("x{name}"))),
             ] {
-                let (changes, rc) = place.run(shell, &touch(&[path.clone()], None));
+                let (changes, rc) = place.run(shell, &touch(from_ref(&path), None));
                 assert_eq!((rc, changes.len()), (0, 1));
                 is(&changes[0], ChangeKind::Created, &path);
                 assert!(real.exists());
                 fs::write(&real, "kept").unwrap();
-                let (changes, _) = place.run(shell, &touch(&[path.clone()], None));
+                let (changes, _) = place.run(shell, &touch(from_ref(&path), None));
                 is(&changes[0], ChangeKind::Present, &path);
                 assert_eq!(fs::read_to_string(&real).unwrap(), "kept");
             }
@@ -312,7 +313,7 @@ fn touch_waits_for_its_condition() {
     for shell in SHELLS {
         let place = Place::new();
         let (file, condition) = (place.name("f"), place.name("pause it's"));
-        let script = touch(&[file.clone()], Some(&condition));
+        let script = touch(from_ref(&file), Some(&condition));
         let output = run_in(shell, &script, place.0.path(), false);
         assert_eq!((stdout(&output), output.status.code()), (format!("skipped {file}\n"), Some(0)));
         assert!(!Path::new(&file).exists());
@@ -469,7 +470,7 @@ impl Running {
             match Command::new(path).arg("60").stdin(Stdio::null()).spawn() {
                 Ok(child) => return Self(child),
                 Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                    std::thread::sleep(Duration::from_millis(5))
+                    std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(e) => panic!("{path}: {e}"),
             }
@@ -535,9 +536,6 @@ fn checks_processes() {
         wrong(&results[7], "is a zombie");
         wrong(&results[8], "no process named gsctl-no-such");
         wrong(&results[9], "no process named");
-        // Not the script itself, nor what it runs.
-        let own = checks(shell, "/proc", &[process("setsid", None)]);
-        wrong(&own[0], "no process named");
         let by_ps = checks(
             shell,
             "/no/proc",
@@ -553,6 +551,27 @@ fn checks_processes() {
         wrong(&by_ps[3], "no process named");
     }
     let _ = zombie.0.wait();
+}
+
+#[test]
+fn a_check_does_not_find_itself() {
+    for shell in ["dash", "bash"] {
+        let place = Place::new();
+        // A name that no test running beside this one has.
+        let (name, path) = (format!("gs-own-{shell}"), place.name(&format!("gs-own-{shell}")));
+        need(shell);
+        fs::copy(format!("/bin/{shell}"), &path).unwrap();
+        let script = format!("{}{}", check(&[process(&name, None)]), check(&[process(&name, Some(&path))]));
+        let output = loop {
+            let output = run_in(&[&path], &script, Path::new("/"), false);
+            // Another test's fork may still hold the file open for writing.
+            if !String::from_utf8_lossy(&output.stderr).contains("busy") {
+                break output;
+            }
+        };
+        let want = format!("failed 0\tno process named {name}\n");
+        assert_eq!(stdout(&output), want.repeat(2));
+    }
 }
 
 #[test]
@@ -655,7 +674,9 @@ fn kills_what_ignores_or_cannot_hear_it() {
         read_when_there(&ready, 1);
         let mut stopped = session("sleep 60; :");
         std::thread::sleep(Duration::from_millis(100));
-        Command::new("kill").args(["-STOP", &format!("-{}", stopped.id())]).status().unwrap();
+        // Not kill(1): procps reads `-STOP -1234` as `-STOP -1`.
+        let group = rustix::process::Pid::from_child(&stopped);
+        rustix::process::kill_process_group(group, rustix::process::Signal::STOP).unwrap();
         assert_eq!(kill_with(shell, deaf.id()), "killed\n", "{shell:?}");
         assert_eq!(kill_with(shell, stopped.id()), "killed\n", "{shell:?}");
         // Both are zombies now, which is as good as gone.

@@ -1,0 +1,48 @@
+# The words that people and CI use. `make demo` shows gsctl at work, `make test` is the judge.
+
+CARGO ?= cargo
+# What the lab of real sshd nodes and the checks need.
+TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make
+PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make
+
+.PHONY: demo test lint unit lab docs tools build clean
+
+build: tools
+	$(CARGO) build --release --locked
+
+demo: tools
+	$(CARGO) build --locked --bin gsctl --example lab --example standin
+	sh tests/lab/demo.sh
+
+test: tools lint docs unit lab
+
+lint: tools
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+docs: tools
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --lib
+	$(CARGO) test --doc --locked
+
+unit: tools
+	$(CARGO) test --locked --lib
+
+lab: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it
+
+# Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
+tools:
+	@missing=; for tool in $(TOOLS); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "installing for:$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES); \
+	else \
+		echo "missing:$$missing"; \
+		echo "run: sudo apt-get install -y $(PACKAGES)"; \
+		exit 1; \
+	fi
+
+clean:
+	$(CARGO) clean
