@@ -80,8 +80,9 @@ impl Launch<'_> {
         let targets: Arc<[crate::transport::Target]> = targets.into();
         let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
         let crew = Fleet::start(&pool, &targets, &connector);
+        let mut ledger = runner::NoLedger;
         let mut watcher = Watcher { reporters: &mut reporters, warnings };
-        let run = runner::run(&self.plan, members, settings, crew, signals, &mut watcher);
+        let run = runner::run(&self.plan, members, settings, crew, signals, &mut ledger, &mut watcher);
         let finished = async_io::block_on(run);
         let mut stats = finished.stats;
         let mut report = RunReport {
@@ -90,6 +91,7 @@ impl Launch<'_> {
             started: started.to_string(),
             elapsed: finished.elapsed,
             status: stats.exit_status(),
+            state: finished.state,
             counts: stats.counts.clone(),
             hosts: finished.hosts,
         };
@@ -160,6 +162,7 @@ impl Launch<'_> {
             force: self.force,
             stream: reporters.wants_output(),
             live: reporters.is_live(),
+            resume: None,
         }
     }
 
