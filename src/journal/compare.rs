@@ -62,8 +62,12 @@ pub fn done(was: &Record, now: &Played) -> Resume {
     let steps: HashMap<&str, usize> = (0..).zip(&now.steps).map(|(id, step)| (step.name.as_str(), id)).collect();
     for step in &played.steps {
         let Some(&id) = steps.get(step.name.as_str()) else { continue };
-        if step.end.as_deref() == Some(super::writer::end_name(crate::runner::StepEnd::Good)) {
-            resume.good.insert(id);
+        match step.end.as_deref() {
+            Some("good") => {
+                resume.good.insert(id);
+            }
+            Some("passed") => resume.from = resume.from.max(id + 1),
+            Some(_) | None => {}
         }
         let done = step.hosts.iter().filter(|(_, outcome)| outcome.is_success());
         resume.done.insert(id, done.filter_map(|(host, _)| hosts.get(host.as_str()).copied()).collect());

@@ -84,7 +84,12 @@ pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, Refusal> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
-        if try_lock(&file)? {
+        let is_free = try_lock(&file)? || {
+            // Somebody may just have looked whether it is held.
+            std::thread::sleep(Duration::from_millis(20));
+            try_lock(&file)?
+        };
+        if is_free {
             // Its run is gone.
             let _ = fs::remove_file(&path);
             continue;

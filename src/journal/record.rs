@@ -113,7 +113,7 @@ pub struct Node {
 pub struct Step {
     /// Its name.
     pub name: String,
-    /// How it ended for the run: `good`, `failed`, `stopped`.
+    /// How it ended for the run: `good`, `failed`, `stopped`, or `passed` where `--from` begins after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// When.
@@ -211,7 +211,8 @@ impl Node {
 /// Whether a variable's name says that its value is nobody's business.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
-    const WORDS: [&str; 8] = ["password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "private_key"];
+    const WORDS: [&str; 8] =
+        ["password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "private_key"];
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word)) || name.split('_').any(|word| word == "pass")
 }

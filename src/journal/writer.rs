@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
+use super::Journal;
 use super::durable::{self, Bear};
 use super::progress::{self, Line};
 use super::record::{Record, State};
-use super::Journal;
 use crate::event::{HostId, StepId};
 use crate::outcome::Outcome;
 use crate::report::RunReport;
@@ -170,5 +170,6 @@ pub(super) fn end_name(end: StepEnd) -> &'static str {
         StepEnd::Good => "good",
         StepEnd::Failed => "failed",
         StepEnd::Stopped => "stopped",
+        StepEnd::Passed => "passed",
     }
 }

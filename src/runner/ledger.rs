@@ -46,6 +46,8 @@ pub enum StepEnd {
     Failed,
     /// The run was refused there, or cut short.
     Stopped,
+    /// The user said to begin after it.
+    Passed,
 }
 
 /// A ledger that nobody keeps.

@@ -57,7 +57,7 @@ impl<C: Crew> Run<'_, C> {
     /// Writes down that a step is over, and the state that the run has now. `named`: a `state` step that is for somebody.
     pub(super) fn close_step(&mut self, id: StepId, named: bool) {
         let step = &self.plan.steps[id];
-        let end = self.end_of(step);
+        let end = self.end_of(id, step);
         // The state that came of a step which an earlier run did may be past.
         let again = self.settings.resume.as_ref().is_some_and(|resume| resume.is_good(id));
         let state = match (&step.action, end) {
@@ -66,7 +66,7 @@ impl<C: Crew> Run<'_, C> {
             (_, StepEnd::Failed) if self.stopped => step.on_failure_state.as_ref(),
             // The run goes on without the hosts that failed.
             (_, StepEnd::Failed) => step.on_failure_state.as_ref().or(step.state.as_ref()),
-            (_, StepEnd::Stopped) => None,
+            (_, StepEnd::Stopped | StepEnd::Passed) => None,
         };
         let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
@@ -75,11 +75,13 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
-    fn end_of(&self, step: &Step) -> StepEnd {
+    fn end_of(&self, id: StepId, step: &Step) -> StepEnd {
         // A preflight has judged already who may be missing.
         let preflight = matches!(&step.action, Action::Probe { refuse, .. } if !refuse.is_empty());
         if self.stats.refused || (self.stats.cancelled.is_some() && !self.step_failed) {
             StepEnd::Stopped
+        } else if self.settings.resume.as_ref().is_some_and(|resume| id < resume.from) && !is_look(step) {
+            StepEnd::Passed
         } else if self.step_failed && !preflight && !(step.on == On::Any && self.somebody_did(step)) {
             StepEnd::Failed
         } else {
@@ -106,11 +108,15 @@ impl<C: Crew> Run<'_, C> {
     }
 }
 
+/// Whether it is done again even where the user says to begin after it: later steps need what it learns.
+fn is_look(step: &Step) -> bool {
+    matches!(step.action, Action::Probe { .. })
+}
+
 /// Whether a host need not do a step again.
 fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
     match &step.action {
-        // Later steps need what it learns.
-        Action::Probe { .. } => false,
+        Action::Probe { .. } => !is_look(step),
         Action::Ping | Action::Check { .. } => id < resume.from,
         // What they made is removed at every run's end; made already, it is not made again.
         Action::Touch { .. } | Action::Write { .. } if step.cleanup.is_some() => id < resume.from,

@@ -1,6 +1,7 @@
 //! The integration tests: one program, so that the lab is compiled once.
 
 mod gsctl;
+mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
