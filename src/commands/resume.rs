@@ -19,7 +19,7 @@ pub(super) fn asked(args: &Play, options: &Options, world: &World) -> Result<(As
     let Some(resume) = &args.resume else { return Ok((asked, None)) };
     let journal = Journal::new(world.state_dir());
     let run = find(&journal, &asked, resume, options, world)?;
-    let record = journal.load(&run).map_err(fault)?;
+    let record = journal.load(&run).map_err(|problem| fault(&problem))?;
     let Some(played) = &record.playbook else {
         let message = format!("run {run} (`{}`) cannot be resumed: it has no steps", record.command);
         return Err(Fault::usage(message).hint("`gsctl runs` lists all runs"));
@@ -47,7 +47,7 @@ fn find(journal: &Journal, asked: &Asked, resume: &str, options: &Options, world
     if !resume.is_empty() {
         return journal.find(resume).map_err(|problem| {
             let hint = matches!(problem, Problem::NoSuchRun { .. }) && asked.name.is_empty();
-            let fault = fault(problem);
+            let fault = fault(&problem);
             if hint { fault.hint(format!("for a playbook, write `gsctl play {resume} --resume`")) } else { fault }
         });
     }
@@ -56,7 +56,7 @@ fn find(journal: &Journal, asked: &Asked, resume: &str, options: &Options, world
     let file = (!asked.name.is_empty()).then(|| asked.file());
     let what = if asked.name.is_empty() { "any playbook".to_owned() } else { format!("`{}`", asked.name) };
     let mut broken = None;
-    for id in journal.ids().map_err(fault)?.into_iter().rev() {
+    for id in journal.ids().map_err(|problem| fault(&problem))?.into_iter().rev() {
         let record = match journal.load(&id) {
             Ok(record) => record,
             Err(problem) => {
@@ -77,7 +77,7 @@ fn find(journal: &Journal, asked: &Asked, resume: &str, options: &Options, world
         }
     }
     match broken {
-        Some(problem) => Err(fault(problem)),
+        Some(problem) => Err(fault(&problem)),
         None => Err(Fault::usage(format!("there is no run of {what} on these hosts to resume"))
             .hint("`gsctl runs` lists all runs; without --resume a new one begins")),
     }
@@ -91,7 +91,7 @@ fn is_meant(record: &Record, file: Option<&str>, hosts: &HashSet<&str>) -> bool 
     })
 }
 
-fn fault(problem: Problem) -> Fault {
+fn fault(problem: &Problem) -> Fault {
     let hint = problem.hint();
     Fault::usage(problem.to_string()).maybe_hint(hint)
 }

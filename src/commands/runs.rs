@@ -39,7 +39,7 @@ type Listed = (String, Result<Record, Problem>);
 fn list(journal: &Journal, json: Option<&Path>, world: &World) -> Result<ExitStatus, Fault> {
     let runs: Vec<Listed> = journal
         .ids()
-        .map_err(fault)?
+        .map_err(|problem| fault(&problem))?
         .into_iter()
         .map(|id| {
             let record = journal.load(&id);
@@ -102,9 +102,9 @@ fn brief(journal: &Journal, id: &str, run: &Result<Record, Problem>) -> Value {
 }
 
 fn show(journal: &Journal, run: &str, json: Option<&Path>) -> Result<ExitStatus, Fault> {
-    let id = journal.find(run).map_err(fault)?;
-    let record = journal.load(&id).map_err(fault)?;
-    let report: Option<Value> = match journal.report(&id).map_err(fault)? {
+    let id = journal.find(run).map_err(|problem| fault(&problem))?;
+    let record = journal.load(&id).map_err(|problem| fault(&problem))?;
+    let report: Option<Value> = match journal.report(&id).map_err(|problem| fault(&problem))? {
         Some(text) => Some(serde_json::from_slice(&text).map_err(|error| {
             Fault::usage(format!("report `{}`: {error}", journal.run_dir(&id).join("report.json").display()))
         })?),
@@ -188,7 +188,7 @@ fn verdicts(report: &Value, out: &mut dyn Write) -> io::Result<()> {
             .filter_map(|host| host["host"].as_str())
             .collect();
         if !hosts.is_empty() {
-            writeln!(out, "{:<9} {}", outcome.name(), words(&fold(&hosts)))?;
+            writeln!(out, "{:<11} {}", outcome.name(), words(&fold(&hosts)))?;
         }
     }
     Ok(())
@@ -258,7 +258,7 @@ fn print_json(path: &Path, value: &Value) -> Result<ExitStatus, Fault> {
     hosts::finish(print(&mut file))
 }
 
-fn fault(problem: Problem) -> Fault {
+fn fault(problem: &Problem) -> Fault {
     let hint = problem.hint();
     Fault::usage(problem.to_string()).maybe_hint(hint)
 }

@@ -25,6 +25,7 @@ mod tests;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub use problem::Problem;
 pub use record::Record;
@@ -86,9 +87,11 @@ impl Journal {
     /// # Errors
     /// When there is none, or more than one.
     pub fn find(&self, text: &str) -> Result<String, Problem> {
-        let mut ids = self.ids()?;
-        if text == "last" || text.is_empty() {
-            return ids.pop().ok_or_else(|| Problem::Empty { dir: self.dir.clone() });
+        let ids = self.ids()?;
+        if text == "last" {
+            // One that was resumed is later than its id says.
+            let last = ids.into_iter().max_by_key(|id| self.touched(id, "run.json"));
+            return last.ok_or_else(|| Problem::Empty { dir: self.dir.clone() });
         }
         let fits: Vec<&String> = ids.iter().filter(|id| id.starts_with(text)).collect();
         match fits.as_slice() {
@@ -98,6 +101,11 @@ impl Journal {
                 Err(Problem::Several { run: text.to_owned(), first: (*first).clone(), last: (*last).clone() })
             }
         }
+    }
+
+    /// When a file of a run was last written.
+    pub(super) fn touched(&self, id: &str, file: &str) -> Option<SystemTime> {
+        fs::metadata(self.run_dir(id).join(file)).ok()?.modified().ok()
     }
 
     /// What is written down about a run, with what its last step had come to.

@@ -60,15 +60,15 @@ struct Report {
 /// # Errors
 /// When the journal or the report cannot be read, or there is no such run.
 pub fn last(journal: &Journal) -> Result<Past, Problem> {
-    let mut later = None;
-    for id in journal.ids()?.into_iter().rev() {
-        let Some(text) = journal.report(&id)? else {
-            later.get_or_insert(id);
-            continue;
-        };
-        let path = journal.run_dir(&id).join("report.json");
-        let report: Report = serde_json::from_slice(&text).map_err(|error| Problem::broken(&path, &error))?;
-        return Ok(Past { run: id, command: report.command, later, hosts: report.hosts });
-    }
-    Err(Problem::Empty { dir: journal.dir().to_owned() })
+    let ids = journal.ids()?;
+    let over = ids.iter().filter_map(|id| Some((journal.touched(id, "report.json")?, id)));
+    let Some((at, id)) = over.max() else { return Err(Problem::Empty { dir: journal.dir().to_owned() }) };
+    let goes_on = |id: &&String| {
+        journal.touched(id, "report.json").is_none() && journal.touched(id, "run.json").is_some_and(|began| began > at)
+    };
+    let later = ids.iter().rfind(goes_on).cloned();
+    let text = journal.report(id)?.unwrap_or_default();
+    let path = journal.run_dir(id).join("report.json");
+    let report: Report = serde_json::from_slice(&text).map_err(|error| Problem::broken(&path, &error))?;
+    Ok(Past { run: id.clone(), command: report.command, later, hosts: report.hosts })
 }

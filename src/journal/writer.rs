@@ -51,7 +51,11 @@ impl Writer {
     pub fn go_on(journal: &Journal, record: Record) -> io::Result<Self> {
         let mut writer = Self { dir: journal.run_dir(&record.run), record, progress: None };
         writer.open()?;
-        Ok(writer)
+        // It tells of an end that was none.
+        match fs::remove_file(writer.dir.join("report.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(writer),
+        }
     }
 
     fn open(&mut self) -> io::Result<()> {

@@ -37,7 +37,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen:
         let text = counts(&report.counts, report.hosts.len());
         let text = if stats.refused { format!("{text}; nothing was changed") } else { text };
         let text = match &report.state {
-            Some(state) => format!("{text}; state {}", sanitize::words(state)),
+            Some(name) => format!("{text}; state {}", sanitize::words(name)),
             None => text,
         };
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());

@@ -1,5 +1,6 @@
 //! The journal: what is left of a run, and how it goes on.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ impl Lab {
     /// Writes a playbook; gives its path.
     fn playbook(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir().join("client").join(name);
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text).expect("the lab is writable");
         path
     }
 
@@ -55,14 +56,11 @@ fn five_steps() -> String {
 }
 
 fn hosts_with_data(lab: &Lab) -> PathBuf {
-    let lines: String = lab
-        .nodes()
-        .iter()
-        .map(|node| {
-            let line = lab.hosts_line(node.name(), node.address());
-            format!("{} data={}\n", line.trim_end(), node.base().join("data").display())
-        })
-        .collect();
+    let mut lines = String::new();
+    for node in lab.nodes() {
+        let line = lab.hosts_line(node.name(), node.address());
+        let _ = writeln!(lines, "{} data={}", line.trim_end(), node.base().join("data").display());
+    }
     lab.write_hosts_file(&lines)
 }
 
