@@ -364,3 +364,80 @@ fn a_journal_that_is_broken_is_said() {
     let run = lab.bare_gsctl().args(["runs", "show"]).run().expect(2);
     assert!(run.stderr.contains("another version of gsctl"), "{run}");
 }
+
+#[test]
+fn hosts_of_a_batch_that_are_done_are_not_done_again() {
+    let lab = Lab::start(3);
+    let text = "vars: { data: { check: abs-path } }
+steps:
+- name: one by one
+  serial: 1
+  run: \"while [ -e {data}/block ]; do sleep 0.05; done; echo did >> {data}/diary\"
+";
+    let playbook = lab.playbook("serial.yaml", text);
+    let hosts = hosts_with_data(&lab);
+    lab.node(2).write("data/block", "");
+    let running = lab.play(&playbook).hosts_file(&hosts).spawn();
+    wait::until("the second one is at it", || lab.node(2).processes().iter().any(|process| process.comm == "sleep"));
+    killed(running);
+    for process in
+        lab.node(2).processes().iter().filter(|process| process.cmdline.iter().any(|word| word.contains("diary")))
+    {
+        process.kill(Signal::KILL);
+    }
+    lab.node(2).remove("data/block");
+    lab.play(&playbook).hosts_file(&hosts).arg("--resume").run().expect(0);
+    assert_eq!([1, 2, 3].map(|node| diary(&lab, node)), ["did"; 3]);
+}
+
+#[test]
+fn a_preflight_that_let_pass_does_not_refuse_what_the_run_did_itself() {
+    let lab = Lab::start(2);
+    lab.playbook(
+        "look.sh",
+        "if [ -e \"$data/begun\" ]; then echo state=begun; else echo state=clean; fi; echo role=main\n",
+    );
+    let text = "vars: { data: { check: abs-path } }
+probes: { node: { script: look.sh, facts: [state, role] } }
+steps:
+- name: look
+  probe: node
+  refuse: [{ when: { state: begun }, because: it has begun already }]
+- { name: begin, write: { path: \"{data}/begun\", content: x }, state: begun }
+- { name: block, run: \"test -e {data}/go && echo block >> {data}/diary\", on_failure_state: begun_fail }
+- { name: end, run: \"echo end >> {data}/diary\", when: { fact: role, is: main } }
+- { name: not so, state: odd, when: { fact: role, is: other } }
+- { name: over, state: over, when: { fact: role, is: main } }
+";
+    let playbook = lab.playbook("preflight.yaml", text);
+    let hosts = hosts_with_data(&lab);
+    lab.node(1).write("data/go", "");
+    lab.play(&playbook).hosts_file(&hosts).run().expect(5);
+    // A run that was refused does not hide the one that stopped.
+    let refused = lab.play(&playbook).hosts_file(&hosts).args(["--json", "-"]).run().expect(7);
+    assert_eq!(refused.json().get("state"), None, "{refused}");
+    lab.node(2).write("data/go", "");
+    let run = lab.play(&playbook).hosts_file(&hosts).args(["--resume", "--json", "-"]).run().expect(0);
+    assert_eq!([1, 2].map(|node| diary(&lab, node)), ["block end"; 2], "{run}");
+    let record = lab.last_run();
+    let states = record["playbook"]["states"].as_array().unwrap();
+    let states: Vec<&str> = states.iter().map(|state| state["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["begun", "begun_fail", "begun", "over"], "{record:#}");
+}
+
+#[test]
+fn interrupted_it_goes_on_too() {
+    let lab = Lab::start(1);
+    let playbook = lab.playbook("five.yaml", &five_steps());
+    let hosts = hosts_with_data(&lab);
+    lab.node(1).write("data/block-3", "");
+    let running = lab.play(&playbook).hosts_file(&hosts).spawn();
+    wait::until("it blocks", || lab.node(1).processes().iter().any(|process| process.comm == "sleep"));
+    running.signal(Signal::INT);
+    running.wait().expect(130);
+    assert_eq!(lab.last_run()["state"], "did-2");
+    lab.node(1).write("data/go", "");
+    // Without a playbook: the last run that can go on.
+    lab.gsctl().hosts_file(&hosts).args(["play", "--resume"]).run().expect(0);
+    assert_eq!(diary(&lab, 1), "1 2 3 4 5");
+}
