@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
 mod gsctl;
+mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
