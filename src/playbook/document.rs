@@ -14,7 +14,7 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
+pub(super) const KEYS: [&str; 7] = ["name", "summary", "vars", "probes", "chain", "state_file", "steps"];
 pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
@@ -27,6 +27,7 @@ pub(super) struct Document<'n> {
     pub vars: IndexMap<String, VarSpec>,
     pub probes: Vec<ProbeNode<'n>>,
     pub chain: Option<&'n Node>,
+    pub state_file: Option<Text>,
     pub steps: &'n [Node],
 }
 
@@ -75,6 +76,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         vars,
         probes,
         chain: fields.get("chain"),
+        state_file: fields.text("state_file")?,
         steps: steps.list("`steps`")?,
     })
 }

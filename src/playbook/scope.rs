@@ -63,9 +63,15 @@ impl Scope<'_> {
         if !pairs.iter().any(|(key, _)| key.value == "script") {
             return self.shell(&node.text(what)?);
         }
-        let path = node.fields(what, &["script"])?.need("script")?.text("`script`")?;
-        let names = self.vars.keys().fold(String::new(), |names, name| names + name + "={" + name + "}\n");
-        let head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        let fields = node.fields(what, &["script", "args"])?;
+        let path = fields.need("script")?.text("`script`")?;
+        let names = self.vars.keys().map(String::as_str).chain(BUILTIN);
+        let names = names.fold(String::new(), |names, name| names + name + "={" + name + "}\n");
+        let mut head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        if let Some(args) = fields.text("args")? {
+            let args = self.shell(&args)?;
+            head = head.followed_by(Template::literal("set -- ")).followed_by(args).followed_by(Template::literal("\n"));
+        }
         Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }
 

@@ -122,6 +122,7 @@ pub async fn run<C: Crew>(
         step_failed: false,
         unwritten: false,
         state: None,
+        untold: false,
         start: now,
         said: now,
         ticked: now,
@@ -148,6 +149,8 @@ struct Run<'a, C> {
     unwritten: bool,
     /// The state of the run.
     state: Option<String>,
+    /// The hosts have not been told the state yet.
+    untold: bool,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,
@@ -350,6 +353,12 @@ impl<C: Crew> Run<'_, C> {
             let limit = self.settings.deadline.map(crate::duration::human).unwrap_or_default();
             result.outcome = Outcome::TimedOut;
             result.failure = Some(Failure::new(Phase::Timeout, format!("the run's deadline of {limit} passed")));
+        }
+        let plan = self.plan;
+        if let (Some(failure), Some(hint)) = (&mut result.failure, &plan.steps[step].hint)
+            && failure.hint.is_none()
+        {
+            failure.hint = Some(hint.render_plain(&self.hosts[id].member.vars));
         }
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;

@@ -9,6 +9,9 @@ use crate::transport::{Command, posix};
 
 use super::host::Member;
 
+/// Permission bits of the file in which a node keeps the state of the run.
+const STATE_MODE: u32 = 0o600;
+
 /// What a look at a node already knows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Depth<'a> {
@@ -76,6 +79,12 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
         texts.push((step.name.clone(), text.map(|command| command.text).unwrap_or_default()));
     }
     Ok(texts)
+}
+
+/// Writes the state of the run where a node keeps it.
+pub(super) fn write_state(path: &str, state: &str) -> String {
+    // Without an end of line, as gs_sdr's own files are.
+    posix(&script::write(path, state, STATE_MODE))
 }
 
 /// Removes what a step created.
