@@ -3,19 +3,23 @@
 //! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
 
 /// Playbooks by name: `(name, text)`.
-const PLAYBOOKS: [(&str, &str); 5] = [
+const PLAYBOOKS: [(&str, &str); 8] = [
     ("opengauss/pause", include_str!("../../playbooks/opengauss/pause.yaml")),
     ("opengauss/resume", include_str!("../../playbooks/opengauss/resume.yaml")),
     ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
     ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
     ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+    ("panweidb/sdr-start-primary", include_str!("../../playbooks/panweidb/sdr-start-primary.yaml")),
+    ("panweidb/sdr-start-standby", include_str!("../../playbooks/panweidb/sdr-start-standby.yaml")),
+    ("panweidb/sdr-status", include_str!("../../playbooks/panweidb/sdr-status.yaml")),
 ];
 
 /// Scripts by path.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
     ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+    ("panweidb/sdr.sh", include_str!("../../playbooks/panweidb/sdr.sh")),
 ];
 
 /// Names and summaries of all of them.

@@ -144,14 +144,21 @@ steps:
 fn a_command_from_a_script() {
     let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh } }]").expect("loads");
     let Action::Run { command, .. } = &plan.steps[0].action else { panic!("a run") };
-    let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
-    assert_eq!(command.render_shell(&vars), "a='x y'\nb=2\n#!/bin/sh\n");
+    let vars = [("a", "x y"), ("b", "2"), ("host", "h"), ("address", "::1"), ("user", "omm"), ("port", "22")];
+    let vars = vars.into_iter().collect();
+    let head = "a='x y'\nb=2\nhost=h\naddress=::1\nuser=omm\nport=22\n";
+    assert_eq!(command.render_shell(&vars), format!("{head}#!/bin/sh\n"));
+    let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh, args: \"go {a}\" } }]");
+    let plan = plan.expect("loads");
+    let Action::Run { command, .. } = &plan.steps[0].action else { panic!("a run") };
+    assert_eq!(command.render_shell(&vars), format!("{head}set -- go 'x y'\n#!/bin/sh\n"));
 }
 
 /// Mistakes: the text, line and column, and what is said, with the hint after a `|`.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
+    let built_in = super::builtin::names().collect::<Vec<_>>().join(", ");
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();
     for (text, line, column, message) in [
@@ -165,7 +172,7 @@ fn mistakes() {
             "steeps: []\n",
             1,
             1,
-            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `vars`, `probes`, `chain`, `steps` | did you mean `steps`?",
+            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `vars`, `probes`, `chain`, `state_file`, `steps` | did you mean `steps`?",
         ),
         ("name: a\n", 1, 1, "a playbook has no `steps`"),
         ("steps: []\n", 1, 8, "`steps` is empty, expected at least one step"),
@@ -318,7 +325,7 @@ fn mistakes() {
             "steps:\n- play: other.yaml\n",
             2,
             9,
-            "there is no playbook `other.yaml`, neither built in nor a file | built in are opengauss/pause, opengauss/resume, opengauss/start, opengauss/status, opengauss/stop",
+            &format!("there is no playbook `other.yaml`, neither built in nor a file | built in are {built_in}"),
         ),
         ("steps:\n- play: my.yaml\n", 2, 9, "playbook `my.yaml` plays itself: `my.yaml` plays `my.yaml`"),
         (

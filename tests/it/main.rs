@@ -7,6 +7,7 @@ mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
+mod panweidb;
 mod playbooks;
 mod scripts;
 mod standin;
