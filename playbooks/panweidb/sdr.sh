@@ -255,8 +255,16 @@ check_cluster() {
     record 2_check_cluster_step
 }
 
+# has_rule FILE: whether $rule stands in it, however it is spaced.
+has_rule() {
+    awk '{ $1 = $1; print }' "$1" 2>/dev/null | grep -qxF "$rule"
+}
+
 # Done at every entry: pg_hba.conf and replconninfo for every datanode of the other cluster.
 configure() {
+    # A build writes these files; the node's own pg_hba.conf is kept aside meanwhile, and put back after it.
+    kept=$cabin/dn_pg_hba.conf
+    query_build
     how=set
     [ "$mode" != primary ] || how=reload
     # What reloads a datanode that does not run fails; the file is all that matters then.
@@ -274,7 +282,12 @@ configure() {
             *) bits=32 ;;
         esac
         rule="host all all $peer/$bits $hba_method"
-        awk '{ $1 = $1; print }' "$data_dir/pg_hba.conf" 2>/dev/null | grep -qxF "$rule" || tell gs_guc "$how" -Z datanode -D "$data_dir" -h "$rule"
+        if [ -e "$kept" ]; then
+            has_rule "$kept" || printf '%s\n' "$rule" >>"$kept" || fail "cannot write $kept"
+        else
+            has_rule "$data_dir/pg_hba.conf" || tell gs_guc "$how" -Z datanode -D "$data_dir" -h "$rule"
+        fi
+        [ "$build" != building ] || continue
         index=1 free=
         while [ "$index" -le 8 ]; do
             has=$(sed -n "s/^[[:space:]]*replconninfo$index[[:space:]]*=[[:space:]]*//p" "$data_dir/postgresql.conf" 2>/dev/null | tail -n 1)
@@ -408,8 +421,9 @@ begin_build() {
         fi
         mv "$cabin/dn_$file.new" "$cabin/dn_$file" || fail "cannot keep $data_dir/$file"
     done
-    set -- build -D "$data_dir" -M "$1"
-    case $4 in
+    as=$1
+    set -- build -D "$data_dir" -M "$as"
+    case $as in
         hadr_main_standby) set -- "$@" -r 7200 -q -Q force_copy_from_local -t 1209600 ;;
         *) set -- "$@" -b standby_full -r 7200 -t 1209600 ;;
     esac
@@ -417,12 +431,12 @@ begin_build() {
     detach=nohup
     ! command -v setsid >/dev/null 2>&1 || detach='setsid nohup'
     # gs_ctl takes the password as an argument only. It is read here, on the node, and stands nowhere else.
-    GSCTL_USER=$hadr_user GSCTL_PASSWORD_FILE=$hadr_password_file GSCTL_BUILD_FILE=$build_file GSCTL_MAIN=$4 \
+    GSCTL_USER=$hadr_user GSCTL_PASSWORD_FILE=$hadr_password_file GSCTL_BUILD_FILE=$build_file GSCTL_AS=$as \
         $detach sh -c '
             write() { printf "%s\n" "$1" >"$GSCTL_BUILD_FILE.new" && mv -f "$GSCTL_BUILD_FILE.new" "$GSCTL_BUILD_FILE"; }
             umask 077
             write "running $$ $(sed -n "s/.*) //p" "/proc/$$/stat" | cut -d " " -f 20)"
-            if [ "$GSCTL_MAIN" = hadr_main_standby ] && [ -n "$GSCTL_USER" ]; then
+            if [ "$GSCTL_AS" = hadr_main_standby ] && [ -n "$GSCTL_USER" ]; then
                 set -- "$@" -U "$GSCTL_USER"
                 [ -z "$GSCTL_PASSWORD_FILE" ] || set -- "$@" -P "$(cat "$GSCTL_PASSWORD_FILE")"
             fi

@@ -297,7 +297,7 @@ fn each_refusal_names_what_is_wrong_and_touches_nothing() {
 #[test]
 fn each_failure_of_the_standby_has_its_state_and_the_next_run_goes_on() {
     let cluster = Cluster::new(STANDBY);
-    let faults = "fail=gs_guc_set:1\nfail=cm_ctl_ddb:1\nfail=cm_ctl_stop:1\nfail=ping:1\nfail=gs_ctl_build:3\nfail=gs_ctl_start:1\n";
+    let faults = "fail=gs_guc_set:1\nfail=cm_ctl_ddb:1\nfail=cm_ctl_stop:1\nfail=ping:2\nfail=gs_ctl_build:3\nfail=gs_ctl_start:1\n";
     cluster.conf(1, faults);
     for (state, step, words) in [
         ("normal", "2_check_cluster_step", ["injected failure of gs_guc_set", "hint: mend what it says"]),
@@ -339,7 +339,7 @@ fn a_main_standby_that_never_comes_is_backup_fail() {
     assert!(run.stderr.contains("injected failure of gs_guc_reload"), "{run}");
     cluster.assert_stat("normal");
     let run = cluster.play().args(["--var", "time_out=500ms", "--json", "-"]).run().expect(5);
-    assert!(run.stderr.contains("main_standby is none after 500ms, wanted connected"), "{run}");
+    assert!(run.stderr.contains("main_standby is none after 0.5s, wanted connected"), "{run}");
     assert!(run.stderr.contains("is sdr-start-standby under way"), "{run}");
     assert_eq!(run.json()["state"], "backup_fail");
     cluster.assert_stat("backup_fail");
