@@ -70,7 +70,8 @@ impl Scope<'_> {
         let mut head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
         if let Some(args) = fields.text("args")? {
             let args = self.shell(&args)?;
-            head = head.followed_by(Template::literal("set -- ")).followed_by(args).followed_by(Template::literal("\n"));
+            head =
+                head.followed_by(Template::literal("set -- ")).followed_by(args).followed_by(Template::literal("\n"));
         }
         Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }

@@ -2,7 +2,7 @@
 
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase};
-use crate::plan::{Verdict, Vars};
+use crate::plan::{Vars, Verdict};
 
 use super::Run;
 use super::condition::holds;

@@ -199,7 +199,9 @@ impl<C: Crew> Run<'_, C> {
 
     /// True when nothing comes after this step but cleanups.
     fn is_last(&self, id: StepId) -> bool {
-        id + 1 == self.plan.steps.len() && self.plan.state_file.is_none() && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
+        id + 1 == self.plan.steps.len()
+            && self.plan.state_file.is_none()
+            && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
     }
 
     /// What a step created and the end of the run removes.

@@ -165,12 +165,18 @@ impl Cluster {
                 ("Cascade Standby\n", "-M cascade_standby -b standby_full -r 7200 -t 1209600")
             };
             assert_eq!(node.text("app/sdr/role"), role);
-            assert!(self.calls(number, "gs_ctl_build").iter().all(|call| call.ends_with(build)), "{:?}", self.all_calls());
+            assert!(
+                self.calls(number, "gs_ctl_build").iter().all(|call| call.ends_with(build)),
+                "{:?}",
+                self.all_calls()
+            );
             let hba = format!("{OWN_HBA}host all all 10.9.0.1/32 sha256\nhost all all 10.9.0.2/32 sha256\n");
             assert_eq!(node.text("data/dn/pg_hba.conf"), hba, "{}: its own is back", node.name());
             assert_eq!(node.text("data/dn/pg_ident.conf"), "own\n");
             let conf = node.text("data/dn/postgresql.conf");
-            assert!(conf.contains("replconninfo1 = 'localhost=") && conf.contains("remotehost=10.9.0.2 remoteport=15401 "));
+            assert!(
+                conf.contains("replconninfo1 = 'localhost=") && conf.contains("remotehost=10.9.0.2 remoteport=15401 ")
+            );
             assert_eq!(node.text("app/sdr/cmserver.conf"), "backup_open = 2\n");
             assert_eq!(node.text("app/sdr/cmagent.conf"), "agent_backup_open = 2\n");
             assert!(!node.exists(self.step_file()) && !node.exists(format!("{CABIN}/.gsctl_build")));
@@ -258,7 +264,11 @@ fn each_refusal_names_what_is_wrong_and_touches_nothing() {
         ("tmp/streaming_lock_6f", "", ["gs_sdr is at work", "tmp/streaming_lock_6f"]),
         ("tmp/streaming_cabin/.streaming_failover.step", "1_x", ["another action", ".streaming_failover.step"]),
         // The other side's start is another action, too.
-        ("tmp/streaming_cabin/.streaming_start_primary.step", "3_x", ["another action", ".streaming_start_primary.step"]),
+        (
+            "tmp/streaming_cabin/.streaming_start_primary.step",
+            "3_x",
+            ["another action", ".streaming_start_primary.step"],
+        ),
         ("tmp/streaming_cabin/.hadr_cluster_stat", "archive", ["already in archive, start is forbidden.", "hint"]),
         ("tmp/streaming_cabin/.hadr_cluster_stat", "recovery", ["already in recovery, start is forbidden.", "hint"]),
         ("tmp/binary_upgrade/upgrade_step.csv", "1", ["an upgrade is in progress", "hint"]),
