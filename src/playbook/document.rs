@@ -15,8 +15,7 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
 pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
-pub(super) const VAR_KEYS: [&str; 7] =
-    ["default", "env", "check", "one_of", "help", "required", "when_missing"];
+pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 

@@ -494,7 +494,8 @@ fn a_profile_that_hangs_is_left_out() {
 
 #[test]
 fn deaths_of_the_agent_are_counted() {
-    let die = |status: &str| format!("2026 tid=1  LOG: child process cm_agent have die! pid is 9, exit status is {status}\n");
+    let die =
+        |status: &str| format!("2026 tid=1  LOG: child process cm_agent have die! pid is 9, exit status is {status}\n");
     let held = "2026 tid=1  LOG: The CM Agent startup check is complete: cluster_manual_start=1, start_count=0.\n";
     let tried = "2026 tid=1  LOG: The CM Agent startup check is complete: cluster_manual_start=0, start_count=0.\n";
     for shell in SHELLS {
