@@ -272,7 +272,7 @@ impl<C: Crew> Run<'_, C> {
             Note::Done(done) => {
                 host.activity = None;
                 if let Done::Unreached { attempts, .. } = &done {
-                    host.attempts += attempts;
+                    host.attempts = *attempts;
                 }
                 return Some(done);
             }
@@ -285,7 +285,7 @@ impl<C: Crew> Run<'_, C> {
             }
             Note::Connected { address, banner, attempts, took } => {
                 host.address = Some(address.clone());
-                host.attempts += attempts;
+                host.attempts = attempts;
                 host.connect.get_or_insert(took);
                 host.activity = Some((Activity::Step(host.step), Instant::now()));
                 self.emit(EventKind::Connected { host: id, address, took, banner });

@@ -255,7 +255,12 @@ impl<C: Crew> Run<'_, C> {
                 failure.hint = Some("remove it by hand".to_owned());
             }
             let name = format!("clean up: {}", self.plan.steps[step].name);
-            self.hosts[host].record(&name, &result);
+            let known = &mut self.hosts[host];
+            // What is left behind must be told, also where something else went wrong before.
+            if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
+                first.cause = format!("{}; {}", first.cause, failure.cause);
+            }
+            known.record(&name, &result);
             self.emit(EventKind::HostStepFinished { host, step, result });
         }
     }
