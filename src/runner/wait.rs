@@ -307,6 +307,10 @@ impl<C: Crew> Run<'_, C> {
         }
         let vars = &known.member.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
+        // What holds now, if not for long enough to give up on, is still the best guess.
+        let rules = wait.give_up.iter().zip(&host.held);
+        let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
+        let guess = guess.map(|hint| hint.render_plain(vars));
         let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
@@ -317,7 +321,7 @@ impl<C: Crew> Run<'_, C> {
             (Until::Chain, None) => (format!("not up after {limit}"), hint),
             (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
         };
-        Failure { hint, ..Failure::new(Phase::Command, cause) }
+        Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
 }
 
