@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
 mod gsctl;
+mod interrupt;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
 mod playbooks;
 mod scripts;
 mod standin;
+mod start;
+mod status;
+mod stop;
