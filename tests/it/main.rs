@@ -1,5 +1,6 @@
 //! The integration tests: one program, so that the lab is compiled once.
 
+mod failures;
 mod gsctl;
 #[path = "../lab/mod.rs"]
 mod lab;
