@@ -64,8 +64,11 @@ fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         End::Lost(said) => {
             Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{aftermath}"))
         }
-        End::NotStarted(said) => {
-            Failure::new(Phase::Lost, format!("the command could not be started, nothing was run: {said}"))
+        End::NotSent(said) => {
+            Failure::new(Phase::Lost, format!("connection lost before the command was sent, nothing was run: {said}"))
+        }
+        End::Refused(said) => {
+            Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
         End::Unheard => {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod failures;
 mod gsctl;
 mod interrupt;
 #[path = "../lab/mod.rs"]
