@@ -222,8 +222,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
     if !world.stderr_tty && !world.stdout_tty {
         return None;
     }
-    let term = if world.stderr_tty { console::Term::stderr() } else { console::Term::stdout() };
-    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+    crate::reporter::style::terminal_size(world.stderr_tty)
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {
