@@ -41,6 +41,23 @@ pub fn script(path: &str) -> Option<&'static str> {
     SCRIPTS.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
 }
 
+/// The texts that a text uses, and those that they use: every playbook and script whose name stands in one of them.
+#[must_use]
+pub fn used_by(text: &str) -> Vec<(&'static str, &'static str)> {
+    let mut used: Vec<(&'static str, &'static str)> = Vec::new();
+    let mut left: Vec<&str> = vec![text];
+    while let Some(text) = left.pop() {
+        for (name, inner) in PLAYBOOKS.iter().chain(&SCRIPTS) {
+            if text.contains(name) && !used.iter().any(|(known, _)| known == name) {
+                used.push((name, inner));
+                left.push(inner);
+            }
+        }
+    }
+    used.sort_unstable();
+    used
+}
+
 /// Whether there is a system of this name.
 #[must_use]
 pub fn is_system(name: &str) -> bool {

@@ -36,6 +36,10 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen:
         let (head, head_tone) = headline(report, stats);
         let text = counts(&report.counts, report.hosts.len());
         let text = if stats.refused { format!("{text}; nothing was changed") } else { text };
+        let text = match &report.state {
+            Some(name) => format!("{text}; state {}", sanitize::words(name)),
+            None => text,
+        };
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }

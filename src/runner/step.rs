@@ -22,8 +22,12 @@ impl<C: Crew> Run<'_, C> {
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
         self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        self.step_failed = false;
+        let hosts = self.pass_over(id, hosts);
+        // A state is named where the step is for somebody.
+        let mut named = false;
         match &step.action {
-            Action::State { .. } => {}
+            Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
             Action::Wait(wait) if wait.timeout.is_zero() => {}
             Action::Wait(wait) => self.wait(id, wait, hosts).await,
             _ if step.on == On::Any => self.any(id, hosts).await,
@@ -32,9 +36,10 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::StepFinished { step: id });
         if let Action::Probe { refuse, .. } = &step.action {
             self.judge(id, refuse);
-        } else if step.on_failure == OnFailure::Stop && self.failed_at(&step.name) {
+        } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
             self.stopped = true;
         }
+        self.close_step(id, named);
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
@@ -50,10 +55,14 @@ impl<C: Crew> Run<'_, C> {
             .collect()
     }
 
-    /// True when the step failed on some host.
-    fn failed_at(&self, name: &str) -> bool {
+    /// True when the step failed on some host, and no other one could stand in.
+    fn failed_at(&self, step: &Step) -> bool {
+        let name = &step.name;
+        if step.on == On::Any && self.somebody_did(step) {
+            return false;
+        }
         self.hosts.iter().any(|host| {
-            host.out && host.steps.last().is_some_and(|last| last.name == name && !last.outcome.is_success())
+            host.out && host.steps.last().is_some_and(|last| &last.name == name && !last.outcome.is_success())
         })
     }
 
@@ -67,6 +76,9 @@ impl<C: Crew> Run<'_, C> {
                 break;
             }
             self.fan(id, batch).await;
+            if batch.len() < hosts.len() && !self.is_written(|ledger| ledger.batch_done()) {
+                break;
+            }
         }
     }
 
@@ -250,6 +262,9 @@ impl<C: Crew> Run<'_, C> {
             if result.outcome == Outcome::Changed {
                 // Taking back what the run itself made leaves the node as it was.
                 result.outcome = Outcome::Ok;
+            }
+            if result.outcome == Outcome::Ok {
+                self.is_written(|ledger| ledger.cleaned(step, host));
             } else if let Some(failure) = &mut result.failure {
                 failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
                 failure.hint = Some("remove it by hand".to_owned());

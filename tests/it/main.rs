@@ -10,6 +10,7 @@ mod help;
 mod host_keys;
 mod hosts;
 mod interrupt;
+mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
