@@ -159,7 +159,7 @@ argument() {
 count_process() {
     case $2 in
         ohasd.bin | oraagent.bin | orarootagent.bin | mdnsd.bin | gpnpd.bin | gipcd.bin | cssdmonitor | cssdagent | ocssd.bin | \
-            octssd.bin | evmd.bin | crsd.bin | tnslsnr | osysmond.bin | ologgerd | diskmon.bin) ;;
+            octssd.bin | evmd.bin | crsd.bin | tnslsnr | osysmond.bin | ologgerd | diskmon.bin | evmlogger.bin | scriptagent.bin) ;;
         *) return ;;
     esac
     alive "$1" || return
