@@ -1,5 +1,6 @@
-# Asks a node's crsctl whether all of the stack is online and prints facts, `key=value` a line. Changes nothing, needs no root.
-# POSIX sh (dash, bash, busybox). gsctl sets grid_home and olr_loc before this text, and found_grid_home where it is known.
+# Asks a node's crsctl whether all of the stack is online and prints facts, `key=value` a line. Changes nothing, needs no
+# root. POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
+#   grid_home  olr_loc  crsctl_timeout (10)  found_grid_home
 
 # >>> grid: the same text in every script of this folder (tests/it/oracle_scripts.rs compares them)
 nl='
@@ -19,7 +20,8 @@ value_of() {
     [ -n "$value" ]
 }
 
-# find_grid: where Grid Infrastructure is: as it was told, as an earlier look found it, as olr.loc says, as the environment does.
+# find_grid: where Grid Infrastructure is: as we were told, as an earlier look found it, as olr.loc says, as the
+# environment does.
 find_grid() {
     olr_loc=${olr_loc:-/etc/oracle/olr.loc}
     [ -n "$grid_home" ] || grid_home=$found_grid_home
@@ -36,20 +38,21 @@ find_grid() {
     real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
     bound=
     if timeout -k 1 1 true >/dev/null 2>&1; then
-        bound='timeout -k 2 10'
+        bound="timeout -k 2 ${crsctl_timeout:-10}"
     elif timeout 1 true >/dev/null 2>&1; then
-        bound='timeout 10'
+        bound="timeout ${crsctl_timeout:-10}"
     fi
 }
 
-# ask ARGUMENT...: leaves in $said what crsctl prints and in $said_rc its status. It has ten seconds, as it hangs where ohasd does,
-# and what it leaves running holds no pipe of ours (sed ends at the last line, not at the end of file).
+# ask ARGUMENT...: leaves in $said what crsctl prints and in $said_rc its status. Its time is bounded, as it hangs where
+# ohasd does, and what it leaves running holds no pipe of ours (sed ends at the last line, not at the end of file). What
+# goes nowhere is what bash says of a timeout that had to kill.
 ask() {
     said=$(
         {
             ORACLE_HOME=$grid_home LC_ALL=C $bound "$bin/crsctl" "$@" 2>&1 </dev/null
             printf '\ngsctl_rc=%s\n' "$?"
-        } | sed '/^gsctl_rc=/q'
+        } 2>/dev/null | sed '/^gsctl_rc=/q'
     )
     said_rc=${said##*gsctl_rc=}
     said=${said%"$nl"gsctl_rc=*}
@@ -80,15 +83,15 @@ complaint() {
     unset IFS
     set +f
     case $said_rc in
-        124 | 137 | 143) said_first='crsctl did not answer within 10 s' ;;
+        124 | 137 | 143) said_first="crsctl did not answer within ${crsctl_timeout:-10} s" ;;
     esac
 }
 
-# service FACT UP DOWN: one line of `crsctl check crs`.
+# service FACT UP DOWN: one line of `crsctl check crs`. Where ohasd can't be asked nothing else is.
 service() {
     if says "$2"; then
         service=online
-    elif says "$3"; then
+    elif says "$3" || says 4639; then
         service=offline
     else
         service=unknown

@@ -1,6 +1,6 @@
 # Looks at one node of Oracle Grid Infrastructure and prints facts, `key=value` a line. Changes nothing, needs no root.
 # POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
-#   grid_home  olr_loc  sudo
+#   grid_home  olr_loc  sudo  crsctl_timeout (10)
 #   asm_needed, listener  any: a node without is fine
 #   light            1: once a second, while waiting: processes, and of crsctl at most one question
 #   found_grid_home  in a light look, what the full one printed
@@ -24,7 +24,8 @@ value_of() {
     [ -n "$value" ]
 }
 
-# find_grid: where Grid Infrastructure is: as it was told, as an earlier look found it, as olr.loc says, as the environment does.
+# find_grid: where Grid Infrastructure is: as we were told, as an earlier look found it, as olr.loc says, as the
+# environment does.
 find_grid() {
     olr_loc=${olr_loc:-/etc/oracle/olr.loc}
     [ -n "$grid_home" ] || grid_home=$found_grid_home
@@ -41,20 +42,21 @@ find_grid() {
     real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
     bound=
     if timeout -k 1 1 true >/dev/null 2>&1; then
-        bound='timeout -k 2 10'
+        bound="timeout -k 2 ${crsctl_timeout:-10}"
     elif timeout 1 true >/dev/null 2>&1; then
-        bound='timeout 10'
+        bound="timeout ${crsctl_timeout:-10}"
     fi
 }
 
-# ask ARGUMENT...: leaves in $said what crsctl prints and in $said_rc its status. It has ten seconds, as it hangs where ohasd does,
-# and what it leaves running holds no pipe of ours (sed ends at the last line, not at the end of file).
+# ask ARGUMENT...: leaves in $said what crsctl prints and in $said_rc its status. Its time is bounded, as it hangs where
+# ohasd does, and what it leaves running holds no pipe of ours (sed ends at the last line, not at the end of file). What
+# goes nowhere is what bash says of a timeout that had to kill.
 ask() {
     said=$(
         {
             ORACLE_HOME=$grid_home LC_ALL=C $bound "$bin/crsctl" "$@" 2>&1 </dev/null
             printf '\ngsctl_rc=%s\n' "$?"
-        } | sed '/^gsctl_rc=/q'
+        } 2>/dev/null | sed '/^gsctl_rc=/q'
     )
     said_rc=${said##*gsctl_rc=}
     said=${said%"$nl"gsctl_rc=*}
@@ -85,15 +87,15 @@ complaint() {
     unset IFS
     set +f
     case $said_rc in
-        124 | 137 | 143) said_first='crsctl did not answer within 10 s' ;;
+        124 | 137 | 143) said_first="crsctl did not answer within ${crsctl_timeout:-10} s" ;;
     esac
 }
 
-# service FACT UP DOWN: one line of `crsctl check crs`.
+# service FACT UP DOWN: one line of `crsctl check crs`. Where ohasd can't be asked nothing else is.
 service() {
     if says "$2"; then
         service=online
-    elif says "$3"; then
+    elif says "$3" || says 4639; then
         service=offline
     else
         service=unknown
@@ -158,8 +160,9 @@ argument() {
 # count_process PID NAME
 count_process() {
     case $2 in
-        ohasd.bin | oraagent.bin | orarootagent.bin | mdnsd.bin | gpnpd.bin | gipcd.bin | cssdmonitor | cssdagent | ocssd.bin | \
-            octssd.bin | evmd.bin | crsd.bin | tnslsnr | osysmond.bin | ologgerd | diskmon.bin | evmlogger.bin | scriptagent.bin) ;;
+        ohasd.bin | oraagent.bin | orarootagent.bin | mdnsd.bin | gpnpd.bin | gipcd.bin | cssdmonitor | cssdagent) ;;
+        ocssd.bin | octssd.bin | evmd.bin | crsd.bin | tnslsnr) ;;
+        osysmond.bin | ologgerd | diskmon.bin | evmlogger.bin | scriptagent.bin) ;;
         *) return ;;
     esac
     alive "$1" || return
@@ -190,8 +193,8 @@ count_process() {
 
 # find_processes: by executable, as a name proves nothing; (deleted) is what a patch leaves. One ls for all of /proc.
 find_processes() {
-    ohasd=none oraagent=none orarootagent=none mdnsd=none gpnpd=none gipcd=none cssdmonitor=none cssdagent=none cssd=none
-    ctssd=none asm=none evmd=none crsd=none listeners=none listener_names= asm_instance= daemons=0
+    ohasd=none oraagent=none orarootagent=none mdnsd=none gpnpd=none gipcd=none cssdmonitor=none cssdagent=none
+    cssd=none ctssd=none asm=none evmd=none crsd=none listeners=none listener_names= asm_instance= daemons=0
     seen=' '
     IFS=$nl
     set -f
@@ -214,8 +217,8 @@ find_processes() {
     find_hidden
 }
 
-# find_hidden: another user's executable can't be read without root, and one with the setuid bit not even by its own. Then the
-# path it was called by must do. ASM's processes have no path there; theirs is the only name looked for.
+# find_hidden: another user's executable can't be read without root, and one with the setuid bit not even by its own
+# user. Then the path it was called by must do. ASM's processes have no path there; theirs is the only name looked for.
 find_hidden() {
     for file in $(cd /proc && grep -slF -e "$bin/" -e "$real/" -e asm_pmon_+ [0-9]*/cmdline); do
         pid=${file%/cmdline}
@@ -306,7 +309,8 @@ name_as_key() {
     done
 }
 
-# instance LINE: `      1        ONLINE  ONLINE       rac1                     Started`, which may lack the server, the details, or both.
+# instance LINE: `      1        ONLINE  ONLINE       rac1                     Started`, which may lack the server, the
+# details, or both.
 instance() {
     set -f
     set -- "$1" $1
@@ -435,18 +439,21 @@ main() {
         look_at_root
         if [ "$installed" = yes ]; then
             check_crs
-            if [ "$autostart" = unknown ]; then
-                ask config crs
-                if says 4621; then autostart=disabled; elif says 4622; then autostart=enabled; fi
+            # One that hangs is not asked again.
+            if [ "$check_crs" != 'no answer' ]; then
+                if [ "$autostart" = unknown ]; then
+                    ask config crs
+                    if says 4621; then autostart=disabled; elif says 4622; then autostart=enabled; fi
+                fi
+                look_at_resources
             fi
-            look_at_resources
         fi
     fi
     fact ohasdrun "$ohasdrun"
     fact autostart "$autostart"
 
-    # ocssd runs long before it is of use: while it looks for its voting disks, or for the other nodes. Nothing comes after it until
-    # then, so only then is it asked.
+    # ocssd runs long before it is of use: while it looks for its voting disks, or for the other nodes. Nothing comes
+    # after it until then, so only then is it asked.
     if [ "$cssd$ctssd" = runningnone ] && [ "$installed" = yes ]; then
         ask check css
         says 4529 || cssd=starting

@@ -5,5 +5,6 @@ mod gsctl;
 mod lab;
 mod lab_selftest;
 mod oracle;
+mod oracle_scripts;
 mod scripts;
 mod standin;
