@@ -2,7 +2,7 @@
 # POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
 #   grid_home  olr_loc  sudo  crsctl_timeout (10)
 #   asm_needed, listener  any: a node without is fine
-#   light            1: once a second, while waiting: processes, and of crsctl at most one question
+#   light            1: once a second, while waiting: processes, and of crsctl only what they leave open
 #   found_grid_home  in a light look, what the full one printed
 # The facts are listed at the end, in main.
 
@@ -457,6 +457,11 @@ main() {
     if [ "$cssd$ctssd" = runningnone ] && [ "$installed" = yes ]; then
         ask check css
         says 4529 || cssd=starting
+    fi
+    # crsd runs, and ends, and runs again, while it can't read the OCR. The listeners are what it starts.
+    if [ "$crsd$listeners" = runningnone ] && [ "$listener" != any ] && [ "$installed" = yes ]; then
+        ask check crs
+        says 4537 || crsd=starting
     fi
     # What reads the OCR has ASM, here or (Flex ASM) on another node, or none is used.
     if [ "$asm" = none ]; then

@@ -389,7 +389,7 @@ CRS-4534: Cannot communicate with Event Manager
         node.says(&[("check crs", noisy, 0)]);
         has(shell, &check(&[]), &[("crs", "online"), ("evm", "unknown"), ("check_crs", "not online: evm")]);
         // One that hangs, and takes no notice of being asked to end.
-        node.crsctl("trap '' TERM; sleep 30 & sleep 30");
+        node.crsctl("trap '' TERM; sleep 10 & sleep 10");
         has(
             shell,
             &check(&[("crsctl_timeout", "1")]),
@@ -496,6 +496,22 @@ fn cssd_that_is_of_no_use_yet() {
         node.says(&[("check css", down, 0)]);
         node.start("octssd.bin");
         has(shell, &node.look(shell, &light), &[("cssd", "running")]);
+    }
+}
+
+#[test]
+fn crsd_that_is_of_no_use_yet() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        node.start("crsd.bin");
+        let light = [("light", "1")];
+        node.says(&[("check crs", "CRS-4638: x\nCRS-4535: Cannot communicate with Cluster Ready Services\n", 0)]);
+        has(shell, &node.look(shell, &light), &[("crsd", "starting"), ("asm", "none"), ("listeners", "none")]);
+        node.says(&[("check crs", ALL_ONLINE, 0)]);
+        has(shell, &node.look(shell, &light), &[("crsd", "running")]);
+        node.says(&[]);
+        node.start("tnslsnr");
+        has(shell, &node.look(shell, &light), &[("crsd", "running"), ("listeners", "running")]);
     }
 }
 

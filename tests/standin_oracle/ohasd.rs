@@ -45,7 +45,7 @@ pub(crate) fn run(grid: &Grid) -> ExitCode {
     grid.set_note("ohasd.bin.pid", &pid.to_string());
     // A crash is to be followed by a restart (facts 6.3).
     grid.set_mark("ohasdrun", "reboot");
-    let mut started: Vec<(&Stage, Child)> = Vec::new();
+    let mut started: Vec<(&'static Stage, Child)> = Vec::new();
     let mut last = Instant::now();
     while !end.load(Ordering::SeqCst) {
         for (_, child) in &mut started {

@@ -37,7 +37,8 @@ pub(crate) const STAGES: [Stage; 15] = [
     stack("ocssd.bin", &[], "ora.cssd"),
     stack("octssd.bin", &["reboot"], "ora.ctssd"),
     stack("oracle", &[], "ora.asm"),
-    stack("evmd.bin", &[], "ora.evmd"),
+    // Nor it.
+    Stage { needed: false, ..stack("evmd.bin", &[], "ora.evmd") },
     stack("crsd.bin", &["reboot"], "ora.crsd"),
     stack("tnslsnr", &["LISTENER", "-inherit"], ""),
     stack("scriptagent.bin", &[], ""),
