@@ -127,7 +127,9 @@ impl Grid<'_> {
     pub(crate) fn kill(&self, number: usize) {
         wait::until("all of it is gone", || {
             let running = self.all_running(number);
-            running.iter().for_each(|process| process.kill(Signal::KILL));
+            for process in &running {
+                process.kill(Signal::KILL);
+            }
             running.is_empty()
         });
     }
