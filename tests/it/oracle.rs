@@ -231,7 +231,7 @@ fn daemons_that_run_and_are_of_no_use() {
         2,
         &[("state", "partial"), ("evm", "offline"), ("crs", "online"), ("not_online", "ora.evmd (STARTING)")],
     );
-    assert_eq!(first_missing(&status, 2), Some(("crsctl check crs".to_owned(), "not online: evm".to_owned())));
+    assert_eq!(first_missing(&status, 2), Some(("check crs".to_owned(), "not online: evm".to_owned())));
 }
 
 #[test]
