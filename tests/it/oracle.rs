@@ -122,6 +122,17 @@ fn from_stopped_to_up_and_down_again() {
     assert_eq!(step(&again, 1, START), "skipped", "{again}");
     assert_eq!(again.json()["counts"]["ok"], 2, "{again}");
 
+    // For people: a row for each node.
+    let olr_loc = format!("olr_loc={}/etc/oracle/olr.loc", lab.node(1).base().display());
+    if lab.is_private() {
+        let run = lab.gsctl().args(["status", "--system", "oracle-rac", "--var", &olr_loc]).run().expect(0);
+        for number in [1, 2] {
+            let row = format!("node{number} running");
+            let words = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+            assert_eq!(run.text().lines().filter(|line| words(line) == row).count(), 1, "{run}");
+        }
+    }
+
     let status = gsctl(&lab, "status").run().expect(0);
     let online = [
         ("state", "running"),

@@ -544,7 +544,8 @@ fn as_somebody_else() {
         for (fact, _) in CHAIN {
             has(shell, &facts, &[(fact, "running")]);
         }
-        has(shell, &facts, &[("asm", "running"), ("state", "running"), ("root", "no"), ("daemons", "11")]);
+        // Not how many there are: ASM has no path to be told by, and other tests may have one.
+        has(shell, &facts, &[("asm", "running"), ("state", "running"), ("root", "no")]);
         // The grid home is nobody's business.
         fs::set_permissions(node.path("grid"), fs::Permissions::from_mode(0o700)).unwrap();
         let facts = parse_facts(&node.run(shell, NODE, &[("light", "0")], &nobody).stdout);
