@@ -3,19 +3,27 @@
 //! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
 
 /// Playbooks by name: `(name, text)`.
-const PLAYBOOKS: [(&str, &str); 5] = [
+const PLAYBOOKS: [(&str, &str); 8] = [
     ("opengauss/pause", include_str!("../../playbooks/opengauss/pause.yaml")),
     ("opengauss/resume", include_str!("../../playbooks/opengauss/resume.yaml")),
     ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
     ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
     ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+    ("oracle-rac/start", include_str!("../../playbooks/oracle-rac/start.yaml")),
+    ("oracle-rac/status", include_str!("../../playbooks/oracle-rac/status.yaml")),
+    ("oracle-rac/stop", include_str!("../../playbooks/oracle-rac/stop.yaml")),
 ];
 
 /// Scripts by path.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
     ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+    ("oracle-rac/check.sh", include_str!("../../playbooks/oracle-rac/check.sh")),
+    ("oracle-rac/evidence.sh", include_str!("../../playbooks/oracle-rac/evidence.sh")),
+    ("oracle-rac/node.sh", include_str!("../../playbooks/oracle-rac/node.sh")),
+    ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
+    ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
 ];
 
 /// Names and summaries of all of them.
@@ -94,6 +102,7 @@ mod tests {
             assert!(PLAYBOOKS.iter().any(|(_, text)| text.contains(path)), "{path}");
         }
         assert!(is_system("opengauss"));
+        assert!(is_system("oracle-rac"));
         assert!(!is_system("opengaus"));
     }
 }

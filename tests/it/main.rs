@@ -17,6 +17,8 @@ mod lab_selftest;
 mod layering;
 mod login;
 mod marker;
+mod oracle;
+mod oracle_scripts;
 mod playbooks;
 mod reports;
 mod scripts;

@@ -13,6 +13,7 @@ pub(crate) mod faults;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod opengauss;
+pub(crate) mod oracle;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod sshd;
