@@ -53,7 +53,9 @@ pub fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(fault) => {
             // Where even this cannot be written, the exit status is all that is left.
-            let _ = writeln!(std::io::stderr().lock(), "error: {}", reporter::sanitize::words(&fault.to_string()));
+            let said: Vec<String> =
+                fault.to_string().lines().map(|line| reporter::sanitize::line(line.as_bytes())).collect();
+            let _ = writeln!(std::io::stderr().lock(), "error: {}", said.join("\n"));
             fault.status.into()
         }
     }

@@ -316,7 +316,7 @@ pub struct Promote {
 #[derive(Debug, Args)]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
-    #[arg(required_unless_present_any = ["list", "show"], value_name = "PLAYBOOK")]
+    #[arg(required_unless_present_any = ["list", "show", "schema"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
@@ -327,6 +327,9 @@ pub struct Play {
     /// Print a built-in playbook, for editing.
     #[arg(long, value_name = "NAME")]
     pub show: Option<String>,
+    /// Print the JSON Schema of playbooks, for editors.
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,

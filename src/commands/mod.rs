@@ -50,6 +50,7 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
         Command::Status(args) => book(Asked::status(args)?, None),
         Command::Promote(args) => book(Asked::promote(args)?, Some(&args.preflight)),
         Command::Play(args) if args.list => list(),
+        Command::Play(args) if args.schema => schema(),
         Command::Play(Play { show: Some(name), .. }) => show(name),
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => hosts::hosts(args, options, world),
@@ -77,6 +78,12 @@ fn list() -> Result<ExitStatus, Fault> {
         table.row([name, summary]);
     }
     hosts::finish(table.write(&mut std::io::stdout().lock(), &Styles::default(), None, "~"))
+}
+
+/// `play --schema`.
+fn schema() -> Result<ExitStatus, Fault> {
+    let text = format!("{:#}\n", crate::playbook::schema());
+    hosts::finish(std::io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// `play --show NAME`.

@@ -82,12 +82,24 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
 impl Document<'_> {
     /// Every fact there is, where all probes tell theirs. Commands in waits have facts of their own, so then nothing is known.
     pub(super) fn facts(&self) -> Option<BTreeSet<&str>> {
+        if self.steps.iter().any(asks_a_command) {
+            return None;
+        }
         let mut facts = BTreeSet::from(["state", "exit_status"]);
         for probe in &self.probes {
             facts.extend(probe.facts.as_ref()?.iter().map(|text| text.value.as_str()));
         }
         (!self.probes.is_empty()).then_some(facts)
     }
+}
+
+/// True for a step that waits on what a command prints.
+fn asks_a_command(step: &Node) -> bool {
+    let inside = |node: &Node, key: &str| -> Option<Node> {
+        let Kind::Map(pairs) = &node.kind else { return None };
+        pairs.iter().find(|(name, _)| name.value == key).map(|(_, node)| node.clone())
+    };
+    inside(step, "wait").is_some_and(|wait| inside(&wait, "run").is_some())
 }
 
 /// Reads the startup chain.

@@ -220,6 +220,8 @@ impl<C: Crew> Run<'_, C> {
                 let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
                 let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
                 let value = state.facts.get(&fact).cloned();
+                let seen = value.as_deref().unwrap_or("unknown");
+                state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
                 if host.looks == 1 || value != host.value {
                     host.value.clone_from(&value);
                     self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });

@@ -51,8 +51,11 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
             node.chmod(Path::new("app/bin").join(program), 0o755);
         }
         let base = node.base().display();
+        // The stand-in puts a node's number here: without namespaces the paths differ from node to node.
+        let any = if lab.is_private() { node.base().to_owned() } else { lab.dir().join("n{node}") };
+        let any = any.display();
         let config = format!(
-            "node={}\nnodes={}\nagent_port={AGENT_PORT}\ncm_data={base}/data/cm\ndn={base}/data/dn1\ngausslog={base}/log\n",
+            "node={}\nnodes={}\nagent_port={AGENT_PORT}\ncm_data={any}/data/cm\ndn={any}/data/dn1\ngausslog={base}/log\n",
             index + 1,
             addresses.join(","),
         );
