@@ -216,7 +216,7 @@ impl<C: Crew> Run<'_, C> {
                         self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
                     }
                 }
-                let state = &self.hosts[host.host];
+                let state = &mut self.hosts[host.host];
                 let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
                 let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
                 let value = state.facts.get(&fact).cloned();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod greenplum;
+mod greenplum_scripts;
 mod gsctl;
 #[path = "../lab/mod.rs"]
 mod lab;

@@ -82,7 +82,8 @@ pub(crate) fn install(lab: &Lab, management: bool) -> Cluster<'_> {
         }
         if dir == STANDBY {
             let (host, port) = (lab.node(1).address().ip(), cluster.port);
-            let line = format!("primary_conninfo = 'user=gpadmin passfile=''/x'' host={host} port={port} sslmode=prefer'\n");
+            let line =
+                format!("primary_conninfo = 'user=gpadmin passfile=''/x'' host={host} port={port} sslmode=prefer'\n");
             node.write(file("postgresql.auto.conf"), line);
         }
     }
@@ -105,7 +106,8 @@ impl Cluster<'_> {
         let mut text = String::new();
         for (dbid, (number, dir, content, role, above)) in (1..).zip(INSTANCES) {
             let (name, data) = (self.name(number), self.path(number, dir));
-            let _ = writeln!(text, "{dbid}|{content}|{role}|{role}|{}|{name}|{name}|{}", self.port + above, data.display());
+            let _ =
+                writeln!(text, "{dbid}|{content}|{role}|{role}|{}|{name}|{name}|{}", self.port + above, data.display());
         }
         text
     }
