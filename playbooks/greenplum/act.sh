@@ -1,7 +1,6 @@
 # Does one thing with the Greenplum instances of this node, as the variable `verb` says:
 #   gpstart, gpstop, gpactivatestandby   launch the program of that name, detached: its end is seen by node.sh
 #   start-segments, start-coordinator, start-utility, start-standby, stop-coordinator, stop-rest, promote   pg_ctl, without waiting
-#   row                                  print what status shows of this node
 # What runs already, or is stopped already, is left alone. POSIX sh (dash, bash, busybox); gsctl sets the variables of node.sh
 # before this text, and: verb  mode (fast, immediate)  limit_seconds
 
@@ -374,12 +373,6 @@ promote_one() {
     say "$told"
 }
 
-# row: one instance in the table of `status`.
-row() {
-    state_of "$role" "$at_port" "$dir"
-    say "$role :$at_port $state $dir"
-}
-
 main() {
     use_programs
     case $verb in
@@ -415,7 +408,6 @@ main() {
                 stop-coordinator) each coordinator stop_one ;;
                 stop-rest) each 'coordinator standby primary mirror' stop_one ;;
                 promote) each standby promote_one ;;
-                row) each 'coordinator standby primary mirror' row ;;
                 *)
                     say "unknown verb $verb"
                     failed=1

@@ -436,6 +436,14 @@ worse() {
     done
 }
 
+# seen KIND STATE UP TOTAL: for the eye, with how many are up where not all are.
+seen() {
+    case $2 in
+        up | none | unknown) fact "${1}_seen" "$2" ;;
+        *) fact "${1}_seen" "$2, $3 of $4 up" ;;
+    esac
+}
+
 # result_line NUMBER DIR: as gpsegstart reports a segment.
 result_line() {
     if [ "$good" = yes ]; then
@@ -488,6 +496,9 @@ main() {
             esac
             fact share_coordinator "$coordinator"
             fact share_launched "$run_state"
+            share_way=own
+            if [ "$use_management" != no ] && [ -x "$gphome/bin/gpstart" ]; then share_way=gpstart; fi
+            fact share_way "$share_way"
             share_launched=$run_state share_coordinator=$coordinator
             if [ -n "$share_unknown" ] && [ -z "$share_segments" ]; then fact needs_catalog yes; else fact needs_catalog no; fi
             ;;
@@ -563,10 +574,13 @@ main() {
     fi
     if [ "$mirrors_total" -gt 0 ] && [ "$mirrors_up" = "$mirrors_total" ]; then mirrors=up; fi
     fact own_way "$own_way"
+    fact way "$share_way"
     fact missing_data "$missing_data"
     fact coordinator "$coordinator"
     fact primaries "$primaries"
     fact mirrors "$mirrors"
+    seen primaries "$primaries" "$primaries_up" "$primaries_total"
+    seen mirrors "$mirrors" "$mirrors_up" "$mirrors_total"
     fact standby "$standby"
     fact primaries_up "$primaries_up"
     fact primaries_total "$primaries_total"
