@@ -125,6 +125,7 @@ impl Launch<'_> {
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
             values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
             Ok(Member {
                 name: host.name.clone(),
                 groups: host.groups.clone(),

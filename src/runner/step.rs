@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::control::CancelToken;
 use crate::event::{CancelReason, EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::transport::Command;
@@ -29,7 +29,10 @@ impl<C: Crew> Run<'_, C> {
         match &step.action {
             Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
             Action::Wait(wait) if wait.timeout.is_zero() => {}
-            Action::Wait(wait) => self.wait(id, wait, hosts).await,
+            Action::Wait(wait) => {
+                let hosts = self.pass_tests(id, hosts).await;
+                self.wait(id, wait, hosts).await;
+            }
             _ if step.on == On::Any => self.any(id, hosts).await,
             _ => self.batches(id, hosts).await,
         }
@@ -280,11 +283,23 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
+    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
+    /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
+    pub(super) fn share(&mut self, facts: &Facts) {
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
+            for host in &mut self.hosts {
+                host.member.vars.insert(name.as_str(), value.as_str());
+            }
+        }
+    }
+
     /// Takes in what a probe learned.
     pub(super) fn learn(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
+        self.share(&result.facts);
+        let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }

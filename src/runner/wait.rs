@@ -185,6 +185,7 @@ impl<C: Crew> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
         }
+        self.share(&facts);
         let state = &mut self.hosts[host.host];
         state.facts.extend(facts);
         let vars = &state.member.vars;
@@ -206,6 +207,16 @@ impl<C: Crew> Run<'_, C> {
             }
             Until::Condition(condition) => {
                 host.there = holds(condition, &state.facts, vars);
+                // What is waited for is one fact; the look told about the whole chain.
+                if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
+                    let since = now.saturating_duration_since(began);
+                    let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
+                    if !same_stages(&seen, &state.chain) {
+                        state.chain.clone_from(&seen);
+                        self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
+                    }
+                }
+                let state = &mut self.hosts[host.host];
                 let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
                 let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
                 let value = state.facts.get(&fact).cloned();

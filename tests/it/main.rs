@@ -5,6 +5,8 @@
 mod docs;
 mod exit_status;
 mod failures;
+mod greenplum;
+mod greenplum_scripts;
 mod gsctl;
 mod help;
 mod host_keys;
