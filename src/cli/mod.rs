@@ -188,6 +188,8 @@ pub enum Command {
     Stop(Stop),
     /// What every node is doing; one row per node.
     Status(System),
+    /// Make a standby the primary, for systems that can (`--system postgres`); one node.
+    Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
     Play(Play),
     /// Print the selected hosts and their settings; contacts nobody.
@@ -291,6 +293,20 @@ pub struct Stop {
     /// How to stop.
     #[arg(long, value_name = "MODE")]
     pub mode: Option<StopMode>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait until the new primary takes writes; `0` not at all [default: the playbook's].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,

@@ -3,19 +3,27 @@
 //! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
 
 /// Playbooks by name: `(name, text)`.
-const PLAYBOOKS: [(&str, &str); 5] = [
+const PLAYBOOKS: [(&str, &str); 8] = [
     ("opengauss/pause", include_str!("../../playbooks/opengauss/pause.yaml")),
     ("opengauss/resume", include_str!("../../playbooks/opengauss/resume.yaml")),
     ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
     ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
     ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+    ("postgres/promote", include_str!("../../playbooks/postgres/promote.yaml")),
+    ("postgres/standby-build", include_str!("../../playbooks/postgres/standby-build.yaml")),
+    ("postgres/status", include_str!("../../playbooks/postgres/status.yaml")),
 ];
 
 /// Scripts by path.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
     ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+    ("postgres/build.sh", include_str!("../../playbooks/postgres/build.sh")),
+    ("postgres/evidence.sh", include_str!("../../playbooks/postgres/evidence.sh")),
+    ("postgres/node.sh", include_str!("../../playbooks/postgres/node.sh")),
+    ("postgres/promote.sh", include_str!("../../playbooks/postgres/promote.sh")),
+    ("postgres/writes.sh", include_str!("../../playbooks/postgres/writes.sh")),
 ];
 
 /// Names and summaries of all of them.

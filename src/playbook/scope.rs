@@ -69,6 +69,32 @@ impl Scope<'_> {
         Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }
 
+    /// The script of `{ script: FILE, set: { NAME: TEXT } }`: where it came from, its text, and more variables for it. `None`
+    /// where the node is something else.
+    #[expect(clippy::type_complexity, reason = "the three parts of one action")]
+    pub(super) fn own_script(
+        &self,
+        node: &Node,
+        what: &str,
+    ) -> Result<Option<(String, String, Vec<(String, Template)>)>, Complaint> {
+        let Kind::Map(pairs) = &node.kind else { return Ok(None) };
+        if !pairs.iter().any(|(key, _)| key.value == "script") {
+            return Ok(None);
+        }
+        let fields = node.fields(what, &["script", "set"])?;
+        let path = fields.need("script")?.text("`script`")?;
+        let mut set = Vec::new();
+        for (name, node) in fields.get("set").map(|node| node.pairs("`set`")).transpose()?.unwrap_or_default() {
+            if !crate::plan::template::is_name(&name.value) || self.knows(&name.value) {
+                let message = format!("`{}` can't be set for a script", name.value);
+                return Err(Complaint::new(name.at, message)
+                    .hint("names are lower case letters, digits and `_`, and not those of variables"));
+            }
+            set.push((name.value.clone(), self.template(&node.text("a variable")?)?));
+        }
+        Ok(Some((path.value.clone(), (self.script)(&path)?, set)))
+    }
+
     /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.
     pub(super) fn path(&self, text: &Text, globs: bool) -> Result<Template, Complaint> {
         let template = self.template(text)?;

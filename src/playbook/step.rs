@@ -133,7 +133,10 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        "run" => match scope.own_script(node, &what)? {
+            Some((source, script, set)) => Action::Script { source, script, set },
+            None => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: fields
@@ -213,7 +216,7 @@ fn retries(fields: &Fields<'_>, action: &Action) -> Result<u32, Complaint> {
         return Err(Complaint::new(text.at, format!("`{}` is no number of retries", text.value)));
     };
     match action {
-        Action::Run { .. } if !says_so && retries > 0 => {
+        Action::Run { .. } | Action::Script { .. } if !says_so && retries > 0 => {
             Err(Complaint::new(text.at, "`retries` on a command that may not be safe to run twice")
                 .hint("add `idempotent: true` if it is"))
         }

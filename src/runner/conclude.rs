@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::{Action, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
@@ -33,6 +33,7 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let mut result = match action {
         Action::Run { .. } => of_status(status),
+        Action::Script { .. } => of_script(script::parse_facts(&ran.stdout), status),
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
         Action::Probe { .. } | Action::Wait(_) => {
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
@@ -109,6 +110,24 @@ fn not_begun(status: i32, ran: &Ran) -> Failure {
 
 fn of_status(status: i32) -> StepResult {
     if status == 0 { StepResult::new(Outcome::Ok) } else { StepResult::failed(exit_failure(status)) }
+}
+
+/// A script of a playbook's own: it says itself whether it changed something, and why it failed.
+fn of_script(mut facts: Facts, status: i32) -> StepResult {
+    let changed = facts.swap_remove("changed").is_some_and(|value| value == "yes");
+    let (because, hint) = (facts.swap_remove("because"), facts.swap_remove("hint"));
+    let result = if status != 0 {
+        let failure = because.map_or_else(|| exit_failure(status), |because| Failure::new(Phase::Command, because));
+        StepResult::failed(match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    } else if changed {
+        StepResult::new(Outcome::Changed)
+    } else {
+        StepResult::new(Outcome::Ok)
+    };
+    StepResult { facts, ..result }
 }
 
 fn exit_failure(status: i32) -> Failure {
