@@ -357,6 +357,10 @@ backup_act() {
         fail "pg_basebackup failed: $value" "$hint"
     fi
     [ -f "$work/data/standby.signal" ] || fail 'pg_basebackup made no standby.signal' 'PostgreSQL 12 or later is needed'
+    # A primary that was a standby once still has its own slot's name in this file, and the copy would ask for that.
+    if [ -z "$slot" ]; then
+        printf "%s\n" "primary_slot_name = ''" >>"$work/data/postgresql.auto.conf" || fail "cannot write to $work/data"
+    fi
     write_file "$work/data/gsctl.build" "$id"
     fact changed yes
 }
@@ -398,7 +402,6 @@ swap_act() {
         [ -z "$old" ] || mv "$old" "$real"
         fail "cannot rename $work/data to $real"
     fi
-    sync
     fact changed yes
 }
 

@@ -299,7 +299,7 @@ ask_upstream() {
     fi
     hosts=$upstream_host, ports=$upstream_port,
     while [ -n "$hosts" ]; do
-        $bound "$bin/pg_isready" -q -h "${hosts%%,*}" -p "${ports%%,*}" -t 3 </dev/null >/dev/null 2>&1
+        $bound "$bin/pg_isready" -q -d "$dbname" -h "${hosts%%,*}" -p "${ports%%,*}" -t 3 </dev/null >/dev/null 2>&1
         case $? in
             0 | 1) upstream_answers=yes ;;
             2) [ "$upstream_answers" = yes ] || upstream_answers=no ;;
@@ -314,7 +314,7 @@ ask_upstream() {
 ask_server() {
     where_it_listens
     ready_rc=2
-    "$bin/pg_isready" -q -h "$server_host" -p "$server_port" -t 3 </dev/null >/dev/null 2>&1
+    "$bin/pg_isready" -q -d "$dbname" -h "$server_host" -p "$server_port" -t 3 </dev/null >/dev/null 2>&1
     ready_rc=$?
     case $ready_rc in
         0) ;;
@@ -409,7 +409,7 @@ conninfo_of() {
 # ask_primary: may this node replicate from it? Asked as pg_basebackup will.
 ask_primary() {
     primary=error primary_error=
-    $bound "$bin/pg_isready" -q -h "$primary_host" -p "${primary_port:-5432}" -t 5 </dev/null >/dev/null 2>&1
+    $bound "$bin/pg_isready" -q -d "$dbname" -h "$primary_host" -p "${primary_port:-5432}" -t 5 </dev/null >/dev/null 2>&1
     case $? in
         1) primary=starting ;;
         2) primary=no-answer ;;

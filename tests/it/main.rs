@@ -4,5 +4,6 @@ mod gsctl;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
+mod postgres;
 mod scripts;
 mod standin;
