@@ -284,7 +284,7 @@ not_a_primary() {
 # keep_act: begins a build, and puts aside what is the node's own.
 keep_act() {
     not_a_primary
-    what="$primary_host ${primary_port:-5432} $slot"
+    what="$primary_host:${primary_port:-5432}:$slot"
     rm -rf "$work.trash"
     id_in "$work/what"
     if [ -e "$work/finished" ] || [ "$rebuild" = yes ] || { [ -n "$id" ] && [ "$value" != "$what" ]; }; then

@@ -347,6 +347,9 @@ fn a_build_that_was_killed_at_any_step_ends_well_the_next_time() {
         let beside = cluster.beside(two);
         assert!(!beside.iter().any(|name| name.contains("gsctl")), "{step}: {beside:?}");
         assert!(!two.exists("data/pg/gsctl.build"), "{step}");
+        // What was whole is not made again: one exchange a round. The first round leaves none behind.
+        let old = beside.iter().filter(|name| name.contains(".old-")).count();
+        assert_eq!(old, number, "{step}: {beside:?}");
     }
 }
 
