@@ -174,3 +174,20 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
     };
     StepResult { changes, ..result }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_says_what_it_did_and_why_it_failed() {
+        let of = |said: &str, status| of_script(script::parse_facts(said.as_bytes()), status);
+        let result = of("changed=yes\nrole=standby\n", 0);
+        assert_eq!((result.outcome, result.failure), (Outcome::Changed, None));
+        assert_eq!(result.facts.keys().collect::<Vec<_>>(), ["role"]);
+        assert_eq!(of("", 0).outcome, Outcome::Ok);
+        let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
+        assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
+        assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
+    }
+}

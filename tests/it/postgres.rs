@@ -60,13 +60,13 @@ impl Cluster {
             node.chmod("home/.pgpass", 0o600);
         }
         let node = cluster.lab.node(1);
-        cluster.sh(node, &format!("{}/initdb -N -A trust -D {} -E UTF8 --locale=C", cluster.bin, cluster.data(node)));
+        sh(node, &format!("{}/initdb -N -A trust -D {} -E UTF8 --locale=C", cluster.bin, data(node)));
         let conf = "include = '../local.conf'\nfsync = off\nshared_buffers = 8MB\nmax_connections = 20\n\
                     wal_keep_size = 64MB\ncheckpoint_timeout = 1h\n";
         let conf = node.text("data/pg/postgresql.conf") + conf;
         node.write("data/pg/postgresql.conf", conf);
         cluster.admit(node, "scram-sha-256");
-        cluster.sh(node, &format!("{}/pg_ctl start -w -D {} -l {1}.log", cluster.bin, cluster.data(node)));
+        sh(node, &format!("{}/pg_ctl start -w -D {} -l {1}.log", cluster.bin, data(node)));
         cluster.sql(node, &format!("create role rep login replication password {}", literal(PASSWORD)));
         cluster.sql(node, "create table t (x int)");
         cluster
@@ -77,27 +77,16 @@ impl Cluster {
         let hba = format!("# of {}\nlocal all all trust\nhost all all 127.0.0.0/8 trust\n", node.name());
         let hba = if method.is_empty() { hba } else { format!("{hba}host replication rep 127.0.0.0/8 {method}\n") };
         node.write("data/pg/pg_hba.conf", hba);
-        self.sh(node, &format!("{}/pg_ctl reload -D {} || true", self.bin, self.data(node)));
+        sh(node, &format!("{}/pg_ctl reload -D {} || true", self.bin, data(node)));
     }
 
     fn port(&self) -> u16 {
         self.lab.port() + 1
     }
 
-    fn data(&self, node: &Node) -> String {
-        node.base().join("data/pg").display().to_string()
-    }
-
-    #[track_caller]
-    fn sh(&self, node: &Node, script: &str) -> String {
-        let output = node.sh_as_user(script);
-        assert!(output.status.success(), "{}: {script}\n{output:?}", node.name());
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
     #[track_caller]
     fn sql(&self, node: &Node, sql: &str) -> String {
-        self.sh(node, &self.psql(node, sql))
+        sh(node, &self.psql(node, sql))
     }
 
     fn psql(&self, node: &Node, sql: &str) -> String {
@@ -109,7 +98,7 @@ impl Cluster {
     /// The power cord of one server.
     #[track_caller]
     fn kill(&self, node: &Node) {
-        self.sh(node, &format!("kill -KILL $(head -n 1 {}/postmaster.pid)", self.data(node)));
+        sh(node, &format!("kill -KILL $(head -n 1 {}/postmaster.pid)", data(node)));
         wait::until("no server runs", || self.servers(node) == 0);
     }
 
@@ -119,21 +108,17 @@ impl Cluster {
     }
 
     fn gsctl(&self, arguments: &[&str]) -> Gsctl {
-        let pgdata = format!("pgdata={}", self.data(self.lab.node(1)));
+        let pgdata = format!("pgdata={}", data(self.lab.node(1)));
         let gsctl = self.lab.gsctl().args(arguments);
         // Without namespaces every node has its own path, so the hosts file tells.
         if self.lab.is_private() {
             gsctl.arg("--var").arg(pgdata)
         } else {
-            let lines: String = self
-                .lab
-                .nodes()
-                .iter()
-                .map(|node| {
-                    let line = self.lab.hosts_line(node.name(), node.address());
-                    format!("{} pgdata={}\n", line.trim_end(), self.data(node))
-                })
-                .collect();
+            let lines = self.lab.nodes().iter().map(|node| {
+                let line = self.lab.hosts_line(node.name(), node.address());
+                format!("{} pgdata={}\n", line.trim_end(), data(node))
+            });
+            let lines = lines.collect::<Vec<_>>().concat();
             gsctl.hosts_file(self.lab.write_hosts_file(&lines))
         }
     }
@@ -179,15 +164,26 @@ impl Cluster {
     fn in_recovery(&self, node: &Node) -> bool {
         self.sql(node, "select pg_is_in_recovery()") == "t"
     }
+}
 
-    /// Everything that a run may have left next to the data directory.
-    fn beside(&self, node: &Node) -> Vec<String> {
-        let dir = fs::read_dir(node.outside("data")).expect("the lab is readable");
-        let mut names: Vec<_> = dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.retain(|name| name.starts_with("pg"));
-        names.sort();
-        names
-    }
+fn data(node: &Node) -> String {
+    node.base().join("data/pg").display().to_string()
+}
+
+#[track_caller]
+fn sh(node: &Node, script: &str) -> String {
+    let output = node.sh_as_user(script);
+    assert!(output.status.success(), "{}: {script}\n{output:?}", node.name());
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Everything that a run may have left next to the data directory.
+fn beside(node: &Node) -> Vec<String> {
+    let dir = fs::read_dir(node.outside("data")).expect("the lab is readable");
+    let mut names: Vec<_> = dir.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.retain(|name| name.starts_with("pg"));
+    names.sort();
+    names
 }
 
 fn literal(text: &str) -> String {
@@ -237,7 +233,7 @@ fn a_standby_is_built_promoted_and_the_old_primary_comes_back() {
     assert!(cluster.in_recovery(two), "{run}");
     cluster.streams(one, two);
     assert_eq!(cluster.sql(one, "select slot_name, active from pg_replication_slots"), "two|t");
-    assert_eq!(cluster.beside(two), ["pg", "pg.log"], "nothing is left over");
+    assert_eq!(beside(two), ["pg", "pg.log"], "nothing is left over");
     assert!(!two.exists("data/pg/gsctl.build"));
     assert!(!two.text("data/pg/postgresql.auto.conf").contains("secret"));
 
@@ -253,30 +249,35 @@ fn a_standby_is_built_promoted_and_the_old_primary_comes_back() {
     let upstream = format!("{}:{}", one.address().ip(), cluster.port());
     has(&status, one.name(), &[("role", "primary"), ("timeline", "1"), ("stream", "primary"), ("replicas", "1")]);
     has(&status, two.name(), &[("role", "standby"), ("timeline", "1"), ("stream", "streaming"), ("lag_bytes", "0")]);
-    has(&status, two.name(), &[("lag_seconds", "0"), ("upstream", &upstream), ("installed", "yes"), ("pg_ctl_rc", "0")]);
+    has(
+        &status,
+        two.name(),
+        &[("lag_seconds", "0"), ("upstream", &upstream), ("installed", "yes"), ("pg_ctl_rc", "0")],
+    );
     let replication = host(&status, one.name())["facts"]["replication"].as_str().unwrap_or_default();
     assert!(replication.starts_with("node2 127."), "{replication}");
     let shown = cluster.gsctl(&["status", "--system", "postgres"]).run().expect(0);
-    let row = shown.text().lines().find(|line| line.starts_with("node2 ") && line.contains("standby")).is_some();
+    let row = shown.text().lines().any(|line| line.starts_with("node2 ") && line.contains("standby"));
     assert!(row, "{shown}");
 
     // What must not be promoted is not touched.
     let promote = ["promote", "--system", "postgres"];
-    let files = cluster.sh(one, &format!("ls -A {}", cluster.data(one)));
+    let files = sh(one, &format!("ls -A {}", data(one)));
     let refused = cluster.on(one, &promote).run().expect(7);
     says(&refused, &["a primary already"]);
-    assert_eq!(cluster.sh(one, &format!("ls -A {}", cluster.data(one))), files);
+    assert_eq!(sh(one, &format!("ls -A {}", data(one))), files);
     assert_eq!(cluster.sql(one, "select timeline_id from pg_control_checkpoint()"), "1");
     // Not even by force.
     let forced = cluster.on(one, &promote).arg("--force").run().expect(5);
     says(&forced, &["not in standby mode"]);
-    assert_eq!(cluster.sh(one, &format!("ls -A {}", cluster.data(one))), files);
+    assert_eq!(sh(one, &format!("ls -A {}", data(one))), files);
     let refused = cluster.on(two, &promote).run().expect(7);
     says(&refused, &["still answers"]);
     assert!(!two.exists("data/pg/promote"));
     assert!(cluster.in_recovery(two));
     let refused = cluster.gsctl(&promote).run().expect(2);
     says(&refused, &["one host at a time"]);
+    says(&cluster.lab.gsctl().arg("promote").run().expect(2), &["no `promote` for the system `opengauss`", "postgres"]);
 
     // The primary dies. What was written before is there, and more can be written.
     cluster.kill(one);
@@ -297,7 +298,7 @@ fn a_standby_is_built_promoted_and_the_old_primary_comes_back() {
     cluster.build(one, two, &[]).run().expect(0);
     cluster.streams(two, one);
     assert_eq!(one.text("data/pg/pg_hba.conf"), hba);
-    let beside = cluster.beside(one);
+    let beside = beside(one);
     assert!(beside.iter().any(|name| name.starts_with("pg.old-")), "the old data is kept: {beside:?}");
     assert!(!beside.contains(&"pg.gsctl".to_owned()), "{beside:?}");
     cluster.sql(two, "insert into t values (3)");
@@ -344,13 +345,67 @@ fn a_build_that_was_killed_at_any_step_ends_well_the_next_time() {
         assert_eq!(cluster.sql(two, "select count(*) from t"), (number + 1).to_string(), "{step}");
         // Killed before the build had begun, the standby that streams is what it should be.
         assert_eq!(two.text("data/pg/pg_hba.conf"), mine, "{step}");
-        let beside = cluster.beside(two);
+        let beside = beside(two);
         assert!(!beside.iter().any(|name| name.contains("gsctl")), "{step}: {beside:?}");
         assert!(!two.exists("data/pg/gsctl.build"), "{step}");
         // What was whole is not made again: one exchange a round. The first round leaves none behind.
         let old = beside.iter().filter(|name| name.contains(".old-")).count();
         assert_eq!(old, number, "{step}: {beside:?}");
     }
+}
+
+#[test]
+fn a_build_goes_on_from_any_state_that_a_break_leaves() {
+    let cluster = Cluster::start(2);
+    let (one, two) = (cluster.lab.node(1), cluster.lab.node(2));
+    cluster.build(two, one, &[]).run().expect(0);
+    let mine = format!("# kept\n{}", one.text("data/pg/pg_hba.conf"));
+    two.write("data/pg/pg_hba.conf", &mine);
+    let act = |act: &str, more: &str| {
+        let vars = format!(
+            "act={act} pgdata={} primary_host={} primary_port={} primary_user=rep host=node2 keep_files='pg_hba.conf' {more}\n",
+            quote(&data(two)),
+            one.address().ip(),
+            cluster.port()
+        );
+        sh(two, &format!("exec /bin/sh -c {}", quote(&(vars.replace(' ', "\n") + SCRIPTS[0].1))));
+    };
+
+    // Between the two renames: no data directory at all.
+    act("keep", "rebuild=yes");
+    act("backup", "");
+    act("restore", "");
+    sh(two, &format!("{}/pg_ctl stop -m fast -w -D {}", cluster.bin, data(two)));
+    sh(two, &format!("mv {0} {0}.old-1; printf '%s\\n' {0}.old-1 >>{0}.gsctl/aside", data(two)));
+    // The process that was at work is gone, and its number is another's now.
+    two.write("data/pg.gsctl/owner", "1 1\n");
+    has(&cluster.status(), two.name(), &[("role", "none"), ("data", "missing")]);
+    cluster.build(two, one, &["keep_old=no"]).run().expect(0);
+    cluster.streams(one, two);
+    assert_eq!(two.text("data/pg/pg_hba.conf"), mine);
+    assert_eq!(beside(two), ["pg", "pg.log"]);
+
+    // In the middle of the last step: the build is over, only leftovers are removed.
+    let pid = two.text("data/pg/postmaster.pid");
+    two.write("data/pg.gsctl/id", "x\n");
+    two.write("data/pg.gsctl/finished", "");
+    two.write("data/pg.gsctl.trash/id", "x\n");
+    cluster.build(two, one, &[]).run().expect(0);
+    assert_eq!(beside(two), ["pg", "pg.log"]);
+    assert_eq!(two.text("data/pg/postmaster.pid"), pid);
+
+    // Half a base backup is none.
+    act("keep", "rebuild=yes");
+    two.write("data/pg.gsctl/data/PG_VERSION", "15\n");
+    cluster.build(two, one, &["keep_old=no"]).run().expect(0);
+    cluster.streams(one, two);
+    assert_eq!(beside(two), ["pg", "pg.log"]);
+
+    // By force it is promoted although its primary lives, which is what force is for.
+    let promote = ["promote", "--system", "postgres"];
+    cluster.on(two, &promote).run().expect(7);
+    cluster.on(two, &promote).arg("--force").run().expect(0);
+    cluster.sql(two, "insert into t values (1)");
 }
 
 fn step_pattern(step: &str) -> String {
@@ -379,14 +434,14 @@ fn what_is_wrong_is_said_before_anything_is_changed() {
     says(&cluster.build(two, one, &[]).run().expect(7), &["no data directory of PostgreSQL"]);
     assert_eq!(two.text("data/pg/precious"), "x");
     two.remove("data/pg");
-    assert_eq!(cluster.beside(two), Vec::<String>::new(), "nothing was changed");
+    assert_eq!(beside(two), Vec::<String>::new(), "nothing was changed");
 
     // A primary that runs, even by force.
-    let before = cluster.sh(one, &format!("ls -A {}", cluster.data(one)));
+    let before = sh(one, &format!("ls -A {}", data(one)));
     says(&cluster.build(one, one, &[]).run().expect(7), &["a primary runs here"]);
     let forced = cluster.build(one, one, &["rebuild=yes"]).arg("--force").run().expect(5);
     says(&forced, &["that is no standby"]);
-    assert_eq!(cluster.sh(one, &format!("ls -A {}", cluster.data(one))), before);
+    assert_eq!(sh(one, &format!("ls -A {}", data(one))), before);
     assert!(!cluster.in_recovery(one));
 
     // A server that cannot start: its own last words. The next run goes on from there.
@@ -400,12 +455,12 @@ fn what_is_wrong_is_said_before_anything_is_changed() {
     let run = cluster.build(two, one, &[astray, "wait=2s"]).run().expect(5);
     says(&run, &["first missing stage: streaming (disconnected)", "--var rebuild=yes"]);
     has(&cluster.status(), two.name(), &[("role", "standby"), ("stream", "disconnected"), ("upstream", "127.0.0.1:1")]);
-    cluster.sh(two, &format!("{}/pg_ctl stop -m fast -w -D {}", cluster.bin, cluster.data(two)));
+    sh(two, &format!("{}/pg_ctl stop -m fast -w -D {}", cluster.bin, data(two)));
     let down = [("role", "down"), ("last_role", "standby"), ("control_state", "shut down in recovery")];
     has(&cluster.status(), two.name(), &down);
     cluster.build(two, one, &[]).run().expect(0);
     cluster.streams(one, two);
-    assert_eq!(cluster.beside(two), ["pg", "pg.log"]);
+    assert_eq!(beside(two), ["pg", "pg.log"]);
 }
 
 #[test]
@@ -415,7 +470,7 @@ fn the_scripts_run_in_every_shell() {
     cluster.build(two, one, &[]).run().expect(0);
     cluster.caught_up(one, two);
     let run = |node: &Node, shell: &str, head: &str, script: &str| {
-        let vars = format!("pgdata={}\nmethod=signal\n{head}\n", quote(&cluster.data(node)));
+        let vars = format!("pgdata={}\nmethod=signal\n{head}\n", quote(&data(node)));
         let output = node.sh_as_user(&format!("exec {shell} -c {}", quote(&(vars + script))));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell}");
         (output.status.code(), parse_facts(&output.stdout))
@@ -443,15 +498,14 @@ fn the_scripts_run_in_every_shell() {
         assert!(known(&facts, "because").contains("cannot be signalled"), "{shell} {facts:#?}");
         assert!(!two.exists("data/pg/promote"), "{shell}");
         // An act of a build where there is none.
-        let (status, facts) =
-            run(two, shell, "act=start primary_host=x keep_files= host=node2", script("build.sh"));
+        let (status, facts) = run(two, shell, "act=start primary_host=x keep_files= host=node2", script("build.sh"));
         assert_eq!(status, Some(1), "{shell}");
         assert!(known(&facts, "because").contains("not in place"), "{shell} {facts:#?}");
     }
     assert!(cluster.in_recovery(two));
     // A wrong password is never in a fact, and a server with hot_standby off is a standby that takes no questions.
-    let pg_ctl = format!("{}/pg_ctl -w -D {}", cluster.bin, cluster.data(two));
-    cluster.sh(two, &format!("{pg_ctl} restart -m fast -o '-c hot_standby=off' -l {}.log", cluster.data(two)));
+    let pg_ctl = format!("{}/pg_ctl -w -D {}", cluster.bin, data(two));
+    sh(two, &format!("{pg_ctl} restart -m fast -o '-c hot_standby=off' -l {}.log", data(two)));
     let (_, facts) = run(two, "dash", "", script("node.sh"));
     assert_eq!((known(&facts, "answers").as_str(), known(&facts, "role").as_str()), ("closed", "standby"));
     // A number in postmaster.pid that is another process's proves nothing.
