@@ -311,7 +311,7 @@ pub struct Promote {
     /// Which system's playbook.
     #[command(flatten)]
     pub system: System,
-    /// How long to wait until it accepts connections; `0` not at all [default: 600s].
+    /// How long to wait until it takes connections, and writes; `0` not at all [default: the playbook's].
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
     /// How the preflight judges.

@@ -34,6 +34,14 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
                 timeout: limit(step, member),
             }));
         }
+        Action::Script { script, with, .. } => {
+            let mut vars = vars.clone();
+            for (name, value) in with {
+                let value = value.render_plain(&vars);
+                vars.insert(name, value);
+            }
+            posix(&(assignments(&vars) + script))
+        }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
         Action::Remove { paths } => {
@@ -101,18 +109,18 @@ fn plain(templates: &[Template], vars: &Vars) -> Vec<String> {
     templates.iter().map(|template| template.render_plain(vars)).collect()
 }
 
+fn assignments(vars: &Vars) -> String {
+    vars.iter().map(|(name, value)| assignment(name, value)).collect()
+}
+
+fn assignment(name: &str, value: &str) -> String {
+    format!("{name}={}\n", quote(value))
+}
+
 /// A probe's script, with the plan's variables in front of it.
 fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
-    let mut text = String::new();
-    let mut set = |name: &str, value: &str| {
-        text.push_str(name);
-        text.push('=');
-        text.push_str(&quote(value));
-        text.push('\n');
-    };
-    for (name, value) in vars.iter() {
-        set(name, value);
-    }
+    let mut text = assignments(vars);
+    let mut set = |name: &str, value: &str| text.push_str(&assignment(name, value));
     if let Depth::Light(facts) = depth {
         set("light", "1");
         for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_"))
