@@ -169,7 +169,8 @@ fn a_hundred_new_hosts_at_once() {
     fs::write(&config, text).unwrap();
     let gsctl = || {
         let option = format!("UserKnownHostsFile={}", known.display());
-        lab.gsctl().arg("-F").arg(&config).args(["-o", &option, "--connect-timeout", "60s", "--quiet", "ping"])
+        let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).arg("-i").arg(lab.key());
+        gsctl.arg("-F").arg(&config).args(["-o", &option, "--connect-timeout", "60s", "--quiet", "ping"])
     };
     gsctl().args(["--host-key-policy", "accept-new"]).run().expect(0);
     let text = fs::read_to_string(&known).unwrap();

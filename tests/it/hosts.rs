@@ -71,9 +71,9 @@ fn selection() {
     let home = home(&[("hosts", FILE)]);
     for (arguments, want) in [
         (&["-w", "node[1-2]"][..], &["node1", "node2"][..]),
-        (&["-w", "node3,node1"], &["node3", "node1"]),
+        (&["-w", "node3,node1"], &["node1", "node3"]),
         (&["-w", "node1", "-w", "db"], &["node1", "db"]),
-        (&["-w", "other9,db"], &["other9", "db"]),
+        (&["-w", "other9,db"], &["db", "other9"]),
         (&["-g", "standby"], &["node2", "node3"]),
         (&["-g", "cluster", "-x", "node2"], &["node1", "node3"]),
         (&["-g", "primary", "-g", "standby"], &["node1", "node2", "node3"]),

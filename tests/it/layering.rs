@@ -17,8 +17,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rpassword", &["commands/targets.rs"]),
     ("serde_saphyr", &["playbook/"]),
     ("serde_json", &["commands/hosts.rs", "playbook/", "reporter/"]),
-    ("std::env", &["commands/world.rs"]),
-    ("std::process", &["exit.rs", "lib.rs", "main.rs"]),
+    ("std::env", &["commands/world.rs", "lib.rs"]),
+    ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs"]),
     (
         "std::fs",
         &["commands/", "reporter/output_dir.rs", "transport/config/", "transport/keys/", "transport/known_hosts/"],

@@ -93,7 +93,7 @@ fn times_and_attempts() {
     };
     let (first, connections) = run(&["-o", "ConnectTimeout=1", "-o", "ConnectionAttempts=2"]);
     assert_eq!((&first.json()["hosts"][0]["attempts"], connections), (&2.into(), 2), "{first}");
-    assert!(first.json()["hosts"][0]["error"].as_str().unwrap().contains("within 1s"), "{first}");
+    assert!(first.json()["hosts"][0]["error"].as_str().unwrap().contains("timed out after 1s"), "{first}");
     let options = [
         "-o",
         "ConnectTimeout=60",
