@@ -39,7 +39,7 @@ fn session(text: &str) -> Vec<(String, Vec<String>)> {
 fn masked(line: &str) -> String {
     let mut out = String::new();
     for word in line.split_whitespace() {
-        let number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || ".s[]:".contains(c));
+        let number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || ".s[]:()/".contains(c));
         out.push_str(if number(word) { "N" } else { word });
         out.push(' ');
     }
