@@ -69,7 +69,7 @@ mod tests {
         excluded("gsctl -x a ping", &["a"]);
         excluded("gsctl ping -x a", &["a"]);
         excluded("gsctl -x a ping -x b", &["a", "b"]);
-        excluded("gsctl -x a -qv --exclude=b exec -x c -x d true -x e", &["a", "b", "c", "d"]);
+        excluded("gsctl -x a -vv --exclude=b exec -x c -x d true -x e", &["a", "b", "c", "d"]);
         excluded("gsctl -p 22 -x a check -x b --port 1", &["a", "b"]);
     }
 

@@ -1,5 +1,7 @@
 //! `--help` is a promise: the goldens show every word of it. `GSCTL_BLESS=1` writes them anew.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! What `ssh_config` and `-o` say, gsctl does, or says that it does not.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
