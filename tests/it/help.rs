@@ -1,13 +1,12 @@
 //! `--help` is a promise: the goldens show every word of it. `GSCTL_BLESS=1` writes them anew.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use std::fs;
 use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 10] = ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "play", "hosts"];
+const COMMANDS: [&str; 12] =
+    ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "promote", "play", "hosts", "runs"];
 
 fn gsctl() -> Gsctl {
     // Clap asks for the width of the terminal; the variable stands in for it.

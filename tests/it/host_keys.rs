@@ -1,7 +1,5 @@
 //! Host keys: who is taken for whom he says he is, under each policy.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

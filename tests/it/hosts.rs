@@ -1,7 +1,5 @@
 //! `gsctl hosts`, and how hosts files are found, read and complained about. Nobody is contacted.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Logging in with key files and agents, and what is said when that fails.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

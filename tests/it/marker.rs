@@ -1,7 +1,5 @@
 //! `touch`, `rm` and `check`: what they say, and what is on the nodes' disks.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use serde_json::Value;
 
 use crate::gsctl::Run;

@@ -1,7 +1,5 @@
 //! Reports, dry runs and playbooks: what is written where, and that nothing is contacted before all is known to be well.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot do without, it fails without")]
-
 use std::fs;
 use std::process::{Command, Stdio};
 
