@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, script};
+use crate::plan::{Action, Check, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
 
@@ -38,7 +38,7 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
         Action::Probe { .. } | Action::Wait(_) => {
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
         }
-        Action::Check { checks } => of_checks(&script::parse_checks(&ran.stdout, checks.len()), status),
+        Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             of_changes(script::parse_changes(&ran.stdout), status)
         }
@@ -150,8 +150,14 @@ fn exit_failure(status: i32) -> Failure {
     }
 }
 
-fn of_checks(checks: &[Result<(), String>], status: i32) -> StepResult {
-    let failed: Vec<&str> = checks.iter().filter_map(|check| check.as_ref().err().map(String::as_str)).collect();
+fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
     if failed.is_empty() {
         return of_status(status);
     }

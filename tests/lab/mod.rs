@@ -140,10 +140,11 @@ impl Lab {
         path
     }
 
-    /// The hosts file with these lines after those of the nodes; it goes to another file, whose path is returned.
+    /// The hosts file with these lines before those of the nodes; it goes to another file, whose path is returned.
     #[track_caller]
     pub(crate) fn hosts_file_with(&self, lines: &str) -> PathBuf {
-        self.write_hosts_file(&(self.hosts_text() + lines))
+        // Before: the text may end in a section of variables.
+        self.write_hosts_file(&(lines.to_owned() + &self.hosts_text()))
     }
 
     /// A hosts file with this text alone.
