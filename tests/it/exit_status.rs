@@ -109,7 +109,7 @@ fn interrupted_and_terminated() {
         let run = running.wait().expect(code);
         let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
         assert_eq!(report["status"], serde_json::json!({ "code": code, "name": name }), "{run}");
-        assert!(run.stderr.contains("Summary"), "{run}");
+        assert!(run.stderr.contains("2 hosts: 1 failed, 1 cancelled"), "{run}");
         let sleeping = |number: usize| lab.node(number).processes().iter().any(|process| process.comm == "sleep");
         assert!(!sleeping(2), "{run}");
     }
