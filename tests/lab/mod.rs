@@ -140,11 +140,13 @@ impl Lab {
         path
     }
 
-    /// The hosts file with these lines before those of the nodes; it goes to another file, whose path is returned.
+    /// The hosts file with these lines after those of the nodes; it goes to another file, whose path is returned.
     #[track_caller]
     pub(crate) fn hosts_file_with(&self, lines: &str) -> PathBuf {
-        // Before: the text may end in a section of variables.
-        self.write_hosts_file(&(lines.to_owned() + &self.hosts_text()))
+        // Before the variables, which are a section of their own.
+        let text = self.hosts_text();
+        let (hosts, vars) = text.split_at(text.find("[all:vars]").unwrap_or(text.len()));
+        self.write_hosts_file(&[hosts, lines, vars].concat())
     }
 
     /// A hosts file with this text alone.
