@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 10] = ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "play", "hosts"];
+const COMMANDS: [&str; 11] =
+    ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "play", "hosts", "runs"];
 
 fn gsctl() -> Gsctl {
     // Clap asks for the width of the terminal; the variable stands in for it.
