@@ -142,16 +142,27 @@ steps:
 
 #[test]
 fn a_command_from_a_script() {
-    let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh } }]").expect("loads");
+    let plan =
+        load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh, with: { verb: \"go {b}\" } } }]")
+            .expect("loads");
     let Action::Run { command, .. } = &plan.steps[0].action else { panic!("a run") };
-    let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
-    assert_eq!(command.render_shell(&vars), "a='x y'\nb=2\n#!/bin/sh\n");
+    let vars = [("a", "x y"), ("b", "2"), ("host", "n 1"), ("address", "::1"), ("user", "u"), ("port", "22")];
+    let vars = vars.into_iter().chain([("groups", "g h")]).collect();
+    assert_eq!(
+        command.render_shell(&vars),
+        "a='x y'\nb=2\nhost='n 1'\naddress=::1\nuser=u\nport=22\ngroups='g h'\nverb='go 2'\n#!/bin/sh\n"
+    );
 }
 
 /// Mistakes: the text, line and column, and what is said, with the hint after a `|`.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
+    let built_in: Vec<&str> = super::builtin::names().collect();
+    let no_other = format!(
+        "there is no playbook `other.yaml`, neither built in nor a file | built in are {}",
+        built_in.join(", ")
+    );
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();
     for (text, line, column, message) in [
@@ -314,12 +325,7 @@ fn mistakes() {
         ("chain: [{ stage: a, fact: role }]\nsteps: [{ name: a, ping: true }]\n", 1, 9, "a stage has no `up`"),
         ("steps:\n- name: a\n  check: { port: 70000 }\n", 3, 18, "`70000` is no port, expected 1 to 65535"),
         ("steps:\n- name: a\n  state: a b\n", 3, 10, "state `a b` must be a name of letters, digits, `_`, `-` and `.`"),
-        (
-            "steps:\n- play: other.yaml\n",
-            2,
-            9,
-            "there is no playbook `other.yaml`, neither built in nor a file | built in are opengauss/pause, opengauss/resume, opengauss/start, opengauss/status, opengauss/stop",
-        ),
+        ("steps:\n- play: other.yaml\n", 2, 9, no_other.as_str()),
         ("steps:\n- play: my.yaml\n", 2, 9, "playbook `my.yaml` plays itself: `my.yaml` plays `my.yaml`"),
         (
             "steps:\n- play: my.yaml\n  on: any\n",
