@@ -15,7 +15,7 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
 pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
-pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
+pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -181,12 +181,15 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         (Some(text), Some(_)) => return Err(Complaint::new(text.at, "`check` beside `one_of`, expected one of them")),
     };
     let default = fields.text("default")?;
-    if let Some(text) = &default
-        && !text.value.is_empty()
-    {
-        check
-            .check(&text.value)
-            .map_err(|expected| Complaint::new(text.at, format!("the default `{}` must be {expected}", text.value)))?;
+    let when_missing = fields.text("when_missing")?;
+    for (what, text) in [("the default", &default), ("`when_missing`", &when_missing)] {
+        if let Some(text) = text
+            && !text.value.is_empty()
+        {
+            check
+                .check(&text.value)
+                .map_err(|expected| Complaint::new(text.at, format!("{what} `{}` must be {expected}", text.value)))?;
+        }
     }
     // An empty default says that the variable may be empty.
     let optional = default.as_ref().is_some_and(|text| text.value.is_empty());
@@ -197,6 +200,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         check,
         help: fields.string("help")?,
         run_wide: false,
+        when_missing: when_missing.map(|text| text.value),
     })
 }
 

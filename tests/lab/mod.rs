@@ -14,6 +14,7 @@ pub(crate) mod greenplum;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod opengauss;
+pub(crate) mod oracle;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod sshd;
