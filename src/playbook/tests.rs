@@ -318,7 +318,7 @@ fn mistakes() {
             "steps:\n- play: other.yaml\n",
             2,
             9,
-            "there is no playbook `other.yaml`, neither built in nor a file | built in are opengauss/pause, opengauss/resume, opengauss/start, opengauss/status, opengauss/stop",
+            "there is no playbook `other.yaml`, neither built in nor a file | built in are opengauss/pause, opengauss/resume, opengauss/start, opengauss/status, opengauss/stop, oracle-rac/start, oracle-rac/status, oracle-rac/stop",
         ),
         ("steps:\n- play: my.yaml\n", 2, 9, "playbook `my.yaml` plays itself: `my.yaml` plays `my.yaml`"),
         (
