@@ -5,7 +5,7 @@
 //! argv, playbook ─▶ commands, playbook ──────┴▶ plan      pure; whatever is wrong here is said before contact
 //!                                                │
 //!                     transport ◀─ fleet ◀─ runner ─▶ events ─▶ reporter ─▶ terminal, files
-//!                                                │
+//!                                                │  └──▶ ledger ─▶ journal, for `--resume`
 //!                                                └▶ stats ─▶ exit status
 //! ```
 //!
@@ -19,6 +19,7 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod inventory;
+pub mod journal;
 pub mod outcome;
 pub mod plan;
 pub mod playbook;

@@ -64,7 +64,8 @@ pub struct HostOptions {
     /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
-    /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings.
+    /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
@@ -188,10 +189,14 @@ pub enum Command {
     Stop(Stop),
     /// What every node is doing; one row per node.
     Status(System),
+    /// Make a standby the primary, where the system has that (greenplum, postgres).
+    Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
     Play(Play),
     /// Print the selected hosts and their settings; contacts nobody.
     Hosts(Hosts),
+    /// List past runs; `show` tells of one.
+    Runs(Runs),
 }
 
 /// Arguments of `exec`.
@@ -261,7 +266,7 @@ pub struct Preflight {
     /// Go on without so many unreachable nodes, or without a minority of them.
     #[arg(long, value_name = "N|minority")]
     pub allow_unreachable: Option<AllowUnreachable>,
-    /// Go on whatever the first look finds.
+    /// Go on whatever the first look finds, and with a run whose playbook, variables or hosts have changed.
     #[arg(long)]
     pub force: bool,
 }
@@ -300,27 +305,68 @@ pub struct Stop {
     pub preflight: Preflight,
 }
 
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait until it accepts connections; `0` not at all [default: 600s].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
 /// Arguments of `play`.
 #[derive(Debug, Args)]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
-    #[arg(required_unless_present_any = ["list", "show", "schema"], value_name = "PLAYBOOK")]
+    #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub var: Vec<(String, String)>,
     /// List the built-in playbooks.
-    #[arg(long, conflicts_with_all = ["playbook", "show", "var"])]
+    #[arg(long, conflicts_with_all = ["playbook", "show", "var", "resume", "from"])]
     pub list: bool,
     /// Print a built-in playbook, for editing.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["playbook", "var"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["playbook", "var", "resume", "from"])]
     pub show: Option<String>,
+    /// Go on with a run where it stopped: its id, or the last one of this playbook and these hosts that did not end well.
+    /// What is done is not done again; variables that are not given are those of that run.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub resume: Option<String>,
+    /// Begin at this step, by its name or number; looks before it are done all the same.
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
     /// Print the JSON Schema of playbooks, for editors.
     #[arg(long, exclusive = true)]
     pub schema: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Runs {
+    /// What about them.
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+}
+
+/// What about past runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// What one run did, step by step, and how to go on with it.
+    Show {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+    },
 }
 
 /// Arguments of `hosts`.

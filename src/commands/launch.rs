@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use indexmap::IndexMap;
 
 use crate::cli::{Options, OutputOptions, When as CliWhen};
-use crate::event::{CancelReason, Event, Reporter};
+use crate::event::{CancelReason, Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
@@ -23,6 +23,7 @@ use crate::stats::RunStats;
 use crate::transport::Connector;
 
 use super::fault::Fault;
+use super::logbook::{Book, Logbook};
 use super::selection::Selected;
 use super::targets::{self, Targets};
 use super::world::World;
@@ -33,8 +34,8 @@ pub(super) struct Launch<'a> {
     pub(super) plan: Plan,
     /// On whom.
     pub(super) selected: Selected,
-    /// Variables from the command line.
-    pub(super) given: IndexMap<String, String>,
+    /// The playbook that it is from, and its variables.
+    pub(super) book: Book,
     /// What kind of result it has.
     pub(super) kind: CommandKind,
     /// Unreachable hosts that a preflight puts up with.
@@ -67,9 +68,13 @@ impl Launch<'_> {
         if self.options.run.dry_run {
             return self.rehearsal(&members);
         }
+        let started = jiff::Timestamp::now();
+        let mut logbook = Logbook::open(&self, &members, &targets, started)?;
+        warnings.append(&mut logbook.warnings);
         let names: Arc<[String]> = members.iter().map(|member| member.name.clone()).collect();
         let mut reporters = self.reporters(names)?;
-        let settings = self.settings(&reporters, targets.len());
+        let mut settings = self.settings(&reporters, targets.len());
+        settings.resume = logbook.resume.take();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(cores.min(targets.len()))
@@ -77,25 +82,31 @@ impl Launch<'_> {
             .build()
             .map_err(|error| Fault::usage(format!("cannot start threads: {error}")))?;
         let signals = listen()?;
-        let started = jiff::Timestamp::now();
         let targets: Arc<[crate::transport::Target]> = targets.into();
         let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
         let crew = Fleet::start(&pool, &targets, &connector);
         let mut watcher = Watcher { reporters: &mut reporters, warnings };
-        let run = runner::run(&self.plan, members, settings, crew, signals, &mut watcher);
+        let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
         let finished = async_io::block_on(run);
         let mut stats = finished.stats;
         let mut report = RunReport {
-            run: run_id(started),
+            run: logbook.run.clone(),
             command: self.plan.name.clone(),
             started: started.to_string(),
             elapsed: finished.elapsed,
             status: stats.exit_status(),
+            state: finished.state,
             counts: stats.counts.clone(),
             hosts: finished.hosts,
         };
         stats.broken |= !reporters.errors().is_empty();
         report.status = stats.exit_status();
+        if let Some((message, broken)) = logbook.close(&report) {
+            stats.broken |= broken;
+            report.status = stats.exit_status();
+            let kind = EventKind::Warning { message };
+            reporters.event(&Event { at: finished.elapsed, kind }, &stats);
+        }
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
@@ -104,16 +115,17 @@ impl Launch<'_> {
     /// Hosts with the values of the plan's variables on each.
     fn members(&self, targets: &[crate::transport::Target]) -> Result<Vec<Member>, Fault> {
         let env = |name: &str| self.world.var(name).map(str::to_owned);
-        vars::check_names(&self.plan.vars, self.given.keys().map(String::as_str))
+        vars::check_names(&self.plan.vars, self.book.given.keys().map(String::as_str))
             .map_err(|error| Fault::usage(error.to_string()).maybe_hint(error.hint()))?;
         let member = |(host, target): (&Host, &crate::transport::Target)| {
             let own: IndexMap<&str, &str> = host.vars().collect();
-            let mut values = vars::resolve(&self.plan.vars, &self.given, |name| own.get(name).copied(), env)
+            let mut values = vars::resolve(&self.plan.vars, &self.book.given, |name| own.get(name).copied(), env)
                 .map_err(|error| Fault::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint()))?;
             values.insert("host", host.name.clone());
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
             values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
             Ok(Member {
                 name: host.name.clone(),
                 groups: host.groups.clone(),
@@ -161,6 +173,7 @@ impl Launch<'_> {
             force: self.force,
             stream: reporters.wants_output(),
             live: reporters.is_live(),
+            resume: None,
         }
     }
 
@@ -291,12 +304,6 @@ fn listen() -> Result<async_channel::Receiver<CancelReason>, Fault> {
     Ok(reasons)
 }
 
-/// `20261121T094311Z-x7k2`: sorts by time.
-fn run_id(started: jiff::Timestamp) -> String {
-    let letters: String = std::iter::repeat_with(fastrand::lowercase).take(4).collect();
-    format!("{}-{letters}", started.strftime("%Y%m%dT%H%M%SZ"))
-}
-
 /// Passes events on, with the warnings from before the run in front.
 struct Watcher<'a> {
     reporters: &'a mut Reporters,
@@ -307,7 +314,7 @@ impl Reporter for Watcher<'_> {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
         self.reporters.event(event, stats);
         for message in self.warnings.drain(..) {
-            let warning = Event { at: event.at, kind: crate::event::EventKind::Warning { message } };
+            let warning = Event { at: event.at, kind: EventKind::Warning { message } };
             self.reporters.event(&warning, stats);
         }
         Ok(())

@@ -53,6 +53,21 @@ impl Plan {
         }
         Ok(())
     }
+
+    /// Whether it may change something on a node.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Whether it names states of the run, which only a journal keeps.
+    #[must_use]
+    pub fn names_states(&self) -> bool {
+        let named = |step: &Step| {
+            step.state.is_some() || step.on_failure_state.is_some() || matches!(step.action, Action::State { .. })
+        };
+        self.steps.iter().any(named)
+    }
 }
 
 /// A step for a group that the hosts file doesn't have.
@@ -254,6 +269,17 @@ pub enum Action {
         /// The state's name.
         name: String,
     },
+}
+
+impl Action {
+    /// Whether it may change something on a node. A command may, whatever it is.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => true,
+            Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
+        }
+    }
 }
 
 /// What to look at while waiting.

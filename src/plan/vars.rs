@@ -8,7 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 /// Variables that every host has, whatever the playbook says: the runner puts them in.
-pub const BUILTIN: [&str; 4] = ["host", "address", "user", "port"];
+pub const BUILTIN: [&str; 5] = ["host", "address", "user", "port", "groups"];
 
 /// What a variable may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

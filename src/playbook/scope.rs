@@ -63,9 +63,22 @@ impl Scope<'_> {
         if !pairs.iter().any(|(key, _)| key.value == "script") {
             return self.shell(&node.text(what)?);
         }
-        let path = node.fields(what, &["script"])?.need("script")?.text("`script`")?;
-        let names = self.vars.keys().fold(String::new(), |names, name| names + name + "={" + name + "}\n");
-        let head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        let fields = node.fields(what, &["script", "with"])?;
+        let path = fields.need("script")?.text("`script`")?;
+        let names = self
+            .vars
+            .keys()
+            .chain(&BUILTIN.map(str::to_owned))
+            .fold(String::new(), |names, name| names + name + "={" + name + "}\n");
+        let mut head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        // What one script is to do this time.
+        for (key, node) in fields.get("with").map_or(Ok(&[][..]), |node| node.pairs("`with`"))? {
+            if !crate::plan::template::is_name(&key.value) {
+                return Err(Complaint::new(key.at, format!("`{}` is no name for a variable", key.value)));
+            }
+            let value = crate::plan::quote::quote(&self.now(&node.text("`with`")?)?);
+            head = head.followed_by(Template::literal(format!("{}={value}\n", key.value)));
+        }
         Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }
 

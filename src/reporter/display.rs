@@ -234,6 +234,10 @@ impl View for Display {
                 let text = timed_line("Cancelling", Tone::Warn, at, &text, ctx);
                 self.run_line(&text, ctx, screen)?;
             }
+            EventKind::StateChanged { state } => {
+                let text = timed_line("State", Tone::Strong, at, &sanitize::words(state), ctx);
+                self.run_line(&text, ctx, screen)?;
+            }
             EventKind::CleanupStarted { hosts } => {
                 let text = timed_line("Cleanup", Tone::Strong, at, &plural::hosts(*hosts), ctx);
                 self.run_line(&text, ctx, screen)?;

@@ -57,6 +57,7 @@ impl Play {
             started: "2026-11-21T09:49:46Z".into(),
             elapsed: Duration::ZERO,
             status: ExitStatus::Success,
+            state: None,
             counts: crate::stats::Counts::default(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
         };

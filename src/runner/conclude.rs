@@ -22,13 +22,13 @@ pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> 
 fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult {
     let failure = match &ran.end {
         End::Exit(_) => None,
-        End::Cancelled => return heard(ran, StepResult::new(Outcome::Cancelled)),
+        End::Cancelled => return cut_off(action, ran, StepResult::new(Outcome::Cancelled)),
         end => Some(of_end(limit, end, &ran)),
     };
     if let Some(failure) = failure {
         let signal = if let End::Signal(signal) = &ran.end { Some(signal.clone()) } else { None };
         let result = StepResult { signal, ..StepResult::failed(failure) };
-        return heard(ran, result);
+        return cut_off(action, ran, result);
     }
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let mut result = match action {
@@ -44,6 +44,19 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
     };
     result.exit_status = Some(status);
     heard(ran, result)
+}
+
+/// A command that was not heard to the end has still done what it said it did.
+fn cut_off(action: &Action, ran: Ran, result: StepResult) -> StepResult {
+    let changes = match action {
+        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
+            // The last line may be half of one, and half a path is another path.
+            let whole = ran.stdout.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            script::parse_changes(&ran.stdout[..whole])
+        }
+        _ => Vec::new(),
+    };
+    heard(ran, StepResult { changes, ..result })
 }
 
 /// Adds what every result of a command has.
@@ -151,4 +164,40 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         StepResult::new(Outcome::Ok)
     };
     StepResult { changes, ..result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(end: End, stdout: &str) -> StepResult {
+        let ran = Ran {
+            end,
+            stdout: stdout.into(),
+            stderr: Vec::new(),
+            noise: Vec::new(),
+            killed: None,
+            pid: None,
+            elapsed: Duration::ZERO,
+        };
+        let touch = Action::Touch { paths: Vec::new(), if_exists: None };
+        conclude(&touch, None, Done::Ran(Box::new(ran)))
+    }
+
+    #[test]
+    fn what_was_done_before_the_end_counts_and_half_a_line_does_not() {
+        let said = "created /bin/cluster_manual_starting\ncreated /bin/cluster_manual_start";
+        for (end, outcome) in [
+            (End::Cancelled, Outcome::Cancelled),
+            (End::TimedOut { begun: true }, Outcome::TimedOut),
+            (End::Lost("reset".to_owned()), Outcome::Unreachable),
+            (End::Signal("KILL".to_owned()), Outcome::Failed),
+        ] {
+            let result = cut(end, said);
+            assert_eq!(result.outcome, outcome);
+            let paths: Vec<&str> = result.changes.iter().map(|change| change.path.as_str()).collect();
+            assert_eq!(paths, ["/bin/cluster_manual_starting"]);
+        }
+        assert!(cut(End::Cancelled, "created /bin/x").changes.is_empty());
+    }
 }

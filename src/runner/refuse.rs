@@ -24,6 +24,8 @@ impl<C: Crew> Run<'_, C> {
                     let failure = last.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
                     missing.push((id, failure));
                 }
+                // In a run that goes on, what is found may be its own doing.
+                Some(_) | None if self.was_good(step) => {}
                 Some(_) | None => {
                     let vars = &host.member.vars;
                     if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {

@@ -90,7 +90,7 @@ fn in_remove() {
 #[test]
 fn in_wait() {
     let lab = Lab::start(2);
-    let cluster = opengauss::install(&lab);
+    opengauss::install(&lab);
     for (signal, status, word) in [(Signal::INT, 130, "Interrupted"), (Signal::TERM, 143, "Terminated")] {
         lab.node(1).write(PAUSE, "");
         lab.node(2).write(PAUSE, "");
@@ -102,7 +102,6 @@ fn in_wait() {
         assert_eq!(lab.node(2).text(STARTING), "theirs", "{run}");
         (1..=2).for_each(|number| assert!(!lab.node(number).exists(MARKER), "{run}"));
     }
-    drop(cluster);
 }
 
 fn interrupt_wait(lab: &Lab, signal: Signal) -> Run {

@@ -16,12 +16,20 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("signal_hook", &["commands/launch.rs"]),
     ("rpassword", &["commands/targets.rs"]),
     ("serde_saphyr", &["playbook/"]),
-    ("serde_json", &["commands/hosts.rs", "playbook/", "reporter/"]),
+    ("serde_json", &["commands/hosts.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"]),
+    ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs"]),
     ("std::process", &["exit.rs", "lib.rs", "main.rs"]),
     (
         "std::fs",
-        &["commands/", "reporter/output_dir.rs", "transport/config/", "transport/keys/", "transport/known_hosts/"],
+        &[
+            "commands/",
+            "journal/",
+            "reporter/output_dir.rs",
+            "transport/config/",
+            "transport/keys/",
+            "transport/known_hosts/",
+        ],
     ),
 ];
 
@@ -32,6 +40,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("event.rs", &["cli", "commands", "reporter", "runner", "transport"]),
     ("exit.rs", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("inventory/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
+    ("journal/", &["cli", "commands", "inventory", "plan", "playbook", "transport"]),
     ("outcome.rs", &["cli", "commands", "event", "plan", "reporter", "runner", "transport"]),
     ("plan/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("playbook/", &["cli", "commands", "event", "reporter", "runner", "transport"]),

@@ -5,11 +5,14 @@
 mod docs;
 mod exit_status;
 mod failures;
+mod greenplum;
+mod greenplum_scripts;
 mod gsctl;
 mod help;
 mod host_keys;
 mod hosts;
 mod interrupt;
+mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;

@@ -10,6 +10,7 @@ pub(crate) mod account;
 pub(crate) mod address;
 mod builder;
 pub(crate) mod faults;
+pub(crate) mod greenplum;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod opengauss;

@@ -424,7 +424,7 @@ fn first<T>(slot: &mut Option<T>, value: T) {
 }
 
 /// The name of a user of this machine.
-fn local_user(uid: u32) -> Option<String> {
+pub(crate) fn local_user(uid: u32) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").ok()?;
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
