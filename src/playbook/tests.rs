@@ -152,6 +152,8 @@ fn a_command_from_a_script() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
+    let built_in = crate::playbook::builtin::names().collect::<Vec<_>>().join(", ");
+    let nowhere = format!("there is no playbook `other.yaml`, neither built in nor a file | built in are {built_in}");
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();
     for (text, line, column, message) in [
@@ -314,12 +316,7 @@ fn mistakes() {
         ("chain: [{ stage: a, fact: role }]\nsteps: [{ name: a, ping: true }]\n", 1, 9, "a stage has no `up`"),
         ("steps:\n- name: a\n  check: { port: 70000 }\n", 3, 18, "`70000` is no port, expected 1 to 65535"),
         ("steps:\n- name: a\n  state: a b\n", 3, 10, "state `a b` must be a name of letters, digits, `_`, `-` and `.`"),
-        (
-            "steps:\n- play: other.yaml\n",
-            2,
-            9,
-            "there is no playbook `other.yaml`, neither built in nor a file | built in are opengauss/pause, opengauss/resume, opengauss/start, opengauss/status, opengauss/stop, oracle-rac/start, oracle-rac/status, oracle-rac/stop",
-        ),
+        ("steps:\n- play: other.yaml\n", 2, 9, &nowhere),
         ("steps:\n- play: my.yaml\n", 2, 9, "playbook `my.yaml` plays itself: `my.yaml` plays `my.yaml`"),
         (
             "steps:\n- play: my.yaml\n  on: any\n",

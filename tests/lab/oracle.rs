@@ -2,16 +2,14 @@
 //!
 //! What the programs do is the stand-in's business (`tests/standin_oracle`); this lays out a grid home and its marks.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::process::Output;
 
 use rustix::process::Signal;
 
 use super::process::Process;
-use super::{Lab, Node, wait};
+use super::{Lab, Node, opengauss, wait};
 
 /// The daemons in the order of the chain: the stage, and its program.
 pub(crate) const CHAIN: [(&str, &str); 11] = [
@@ -180,22 +178,7 @@ impl Grid<'_> {
     }
 }
 
-/// The stand-in's executable. Under cargo it is built first: `cargo test --test it` does not build examples.
+/// The stand-in's executable.
 fn standin() -> PathBuf {
-    static STANDIN: OnceLock<PathBuf> = OnceLock::new();
-    let found = STANDIN.get_or_init(|| {
-        let own = env::current_exe().expect("this program has a path");
-        let profile = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps or target/PROFILE/examples");
-        if let Some(cargo) = env::var_os("CARGO") {
-            let mut command = Command::new(cargo);
-            command.args(["build", "--quiet", "--example", "standin_oracle"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            if profile.ends_with("release") {
-                command.arg("--release");
-            }
-            assert!(command.status().expect("cargo starts").success(), "the stand-in does not build");
-        }
-        profile.join("examples/standin_oracle")
-    });
-    assert!(found.is_file(), "{} is not built: cargo build --example standin_oracle", found.display());
-    found.clone()
+    opengauss::example("standin_oracle")
 }
