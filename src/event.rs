@@ -169,6 +169,11 @@ pub enum EventKind {
         /// Hosts on which something runs now.
         running: usize,
     },
+    /// The run as a whole has another state, which its playbook names.
+    StateChanged {
+        /// The state.
+        state: String,
+    },
     /// What earlier steps asked to be undone is being undone.
     CleanupStarted {
         /// Hosts concerned.

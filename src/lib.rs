@@ -5,7 +5,7 @@
 //! argv, playbook ─▶ commands, playbook ──────┴▶ plan      pure; whatever is wrong here is said before contact
 //!                                                │
 //!                     transport ◀─ fleet ◀─ runner ─▶ events ─▶ reporter ─▶ terminal, files
-//!                                                │
+//!                                                │  └──▶ ledger ─▶ journal, for `--resume`
 //!                                                └▶ stats ─▶ exit status
 //! ```
 //!
@@ -19,6 +19,7 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod inventory;
+pub mod journal;
 pub mod outcome;
 pub mod plan;
 pub mod playbook;
@@ -53,7 +54,8 @@ pub fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(fault) => {
             // Where even this cannot be written, the exit status is all that is left.
-            let _ = writeln!(std::io::stderr().lock(), "error: {}", reporter::sanitize::words(&fault.to_string()));
+            let text = reporter::sanitize::block(format!("error: {fault}").as_bytes());
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
             fault.status.into()
         }
     }

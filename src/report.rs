@@ -24,6 +24,8 @@ pub struct RunReport {
     pub elapsed: Duration,
     /// How gsctl will exit.
     pub status: ExitStatus,
+    /// The state of the run, where its playbook names one.
+    pub state: Option<String>,
     /// Hosts by verdict.
     pub counts: Counts,
     /// Every host of the run, in inventory order.

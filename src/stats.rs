@@ -1,13 +1,13 @@
 //! The only counter in the program: folds hosts' verdicts into numbers, and numbers into one exit status.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::CancelReason;
 use crate::exit::ExitStatus;
 use crate::outcome::Outcome;
 
 /// Hosts by verdict. Every host of a run is counted once, so the numbers add up to `hosts` when the run is over.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Did what was asked; nothing had to change.
     pub ok: usize,

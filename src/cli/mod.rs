@@ -64,7 +64,8 @@ pub struct HostOptions {
     /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
-    /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings.
+    /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
@@ -188,12 +189,14 @@ pub enum Command {
     Stop(Stop),
     /// What every node is doing; one row per node.
     Status(System),
-    /// Make a standby the primary, for systems that can (`--system postgres`); one node.
+    /// Make a standby the primary, where the system has that (greenplum, postgres).
     Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
     Play(Play),
     /// Print the selected hosts and their settings; contacts nobody.
     Hosts(Hosts),
+    /// List past runs; `show` tells of one.
+    Runs(Runs),
 }
 
 /// Arguments of `exec`.
@@ -219,11 +222,15 @@ pub struct Check {
     #[arg(long, value_name = "CMD", group = "checks")]
     pub command: Vec<String>,
     /// Something listens on this TCP port of the node.
-    #[arg(long, value_name = "N", group = "checks")]
+    // Named apart from the SSH port, which every command has: clap would take the two for one.
+    #[arg(id = "check_port", long = "port", value_name = "N", group = "checks", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
     /// This file is there.
     #[arg(long, value_name = "PATH", group = "checks")]
     pub file: Vec<String>,
+    /// TCP port of sshd; `--port` is what is checked here.
+    #[arg(id = "port", short = 'p', long = "ssh-port", value_name = "PORT", help_heading = "SSH", env = "GSCTL_PORT")]
+    pub ssh_port: Option<u16>,
 }
 
 /// Arguments of `touch`.
@@ -259,7 +266,7 @@ pub struct Preflight {
     /// Go on without so many unreachable nodes, or without a minority of them.
     #[arg(long, value_name = "N|minority")]
     pub allow_unreachable: Option<AllowUnreachable>,
-    /// Go on whatever the first look finds.
+    /// Go on whatever the first look finds, and with a run whose playbook, variables or hosts have changed.
     #[arg(long)]
     pub force: bool,
 }
@@ -304,7 +311,7 @@ pub struct Promote {
     /// Which system's playbook.
     #[command(flatten)]
     pub system: System,
-    /// How long to wait until the new primary takes writes; `0` not at all [default: the playbook's].
+    /// How long to wait until it takes work; `0` not at all [default: as the playbook says].
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
     /// How the preflight judges.
@@ -316,20 +323,50 @@ pub struct Promote {
 #[derive(Debug, Args)]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
-    #[arg(required_unless_present_any = ["list", "show"], value_name = "PLAYBOOK")]
+    #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub var: Vec<(String, String)>,
     /// List the built-in playbooks.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["playbook", "show", "var", "resume", "from"])]
     pub list: bool,
     /// Print a built-in playbook, for editing.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["playbook", "var", "resume", "from"])]
     pub show: Option<String>,
+    /// Go on with a run where it stopped: its id, or the last one of this playbook and these hosts that did not end well.
+    /// What is done is not done again; variables that are not given are those of that run.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub resume: Option<String>,
+    /// Begin at this step, by its name or number; looks before it are done all the same.
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
+    /// Print the JSON Schema of playbooks, for editors.
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+}
+
+/// Arguments of `runs`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Runs {
+    /// What about them.
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+}
+
+/// What about past runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// What one run did, step by step, and how to go on with it.
+    Show {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+    },
 }
 
 /// Arguments of `hosts`.
@@ -338,4 +375,46 @@ pub struct Hosts {
     /// Make a hosts file out of the output of `cm_ctl view`; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from_cm_view: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_nothing_wrong() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_of_a_command_takes_the_place_of_an_option_for_every_command() {
+        let top = Cli::command();
+        let global: Vec<&str> =
+            top.get_arguments().filter(|arg| arg.is_global_set()).map(|a| a.get_id().as_str()).collect();
+        assert!(global.len() > 20, "{global:?}");
+        for command in top.get_subcommands() {
+            let own: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+            let both: Vec<&&str> = own.iter().filter(|id| global.contains(id)).collect();
+            // `check --port` is the port that is looked at, so its SSH port has another long name.
+            let want: &[&&str] = if command.get_name() == "check" { &[&"port"] } else { &[] };
+            assert_eq!(both, want, "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn check_knows_the_port_to_look_at_from_that_of_ssh() {
+        for (words, ssh, looked_at) in [
+            (&["check", "--port", "5432"][..], None, &[5432][..]),
+            (&["-p", "2222", "check", "--port", "1", "--port", "2"], Some(2222), &[1, 2]),
+            (&["--port", "2222", "check", "--port", "1"], Some(2222), &[1]),
+            (&["check", "-p", "2222", "--port", "1"], Some(2222), &[1]),
+            (&["check", "--ssh-port", "2222", "--port", "1"], Some(2222), &[1]),
+        ] {
+            let cli = Cli::try_parse_from([&["gsctl"], words].concat()).unwrap();
+            let Command::Check(check) = cli.command else { panic!("{words:?}") };
+            assert_eq!((cli.options.ssh.port, &check.port[..]), (ssh, looked_at), "{words:?}");
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! Plans from playbooks: `start`, `stop`, `status`, `play`.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use sha2::{Digest as _, Sha256};
 
 use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Stop, System};
 use crate::plan::Plan;
@@ -57,7 +60,7 @@ impl Asked {
     /// `promote`.
     ///
     /// # Errors
-    /// When there is no such system, or it has none.
+    /// When there is no such system, or it has no standby to promote.
     pub(super) fn promote(args: &Promote) -> Result<Self, Fault> {
         let mut asked = Self::system(&args.system, "promote")?;
         asked.set("wait", args.wait.map(seconds));
@@ -89,18 +92,30 @@ impl Asked {
         }
     }
 
-    /// Loads it.
+    /// Its name for the journal: a built-in's, or the path of the file from the root.
+    #[must_use]
+    pub(super) fn file(&self) -> String {
+        if builtin::source(&self.name).is_some() {
+            return self.name.clone();
+        }
+        let path = std::path::absolute(&self.name).unwrap_or_else(|_| PathBuf::from(&self.name));
+        std::fs::canonicalize(&path).unwrap_or(path).display().to_string()
+    }
+
+    /// Loads it; gives its digest too.
     ///
     /// # Errors
     /// When the playbook is wrong or cannot be read.
-    pub(super) fn load(&self, timeout: Option<Duration>, world: &World) -> Result<Plan, Fault> {
+    pub(super) fn load(&self, timeout: Option<Duration>, world: &World) -> Result<(Plan, String), Fault> {
+        let files = Files::default();
         let loader = Loader {
-            sources: &Files,
+            sources: &files,
             given: &self.given,
             env: &|name| world.var(name).map(str::to_owned),
             step_timeout: timeout.or(Some(OWN_TIMEOUT)).filter(|limit| !limit.is_zero()),
         };
-        loader.load(&self.name).map_err(|problem| Fault::usage(problem.to_string()))
+        let plan = loader.load(&self.name).map_err(|problem| Fault::usage(problem.to_string()))?;
+        Ok((plan, files.digest(&self.name)))
     }
 }
 
@@ -125,16 +140,41 @@ fn cluster_state(accept: Accept) -> &'static str {
     }
 }
 
-/// Playbooks and scripts on this machine's disk.
-struct Files;
+/// Playbooks and scripts on this machine's disk; remembers what was read.
+#[derive(Default)]
+struct Files {
+    read: RefCell<BTreeMap<String, String>>,
+}
+
+impl Files {
+    fn text(&self, name: &str) -> io::Result<String> {
+        let text = text(Path::new(name))?;
+        self.read.borrow_mut().insert(name.to_owned(), text.clone());
+        Ok(text)
+    }
+
+    /// A digest of all that was read and of what is compiled in and used, so that a change of any of it is seen.
+    fn digest(&self, name: &str) -> String {
+        let read = self.read.borrow();
+        let all: String = std::iter::once(name).chain(read.values().map(String::as_str)).collect::<Vec<_>>().join("\n");
+        let compiled_in = builtin::used_by(&all);
+        let mut digest = Sha256::new();
+        // By their texts alone: a playbook that is only moved is the same.
+        for text in read.values().map(String::as_str).chain(compiled_in.into_iter().map(|(_, text)| text)) {
+            digest.update(text.len().to_be_bytes());
+            digest.update(text);
+        }
+        format!("sha256:{:x}", digest.finalize())
+    }
+}
 
 impl Sources for Files {
     fn playbook(&self, name: &str) -> io::Result<String> {
-        text(&PathBuf::from(name))
+        self.text(name)
     }
 
     fn script(&self, relative: &str) -> io::Result<String> {
-        text(Path::new(relative))
+        self.text(relative)
     }
 }
 

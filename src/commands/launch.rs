@@ -9,19 +9,21 @@ use std::sync::atomic::AtomicBool;
 use indexmap::IndexMap;
 
 use crate::cli::{Options, OutputOptions, When as CliWhen};
-use crate::event::{CancelReason, Event, Reporter};
+use crate::event::{CancelReason, Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
+    Target as ReportTarget, When,
 };
 use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::RunStats;
 use crate::transport::Connector;
 
 use super::fault::Fault;
+use super::logbook::{Book, Logbook};
 use super::selection::Selected;
 use super::targets::{self, Targets};
 use super::world::World;
@@ -32,8 +34,8 @@ pub(super) struct Launch<'a> {
     pub(super) plan: Plan,
     /// On whom.
     pub(super) selected: Selected,
-    /// Variables from the command line.
-    pub(super) given: IndexMap<String, String>,
+    /// The playbook that it is from, and its variables.
+    pub(super) book: Book,
     /// What kind of result it has.
     pub(super) kind: CommandKind,
     /// Unreachable hosts that a preflight puts up with.
@@ -67,9 +69,13 @@ impl Launch<'_> {
         if self.options.run.dry_run {
             return self.rehearsal(&members);
         }
+        let started = jiff::Timestamp::now();
+        let mut logbook = Logbook::open(&self, &members, &targets, started)?;
+        warnings.append(&mut logbook.warnings);
         let names: Arc<[String]> = members.iter().map(|member| member.name.clone()).collect();
         let mut reporters = self.reporters(names)?;
-        let settings = self.settings(&reporters, targets.len());
+        let mut settings = self.settings(&reporters, targets.len());
+        settings.resume = logbook.resume.take();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(cores.min(targets.len()))
@@ -77,26 +83,31 @@ impl Launch<'_> {
             .build()
             .map_err(|error| Fault::usage(format!("cannot start threads: {error}")))?;
         let signals = listen()?;
-        let started = jiff::Timestamp::now();
         let targets: Arc<[crate::transport::Target]> = targets.into();
         let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
         let crew = Fleet::start(&pool, &targets, &connector);
         let mut watcher = Watcher { reporters: &mut reporters, warnings };
-        let run = runner::run(&self.plan, members, settings, crew, signals, &mut watcher);
+        let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
         let finished = async_io::block_on(run);
         let mut stats = finished.stats;
         let mut report = RunReport {
-            run: run_id(started),
+            run: logbook.run.clone(),
             command: self.plan.name.clone(),
             started: started.to_string(),
             elapsed: finished.elapsed,
             status: stats.exit_status(),
+            state: finished.state,
             counts: stats.counts.clone(),
             hosts: finished.hosts,
         };
         stats.broken |= !reporters.errors().is_empty();
         report.status = stats.exit_status();
-        self.show_table(&report, &mut reporters);
+        if let Some((message, broken)) = logbook.close(&report) {
+            stats.broken |= broken;
+            report.status = stats.exit_status();
+            let kind = EventKind::Warning { message };
+            reporters.event(&Event { at: finished.elapsed, kind }, &stats);
+        }
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
@@ -113,36 +124,20 @@ impl Launch<'_> {
             .hint("choose with -w, as in `-w node2`"))
     }
 
-    /// The table of facts that the playbook asks for. A host that could not be asked has a row too.
-    fn show_table(&self, report: &RunReport, reporters: &mut Reporters) {
-        if self.plan.table.is_empty() || self.options.output.quiet {
-            return;
-        }
-        let heading = self.plan.table.iter().map(|fact| fact.replace('_', " "));
-        let mut table = crate::reporter::Table::new(std::iter::once("host".to_owned()).chain(heading));
-        for host in &report.hosts {
-            let fact = |name: &String| host.facts.get(name).map_or("", String::as_str);
-            table.row(std::iter::once(host.host.as_str()).chain(self.plan.table.iter().map(fact)));
-        }
-        let mut text = Vec::new();
-        if table.write(&mut text, &crate::reporter::style::Styles::default(), None, "").is_ok() {
-            reporters.write_out(&String::from_utf8_lossy(&text));
-        }
-    }
-
     /// Hosts with the values of the plan's variables on each.
     fn members(&self, targets: &[crate::transport::Target]) -> Result<Vec<Member>, Fault> {
         let env = |name: &str| self.world.var(name).map(str::to_owned);
-        vars::check_names(&self.plan.vars, self.given.keys().map(String::as_str))
+        vars::check_names(&self.plan.vars, self.book.given.keys().map(String::as_str))
             .map_err(|error| Fault::usage(error.to_string()).maybe_hint(error.hint()))?;
         let member = |(host, target): (&Host, &crate::transport::Target)| {
             let own: IndexMap<&str, &str> = host.vars().collect();
-            let mut values = vars::resolve(&self.plan.vars, &self.given, |name| own.get(name).copied(), env)
+            let mut values = vars::resolve(&self.plan.vars, &self.book.given, |name| own.get(name).copied(), env)
                 .map_err(|error| Fault::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint()))?;
             values.insert("host", host.name.clone());
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
             values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
             Ok(Member {
                 name: host.name.clone(),
                 groups: host.groups.clone(),
@@ -190,6 +185,7 @@ impl Launch<'_> {
             force: self.force,
             stream: reporters.wants_output(),
             live: reporters.is_live(),
+            resume: None,
         }
     }
 
@@ -209,7 +205,7 @@ impl Launch<'_> {
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: Shaping::default(),
-            chain_table: true,
+            closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,
@@ -251,8 +247,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
     if !world.stderr_tty && !world.stdout_tty {
         return None;
     }
-    let term = if world.stderr_tty { console::Term::stderr() } else { console::Term::stdout() };
-    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+    crate::reporter::style::terminal_size(world.stderr_tty)
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {
@@ -321,12 +316,6 @@ fn listen() -> Result<async_channel::Receiver<CancelReason>, Fault> {
     Ok(reasons)
 }
 
-/// `20261121T094311Z-x7k2`: sorts by time.
-fn run_id(started: jiff::Timestamp) -> String {
-    let letters: String = std::iter::repeat_with(fastrand::lowercase).take(4).collect();
-    format!("{}-{letters}", started.strftime("%Y%m%dT%H%M%SZ"))
-}
-
 /// Passes events on, with the warnings from before the run in front.
 struct Watcher<'a> {
     reporters: &'a mut Reporters,
@@ -337,7 +326,7 @@ impl Reporter for Watcher<'_> {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
         self.reporters.event(event, stats);
         for message in self.warnings.drain(..) {
-            let warning = Event { at: event.at, kind: crate::event::EventKind::Warning { message } };
+            let warning = Event { at: event.at, kind: EventKind::Warning { message } };
             self.reporters.event(&warning, stats);
         }
         Ok(())

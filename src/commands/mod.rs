@@ -5,13 +5,15 @@ mod books;
 mod fault;
 mod hosts;
 mod launch;
+mod logbook;
+mod past;
+mod resume;
+mod runs;
 mod selection;
 mod targets;
 mod world;
 
 use std::io::Write;
-
-use indexmap::IndexMap;
 
 use crate::cli::{Cli, Command, Options, Play, Preflight};
 use crate::exit::ExitStatus;
@@ -24,6 +26,7 @@ use crate::runner::Allow;
 use books::Asked;
 pub use fault::Fault;
 use launch::Launch;
+use logbook::Book;
 pub use world::World;
 
 /// Does what the command line says.
@@ -34,10 +37,11 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
     let options = &cli.options;
     // Zero on the command line is "no limit", and stronger than anything that sets one.
     let timeout = options.run.timeout;
-    let simple = |plan: Plan, kind| launch(plan, kind, IndexMap::new(), None, options, world);
+    let simple = |plan: Plan, kind| launch(plan, kind, Book::default(), None, options, world);
     let book = |asked: Asked, preflight| {
-        let plan = asked.load(timeout, world)?;
-        launch(plan, CommandKind::Playbook, asked.given, preflight, options, world)
+        let (plan, digest) = asked.load(timeout, world)?;
+        let book = Book { file: asked.file(), digest, given: asked.given, ..Book::default() };
+        launch(plan, CommandKind::Playbook, book, preflight, options, world)
     };
     match &cli.command {
         Command::Exec(args) => simple(adhoc::exec(args, timeout), CommandKind::Output),
@@ -50,16 +54,24 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
         Command::Status(args) => book(Asked::status(args)?, None),
         Command::Promote(args) => book(Asked::promote(args)?, Some(&args.preflight)),
         Command::Play(args) if args.list => list(),
+        Command::Play(args) if args.schema => schema(),
         Command::Play(Play { show: Some(name), .. }) => show(name),
+        Command::Play(args) if args.resume.is_some() || args.from.is_some() => {
+            let (asked, resume) = resume::asked(args, options, world)?;
+            let (plan, digest) = asked.load(timeout, world)?;
+            let book = Book { file: asked.file(), digest, given: asked.given, resume, from: args.from.clone() };
+            launch(plan, CommandKind::Playbook, book, Some(&args.preflight), options, world)
+        }
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => hosts::hosts(args, options, world),
+        Command::Runs(args) => runs::runs(args, options, world),
     }
 }
 
 fn launch(
     plan: Plan,
     kind: CommandKind,
-    given: IndexMap<String, String>,
+    book: Book,
     preflight: Option<&Preflight>,
     options: &Options,
     world: &World,
@@ -67,7 +79,7 @@ fn launch(
     let selected = selection::select(&options.hosts, world)?;
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
-    Launch { plan, selected, given, kind, allow, force, options, world }.go()
+    Launch { plan, selected, book, kind, allow, force, options, world }.go()
 }
 
 /// `play --list`.
@@ -77,6 +89,12 @@ fn list() -> Result<ExitStatus, Fault> {
         table.row([name, summary]);
     }
     hosts::finish(table.write(&mut std::io::stdout().lock(), &Styles::default(), None, "~"))
+}
+
+/// `play --schema`.
+fn schema() -> Result<ExitStatus, Fault> {
+    let text = format!("{:#}\n", crate::playbook::schema());
+    hosts::finish(std::io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// `play --show NAME`.

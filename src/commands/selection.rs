@@ -8,6 +8,7 @@ use crate::exit::ExitStatus;
 use crate::inventory::{Inventory, file, host::Host, select};
 
 use super::fault::Fault;
+use super::past;
 use super::world::World;
 
 /// The hosts of a run, and what is worth saying about how they came about.
@@ -32,7 +33,9 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         let (name, text) = read(path)?;
         inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
     }
-    let inventory: Inventory = file::merge(inventories);
+    let mut inventory: Inventory = file::merge(inventories);
+    let groups = inventory.groups.keys().cloned().collect();
+    let past = past::add(&mut inventory, options, world)?;
     let wanted = select::Selection {
         hosts: options.hosts.clone(),
         groups: options.group.clone(),
@@ -42,10 +45,11 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
+    warnings.extend(past.as_ref().and_then(crate::journal::past::Past::warning));
     if selected.hosts.is_empty() {
-        return Err(nobody(options, &files));
+        return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
     }
-    Ok(Selected { hosts: selected.hosts, groups: inventory.groups.keys().cloned().collect(), warnings })
+    Ok(Selected { hosts: selected.hosts, groups, warnings })
 }
 
 /// The hosts files that are to be read.

@@ -56,4 +56,11 @@ impl World {
         let base = self.var("XDG_CONFIG_HOME").map_or_else(|| self.home.join(".config"), PathBuf::from);
         base.join("gsctl")
     }
+
+    /// The directory for what gsctl remembers between runs. A relative one counts for nothing, as the XDG rules want it.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        let given = self.var("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        given.unwrap_or_else(|| self.home.join(".local/state")).join("gsctl")
+    }
 }

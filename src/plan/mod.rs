@@ -31,11 +31,17 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// More hosts than this must not be selected.
     pub max_hosts: Option<usize>,
-    /// Facts that are shown as a table at the end, one row a host; empty where none is wanted.
+    /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
 }
 
 impl Plan {
+    /// True when nothing is changed and nothing waited for: what the probes learn is all that is wanted.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
     /// Whether the inventory has every group that a step is for.
     ///
     /// # Errors
@@ -50,6 +56,21 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Whether it may change something on a node.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Whether it names states of the run, which only a journal keeps.
+    #[must_use]
+    pub fn names_states(&self) -> bool {
+        let named = |step: &Step| {
+            step.state.is_some() || step.on_failure_state.is_some() || matches!(step.action, Action::State { .. })
+        };
+        self.steps.iter().any(named)
     }
 }
 
@@ -220,7 +241,7 @@ pub enum Action {
         /// The script's text.
         script: String,
         /// More shell variables.
-        set: Vec<(String, Template)>,
+        with: Vec<(String, Template)>,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
@@ -262,6 +283,19 @@ pub enum Action {
         /// The state's name.
         name: String,
     },
+}
+
+impl Action {
+    /// Whether it may change something on a node. A command may, whatever it is.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
+                true
+            }
+            Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
+        }
+    }
 }
 
 /// What to look at while waiting.

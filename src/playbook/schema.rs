@@ -21,18 +21,14 @@ pub fn schema() -> Value {
             "vars": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/variable" } },
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
-            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as a table at the end" },
+            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {
             "scalar": { "type": ["string", "number", "boolean"] },
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
-            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" } }))] },
-            "script": object(&["script"], &json!({
-                "script": { "type": "string", "description": "POSIX sh next to the playbook; its key=value lines are facts, `because` and `hint` say why it failed" },
-                "set": { "type": "object", "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "more shell variables for it" },
-            })),
+            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
             "variable": { "anyOf": [{ "$ref": "#/$defs/scalar" }, object(&[], &json!({
                 "default": { "$ref": "#/$defs/scalar" },
@@ -41,6 +37,7 @@ pub fn schema() -> Value {
                 "one_of": { "$ref": "#/$defs/scalars" },
                 "help": { "type": "string" },
                 "required": { "type": "boolean" },
+                "when_missing": { "$ref": "#/$defs/scalar", "description": "its value once the run goes on without hosts that are missing" },
             }))] },
             "probe": object(&["script"], &json!({
                 "script": { "type": "string", "description": "POSIX sh that prints key=value lines, next to the playbook" },
@@ -115,7 +112,7 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
-            "run": { "anyOf": [{ "$ref": "#/$defs/command" }, { "$ref": "#/$defs/script" }] },
+            "run": { "$ref": "#/$defs/command", "description": "key=value lines of a script are facts; `changed=yes`, `because` and `hint` are its word on what it did and why it failed" },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "remove": { "$ref": "#/$defs/paths" },

@@ -63,13 +63,26 @@ impl Scope<'_> {
         if !pairs.iter().any(|(key, _)| key.value == "script") {
             return self.shell(&node.text(what)?);
         }
-        let path = node.fields(what, &["script"])?.need("script")?.text("`script`")?;
-        let names = self.vars.keys().fold(String::new(), |names, name| names + name + "={" + name + "}\n");
-        let head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        let fields = node.fields(what, &["script", "with"])?;
+        let path = fields.need("script")?.text("`script`")?;
+        let names = self
+            .vars
+            .keys()
+            .chain(&BUILTIN.map(str::to_owned))
+            .fold(String::new(), |names, name| names + name + "={" + name + "}\n");
+        let mut head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
+        // What one script is to do this time.
+        for (key, node) in fields.get("with").map_or(Ok(&[][..]), |node| node.pairs("`with`"))? {
+            if !crate::plan::template::is_name(&key.value) {
+                return Err(Complaint::new(key.at, format!("`{}` is no name for a variable", key.value)));
+            }
+            let value = crate::plan::quote::quote(&self.now(&node.text("`with`")?)?);
+            head = head.followed_by(Template::literal(format!("{}={value}\n", key.value)));
+        }
         Ok(head.followed_by(Template::literal((self.script)(&path)?)))
     }
 
-    /// The script of `{ script: FILE, set: { NAME: TEXT } }`: where it came from, its text, and more variables for it. `None`
+    /// The script of `{ script: FILE, with: { NAME: TEXT } }`: where it came from, its text, and more variables for it. `None`
     /// where the node is something else.
     #[expect(clippy::type_complexity, reason = "the three parts of one action")]
     pub(super) fn own_script(
@@ -81,18 +94,16 @@ impl Scope<'_> {
         if !pairs.iter().any(|(key, _)| key.value == "script") {
             return Ok(None);
         }
-        let fields = node.fields(what, &["script", "set"])?;
+        let fields = node.fields(what, &["script", "with"])?;
         let path = fields.need("script")?.text("`script`")?;
-        let mut set = Vec::new();
-        for (name, node) in fields.get("set").map(|node| node.pairs("`set`")).transpose()?.unwrap_or_default() {
-            if !crate::plan::template::is_name(&name.value) || self.knows(&name.value) {
-                let message = format!("`{}` can't be set for a script", name.value);
-                return Err(Complaint::new(name.at, message)
-                    .hint("names are lower case letters, digits and `_`, and not those of variables"));
+        let mut with = Vec::new();
+        for (key, node) in fields.get("with").map_or(Ok(&[][..]), |node| node.pairs("`with`"))? {
+            if !crate::plan::template::is_name(&key.value) {
+                return Err(Complaint::new(key.at, format!("`{}` is no name for a variable", key.value)));
             }
-            set.push((name.value.clone(), self.template(&node.text("a variable")?)?));
+            with.push((key.value.clone(), self.template(&node.text("`with`")?)?));
         }
-        Ok(Some((path.value.clone(), (self.script)(&path)?, set)))
+        Ok(Some((path.value.clone(), (self.script)(&path)?, with)))
     }
 
     /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.

@@ -143,12 +143,12 @@ steps:
 #[test]
 fn a_script_of_its_own() {
     let text = "max_hosts: 2\ntable: [role]\nvars: { a: 1, b: 2 }\n\
-                steps: [{ name: x, run: { script: opengauss/x.sh, set: { act: \"do {a}\" } } }]";
+                steps: [{ name: x, run: { script: opengauss/x.sh, with: { act: \"do {a}\" } } }]";
     let plan = load(text).expect("loads");
-    let Action::Script { source, script, set } = &plan.steps[0].action else { panic!("a script") };
+    let Action::Script { source, script, with } = &plan.steps[0].action else { panic!("a script") };
     assert_eq!((source.as_str(), script.as_str()), ("opengauss/x.sh", "#!/bin/sh\n"));
     let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
-    assert_eq!((set[0].0.as_str(), set[0].1.render_plain(&vars).as_str()), ("act", "do x y"));
+    assert_eq!((with[0].0.as_str(), with[0].1.render_plain(&vars).as_str()), ("act", "do x y"));
     assert_eq!((plan.max_hosts, plan.table), (Some(2), vec!["role".to_owned()]));
 }
 
@@ -162,10 +162,10 @@ fn mistakes() {
         ("", 0, 0, "the file is empty, expected a mapping with `steps`"),
         ("max_hosts: 0\nsteps: [{ name: a, ping: true }]", 1, 12, "`0` is no number of hosts, expected 1 or more"),
         (
-            "steps: [{ name: x, run: { script: opengauss/x.sh, set: { home: 2 } } }]",
+            "steps: [{ name: x, run: { script: opengauss/x.sh, with: { Home: 2 } } }]",
             1,
-            58,
-            "`home` can't be set for a script | names are lower case letters, digits and `_`, and not those of variables",
+            59,
+            "`Home` is no name for a variable",
         ),
         ("# nothing\n\n", 0, 0, "the file is empty, expected a mapping with `steps`"),
         ("- a\n", 1, 1, "a playbook must be a mapping, found a list"),

@@ -101,8 +101,9 @@ impl View for ChainView {
         Ok(())
     }
 
-    fn finish(&mut self, report: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
-        if ctx.settings.quiet {
+    fn finish(&mut self, report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+        // A refused run has a table of its own, and nothing was to come up in it.
+        if ctx.settings.quiet || stats.refused {
             return Ok(());
         }
         let end = self.over.unwrap_or(report.elapsed);

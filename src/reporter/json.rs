@@ -128,6 +128,7 @@ impl Serialize for Run<'_> {
         map.serialize_entry("started", &run.started)?;
         map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
         map.serialize_entry("status", &Status(run.status))?;
+        some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
         map.serialize_entry("hosts", &List(&run.hosts, Host))?;
         map.end()
@@ -263,6 +264,7 @@ pub(crate) mod tests {
             started: "t".into(),
             elapsed: Duration::from_secs(1),
             status: ExitStatus::Failed,
+            state: None,
             counts: Counts { failed: 1, ..Counts::default() },
             hosts: vec![host],
         };

@@ -65,6 +65,7 @@ impl Serialize for Last<'_> {
         map.serialize_entry("started", &run.started)?;
         map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
         map.serialize_entry("status", &Status(run.status))?;
+        some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
         map.end()
     }
@@ -173,6 +174,7 @@ impl Serialize for Line<'_> {
                 map.serialize_entry("reason", reason_name(*reason))?;
                 map.serialize_entry("running", running)?;
             }
+            EventKind::StateChanged { state } => map.serialize_entry("state", state)?,
             EventKind::CleanupStarted { hosts } => map.serialize_entry("hosts", hosts)?,
             EventKind::StillRunning { hosts } => {
                 map.serialize_entry("hosts", &List(hosts, |item| Busy { line: self, item }))?;
@@ -253,6 +255,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::Refused { .. } => "refused",
         EventKind::HostFinished { .. } => "host_finished",
         EventKind::CancelRequested { .. } => "cancel_requested",
+        EventKind::StateChanged { .. } => "state_changed",
         EventKind::CleanupStarted { .. } => "cleanup_started",
         EventKind::StillRunning { .. } => "still_running",
         EventKind::Warning { .. } => "warning",

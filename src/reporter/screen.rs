@@ -2,11 +2,15 @@
 //!
 //! It must not word anything. A reader that went away (`| head`) is no error: the rest is dropped in silence.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::progress::{Progress, SharedWriter};
 use super::settings::OutputSettings;
+
+/// Columns that a status word takes: what does not fit on the first line goes on below the text behind it.
+const MARGIN: &str = "             ";
 
 /// Bytes that are kept before they are written.
 const BUFFER: usize = 64 * 1024;
@@ -18,6 +22,8 @@ pub(crate) struct Screen {
     live: Option<Progress>,
     stdout_tty: bool,
     stderr_tty: bool,
+    /// Width of the terminal, where there is one.
+    columns: Option<usize>,
     /// Standard output stands in the middle of a line, so the live view has to wait.
     mid_line: bool,
 }
@@ -34,6 +40,7 @@ impl Screen {
             err: Lane::new(err),
             stdout_tty: settings.stdout_tty,
             stderr_tty: settings.stderr_tty,
+            columns: settings.columns,
             mid_line: false,
         }
     }
@@ -75,6 +82,7 @@ impl Screen {
     /// # Errors
     /// As [`Screen::out`].
     pub(crate) fn out_line(&mut self, line: &str) -> io::Result<()> {
+        let line = wrapped(line, self.columns.filter(|_| self.stdout_tty));
         self.out(line.as_bytes())?;
         self.out(b"\n")
     }
@@ -84,6 +92,7 @@ impl Screen {
     /// # Errors
     /// As [`Screen::err`].
     pub(crate) fn err_line(&mut self, line: &str) -> io::Result<()> {
+        let line = wrapped(line, self.columns.filter(|_| self.stderr_tty));
         self.err(line.as_bytes())?;
         self.err(b"\n")
     }
@@ -193,6 +202,21 @@ impl Lane {
     }
 }
 
+/// A line that is broken between words where it is wider than the terminal.
+fn wrapped(line: &str, columns: Option<usize>) -> Cow<'_, str> {
+    match columns {
+        Some(columns) if textwrap::core::display_width(line) > columns => {
+            let margin = if columns > 2 * MARGIN.len() { MARGIN } else { "" };
+            let options = textwrap::Options::new(columns)
+                .subsequent_indent(margin)
+                .word_separator(textwrap::WordSeparator::AsciiSpace)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation);
+            Cow::Owned(textwrap::fill(line, options))
+        }
+        Some(_) | None => Cow::Borrowed(line),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -231,6 +255,19 @@ pub(crate) mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn wide_lines_go_on_below_their_text() {
+        assert_eq!(
+            wrapped("     CHANGED node1  removed /opt/gsctl-lab/app/bin/x", Some(40)),
+            "     CHANGED node1  removed\n             /opt/gsctl-lab/app/bin/x"
+        );
+        assert_eq!(wrapped("  short", Some(40)), "  short");
+        assert_eq!(
+            wrapped("a pipe has no width, so nothing is broken", None),
+            "a pipe has no width, so nothing is broken"
+        );
     }
 
     #[test]

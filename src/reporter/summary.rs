@@ -36,6 +36,10 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen:
         let (head, head_tone) = headline(report, stats);
         let text = counts(&report.counts, report.hosts.len());
         let text = if stats.refused { format!("{text}; nothing was changed") } else { text };
+        let text = match &report.state {
+            Some(name) => format!("{text}; state {}", sanitize::words(name)),
+            None => text,
+        };
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
@@ -134,7 +138,8 @@ fn rank(outcome: Outcome) -> usize {
 
 fn detail(host: &HostReport, ctx: &Context) -> String {
     let mut out = String::new();
-    let step = host.steps.iter().rev().find(|step| !step.outcome.is_success());
+    // The first one: that is whose failure the host's is.
+    let step = host.steps.iter().find(|step| !step.outcome.is_success());
     if let Some(step) = step.filter(|_| ctx.settings.command == CommandKind::Playbook) {
         let _ = write!(out, "step `{}`: ", sanitize::words(&step.name));
     }

@@ -42,7 +42,7 @@ impl Play {
             names: Arc::from(owned),
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
             shaping: Shaping::default(),
-            chain_table: true,
+            closing: Closing::Chains,
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
             json: Some(Target::File("run.json".into(), Box::new(json.clone()))),
@@ -57,6 +57,7 @@ impl Play {
             started: "2026-11-21T09:49:46Z".into(),
             elapsed: Duration::ZERO,
             status: ExitStatus::Success,
+            state: None,
             counts: crate::stats::Counts::default(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
         };

@@ -22,13 +22,13 @@ pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> 
 fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult {
     let failure = match &ran.end {
         End::Exit(_) => None,
-        End::Cancelled => return heard(ran, StepResult::new(Outcome::Cancelled)),
+        End::Cancelled => return cut_off(action, ran, StepResult::new(Outcome::Cancelled)),
         end => Some(of_end(limit, end, &ran)),
     };
     if let Some(failure) = failure {
         let signal = if let End::Signal(signal) = &ran.end { Some(signal.clone()) } else { None };
         let result = StepResult { signal, ..StepResult::failed(failure) };
-        return heard(ran, result);
+        return cut_off(action, ran, result);
     }
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let mut result = match action {
@@ -47,6 +47,19 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
     heard(ran, result)
 }
 
+/// A command that was not heard to the end has still done what it said it did.
+fn cut_off(action: &Action, ran: Ran, result: StepResult) -> StepResult {
+    let changes = match action {
+        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
+            // The last line may be half of one, and half a path is another path.
+            let whole = ran.stdout.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            script::parse_changes(&ran.stdout[..whole])
+        }
+        _ => Vec::new(),
+    };
+    heard(ran, StepResult { changes, ..result })
+}
+
 /// Adds what every result of a command has.
 fn heard(ran: Ran, result: StepResult) -> StepResult {
     StepResult { stdout: ran.stdout, stderr: ran.stderr, remote_killed: ran.killed, elapsed: ran.elapsed, ..result }
@@ -54,29 +67,23 @@ fn heard(ran: Ran, result: StepResult) -> StepResult {
 
 /// Why a command that was not heard to the end has failed.
 fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
-    let aftermath = match ran.killed {
-        Some(true) => "; it was killed on the node",
-        Some(false) => "; it may still be running on the node",
-        None => "",
-    };
     match end {
         End::Exit(status) => exit_failure(*status),
         End::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
-        End::Lost(said) => {
-            Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{aftermath}"))
+        End::Lost(said) => Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}")),
+        End::NotSent(said) => {
+            Failure::new(Phase::Lost, format!("connection lost before the command was sent, nothing was run: {said}"))
         }
-        End::NotStarted(said) => {
-            Failure::new(Phase::Lost, format!("the command could not be started, nothing was run: {said}"))
+        End::Refused(said) => {
+            Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
-        End::Unheard => {
-            Failure::new(Phase::Lost, format!("the server closed the channel before the result was heard{aftermath}"))
-                .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent")
-        }
+        End::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
+            .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(Phase::Timeout, format!("no end within {limit}{aftermath}"))
+            Failure::new(Phase::Timeout, format!("no end within {limit}"))
                 .hint("give it more time with --timeout, or none with --timeout 0")
         }
         End::TimedOut { begun: false } => {
@@ -162,9 +169,12 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         .collect();
     let result = if !denied.is_empty() {
         let failure = Failure::new(Phase::Command, format!("denied: {}", denied.join("; ")));
-        StepResult::failed(
-            failure.hint("may the login user change this directory? It belongs to the cluster's own user"),
-        )
+        let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
+        StepResult::failed(if forbidden {
+            failure.hint("may the login user change this directory? It belongs to the cluster's own user")
+        } else {
+            failure
+        })
     } else if status != 0 {
         StepResult::failed(exit_failure(status))
     } else if changes.iter().any(|change| change.action.is_change()) {
@@ -189,5 +199,36 @@ mod tests {
         let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
         assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
         assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
+    }
+
+    fn cut(end: End, stdout: &str) -> StepResult {
+        let ran = Ran {
+            end,
+            stdout: stdout.into(),
+            stderr: Vec::new(),
+            noise: Vec::new(),
+            killed: None,
+            pid: None,
+            elapsed: Duration::ZERO,
+        };
+        let touch = Action::Touch { paths: Vec::new(), if_exists: None };
+        conclude(&touch, None, Done::Ran(Box::new(ran)))
+    }
+
+    #[test]
+    fn what_was_done_before_the_end_counts_and_half_a_line_does_not() {
+        let said = "created /bin/cluster_manual_starting\ncreated /bin/cluster_manual_start";
+        for (end, outcome) in [
+            (End::Cancelled, Outcome::Cancelled),
+            (End::TimedOut { begun: true }, Outcome::TimedOut),
+            (End::Lost("reset".to_owned()), Outcome::Unreachable),
+            (End::Signal("KILL".to_owned()), Outcome::Failed),
+        ] {
+            let result = cut(end, said);
+            assert_eq!(result.outcome, outcome);
+            let paths: Vec<&str> = result.changes.iter().map(|change| change.path.as_str()).collect();
+            assert_eq!(paths, ["/bin/cluster_manual_starting"]);
+        }
+        assert!(cut(End::Cancelled, "created /bin/x").changes.is_empty());
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct HostState {
     /// Why it is out of the run, although its verdict comes at the end.
     pub(super) out: bool,
     pub(super) changed: bool,
+    /// Attempts that the latest connection took, or that failed to make one.
     pub(super) attempts: u32,
     pub(super) connect: Option<Duration>,
     pub(super) address: Option<String>,

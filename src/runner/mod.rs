@@ -7,7 +7,9 @@ mod conclude;
 mod condition;
 pub mod fleet;
 mod host;
+mod ledger;
 mod refuse;
+mod resume;
 mod script;
 mod step;
 mod wait;
@@ -28,6 +30,7 @@ use crate::transport::Progress;
 use fleet::{Crew, Done, Job, Note};
 use host::HostState;
 pub use host::Member;
+pub use ledger::{Ledger, NoLedger, Resume, StepEnd};
 pub use script::rehearse;
 
 /// How a run is carried out.
@@ -49,6 +52,8 @@ pub struct Settings {
     pub stream: bool,
     /// Somebody watches: the reporter wants ticks.
     pub live: bool,
+    /// What an earlier run has done already.
+    pub resume: Option<Resume>,
 }
 
 /// Hosts that may be missing.
@@ -80,6 +85,8 @@ pub struct Finished {
     pub stats: RunStats,
     /// Wall time.
     pub elapsed: Duration,
+    /// The state of the run, where its playbook names one.
+    pub state: Option<String>,
 }
 
 /// Time without news after which a run that nobody watches says who is still at what.
@@ -89,13 +96,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// Time for each cleanup command.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Carries out `plan` on `members` and tells `reporter` all about it. `signals` may cut it short.
+/// Carries out `plan` on `members`, tells `reporter` all about it, and writes down in `ledger` what is done. `signals` may
+/// cut it short.
 pub async fn run<C: Crew>(
     plan: &Plan,
     members: Vec<Member>,
     settings: Settings,
     crew: C,
     signals: Receiver<CancelReason>,
+    ledger: &mut dyn Ledger,
     reporter: &mut dyn Reporter,
 ) -> Finished {
     let now = Instant::now();
@@ -105,10 +114,14 @@ pub async fn run<C: Crew>(
         hosts: members.into_iter().map(HostState::new).collect(),
         crew,
         signals,
+        ledger,
         reporter,
         stats,
         cancel: CancelToken::default(),
         stopped: false,
+        step_failed: false,
+        unwritten: false,
+        state: None,
         start: now,
         said: now,
         ticked: now,
@@ -123,11 +136,18 @@ struct Run<'a, C> {
     hosts: Vec<HostState>,
     crew: C,
     signals: Receiver<CancelReason>,
+    ledger: &'a mut dyn Ledger,
     reporter: &'a mut dyn Reporter,
     stats: RunStats,
     cancel: CancelToken,
     /// No further step is begun.
     stopped: bool,
+    /// Some host failed at the step that is under way.
+    step_failed: bool,
+    /// The ledger has failed, and that was said.
+    unwritten: bool,
+    /// The state of the run.
+    state: Option<String>,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,
@@ -147,6 +167,7 @@ impl<C: Crew> Run<'_, C> {
     async fn carry_out(&mut self) {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
+        self.take_up();
         for id in 0..self.plan.steps.len() {
             if self.stopped || self.stats.cancelled.is_some() {
                 break;
@@ -165,6 +186,7 @@ impl<C: Crew> Run<'_, C> {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
             stats: self.stats,
             elapsed: self.start.elapsed(),
+            state: self.state,
         }
     }
 
@@ -272,7 +294,7 @@ impl<C: Crew> Run<'_, C> {
             Note::Done(done) => {
                 host.activity = None;
                 if let Done::Unreached { attempts, .. } = &done {
-                    host.attempts += attempts;
+                    host.attempts = *attempts;
                 }
                 return Some(done);
             }
@@ -285,7 +307,7 @@ impl<C: Crew> Run<'_, C> {
             }
             Note::Connected { address, banner, attempts, took } => {
                 host.address = Some(address.clone());
-                host.attempts += attempts;
+                host.attempts = attempts;
                 host.connect.get_or_insert(took);
                 host.activity = Some((Activity::Step(host.step), Instant::now()));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
@@ -330,6 +352,8 @@ impl<C: Crew> Run<'_, C> {
             result.failure = Some(Failure::new(Phase::Timeout, format!("the run's deadline of {limit} passed")));
         }
         let signalled = result.signal.is_some();
+        self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
+        self.write_down(id, step, result.outcome);
         let name = self.plan.steps[step].name.clone();
         let host = &mut self.hosts[id];
         host.record(&name, &result);

@@ -34,9 +34,9 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
                 timeout: limit(step, member),
             }));
         }
-        Action::Script { script, set, .. } => {
+        Action::Script { script, with, .. } => {
             let mut vars = vars.clone();
-            for (name, value) in set {
+            for (name, value) in with {
                 let value = value.render_plain(&vars);
                 vars.insert(name, value);
             }

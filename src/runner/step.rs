@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::control::CancelToken;
 use crate::event::{CancelReason, EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::transport::Command;
@@ -22,19 +22,27 @@ impl<C: Crew> Run<'_, C> {
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
         self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        self.step_failed = false;
+        let hosts = self.pass_over(id, hosts);
+        // A state is named where the step is for somebody.
+        let mut named = false;
         match &step.action {
-            Action::State { .. } => {}
+            Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
             Action::Wait(wait) if wait.timeout.is_zero() => {}
-            Action::Wait(wait) => self.wait(id, wait, hosts).await,
+            Action::Wait(wait) => {
+                let hosts = self.pass_tests(id, hosts).await;
+                self.wait(id, wait, hosts).await;
+            }
             _ if step.on == On::Any => self.any(id, hosts).await,
             _ => self.batches(id, hosts).await,
         }
         self.emit(EventKind::StepFinished { step: id });
         if let Action::Probe { refuse, .. } = &step.action {
             self.judge(id, refuse);
-        } else if step.on_failure == OnFailure::Stop && self.failed_at(&step.name) {
+        } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
             self.stopped = true;
         }
+        self.close_step(id, named);
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
@@ -50,10 +58,14 @@ impl<C: Crew> Run<'_, C> {
             .collect()
     }
 
-    /// True when the step failed on some host.
-    fn failed_at(&self, name: &str) -> bool {
+    /// True when the step failed on some host, and no other one could stand in.
+    fn failed_at(&self, step: &Step) -> bool {
+        let name = &step.name;
+        if step.on == On::Any && self.somebody_did(step) {
+            return false;
+        }
         self.hosts.iter().any(|host| {
-            host.out && host.steps.last().is_some_and(|last| last.name == name && !last.outcome.is_success())
+            host.out && host.steps.last().is_some_and(|last| &last.name == name && !last.outcome.is_success())
         })
     }
 
@@ -67,6 +79,9 @@ impl<C: Crew> Run<'_, C> {
                 break;
             }
             self.fan(id, batch).await;
+            if batch.len() < hosts.len() && !self.is_written(|ledger| ledger.batch_done()) {
+                break;
+            }
         }
     }
 
@@ -250,13 +265,31 @@ impl<C: Crew> Run<'_, C> {
             if result.outcome == Outcome::Changed {
                 // Taking back what the run itself made leaves the node as it was.
                 result.outcome = Outcome::Ok;
+            }
+            if result.outcome == Outcome::Ok {
+                self.is_written(|ledger| ledger.cleaned(step, host));
             } else if let Some(failure) = &mut result.failure {
                 failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
                 failure.hint = Some("remove it by hand".to_owned());
             }
             let name = format!("clean up: {}", self.plan.steps[step].name);
-            self.hosts[host].record(&name, &result);
+            let known = &mut self.hosts[host];
+            // What is left behind must be told, also where something else went wrong before.
+            if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
+                first.cause = format!("{}; {}", first.cause, failure.cause);
+            }
+            known.record(&name, &result);
             self.emit(EventKind::HostStepFinished { host, step, result });
+        }
+    }
+
+    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
+    /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
+    pub(super) fn share(&mut self, facts: &Facts) {
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
+            for host in &mut self.hosts {
+                host.member.vars.insert(name.as_str(), value.as_str());
+            }
         }
     }
 
@@ -265,6 +298,8 @@ impl<C: Crew> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
+        self.share(&result.facts);
+        let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::lab::process::Process;
 use crate::lab::proxy::{Point, Proxy};
-use crate::lab::{Key, Lab, Node, faults, wait};
+use crate::lab::{Key, Lab, Node, faults, opengauss, wait};
 
 #[test]
 fn three_nodes_come_up_and_ssh_gets_in() {
@@ -208,4 +208,19 @@ fn through(lab: &Lab, proxy: &Proxy) -> Command {
     let mut command = lab.ssh_to(proxy.address());
     command.arg("-v").stderr(Stdio::piped());
     command
+}
+
+#[test]
+fn a_cluster_starts_when_its_markers_go_and_stops_when_they_come() {
+    let lab = Lab::start(3);
+    let cluster = opengauss::install(&lab);
+    cluster.start_monitors();
+    let everywhere = |program: &str| (1..=3).all(|number| !cluster.running(number, program).is_empty());
+    assert!(everywhere("om_monitor") && !everywhere("cm_agent"), "{}", cluster.census());
+    cluster.release();
+    let programs = ["om_monitor", "cm_agent", "cm_server", "gaussdb"];
+    let up = wait::within(Duration::from_secs(60), || programs.iter().all(|program| everywhere(program)));
+    assert!(up, "{}", cluster.census());
+    cluster.stop();
+    assert!(everywhere("om_monitor"), "{}", cluster.census());
 }

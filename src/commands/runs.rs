@@ -1,0 +1,264 @@
+//! `gsctl runs`: what past runs left in the journal. Contacts nobody.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Options, Runs, RunsCommand};
+use crate::exit::ExitStatus;
+use crate::inventory::hostset::fold;
+use crate::journal::record::{Played, Record};
+use crate::journal::{Journal, Problem, lock};
+use crate::outcome::Outcome;
+use crate::reporter::Table;
+use crate::reporter::sanitize::words;
+use crate::reporter::style::Styles;
+
+use super::fault::Fault;
+use super::world::World;
+use super::{hosts, launch};
+
+/// `runs` and `runs show`.
+///
+/// # Errors
+/// When the journal cannot be read, or there is no such run.
+pub(super) fn runs(args: &Runs, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
+    let journal = Journal::new(world.state_dir());
+    let json = options.output.json.as_deref();
+    match &args.command {
+        None => list(&journal, json, world),
+        Some(RunsCommand::Show { run }) => show(&journal, run, json),
+    }
+}
+
+/// A run in the list: one that cannot be read is there too.
+type Listed = (String, Result<Record, Problem>);
+
+fn list(journal: &Journal, json: Option<&Path>, world: &World) -> Result<ExitStatus, Fault> {
+    let runs: Vec<Listed> = journal
+        .ids()
+        .map_err(|problem| fault(&problem))?
+        .into_iter()
+        .map(|id| {
+            let record = journal.load(&id);
+            (id, record)
+        })
+        .collect();
+    if let Some(path) = json {
+        let runs: Vec<Value> = runs.iter().map(|(id, run)| brief(journal, id, run)).collect();
+        return print_json(path, &json!({ "schema": "gsctl.runs/1", "runs": runs }));
+    }
+    let mut table = Table::new(["RUN", "STARTED", "COMMAND", "HOSTS", "STATUS", "STATE"]);
+    for (id, run) in &runs {
+        match run {
+            Ok(record) => table.row([
+                id.as_str(),
+                &seconds(&record.started),
+                &record.command,
+                &record.selection,
+                &status(journal, record),
+                record.state.as_deref().unwrap_or_default(),
+            ]),
+            Err(_) => table.row([id.as_str(), "", "", "", "unreadable", ""]),
+        }
+    }
+    let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
+    let written = table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~");
+    for problem in runs.iter().filter_map(|(_, run)| run.as_ref().err()) {
+        let _ = writeln!(io::stderr().lock(), "warning: {}", words(&problem.to_string()));
+    }
+    hosts::finish(written)
+}
+
+fn brief(journal: &Journal, id: &str, run: &Result<Record, Problem>) -> Value {
+    match run {
+        Ok(record) => {
+            let mut brief = json!({
+                "run": id,
+                "started": record.started,
+                "command": record.command,
+                "hosts": record.selection,
+                "pid": record.pid,
+                "user": record.user,
+                "running": life(journal, record) == "running",
+                "resumable": is_resumable(journal, record),
+            });
+            for (key, value) in [
+                ("ended", json!(record.ended)),
+                ("status", json!(record.status)),
+                ("counts", json!(record.counts)),
+                ("state", json!(record.state)),
+            ] {
+                if !value.is_null() {
+                    brief[key] = value;
+                }
+            }
+            brief
+        }
+        Err(problem) => json!({ "run": id, "error": problem.to_string() }),
+    }
+}
+
+fn show(journal: &Journal, run: &str, json: Option<&Path>) -> Result<ExitStatus, Fault> {
+    let id = journal.find(run).map_err(|problem| fault(&problem))?;
+    let record = journal.load(&id).map_err(|problem| fault(&problem))?;
+    let report: Option<Value> = match journal.report(&id).map_err(|problem| fault(&problem))? {
+        Some(text) => Some(serde_json::from_slice(&text).map_err(|error| {
+            Fault::usage(format!("report `{}`: {error}", journal.run_dir(&id).join("report.json").display()))
+        })?),
+        None => None,
+    };
+    if let Some(path) = json {
+        let mut value = json!(record);
+        value["running"] = json!(life(journal, &record) == "running");
+        value["resumable"] = json!(is_resumable(journal, &record));
+        if let Some(report) = report {
+            value["report"] = report;
+        }
+        return print_json(path, &value);
+    }
+    hosts::finish(tell(journal, &record, report.as_ref(), &mut io::stdout().lock()))
+}
+
+/// A run in words.
+fn tell(journal: &Journal, record: &Record, report: Option<&Value>, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = |name: &str, text: &str| writeln!(out, "{name:<9} {}", words(text));
+    line("run", &record.run)?;
+    line("command", &record.command)?;
+    line("hosts", &record.selection)?;
+    line("started", &format!("{} by {}, pid {}", seconds(&record.started), record.user, record.pid))?;
+    for resumed in record.playbook.iter().flat_map(|played| &played.resumed) {
+        line("resumed", &seconds(resumed))?;
+    }
+    if let Some(ended) = &record.ended {
+        line("ended", &seconds(ended))?;
+    }
+    line("status", &status(journal, record))?;
+    if let Some(state) = &record.state {
+        let path: Vec<&str> =
+            record.playbook.iter().flat_map(|played| &played.states).map(|state| state.state.as_str()).collect();
+        line("state", &if path.len() > 1 { format!("{state} ({})", path.join(" -> ")) } else { state.clone() })?;
+    }
+    match (&record.playbook, report) {
+        (Some(played), _) => steps(played, out)?,
+        (None, Some(report)) => verdicts(report, out)?,
+        (None, None) => {}
+    }
+    if let Some(report) = report {
+        failures(report, out)?;
+    }
+    if let Some(played) = &record.playbook
+        && is_resumable(journal, record)
+    {
+        for left in &played.cleanup {
+            let paths = left.paths.join("`, `");
+            writeln!(out, "left on {}: `{}`, which the end of the run removes", words(&left.host), words(&paths))?;
+        }
+        writeln!(out, "hint: `gsctl play {} --resume {}` goes on with it", words(&played.file), record.run)?;
+    }
+    out.flush()
+}
+
+fn steps(played: &Played, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(["STEP", "NAME", "END", "HOSTS"]);
+    for (number, step) in (1..).zip(&played.steps) {
+        let done = Outcome::ALL.iter().filter_map(|&outcome| {
+            let hosts = step.hosts.iter().filter(|(_, of)| **of == outcome);
+            let hosts: Vec<&str> = hosts.map(|(host, _)| host.as_str()).collect();
+            (!hosts.is_empty()).then(|| format!("{} {}", fold(&hosts), outcome.name()))
+        });
+        let done: Vec<String> = done.collect();
+        let end = match &step.end {
+            Some(end) => end,
+            None if done.is_empty() => "not begun",
+            None => "under way",
+        };
+        table.row([&number.to_string(), step.name.as_str(), end, &done.join(", ")]);
+    }
+    table.write(out, &Styles::default(), None, "~")
+}
+
+/// Hosts by verdict, for a run without steps worth telling.
+fn verdicts(report: &Value, out: &mut dyn Write) -> io::Result<()> {
+    for outcome in Outcome::ALL {
+        let hosts: Vec<&str> = hosts_of(report)
+            .filter(|host| host["outcome"] == outcome.name())
+            .filter_map(|host| host["host"].as_str())
+            .collect();
+        if !hosts.is_empty() {
+            writeln!(out, "{:<11} {}", outcome.name(), words(&fold(&hosts)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why hosts failed.
+fn failures(report: &Value, out: &mut dyn Write) -> io::Result<()> {
+    for host in hosts_of(report) {
+        let (Some(name), Some(error)) = (host["host"].as_str(), host["error"].as_str()) else { continue };
+        writeln!(out, "{}: {}", words(name), words(error))?;
+        if let Some(hint) = host["hint"].as_str() {
+            writeln!(out, "  hint: {}", words(hint))?;
+        }
+    }
+    Ok(())
+}
+
+fn hosts_of(report: &Value) -> impl Iterator<Item = &Value> {
+    report["hosts"].as_array().into_iter().flatten()
+}
+
+/// `success`, `failed`, ...; `running`; `killed` for a run that has no end and no process.
+fn life(journal: &Journal, record: &Record) -> String {
+    if lock::is_held(journal, &record.run) {
+        return "running".to_owned();
+    }
+    match &record.status {
+        Some(status) => status.name.clone(),
+        // Without a lock, the process number is all there is to go by.
+        None if record.playbook.is_none() && is_gsctl(record.pid) => "running".to_owned(),
+        None => "killed".to_owned(),
+    }
+}
+
+fn status(journal: &Journal, record: &Record) -> String {
+    let life = life(journal, record);
+    if is_resumable(journal, record) { format!("{life}, can be resumed") } else { life }
+}
+
+fn is_resumable(journal: &Journal, record: &Record) -> bool {
+    record.is_resumable() && !lock::is_held(journal, &record.run)
+}
+
+fn is_gsctl(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "gsctl")
+}
+
+/// A time without its fraction.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
+fn print_json(path: &Path, value: &Value) -> Result<ExitStatus, Fault> {
+    let print = |out: &mut dyn Write| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        writeln!(out)?;
+        out.flush()
+    };
+    if path == Path::new("-") {
+        return hosts::finish(print(&mut io::stdout().lock()));
+    }
+    let mut file =
+        File::create(path).map_err(|error| Fault::usage(format!("report file `{}`: {error}", path.display())))?;
+    hosts::finish(print(&mut file))
+}
+
+fn fault(problem: &Problem) -> Fault {
+    let hint = problem.hint();
+    Fault::usage(problem.to_string()).maybe_hint(hint)
+}

@@ -1,0 +1,57 @@
+//! Files that are whole or not there at all, whatever happens to the machine in between.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// How much a file must bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bear {
+    /// A killed process.
+    Kill,
+    /// A power cut, too.
+    PowerCut,
+}
+
+/// Writes a file of ours alone. Readers see what was there before, or all of this.
+///
+/// # Errors
+/// When it could not be written; what was there before is there still.
+pub fn write(path: &Path, bytes: &[u8], bear: Bear) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let temp = path.with_extension("tmp");
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+        file.write_all(bytes)?;
+        if bear == Bear::PowerCut {
+            file.sync_all()?;
+        }
+        fs::rename(&temp, path)
+    })();
+    if written.is_err() {
+        // Where the disk is full, half a file takes room that the next try needs.
+        let _ = fs::remove_file(&temp);
+    }
+    written?;
+    match bear {
+        Bear::Kill => Ok(()),
+        Bear::PowerCut => sync_dir(dir),
+    }
+}
+
+/// Makes the names in a directory safe.
+///
+/// # Errors
+/// As the system does.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Makes a directory and those above it, for nobody else to look into.
+///
+/// # Errors
+/// As the system does.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

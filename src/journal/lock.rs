@@ -1,0 +1,141 @@
+//! One run at a time on a host: locks that the kernel holds, so that a killed run leaves none behind.
+//!
+//! Each run that changes something has one file, locked for as long as its process lives, that names its hosts. Whoever
+//! comes later looks through the locked files for a host of his own. A gate, held for that moment only, keeps two from
+//! looking at once. One open file a run, however many hosts it has.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, durable};
+
+/// Time to wait for others that look just now.
+const GATE: Duration = Duration::from_secs(5);
+
+/// A lock on the hosts of a run. Dropped, or with its process gone, it is free.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+/// Who holds a lock, and on what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run.
+    pub run: String,
+    /// `opengauss/start`, ...
+    pub command: String,
+    /// Its process.
+    pub pid: u32,
+    /// Who runs it.
+    pub user: String,
+    /// When it began.
+    pub started: String,
+    /// `address:port` of every host.
+    pub places: Vec<String>,
+}
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Another run is at work on one of the hosts.
+    Held(Box<Holder>),
+    /// The lock files cannot be used.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Takes the lock, or says who has it.
+///
+/// # Errors
+/// When another run is at work on one of the hosts, or lock files cannot be used.
+pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, Refusal> {
+    let dir = journal.locks();
+    durable::make_dir(&dir)?;
+    let gate = open(dir.join("gate"))?;
+    let since = Instant::now();
+    while !try_lock(&gate)? {
+        if since.elapsed() > GATE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "another gsctl keeps the lock directory busy").into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ours: HashSet<&str> = holder.places.iter().map(String::as_str).collect();
+    for entry in fs::read_dir(&dir)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "lock") {
+            continue;
+        }
+        let file = match open(path.clone()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let is_free = try_lock(&file)? || {
+            // Somebody may just have looked whether it is held.
+            std::thread::sleep(Duration::from_millis(20));
+            try_lock(&file)?
+        };
+        if is_free {
+            // Its run is gone.
+            let _ = fs::remove_file(&path);
+            continue;
+        }
+        let other: Holder = serde_json::from_slice(&fs::read(&path)?).map_err(io::Error::from)?;
+        if other.places.iter().any(|place| ours.contains(place.as_str())) {
+            return Err(Refusal::Held(Box::new(other)));
+        }
+    }
+    let path = dir.join(format!("{}.lock", holder.run));
+    let mut file = open(path.clone())?;
+    if !try_lock(&file)? {
+        return Err(Refusal::Held(Box::new(holder.clone())));
+    }
+    let mut text = serde_json::to_vec(holder).map_err(io::Error::from)?;
+    text.push(b'\n');
+    if let Err(error) = file.set_len(0).and_then(|()| file.write_all(&text)) {
+        let _ = fs::remove_file(&path);
+        return Err(error.into());
+    }
+    Ok(Lock { path, _file: file })
+}
+
+/// Whether a run's lock is held: it goes on.
+#[must_use]
+pub fn is_held(journal: &Journal, run: &str) -> bool {
+    // A shared lock: two that only look do not take each other for the run.
+    let Ok(file) = File::open(journal.locks().join(format!("{run}.lock"))) else { return false };
+    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while it is held, so that nobody finds it free and half gone.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn open(path: PathBuf) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

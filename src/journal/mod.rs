@@ -1,0 +1,171 @@
+//! The journal: what every run leaves on this machine, so that it can be looked at, resumed, and its hosts selected again.
+//!
+//! ```text
+//! $XDG_STATE_HOME/gsctl/      0700
+//!   runs/ID/run.json          what is done: `gsctl.journal/1`, see [`record`]
+//!   runs/ID/progress.jsonl    hosts that finished the step under way, see [`progress`]
+//!   runs/ID/report.json       the report, once the run is over: `gsctl.run/1`
+//!   locks/ID.lock             held by the kernel for as long as the run lives, see [`lock`]
+//! ```
+//!
+//! Must not decide what a run does, nor put anything secret on the disk. Start at [`Journal`].
+
+pub mod compare;
+pub mod durable;
+pub mod lock;
+pub mod past;
+pub mod problem;
+pub mod progress;
+pub mod record;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use problem::Problem;
+pub use record::Record;
+pub use writer::Writer;
+
+/// Runs that are kept.
+const KEEP: usize = 100;
+/// A run that can be resumed is kept for so long, however many follow it.
+const KEEP_UNFINISHED: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
+/// All runs of a user on this machine.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    dir: PathBuf,
+}
+
+impl Journal {
+    /// The journal in this directory, which need not be there yet.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory of a run.
+    #[must_use]
+    pub fn run_dir(&self, id: &str) -> PathBuf {
+        self.dir.join("runs").join(id)
+    }
+
+    pub(super) fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// Ids of all runs, oldest first. No journal has none.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read.
+    pub fn ids(&self) -> Result<Vec<String>, Problem> {
+        let dir = self.dir.join("runs");
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Problem::unreadable(&dir, &error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<String> = names.filter(|name| is_id(name)).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The run that a user means: its id, the beginning of it, or `last`.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find(&self, text: &str) -> Result<String, Problem> {
+        let ids = self.ids()?;
+        if text == "last" {
+            // One that was resumed is later than its id says.
+            let last = ids.into_iter().max_by_key(|id| self.touched(id, "run.json"));
+            return last.ok_or_else(|| Problem::Empty { dir: self.dir.clone() });
+        }
+        let fits: Vec<&String> = ids.iter().filter(|id| id.starts_with(text)).collect();
+        match fits.as_slice() {
+            [] => Err(Problem::NoSuchRun { run: text.to_owned() }),
+            [only] => Ok((*only).clone()),
+            [first, .., last] => {
+                Err(Problem::Several { run: text.to_owned(), first: (*first).clone(), last: (*last).clone() })
+            }
+        }
+    }
+
+    /// When a file of a run was last written.
+    pub(super) fn touched(&self, id: &str, file: &str) -> Option<SystemTime> {
+        fs::metadata(self.run_dir(id).join(file)).ok()?.modified().ok()
+    }
+
+    /// What is written down about a run, with what its last step had come to.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn load(&self, id: &str) -> Result<Record, Problem> {
+        let dir = self.run_dir(id);
+        let mut record = Record::parse(&dir.join("run.json"))?;
+        progress::replay(&mut record, &dir)?;
+        Ok(record)
+    }
+
+    /// The text of a run's report, if it came to one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn report(&self, id: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let path = self.run_dir(id).join("report.json");
+        match fs::read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Problem::unreadable(&path, &error)),
+        }
+    }
+
+    /// Removes what nobody will ask for any more. One that cannot be removed is left for the next time.
+    pub fn prune(&self, now: jiff::Timestamp) {
+        let Ok(ids) = self.ids() else { return };
+        for id in &ids[..ids.len().saturating_sub(KEEP)] {
+            let wanted = self.load(id).is_ok_and(|record| {
+                let started: Option<jiff::Timestamp> = record.started.parse().ok();
+                record.is_resumable() && started.is_some_and(|at| now.duration_since(at) < KEEP_UNFINISHED)
+            });
+            if !wanted && !lock::is_held(self, id) {
+                let _ = fs::remove_dir_all(self.run_dir(id));
+            }
+        }
+    }
+}
+
+/// `20261121T094311Z-abcde`: sorts by time, to a fraction of a second.
+#[must_use]
+pub fn new_id(started: jiff::Timestamp) -> String {
+    const LETTERS: u32 = 26;
+    let nanos = u32::try_from(started.subsec_nanosecond()).unwrap_or_default();
+    let mut fraction = nanos / (1_000_000_000 / LETTERS.pow(3) + 1);
+    let mut letters = [b'a'; 3];
+    for letter in letters.iter_mut().rev() {
+        *letter += u8::try_from(fraction % LETTERS).unwrap_or_default();
+        fraction /= LETTERS;
+    }
+    let letters = String::from_utf8_lossy(&letters).into_owned();
+    let random: String = std::iter::repeat_with(fastrand::lowercase).take(2).collect();
+    format!("{}-{letters}{random}", started.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// A directory of another name is none of ours, and a name with a slash leads elsewhere.
+fn is_id(name: &str) -> bool {
+    name.len() > 16
+        && name.as_bytes()[..15].iter().all(|byte| byte.is_ascii_digit() || *byte == b'T')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

@@ -1,0 +1,86 @@
+//! Hosts that are done with the step under way: a line each, appended, so that thousands of hosts do not cost thousands of
+//! whole files. Each line says which `run.json` it adds to; lines for another one count for nothing.
+//!
+//! A line that is cut off by a crash or a full disk is passed over: that host does its step again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Problem;
+use super::record::{Created, Played, Record};
+use crate::outcome::Outcome;
+
+/// The file's name.
+const FILE: &str = "progress.jsonl";
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The `run.json` that it adds to.
+    pub(super) written: u64,
+    /// The step.
+    pub(super) step: String,
+    /// The host.
+    pub(super) host: String,
+    /// What the step came to there; absent where what it had made was removed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<Outcome>,
+    /// What is to be removed at the end of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) created: Vec<String>,
+}
+
+impl Line {
+    /// Takes it into account.
+    pub(super) fn apply(self, played: &mut Played) {
+        let Self { step, host, outcome, created, .. } = self;
+        if outcome.is_none() || !created.is_empty() {
+            played.cleanup.retain(|one| one.step != step || one.host != host);
+        }
+        if !created.is_empty() {
+            played.cleanup.push(Created { step: step.clone(), host: host.clone(), paths: created });
+        }
+        if let Some(outcome) = outcome
+            && let Some(step) = played.steps.iter_mut().find(|known| known.name == step)
+        {
+            step.hosts.insert(host, outcome);
+        }
+    }
+}
+
+/// Opens the file of a run, empty.
+pub(super) fn open(dir: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(FILE))?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Adds a line.
+pub(super) fn append(file: &mut File, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)
+}
+
+/// Adds to a record what happened after it was written.
+pub(super) fn replay(record: &mut Record, dir: &Path) -> Result<(), Problem> {
+    let Some(played) = &mut record.playbook else { return Ok(()) };
+    let path = dir.join(FILE);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Problem::unreadable(&path, &error)),
+    };
+    for line in text.split(|byte| *byte == b'\n') {
+        if let Ok(line) = serde_json::from_slice::<Line>(line)
+            && line.written == played.written
+        {
+            line.apply(played);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The journal as crashes, full disks and other versions leave it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::TempDir;
+
+use super::lock::{self, Holder, Refusal};
+use super::record::{Node, Played, SCHEMA, Step, is_secret};
+use super::*;
+use crate::exit::ExitStatus;
+use crate::outcome::Outcome;
+use crate::report::RunReport;
+use crate::runner::{Ledger as _, StepEnd};
+use crate::stats::Counts;
+
+fn journal() -> (TempDir, Journal) {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::new(dir.path().join("gsctl"));
+    (dir, journal)
+}
+
+fn record(id: &str) -> Record {
+    let node = |host: &str| Node { host: host.into(), address: format!("10.0.0.{host}"), port: 22, user: "omm".into() };
+    let step = |name: &str| Step { name: name.into(), ..Step::default() };
+    let played = Played {
+        file: "demo".into(),
+        digest: "sha256:1".into(),
+        hosts: ["1", "2", "3"].map(node).into(),
+        steps: ["look", "mark", "build"].map(step).into(),
+        ..Played::default()
+    };
+    Record {
+        schema: SCHEMA.into(),
+        run: id.into(),
+        command: "demo".into(),
+        started: "2026-11-21T09:49:46.5Z".into(),
+        playbook: Some(played),
+        ..Record::default()
+    }
+}
+
+fn report(status: ExitStatus) -> RunReport {
+    RunReport {
+        run: "r".into(),
+        command: "demo".into(),
+        started: "t".into(),
+        elapsed: std::time::Duration::ZERO,
+        status,
+        state: None,
+        counts: Counts::default(),
+        hosts: Vec::new(),
+    }
+}
+
+const ID: &str = "20261121T094946Z-aaaaa";
+
+/// A run that stands in its third step, at which host 1 is done and host 2 failed.
+fn half_done(journal: &Journal) -> Writer {
+    let mut writer = Writer::begin(journal, record(ID)).unwrap();
+    for host in 0..3 {
+        writer.host_done(0, host, Outcome::Ok, &[]).unwrap();
+    }
+    writer.step_done(0, StepEnd::Good, None).unwrap();
+    for host in 0..3 {
+        writer.host_done(1, host, Outcome::Changed, &["/m".to_owned()]).unwrap();
+    }
+    writer.step_done(1, StepEnd::Good, Some("restore")).unwrap();
+    writer.host_done(2, 0, Outcome::Ok, &[]).unwrap();
+    writer.host_done(2, 1, Outcome::Failed, &[]).unwrap();
+    writer
+}
+
+#[test]
+fn a_killed_run_is_known_to_the_last_host() {
+    let (_dir, journal) = journal();
+    drop(half_done(&journal));
+    let record = journal.load(ID).unwrap();
+    assert!(record.is_resumable());
+    assert_eq!(record.state.as_deref(), Some("restore"));
+    let resume = compare::done(&record, record.playbook.as_ref().unwrap());
+    assert_eq!(resume.good, [0, 1].into());
+    assert_eq!(resume.done[&2], [0].into());
+    assert!(resume.has(1, 2) && resume.has(2, 0) && !resume.has(2, 1) && !resume.has(2, 2));
+    assert_eq!(resume.to_clean.len(), 3);
+    assert_eq!(resume.state.as_deref(), Some("restore"));
+}
+
+#[test]
+fn a_step_that_failed_is_done_again_in_the_state_before_it() {
+    let (_dir, journal) = journal();
+    let mut writer = half_done(&journal);
+    writer.step_done(2, StepEnd::Failed, Some("restore_fail")).unwrap();
+    for host in 0..3 {
+        writer.cleaned(1, host).unwrap();
+    }
+    writer.finish(&report(ExitStatus::Failed), "t").unwrap();
+    let record = journal.load(ID).unwrap();
+    assert_eq!(record.state.as_deref(), Some("restore_fail"));
+    let resume = compare::done(&record, record.playbook.as_ref().unwrap());
+    assert_eq!(resume.state.as_deref(), Some("restore"));
+    assert_eq!((resume.good, resume.to_clean.len()), ([0, 1].into(), 0));
+    assert!(journal.report(ID).unwrap().is_some());
+    let again = Writer::go_on(&journal, record).unwrap();
+    assert!(again.is_durable());
+    assert_eq!(journal.report(ID).unwrap(), None, "a run that goes on has no end");
+}
+
+#[test]
+fn what_a_killed_writer_leaves_is_no_harm() {
+    let (_dir, journal) = journal();
+    let mut writer = half_done(&journal);
+    let dir = journal.run_dir(ID);
+    // Killed between the temporary file and its new name.
+    fs::write(dir.join("run.tmp"), "{\"schema\": \"gsc").unwrap();
+    assert_eq!(journal.load(ID).unwrap().playbook.unwrap().steps[2].hosts.len(), 2);
+    // Killed between the new name and the emptying of the progress: old lines count no more.
+    let old = fs::read(dir.join("progress.jsonl")).unwrap();
+    writer.host_done(2, 0, Outcome::Failed, &[]).unwrap();
+    writer.step_done(2, StepEnd::Failed, None).unwrap();
+    fs::write(dir.join("progress.jsonl"), old).unwrap();
+    assert_eq!(journal.load(ID).unwrap().playbook.unwrap().steps[2].hosts["1"], Outcome::Failed);
+    assert!(!dir.join("run.tmp").exists());
+}
+
+#[test]
+fn however_short_it_is_cut_it_never_panics() {
+    let (_dir, journal) = journal();
+    drop(half_done(&journal));
+    let (run, progress) = (journal.run_dir(ID).join("run.json"), journal.run_dir(ID).join("progress.jsonl"));
+    let text = fs::read(&progress).unwrap();
+    for length in 0..text.len() {
+        fs::write(&progress, &text[..length]).unwrap();
+        let played = journal.load(ID).unwrap().playbook.unwrap();
+        assert!(played.steps[2].hosts.len() <= 2, "the line that is cut counts for nothing");
+    }
+    let text = fs::read(&run).unwrap();
+    for length in 0..text.len() - 2 {
+        fs::write(&run, &text[..length]).unwrap();
+        let said = journal.load(ID).unwrap_err().to_string();
+        assert!(said.contains("run.json`, line "), "{length}: {said}");
+    }
+    for noise in ["\0\0\0\0", "7", "{\"schema\": 7}", "{\"schema\": \"gsctl.journal/1\", \"playbook\": 7}"] {
+        fs::write(&run, noise).unwrap();
+        assert!(matches!(journal.load(ID), Err(Problem::Broken { .. })), "{noise}");
+    }
+    fs::write(&run, "{}").unwrap();
+    assert!(matches!(journal.load(ID), Err(Problem::Schema { .. })));
+    fs::remove_file(&run).unwrap();
+    assert!(journal.load(ID).unwrap_err().to_string().ends_with("there is no such file"));
+    fs::create_dir(&run).unwrap();
+    assert!(matches!(journal.load(ID), Err(Problem::Unreadable { .. })));
+}
+
+#[test]
+fn a_write_that_fails_leaves_what_was_there() {
+    let (_dir, journal) = journal();
+    let mut writer = half_done(&journal);
+    // Nobody can write a file where a directory is; a full disk fails the same way.
+    fs::create_dir(journal.run_dir(ID).join("run.tmp")).unwrap();
+    assert!(writer.step_done(2, StepEnd::Good, Some("recovery")).is_err());
+    let record = journal.load(ID).unwrap();
+    assert_eq!(record.state.as_deref(), Some("restore"));
+    assert_eq!(record.playbook.unwrap().steps[2].end, None);
+}
+
+#[test]
+fn nobody_else_may_look() {
+    let (_dir, journal) = journal();
+    drop(half_done(&journal));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for dir in [journal.dir().to_owned(), journal.dir().join("runs"), journal.run_dir(ID)] {
+        assert_eq!(mode(&dir), 0o700, "{}", dir.display());
+    }
+    assert_eq!(mode(&journal.run_dir(ID).join("run.json")), 0o600);
+}
+
+#[test]
+fn runs_are_found() {
+    let (_dir, journal) = journal();
+    assert!(matches!(journal.find("last"), Err(Problem::Empty { .. })));
+    for id in [ID, "20261121T094946Z-bbbbb"] {
+        drop(Writer::begin(&journal, Record { playbook: None, ..record(id) }).unwrap());
+    }
+    fs::create_dir(journal.dir().join("runs/something")).unwrap();
+    assert_eq!(journal.ids().unwrap().len(), 2);
+    assert_eq!(journal.find(ID).unwrap(), ID);
+    assert_eq!(journal.find("20261121T094946Z-b").unwrap(), "20261121T094946Z-bbbbb");
+    assert!(matches!(journal.find("2026"), Err(Problem::Several { .. })));
+    for none in ["../locks", "x", "1"] {
+        assert!(matches!(journal.find(none), Err(Problem::NoSuchRun { .. })), "{none}");
+    }
+    // The kernel's clock for files ticks a few times in a hundredth of a second.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    drop(Writer::go_on(&journal, record(ID)).unwrap());
+    assert_eq!(journal.find("last").unwrap(), ID, "the one that was resumed");
+}
+
+#[test]
+fn what_changed_is_named() {
+    let was = record(ID).playbook.unwrap();
+    assert_eq!(compare::changes(&was, &was), Vec::<String>::new());
+    let mut now = was.clone();
+    now.digest = "sha256:2".into();
+    now.vars.insert("mode".into(), "x".into());
+    assert_eq!(
+        compare::changes(&was, &now),
+        ["the playbook, or a script that it uses, has changed", "variable `mode` has changed"]
+    );
+    let mut now = was.clone();
+    now.hosts.remove(0);
+    now.hosts[0].port = 23;
+    now.hosts[1].user = "root".into();
+    now.hosts.push(Node { host: "4".into(), ..was.hosts[0].clone() });
+    assert_eq!(
+        compare::changes(&was, &now),
+        ["the hosts have changed: `1` is not selected now, `2` was at 10.0.0.2:22, and is at 10.0.0.2:23 now, \
+          the user on `3` was `omm`, and is `root` now, `4` is new"]
+    );
+    now = was.clone();
+    now.hosts.reverse();
+    assert_eq!(compare::changes(&was, &now), Vec::<String>::new(), "in another order they are the same");
+}
+
+#[test]
+fn old_runs_go_and_what_can_be_resumed_stays() {
+    let (_dir, journal) = journal();
+    let now: jiff::Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+    let mut over = record("20261101T000000Z-aaaaa");
+    over.status = Some(ExitStatus::Success.into());
+    drop(Writer::begin(&journal, over).unwrap());
+    let unfinished = record("20261102T000000Z-aaaaa");
+    drop(Writer::begin(&journal, unfinished).unwrap());
+    let old = Record { started: "2026-10-01T00:00:00Z".into(), ..record("20261001T000000Z-aaaaa") };
+    drop(Writer::begin(&journal, old).unwrap());
+    for minute in 0..100 {
+        let id = format!("20261120T{minute:06}Z-aaaaa");
+        drop(Writer::begin(&journal, Record { playbook: None, ..record(&id) }).unwrap());
+    }
+    journal.prune(now);
+    let ids = journal.ids().unwrap();
+    assert_eq!((ids.len(), ids[0].as_str()), (101, "20261102T000000Z-aaaaa"));
+}
+
+#[test]
+fn ids_sort_by_time() {
+    let at = |text: &str| new_id(text.parse().unwrap());
+    let ids = [
+        at("2026-11-21T09:49:46.000Z"),
+        at("2026-11-21T09:49:46.001Z"),
+        at("2026-11-21T09:49:46.5Z"),
+        at("2026-11-21T09:49:46.999999999Z"),
+        at("2026-11-21T09:49:47Z"),
+    ];
+    assert!(ids.is_sorted() && ids.iter().all(|id| is_id(id)), "{ids:?}");
+    assert_eq!(ids[0].len(), ID.len());
+}
+
+#[test]
+fn secrets_by_name() {
+    for name in ["password", "db_password", "PGPASSWORD", "api_token", "hadr_user_pwd", "pass", "db_pass"] {
+        assert!(is_secret(name), "{name}");
+    }
+    for name in ["gausshome", "mode", "compass", "wait", "bypass_check"] {
+        assert!(!is_secret(name), "{name}");
+    }
+}
+
+fn holder(run: &str, places: &[&str]) -> Holder {
+    Holder {
+        run: run.into(),
+        command: "demo".into(),
+        pid: 7,
+        user: "omm".into(),
+        started: "t".into(),
+        places: places.iter().map(|&place| place.to_owned()).collect(),
+    }
+}
+
+#[test]
+fn one_host_in_common_is_one_too_many() {
+    let (_dir, journal) = journal();
+    let first = lock::take(&journal, &holder("a", &["1:22", "2:22"])).unwrap();
+    let second = lock::take(&journal, &holder("b", &["3:22", "1:23"])).unwrap();
+    assert!(lock::is_held(&journal, "a") && lock::is_held(&journal, "b") && !lock::is_held(&journal, "c"));
+    let Err(Refusal::Held(other)) = lock::take(&journal, &holder("c", &["2:22"])) else { panic!("it is locked") };
+    assert_eq!((other.run.as_str(), other.pid), ("a", 7));
+    drop(first);
+    let third = lock::take(&journal, &holder("c", &["2:22"])).unwrap();
+    drop((second, third));
+    // Only the gate is left.
+    assert_eq!(fs::read_dir(journal.locks()).unwrap().count(), 1);
+    // What a killed run left is not held by anybody.
+    fs::write(journal.locks().join("d.lock"), "{\"run\":").unwrap();
+    lock::take(&journal, &holder("e", &["2:22"])).unwrap();
+    assert!(!journal.locks().join("d.lock").exists());
+}

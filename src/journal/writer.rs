@@ -1,0 +1,179 @@
+//! Writes a run down while it goes on.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use super::Journal;
+use super::durable::{self, Bear};
+use super::progress::{self, Line};
+use super::record::{Record, State};
+use crate::event::{HostId, StepId};
+use crate::outcome::Outcome;
+use crate::report::RunReport;
+use crate::reporter::json::write_report;
+use crate::runner::{Ledger, StepEnd};
+
+/// Remote output of a whole run that is kept. What is more is seen once, and goes where the user sent it.
+const MOST_OUTPUT: usize = 8 << 20;
+
+/// A run that is being written down.
+#[derive(Debug)]
+pub struct Writer {
+    dir: PathBuf,
+    record: Record,
+    progress: Option<File>,
+}
+
+impl Writer {
+    /// Begins a new run. One that can be resumed is on the disk for good when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(journal: &Journal, record: Record) -> io::Result<Self> {
+        let dir = journal.run_dir(&record.run);
+        if let Some(runs) = dir.parent() {
+            durable::make_dir(runs)?;
+        }
+        durable::make_dir(&dir)?;
+        let mut writer = Self { dir, record, progress: None };
+        let written = writer.open();
+        if written.is_err() {
+            let _ = fs::remove_dir_all(&writer.dir);
+        }
+        written.map(|()| writer)
+    }
+
+    /// Goes on with a run, whose record is given as it now is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn go_on(journal: &Journal, record: Record) -> io::Result<Self> {
+        let mut writer = Self { dir: journal.run_dir(&record.run), record, progress: None };
+        writer.open()?;
+        // It tells of an end that was none.
+        match fs::remove_file(writer.dir.join("report.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(writer),
+        }
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if let Some(played) = &mut self.record.playbook {
+            // Lines of an earlier process are in the record by now, and those left on the disk count no more.
+            played.written += 1;
+            self.write()?;
+            self.progress = Some(progress::open(&self.dir)?);
+            return durable::sync_dir(self.dir.parent().unwrap_or(&self.dir));
+        }
+        self.write()
+    }
+
+    /// What is written down.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Whether the run can be resumed, so that what is written must be safe.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.record.playbook.is_some()
+    }
+
+    /// Writes down that the run is over: its report first, so that a run that is over has one.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn finish(&mut self, report: &RunReport, now: &str) -> io::Result<()> {
+        let output: usize = report.hosts.iter().map(|host| host.stdout.len() + host.stderr.len()).sum();
+        let mut text = Vec::new();
+        if output > MOST_OUTPUT {
+            self.record.output_left_out = true;
+            let mut report = report.clone();
+            for host in &mut report.hosts {
+                host.stdout = Vec::new();
+                host.stderr = Vec::new();
+            }
+            write_report(&report, &mut text)?;
+        } else {
+            write_report(report, &mut text)?;
+        }
+        durable::write(&self.dir.join("report.json"), &text, self.bear())?;
+        self.record.ended = Some(now.to_owned());
+        self.record.status = Some(report.status.into());
+        self.record.counts = Some(report.counts.clone());
+        self.write_next()
+    }
+
+    fn bear(&self) -> Bear {
+        if self.is_durable() { Bear::PowerCut } else { Bear::Kill }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        durable::write(&self.dir.join("run.json"), &self.record.text()?, self.bear())
+    }
+
+    /// Writes the record with all that progress has told, and starts progress anew.
+    fn write_next(&mut self) -> io::Result<()> {
+        if let Some(played) = &mut self.record.playbook {
+            played.written += 1;
+        }
+        self.write()?;
+        match &self.progress {
+            Some(file) => file.set_len(0),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, step: StepId, host: HostId, outcome: Option<Outcome>, created: &[String]) -> io::Result<()> {
+        let Some(played) = &mut self.record.playbook else { return Ok(()) };
+        let (Some(step), Some(host)) = (played.steps.get(step), played.hosts.get(host)) else { return Ok(()) };
+        let (step, host) = (step.name.clone(), host.host.clone());
+        let line = Line { written: played.written, step, host, outcome, created: created.to_vec() };
+        line.clone().apply(played);
+        match &mut self.progress {
+            Some(file) => progress::append(file, &line),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Ledger for Writer {
+    fn host_done(&mut self, step: StepId, host: HostId, outcome: Outcome, created: &[String]) -> io::Result<()> {
+        self.tell(step, host, Some(outcome), created)
+    }
+
+    fn batch_done(&mut self) -> io::Result<()> {
+        self.progress.as_ref().map_or(Ok(()), File::sync_data)
+    }
+
+    fn step_done(&mut self, step: StepId, end: StepEnd, state: Option<&str>) -> io::Result<()> {
+        let Some(played) = &mut self.record.playbook else { return Ok(()) };
+        let Some(step) = played.steps.get_mut(step) else { return Ok(()) };
+        let now = jiff::Timestamp::now().to_string();
+        step.end = Some(end_name(end).to_owned());
+        step.ended = Some(now.clone());
+        if let Some(state) = state {
+            let failure = end == StepEnd::Failed;
+            played.states.push(State { state: state.to_owned(), at: now, step: step.name.clone(), failure });
+            self.record.state = Some(state.to_owned());
+        }
+        self.write_next()
+    }
+
+    fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()> {
+        self.tell(step, host, None, &[])
+    }
+}
+
+/// As `run.json` has it.
+#[must_use]
+pub(super) fn end_name(end: StepEnd) -> &'static str {
+    match end {
+        StepEnd::Good => "good",
+        StepEnd::Failed => "failed",
+        StepEnd::Stopped => "stopped",
+        StepEnd::Passed => "passed",
+    }
+}

@@ -1,0 +1,131 @@
+//! What a run writes down at its steps' ends, and how it passes over what an earlier run has done.
+//!
+//! Must not decide what a step means for the run: `step` and `refuse` do.
+
+use std::io;
+
+use crate::event::{EventKind, HostId, StepId};
+use crate::outcome::{Outcome, StepResult};
+use crate::plan::{Action, On, Step};
+
+use super::fleet::Crew;
+use super::ledger::{Ledger, StepEnd};
+use super::{Resume, Run};
+
+impl<C: Crew> Run<'_, C> {
+    /// Takes up what an earlier run left: its state, and what it could not remove any more.
+    pub(super) fn take_up(&mut self) {
+        let Some(resume) = &mut self.settings.resume else { return };
+        for (host, step, paths) in std::mem::take(&mut resume.to_clean) {
+            if let Some(host) = self.hosts.get_mut(host) {
+                host.to_clean.push((step, paths));
+            }
+        }
+        if let Some(state) = resume.state.take() {
+            self.state = Some(state.clone());
+            self.emit(EventKind::StateChanged { state });
+        }
+    }
+
+    /// The hosts that still need a step; says of the others that they are left out.
+    pub(super) fn pass_over(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+        let Some(resume) = &self.settings.resume else { return hosts };
+        let step = &self.plan.steps[id];
+        let (passed, hosts): (Vec<HostId>, Vec<HostId>) =
+            hosts.into_iter().partition(|&host| is_done(resume, id, step, host));
+        for host in passed {
+            // Not written down: that would put "skipped" in the place of what it had come to.
+            let result = StepResult::new(Outcome::Skipped);
+            self.hosts[host].record(&step.name, &result);
+            self.emit(EventKind::HostStepFinished { host, step: id, result });
+        }
+        hosts
+    }
+
+    /// Whether a preflight let an earlier run pass.
+    pub(super) fn was_good(&self, step: StepId) -> bool {
+        self.settings.resume.as_ref().is_some_and(|resume| resume.good.contains(&step))
+    }
+
+    /// Writes down what became of a step on a host.
+    pub(super) fn write_down(&mut self, host: HostId, step: StepId, outcome: Outcome) {
+        let created = self.hosts[host].to_clean.iter().rfind(|(of, _)| *of == step);
+        let created = created.map(|(_, paths)| paths.clone()).unwrap_or_default();
+        self.is_written(|ledger| ledger.host_done(step, host, outcome, &created));
+    }
+
+    /// Writes down that a step is over, and the state that the run has now. `named`: a `state` step that is for somebody.
+    pub(super) fn close_step(&mut self, id: StepId, named: bool) {
+        let step = &self.plan.steps[id];
+        let end = self.end_of(id, step);
+        // The state that came of a step which an earlier run did may be past.
+        let again = self.settings.resume.as_ref().is_some_and(|resume| resume.is_good(id));
+        let state = match (&step.action, end) {
+            (Action::State { name }, _) => Some(name).filter(|_| named),
+            (_, StepEnd::Good) => step.state.as_ref().filter(|_| !again),
+            (_, StepEnd::Failed) if self.stopped => step.on_failure_state.as_ref(),
+            // The run goes on without the hosts that failed.
+            (_, StepEnd::Failed) => step.on_failure_state.as_ref().or(step.state.as_ref()),
+            (_, StepEnd::Stopped | StepEnd::Passed) => None,
+        };
+        let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
+        if let Some(state) = state.filter(|_| written) {
+            self.state = Some(state.clone());
+            self.emit(EventKind::StateChanged { state: state.clone() });
+        }
+    }
+
+    fn end_of(&self, id: StepId, step: &Step) -> StepEnd {
+        // A preflight has judged already who may be missing.
+        let preflight = matches!(&step.action, Action::Probe { refuse, .. } if !refuse.is_empty());
+        if self.stats.refused || (self.stats.cancelled.is_some() && !self.step_failed) {
+            StepEnd::Stopped
+        } else if self.settings.resume.as_ref().is_some_and(|resume| id < resume.from) && !is_look(step) {
+            StepEnd::Passed
+        } else if self.step_failed && !preflight && !(step.on == On::Any && self.somebody_did(step)) {
+            StepEnd::Failed
+        } else {
+            StepEnd::Good
+        }
+    }
+
+    /// Whether some host did a step as it should.
+    pub(super) fn somebody_did(&self, step: &Step) -> bool {
+        let did = |last: &crate::report::StepReport| last.name == step.name && last.outcome.is_success();
+        self.hosts.iter().any(|host| host.steps.last().is_some_and(did))
+    }
+
+    /// Writes something down. Where that fails, the run is stopped before its next step, and that is said once.
+    pub(super) fn is_written(&mut self, write: impl FnOnce(&mut dyn Ledger) -> io::Result<()>) -> bool {
+        let Err(error) = write(self.ledger) else { return true };
+        self.stats.broken = true;
+        self.stopped = true;
+        if !std::mem::replace(&mut self.unwritten, true) {
+            let message = format!("the journal cannot be written: {error}; the run stops before its next step");
+            self.emit(EventKind::Warning { message });
+        }
+        false
+    }
+}
+
+/// Whether it is done again even where the user says to begin after it: later steps need what it learns.
+fn is_look(step: &Step) -> bool {
+    matches!(step.action, Action::Probe { .. })
+}
+
+/// Whether a host need not do a step again.
+fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
+    match &step.action {
+        Action::Probe { .. } => !is_look(step),
+        Action::Ping | Action::Check { .. } => id < resume.from,
+        // What they made is removed at every run's end; made already, it is not made again.
+        Action::Touch { .. } | Action::Write { .. } if step.cleanup.is_some() => id < resume.from,
+        // Hosts that were there may have gone since, so all of them are waited for again.
+        Action::State { .. } | Action::Wait(_) => resume.is_good(id),
+        Action::Run { .. }
+        | Action::Script { .. }
+        | Action::Remove { .. }
+        | Action::Touch { .. }
+        | Action::Write { .. } => resume.has(id, host) || (step.on == On::Any && resume.is_good(id)),
+    }
+}
