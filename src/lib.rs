@@ -32,13 +32,12 @@ pub mod transport;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => {
             let printed = error.print();
@@ -54,9 +53,8 @@ pub fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(fault) => {
             // Where even this cannot be written, the exit status is all that is left.
-            let said: Vec<String> =
-                fault.to_string().lines().map(|line| reporter::sanitize::line(line.as_bytes())).collect();
-            let _ = writeln!(std::io::stderr().lock(), "error: {}", said.join("\n"));
+            let text = reporter::sanitize::block(format!("error: {fault}").as_bytes());
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
             fault.status.into()
         }
     }

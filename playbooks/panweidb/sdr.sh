@@ -1,7 +1,8 @@
 # The work of gs_sdr -t start on one node, one part at a time, and a look at how far it is: facts, `key=value` a line.
-# POSIX sh (dash, bash, busybox). $1 says which part: look (the default), cabin, check, common, keep, dcc, wal, stop, guc, build,
-# built, finish, started, connected, cluster, done. A part looks whether its work is done, and then leaves it alone.
-# gsctl sets these variables before this text; those that may be empty say so:
+# POSIX sh (dash, bash, busybox). $sdr_part says which part: look (the default), cabin, check, common, keep, wal, dcc, stop, guc,
+# build, built, finish, none, connected, cluster, started, clean. A part looks whether its work is done, and then leaves it
+# alone; `changed=yes` says that it was not, `because=` and `hint=` why it could not be done. $sdr_as is what is built.
+# gsctl sets these variables before this text, too; those that may be empty say so:
 #   gausshome pghost data_dir dn_port mode host address user  env_file() node() data_ip() peers() peer_port() hadr_user()
 #   hadr_password_file() hba_method wal_keep
 
@@ -14,7 +15,8 @@ fact() {
 
 # fail WORDS: why the part is not done.
 fail() {
-    printf '%s\n' "$1" >&2
+    fact because "$1"
+    fact hint "${hint:-mend that, and run this playbook again: what is done is not done again}"
     exit 1
 }
 
@@ -69,9 +71,12 @@ tell() {
     "$@" </dev/null >"$cabin/.gsctl_said" 2>&1 9>&- || rc=$?
     said=$(cat "$cabin/.gsctl_said")
     rm -f "$cabin/.gsctl_said"
-    [ "$rc" -ne 0 ] || return 0
+    if [ "$rc" -eq 0 ]; then
+        [ "$2" = check ] || fact changed yes
+        return 0
+    fi
     printf '%s\n' "$said" | tail -n 5 >&2
-    fail "\`$1 $2\` failed with exit status $rc"
+    fail "\`$1 $2\` failed with exit status $rc: $(printf '%s\n' "$said" | tail -n 1)"
 }
 
 # put FILE TEXT: the whole of it or nothing, on the disk, for its owner only.
@@ -101,7 +106,9 @@ query_step() {
 # record NAME: the original's step file, which says how far this node is. Never backwards.
 record() {
     query_step
-    [ "$step" -ge "${1%%_*}" ] || put "$step_file" "$1"
+    [ "$step" -lt "${1%%_*}" ] || return 0
+    put "$step_file" "$1"
+    fact changed yes
 }
 
 # is_done NUMBER
@@ -421,9 +428,8 @@ begin_build() {
         fi
         mv "$cabin/dn_$file.new" "$cabin/dn_$file" || fail "cannot keep $data_dir/$file"
     done
-    as=$1
-    set -- build -D "$data_dir" -M "$as"
-    case $as in
+    set -- build -D "$data_dir" -M "$sdr_as"
+    case $sdr_as in
         hadr_main_standby) set -- "$@" -r 7200 -q -Q force_copy_from_local -t 1209600 ;;
         *) set -- "$@" -b standby_full -r 7200 -t 1209600 ;;
     esac
@@ -431,7 +437,7 @@ begin_build() {
     detach=nohup
     ! command -v setsid >/dev/null 2>&1 || detach='setsid nohup'
     # gs_ctl takes the password as an argument only. It is read here, on the node, and stands nowhere else.
-    GSCTL_USER=$hadr_user GSCTL_PASSWORD_FILE=$hadr_password_file GSCTL_BUILD_FILE=$build_file GSCTL_AS=$as \
+    GSCTL_USER=$hadr_user GSCTL_PASSWORD_FILE=$hadr_password_file GSCTL_BUILD_FILE=$build_file GSCTL_AS=$sdr_as \
         $detach sh -c '
             write() { printf "%s\n" "$1" >"$GSCTL_BUILD_FILE.new" && mv -f "$GSCTL_BUILD_FILE.new" "$GSCTL_BUILD_FILE"; }
             umask 077
@@ -454,7 +460,10 @@ begin_build() {
     tries=0
     while [ "$tries" -lt 50 ]; do
         first_line "$build_file"
-        [ "$line" = starting ] || return 0
+        if [ "$line" != starting ]; then
+            fact changed yes
+            return 0
+        fi
         tries=$((tries + 1))
         sleep 0.1 2>/dev/null || sleep 1
     done
@@ -489,7 +498,8 @@ finish_build() {
         rm -f "$cabin/dn_$file"
     done
     query_role
-    [ -n "$role" ] || tell gs_ctl start -D "$data_dir" -M "$1"
+    hint="pg_log in $data_dir says why it does not start; then run this playbook again"
+    [ -n "$role" ] || tell gs_ctl start -D "$data_dir" -M "$sdr_as"
     record 7_build_dn_instance_step
 }
 
@@ -512,7 +522,8 @@ clean() {
         rm -f "$cabin/.wal_keep_segments_record"
     fi
     rm -rf "$cabin/gs_secure_files"
-    rm -f "$build_file" "$cabin/cluster_state_tmp" "$step_file"
+    rm -f "$build_file" "$cabin/cluster_state_tmp" "$step_file" || fail "cannot remove $step_file"
+    fact changed yes
 }
 
 main() {
@@ -527,7 +538,7 @@ main() {
             [ -e "$step_file" ] || step_file=$cabin/.streaming_start_standby.step
             ;;
     esac
-    part=${1:-look}
+    part=${sdr_part:-look} hint=
     environment
     case $part in
         look) look ;;
@@ -556,8 +567,8 @@ main() {
                 dcc) set_dcc ;;
                 stop) stop_node ;;
                 guc) set_guc ;;
-                build) begin_build "$2" ;;
-                finish) finish_build "$2" ;;
+                build) begin_build ;;
+                finish) finish_build ;;
                 none) record 7_build_dn_instance_step ;;
                 started) record 8_start_cluster_step ;;
                 clean) clean ;;
@@ -568,4 +579,4 @@ main() {
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.
-(main "$@")
+(main)

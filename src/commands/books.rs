@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Start, Stop, System};
+use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Stop, System};
 use crate::plan::Plan;
 use crate::playbook::{Loader, Sources, builtin};
 
@@ -55,6 +55,16 @@ impl Asked {
     /// When there is no such system.
     pub(super) fn status(args: &System) -> Result<Self, Fault> {
         Self::system(args, "status")
+    }
+
+    /// `promote`.
+    ///
+    /// # Errors
+    /// When there is no such system, or it has no standby to promote.
+    pub(super) fn promote(args: &Promote) -> Result<Self, Fault> {
+        let mut asked = Self::system(&args.system, "promote")?;
+        asked.set("wait", args.wait.map(seconds));
+        Ok(asked)
     }
 
     /// `play`.

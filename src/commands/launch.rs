@@ -15,7 +15,8 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
+    Target as ReportTarget, When,
 };
 use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::RunStats;
@@ -59,6 +60,7 @@ impl Launch<'_> {
         self.plan
             .check_groups(&self.selected.groups)
             .map_err(|unknown| Fault::usage(unknown.to_string()).hint(unknown.hint()))?;
+        self.check_count()?;
         let members = self.members(&targets)?;
         for member in &members {
             runner::rehearse(&self.plan, member)
@@ -111,6 +113,17 @@ impl Launch<'_> {
         Ok(stats.exit_status())
     }
 
+    /// Some things are done to one host only.
+    fn check_count(&self) -> Result<(), Fault> {
+        let (selected, most) = (self.selected.hosts.len(), self.plan.max_hosts.unwrap_or(usize::MAX));
+        if selected <= most {
+            return Ok(());
+        }
+        let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
+        Err(Fault::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
+            .hint("choose with -w, as in `-w node2`"))
+    }
+
     /// Hosts with the values of the plan's variables on each.
     fn members(&self, targets: &[crate::transport::Target]) -> Result<Vec<Member>, Fault> {
         let env = |name: &str| self.world.var(name).map(str::to_owned);
@@ -124,6 +137,7 @@ impl Launch<'_> {
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
             values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
             Ok(Member {
                 name: host.name.clone(),
                 groups: host.groups.clone(),
@@ -178,6 +192,13 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
+        if let (Some(json), Some(jsonl)) = (&output.json, &output.jsonl)
+            && json == jsonl
+        {
+            let name = json.display();
+            return Err(Fault::usage(format!("`--json {name}` and `--jsonl {name}` would write into each other"))
+                .hint("give each a file of its own; one of them may be `-`"));
+        }
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
@@ -191,7 +212,7 @@ impl Launch<'_> {
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: Shaping::default(),
-            chain_table: true,
+            closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,
@@ -233,8 +254,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
     if !world.stderr_tty && !world.stdout_tty {
         return None;
     }
-    let term = if world.stderr_tty { console::Term::stderr() } else { console::Term::stdout() };
-    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+    crate::reporter::style::terminal_size(world.stderr_tty)
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {

@@ -87,7 +87,7 @@ impl Logbook {
             run: run.clone(),
             command: plan.name.clone(),
             started: started.to_string(),
-            pid: std::process::id(),
+            pid: rustix::process::getpid().as_raw_pid().unsigned_abs(),
             user: user(launch),
             selection: selection(members),
             ..Record::default()

@@ -52,6 +52,7 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),
+        Command::Promote(args) => book(Asked::promote(args)?, Some(&args.preflight)),
         Command::Play(args) if args.list => list(),
         Command::Play(args) if args.schema => schema(),
         Command::Play(Play { show: Some(name), .. }) => show(name),

@@ -31,9 +31,19 @@ pub struct Plan {
     pub state_file: Option<Template>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
+    /// More hosts than this must not be selected.
+    pub max_hosts: Option<usize>,
+    /// Facts that are columns of the table at the end of a run that only looks.
+    pub table: Vec<String>,
 }
 
 impl Plan {
+    /// True when nothing is changed and nothing waited for: what the probes learn is all that is wanted.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
     /// Whether the inventory has every group that a step is for.
     ///
     /// # Errors
@@ -152,8 +162,6 @@ pub struct Step {
     pub on_failure_state: Option<String>,
     /// Done at each entry: also where an earlier run, which goes on, has done it.
     pub every_run: bool,
-    /// What to do where it fails and nothing else says so.
-    pub hint: Option<Template>,
 }
 
 impl Step {
@@ -174,7 +182,6 @@ impl Step {
             state: None,
             on_failure_state: None,
             every_run: false,
-            hint: None,
         }
     }
 }
@@ -231,6 +238,16 @@ pub enum Action {
         /// What it reads; `None` is nothing.
         stdin: Option<std::sync::Arc<[u8]>>,
     },
+    /// Run a script of the playbook's own in /bin/sh, which finds every variable set, as a probe does. Its `key=value`
+    /// lines are facts; of those `changed`, `because` and `hint` are its own word on what it did and why it failed.
+    Script {
+        /// Where the script came from, for messages.
+        source: String,
+        /// The script's text.
+        script: String,
+        /// More shell variables.
+        with: Vec<(String, Template)>,
+    },
     /// Look, and perhaps refuse to go on.
     Probe {
         /// Name of the probe.
@@ -278,7 +295,9 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => true,
+            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
+                true
+            }
             Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
         }
     }

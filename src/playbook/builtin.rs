@@ -3,23 +3,48 @@
 //! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
 
 /// Playbooks by name: `(name, text)`.
-const PLAYBOOKS: [(&str, &str); 8] = [
+const PLAYBOOKS: &[(&str, &str)] = &[
+    ("greenplum/promote", include_str!("../../playbooks/greenplum/promote.yaml")),
+    ("greenplum/start", include_str!("../../playbooks/greenplum/start.yaml")),
+    ("greenplum/status", include_str!("../../playbooks/greenplum/status.yaml")),
+    ("greenplum/stop", include_str!("../../playbooks/greenplum/stop.yaml")),
     ("opengauss/pause", include_str!("../../playbooks/opengauss/pause.yaml")),
     ("opengauss/resume", include_str!("../../playbooks/opengauss/resume.yaml")),
     ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
     ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
     ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+    ("oracle-rac/start", include_str!("../../playbooks/oracle-rac/start.yaml")),
+    ("oracle-rac/status", include_str!("../../playbooks/oracle-rac/status.yaml")),
+    ("oracle-rac/stop", include_str!("../../playbooks/oracle-rac/stop.yaml")),
     ("panweidb/sdr-start-primary", include_str!("../../playbooks/panweidb/sdr-start-primary.yaml")),
     ("panweidb/sdr-start-standby", include_str!("../../playbooks/panweidb/sdr-start-standby.yaml")),
     ("panweidb/sdr-status", include_str!("../../playbooks/panweidb/sdr-status.yaml")),
+    ("postgres/promote", include_str!("../../playbooks/postgres/promote.yaml")),
+    ("postgres/standby-build", include_str!("../../playbooks/postgres/standby-build.yaml")),
+    ("postgres/status", include_str!("../../playbooks/postgres/status.yaml")),
 ];
 
 /// Scripts by path.
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: &[(&str, &str)] = &[
+    ("greenplum/act.sh", include_str!("../../playbooks/greenplum/act.sh")),
+    ("greenplum/cluster.sh", include_str!("../../playbooks/greenplum/cluster.sh")),
+    ("greenplum/evidence.sh", include_str!("../../playbooks/greenplum/evidence.sh")),
+    ("greenplum/node.sh", include_str!("../../playbooks/greenplum/node.sh")),
+    ("greenplum/standby.sh", include_str!("../../playbooks/greenplum/standby.sh")),
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),
     ("opengauss/evidence.sh", include_str!("../../playbooks/opengauss/evidence.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+    ("oracle-rac/check.sh", include_str!("../../playbooks/oracle-rac/check.sh")),
+    ("oracle-rac/evidence.sh", include_str!("../../playbooks/oracle-rac/evidence.sh")),
+    ("oracle-rac/node.sh", include_str!("../../playbooks/oracle-rac/node.sh")),
+    ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
+    ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
     ("panweidb/sdr.sh", include_str!("../../playbooks/panweidb/sdr.sh")),
+    ("postgres/build.sh", include_str!("../../playbooks/postgres/build.sh")),
+    ("postgres/evidence.sh", include_str!("../../playbooks/postgres/evidence.sh")),
+    ("postgres/node.sh", include_str!("../../playbooks/postgres/node.sh")),
+    ("postgres/promote.sh", include_str!("../../playbooks/postgres/promote.sh")),
+    ("postgres/writes.sh", include_str!("../../playbooks/postgres/writes.sh")),
 ];
 
 /// Names and summaries of all of them.
@@ -51,7 +76,7 @@ pub fn used_by(text: &str) -> Vec<(&'static str, &'static str)> {
     let mut used: Vec<(&'static str, &'static str)> = Vec::new();
     let mut left: Vec<&str> = vec![text];
     while let Some(text) = left.pop() {
-        for (name, inner) in PLAYBOOKS.iter().chain(&SCRIPTS) {
+        for (name, inner) in PLAYBOOKS.iter().chain(SCRIPTS) {
             if text.contains(name) && !used.iter().any(|(known, _)| known == name) {
                 used.push((name, inner));
                 left.push(inner);
@@ -98,6 +123,7 @@ mod tests {
             assert!(PLAYBOOKS.iter().any(|(_, text)| text.contains(path)), "{path}");
         }
         assert!(is_system("opengauss"));
+        assert!(is_system("oracle-rac"));
         assert!(!is_system("opengaus"));
     }
 }

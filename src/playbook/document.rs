@@ -14,8 +14,9 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 7] = ["name", "summary", "vars", "probes", "chain", "state_file", "steps"];
-pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
+pub(super) const KEYS: [&str; 9] =
+    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
+pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -27,6 +28,8 @@ pub(super) struct Document<'n> {
     pub vars: IndexMap<String, VarSpec>,
     pub probes: Vec<ProbeNode<'n>>,
     pub chain: Option<&'n Node>,
+    pub table: Option<Vec<Text>>,
+    pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
     pub steps: &'n [Node],
 }
@@ -76,6 +79,8 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         vars,
         probes,
         chain: fields.get("chain"),
+        table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
+        max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
         steps: steps.list("`steps`")?,
     })
@@ -155,6 +160,13 @@ pub(super) fn states(scope: &Scope<'_>, node: &Node) -> Result<Vec<StateRule>, C
     Ok(rules)
 }
 
+fn max_hosts(text: &Text) -> Result<usize, Complaint> {
+    match text.value.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(Complaint::new(text.at, format!("`{}` is no number of hosts, expected 1 or more", text.value))),
+    }
+}
+
 fn var_name(text: &Text) -> Result<String, Complaint> {
     let name = text.value.as_str();
     if !is_name(name) {
@@ -183,12 +195,15 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         (Some(text), Some(_)) => return Err(Complaint::new(text.at, "`check` beside `one_of`, expected one of them")),
     };
     let default = fields.text("default")?;
-    if let Some(text) = &default
-        && !text.value.is_empty()
-    {
-        check
-            .check(&text.value)
-            .map_err(|expected| Complaint::new(text.at, format!("the default `{}` must be {expected}", text.value)))?;
+    let when_missing = fields.text("when_missing")?;
+    for (what, text) in [("the default", &default), ("`when_missing`", &when_missing)] {
+        if let Some(text) = text
+            && !text.value.is_empty()
+        {
+            check
+                .check(&text.value)
+                .map_err(|expected| Complaint::new(text.at, format!("{what} `{}` must be {expected}", text.value)))?;
+        }
     }
     // An empty default says that the variable may be empty.
     let optional = default.as_ref().is_some_and(|text| text.value.is_empty());
@@ -199,6 +214,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         check,
         help: fields.string("help")?,
         run_wide: false,
+        when_missing: when_missing.map(|text| text.value),
     })
 }
 

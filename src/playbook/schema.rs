@@ -17,9 +17,11 @@ pub fn schema() -> Value {
         "properties": {
             "name": { "type": "string", "description": "what the run is called; the file's name if left out" },
             "summary": { "type": "string", "description": "one line that says what it is for" },
+            "max_hosts": { "type": "integer", "minimum": 1, "description": "more hosts than this must not be selected" },
             "vars": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/variable" } },
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
+            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
@@ -27,7 +29,11 @@ pub fn schema() -> Value {
             "scalar": { "type": ["string", "number", "boolean"] },
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
-            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "args": { "type": "string", "description": "the script's $1, $2, ..., as shell words" } }))] },
+            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
+            "script": object(&["script"], &json!({
+                "script": { "type": "string", "description": "POSIX sh next to the playbook; its key=value lines are facts, `because` and `hint` say why it failed" },
+                "with": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "more shell variables for it" },
+            })),
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
             "variable": { "anyOf": [{ "$ref": "#/$defs/scalar" }, object(&[], &json!({
                 "default": { "$ref": "#/$defs/scalar" },
@@ -36,6 +42,7 @@ pub fn schema() -> Value {
                 "one_of": { "$ref": "#/$defs/scalars" },
                 "help": { "type": "string" },
                 "required": { "type": "boolean" },
+                "when_missing": { "$ref": "#/$defs/scalar", "description": "its value once the run goes on without hosts that are missing" },
             }))] },
             "probe": object(&["script"], &json!({
                 "script": { "type": "string", "description": "POSIX sh that prints key=value lines, next to the playbook" },
@@ -111,8 +118,7 @@ fn step() -> Value {
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
             "every_run": { "type": "boolean", "description": "done again by a run that goes on, although it was done" },
-            "hint": { "type": "string", "description": "what to do where it fails and nothing else says so" },
-            "run": { "$ref": "#/$defs/command" },
+            "run": { "$ref": "#/$defs/command", "description": "key=value lines of a script are facts; `changed=yes`, `because` and `hint` are its word on what it did and why it failed" },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "remove": { "$ref": "#/$defs/paths" },

@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
-use super::scope::Scope;
+use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 12] =
     ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 15] = [
+pub(super) const SETTINGS: [&str; 14] = [
     "name",
     "on",
     "when",
@@ -29,7 +29,6 @@ pub(super) const SETTINGS: [&str; 15] = [
     "on_failure_state",
     "if_exists",
     "every_run",
-    "hint",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -88,7 +87,6 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
-    step.hint = scope.optional(&fields, "hint")?;
     for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")] {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
@@ -137,7 +135,10 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        "run" => match scope.script(node, &what)? {
+            Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
+            None => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: match fields.get("refuse") {
@@ -216,7 +217,7 @@ fn retries(fields: &Fields<'_>, action: &Action) -> Result<u32, Complaint> {
         return Err(Complaint::new(text.at, format!("`{}` is no number of retries", text.value)));
     };
     match action {
-        Action::Run { .. } if !says_so && retries > 0 => {
+        Action::Run { .. } | Action::Script { .. } if !says_so && retries > 0 => {
             Err(Complaint::new(text.at, "`retries` on a command that may not be safe to run twice")
                 .hint("add `idempotent: true` if it is"))
         }

@@ -138,7 +138,8 @@ fn rank(outcome: Outcome) -> usize {
 
 fn detail(host: &HostReport, ctx: &Context) -> String {
     let mut out = String::new();
-    let step = host.steps.iter().rev().find(|step| !step.outcome.is_success());
+    // The first one: that is whose failure the host's is.
+    let step = host.steps.iter().find(|step| !step.outcome.is_success());
     if let Some(step) = step.filter(|_| ctx.settings.command == CommandKind::Playbook) {
         let _ = write!(out, "step `{}`: ", sanitize::words(&step.name));
     }

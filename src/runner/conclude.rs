@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, script};
+use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::plan::{Action, Check, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
 
@@ -22,28 +22,42 @@ pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> 
 fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult {
     let failure = match &ran.end {
         End::Exit(_) => None,
-        End::Cancelled => return heard(ran, StepResult::new(Outcome::Cancelled)),
+        End::Cancelled => return cut_off(action, ran, StepResult::new(Outcome::Cancelled)),
         end => Some(of_end(limit, end, &ran)),
     };
     if let Some(failure) = failure {
         let signal = if let End::Signal(signal) = &ran.end { Some(signal.clone()) } else { None };
         let result = StepResult { signal, ..StepResult::failed(failure) };
-        return heard(ran, result);
+        return cut_off(action, ran, result);
     }
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let mut result = match action {
         Action::Run { .. } => of_status(status),
+        Action::Script { .. } => of_script(script::parse_facts(&ran.stdout), status),
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
         Action::Probe { .. } | Action::Wait(_) => {
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
         }
-        Action::Check { checks } => of_checks(&script::parse_checks(&ran.stdout, checks.len()), status),
+        Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             of_changes(script::parse_changes(&ran.stdout), status)
         }
     };
     result.exit_status = Some(status);
     heard(ran, result)
+}
+
+/// A command that was not heard to the end has still done what it said it did.
+fn cut_off(action: &Action, ran: Ran, result: StepResult) -> StepResult {
+    let changes = match action {
+        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
+            // The last line may be half of one, and half a path is another path.
+            let whole = ran.stdout.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            script::parse_changes(&ran.stdout[..whole])
+        }
+        _ => Vec::new(),
+    };
+    heard(ran, StepResult { changes, ..result })
 }
 
 /// Adds what every result of a command has.
@@ -53,29 +67,23 @@ fn heard(ran: Ran, result: StepResult) -> StepResult {
 
 /// Why a command that was not heard to the end has failed.
 fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
-    let aftermath = match ran.killed {
-        Some(true) => "; it was killed on the node",
-        Some(false) => "; it may still be running on the node",
-        None => "",
-    };
     match end {
         End::Exit(status) => exit_failure(*status),
         End::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
-        End::Lost(said) => {
-            Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{aftermath}"))
+        End::Lost(said) => Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}")),
+        End::NotSent(said) => {
+            Failure::new(Phase::Lost, format!("connection lost before the command was sent, nothing was run: {said}"))
         }
-        End::NotStarted(said) => {
-            Failure::new(Phase::Lost, format!("the command could not be started, nothing was run: {said}"))
+        End::Refused(said) => {
+            Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
-        End::Unheard => {
-            Failure::new(Phase::Lost, format!("the server closed the channel before the result was heard{aftermath}"))
-                .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent")
-        }
+        End::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
+            .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(Phase::Timeout, format!("no end within {limit}{aftermath}"))
+            Failure::new(Phase::Timeout, format!("no end within {limit}"))
                 .hint("give it more time with --timeout, or none with --timeout 0")
         }
         End::TimedOut { begun: false } => {
@@ -111,6 +119,24 @@ fn of_status(status: i32) -> StepResult {
     if status == 0 { StepResult::new(Outcome::Ok) } else { StepResult::failed(exit_failure(status)) }
 }
 
+/// A script of a playbook's own: it says itself whether it changed something, and why it failed.
+fn of_script(mut facts: Facts, status: i32) -> StepResult {
+    let changed = facts.swap_remove("changed").is_some_and(|value| value == "yes");
+    let (because, hint) = (facts.swap_remove("because"), facts.swap_remove("hint"));
+    let result = if status != 0 {
+        let failure = because.map_or_else(|| exit_failure(status), |because| Failure::new(Phase::Command, because));
+        StepResult::failed(match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    } else if changed {
+        StepResult::new(Outcome::Changed)
+    } else {
+        StepResult::new(Outcome::Ok)
+    };
+    StepResult { facts, ..result }
+}
+
 fn exit_failure(status: i32) -> Failure {
     let failure = Failure::new(Phase::Command, format!("exit status {status}"));
     match status {
@@ -124,8 +150,14 @@ fn exit_failure(status: i32) -> Failure {
     }
 }
 
-fn of_checks(checks: &[Result<(), String>], status: i32) -> StepResult {
-    let failed: Vec<&str> = checks.iter().filter_map(|check| check.as_ref().err().map(String::as_str)).collect();
+fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
     if failed.is_empty() {
         return of_status(status);
     }
@@ -143,9 +175,12 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         .collect();
     let result = if !denied.is_empty() {
         let failure = Failure::new(Phase::Command, format!("denied: {}", denied.join("; ")));
-        StepResult::failed(
-            failure.hint("may the login user change this directory? It belongs to the cluster's own user"),
-        )
+        let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
+        StepResult::failed(if forbidden {
+            failure.hint("may the login user change this directory? It belongs to the cluster's own user")
+        } else {
+            failure
+        })
     } else if status != 0 {
         StepResult::failed(exit_failure(status))
     } else if changes.iter().any(|change| change.action.is_change()) {
@@ -154,4 +189,52 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         StepResult::new(Outcome::Ok)
     };
     StepResult { changes, ..result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(end: End, stdout: &str) -> StepResult {
+        let ran = Ran {
+            end,
+            stdout: stdout.into(),
+            stderr: Vec::new(),
+            noise: Vec::new(),
+            killed: None,
+            pid: None,
+            elapsed: Duration::ZERO,
+        };
+        let touch = Action::Touch { paths: Vec::new(), if_exists: None };
+        conclude(&touch, None, Done::Ran(Box::new(ran)))
+    }
+
+    #[test]
+    fn what_was_done_before_the_end_counts_and_half_a_line_does_not() {
+        let said = "created /bin/cluster_manual_starting\ncreated /bin/cluster_manual_start";
+        for (end, outcome) in [
+            (End::Cancelled, Outcome::Cancelled),
+            (End::TimedOut { begun: true }, Outcome::TimedOut),
+            (End::Lost("reset".to_owned()), Outcome::Unreachable),
+            (End::Signal("KILL".to_owned()), Outcome::Failed),
+        ] {
+            let result = cut(end, said);
+            assert_eq!(result.outcome, outcome);
+            let paths: Vec<&str> = result.changes.iter().map(|change| change.path.as_str()).collect();
+            assert_eq!(paths, ["/bin/cluster_manual_starting"]);
+        }
+        assert!(cut(End::Cancelled, "created /bin/x").changes.is_empty());
+    }
+
+    #[test]
+    fn a_script_says_what_it_did_and_why_it_failed() {
+        let of = |said: &str, status| of_script(script::parse_facts(said.as_bytes()), status);
+        let result = of("changed=yes\nrole=standby\n", 0);
+        assert_eq!((result.outcome, result.failure), (Outcome::Changed, None));
+        assert_eq!(result.facts.keys().collect::<Vec<_>>(), ["role"]);
+        assert_eq!(of("", 0).outcome, Outcome::Ok);
+        let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
+        assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
+        assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
+    }
 }

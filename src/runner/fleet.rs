@@ -13,10 +13,11 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use async_executor::LocalExecutor;
 
-use crate::control::CancelToken;
+use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
-use crate::outcome::Failure;
-use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, exec};
+use crate::outcome::{Failure, Phase};
+use crate::transport::exec::{self, Fate};
+use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, pause_after};
 
 /// Something to do on one host.
 #[derive(Debug, Clone)]
@@ -86,7 +87,10 @@ pub trait Crew {
 const NOTES: usize = 4096;
 
 /// Time between two looks at connections that nothing runs on.
-const IDLE: Duration = Duration::from_secs(10);
+///
+/// sshd may be set to give up a client that leaves its `ClientAlive` messages unanswered for a second or two; a look costs
+/// one system call.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// All connections of a run.
 pub struct Fleet {
@@ -177,15 +181,29 @@ impl Shard {
             return self.tell(host, Note::Done(Done::Reached)).await;
         };
         let mut ran = self.run(host, &mut session, command, &job).await;
-        if reused && matches!(ran.end, End::NotStarted(_)) {
-            // The connection died while nothing ran on it. Nothing was begun, so another one may begin it.
+        let mut attempt = u32::from(!reused);
+        // What was not run may be tried again: with as many attempts as a login has, and once more where the connection died,
+        // or was used up (MaxSessions), while nothing ran on it.
+        while match &ran.end {
+            End::NotSent(_) => attempt < self.targets[host].attempts,
+            End::Refused(_) => attempt == 0,
+            _ => false,
+        } && !job.cancel.is_cancelled()
+        {
+            drop(session);
+            if let (1.., End::NotSent(said)) = (attempt, &ran.end) {
+                self.pause(host, attempt, said, &job.cancel).await;
+            }
+            attempt += 1;
             session = match self.connect(host, &job.cancel).await {
                 Ok(session) => session,
                 Err(done) => return self.tell(host, Note::Done(done)).await,
             };
             ran = self.run(host, &mut session, command, &job).await;
         }
-        if matches!(ran.end, End::Lost(_) | End::NotStarted(_)) || ran.killed == Some(false) {
+        if matches!(ran.end, End::Lost(_) | End::NotSent(_)) || ran.killed == Some(false) {
+            // Nothing more can be had from this connection; the next one may need its place.
+            drop(session);
             ran.killed = self.kill_again(host, &ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
@@ -210,6 +228,15 @@ impl Shard {
                 Ok(session)
             }
         }
+    }
+
+    /// Tells of an attempt that came to nothing, and waits before the next.
+    async fn pause(&self, host: HostId, attempt: u32, said: &str, cancel: &CancelToken) {
+        let retry_in = pause_after(attempt);
+        let failure = Failure::new(Phase::Lost, format!("connection lost before the command was sent: {said}"));
+        let of = self.targets[host].attempts;
+        let _ = self.notes.try_send((host, Note::Progress(Progress::Retry { attempt, of, failure, retry_in })));
+        let _ = race(async_io::Timer::after(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
     async fn run(&self, host: HostId, session: &mut Session, command: &Command, job: &Job) -> Ran {
@@ -237,7 +264,7 @@ impl Shard {
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
         let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
         let answer = session.run(&killer, &self.mark, None, None).await;
-        Some(matches!(answer.end, End::Exit(_)) && exec::was_killed(&answer.stdout))
+        Some(matches!(answer.end, End::Exit(_)) && exec::fate(&answer.stdout) != Fate::Alive)
     }
 
     async fn tell(&self, host: HostId, note: Note) {

@@ -36,6 +36,7 @@ pub(super) struct HostState {
     /// Why it is out of the run, although its verdict comes at the end.
     pub(super) out: bool,
     pub(super) changed: bool,
+    /// Attempts that the latest connection took, or that failed to make one.
     pub(super) attempts: u32,
     pub(super) connect: Option<Duration>,
     pub(super) address: Option<String>,
@@ -86,7 +87,8 @@ impl HostState {
 
     /// Takes the result of a step into account.
     pub(super) fn record(&mut self, name: &str, result: &StepResult) {
-        self.changed |= result.changes.iter().any(|change| change.action.is_change());
+        self.changed |=
+            result.outcome == Outcome::Changed || result.changes.iter().any(|change| change.action.is_change());
         self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
         self.steps.push(StepReport {
             name: name.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::control::CancelToken;
 use crate::event::{CancelReason, EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::transport::Command;
@@ -29,7 +29,10 @@ impl<C: Crew> Run<'_, C> {
         match &step.action {
             Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
             Action::Wait(wait) if wait.timeout.is_zero() => {}
-            Action::Wait(wait) => self.wait(id, wait, hosts).await,
+            Action::Wait(wait) => {
+                let hosts = self.pass_tests(id, hosts).await;
+                self.wait(id, wait, hosts).await;
+            }
             _ if step.on == On::Any => self.any(id, hosts).await,
             _ => self.batches(id, hosts).await,
         }
@@ -192,7 +195,10 @@ impl<C: Crew> Run<'_, C> {
 
     /// Sends a job to a host.
     pub(super) fn submit(&mut self, host: HostId, step: StepId, command: Option<Command>, last: bool) {
-        let job = Job { command, stream: self.settings.stream, last, cancel: self.cancel.clone() };
+        // What is to be undone must be heard to its end, or nobody knows whether there is something to undo.
+        let undone = self.plan.steps[step].cleanup.is_some();
+        let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
+        let job = Job { command, stream: self.settings.stream, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -273,8 +279,23 @@ impl<C: Crew> Run<'_, C> {
                 failure.hint = Some("remove it by hand".to_owned());
             }
             let name = format!("clean up: {}", self.plan.steps[step].name);
-            self.hosts[host].record(&name, &result);
+            let known = &mut self.hosts[host];
+            // What is left behind must be told, also where something else went wrong before.
+            if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
+                first.cause = format!("{}; {}", first.cause, failure.cause);
+            }
+            known.record(&name, &result);
             self.emit(EventKind::HostStepFinished { host, step, result });
+        }
+    }
+
+    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
+    /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
+    pub(super) fn share(&mut self, facts: &Facts) {
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
+            for host in &mut self.hosts {
+                host.member.vars.insert(name.as_str(), value.as_str());
+            }
         }
     }
 
@@ -283,6 +304,8 @@ impl<C: Crew> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
+        self.share(&result.facts);
+        let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }

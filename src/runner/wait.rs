@@ -40,7 +40,7 @@ struct Waiting {
     /// What the latest look said about the fact that is waited for.
     value: Option<String>,
     /// Why the latest look failed, if it did.
-    trouble: Option<String>,
+    trouble: Option<Failure>,
     looks: u32,
 }
 
@@ -176,7 +176,7 @@ impl<C: Crew> Run<'_, C> {
         if let Some(status) = result.exit_status {
             facts.insert("exit_status".to_owned(), status.to_string());
         }
-        host.trouble = result.failure.map(|failure| failure.cause);
+        host.trouble = result.failure;
         if let Look::Probe(probe) = &wait.look {
             if host.trouble.is_some() {
                 // A probe that did not run to its end said nothing that can be relied on.
@@ -185,6 +185,7 @@ impl<C: Crew> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
         }
+        self.share(&facts);
         let state = &mut self.hosts[host.host];
         state.facts.extend(facts);
         let vars = &state.member.vars;
@@ -206,6 +207,16 @@ impl<C: Crew> Run<'_, C> {
             }
             Until::Condition(condition) => {
                 host.there = holds(condition, &state.facts, vars);
+                // What is waited for is one fact; the look told about the whole chain.
+                if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
+                    let since = now.saturating_duration_since(began);
+                    let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
+                    if !same_stages(&seen, &state.chain) {
+                        state.chain.clone_from(&seen);
+                        self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
+                    }
+                }
+                let state = &mut self.hosts[host.host];
                 let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
                 let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
                 let value = state.facts.get(&fact).cloned();
@@ -282,7 +293,7 @@ impl<C: Crew> Run<'_, C> {
             // Enough others are there, which is all that was asked.
             StepResult::new(Outcome::Ok)
         } else {
-            StepResult::failed(self.not_there(wait, &host, now))
+            StepResult::failed(self.not_there(wait, &host, now, now < began + wait.timeout))
         };
         if !result.outcome.is_success() {
             result.stdout = std::mem::take(&mut self.hosts[host.host].evidence);
@@ -296,27 +307,32 @@ impl<C: Crew> Run<'_, C> {
         self.end_step(host.host, id, result);
     }
 
-    /// Words for a host whose time ran out.
-    fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant) -> Failure {
+    /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
+    fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Some(trouble) = &host.trouble {
-            let failure =
-                Failure::new(Phase::Command, format!("not up after {limit}: the last look failed: {trouble}"));
-            return failure;
+            // Its phase stays: a node that was lost is no node that answered.
+            let cause = format!("not up after {limit}: the last look failed: {}", trouble.cause);
+            return Failure { cause, ..trouble.clone() };
         }
         let vars = &known.member.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
+        // What holds now, if not for long enough to give up on, is still the best guess.
+        let rules = wait.give_up.iter().zip(&host.held);
+        let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
+        let guess = guess.map(|hint| hint.render_plain(vars));
         let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
                 let value = stage.value.as_deref().unwrap_or("unknown");
-                (format!("first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
+                let why = if cut { "no longer waited for, as another host is beyond help; " } else { "" };
+                (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) => (format!("not up after {limit}"), hint),
             (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
         };
-        Failure { hint, ..Failure::new(Phase::Command, cause) }
+        Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
 }
 

@@ -21,6 +21,8 @@ mod code {
     pub(super) const SOCKET_DISCONNECT: i32 = -13;
     pub(super) const PROTO: i32 = -14;
     pub(super) const METHOD_NONE: i32 = -17;
+    pub(super) const CHANNEL_FAILURE: i32 = -21;
+    pub(super) const REQUEST_DENIED: i32 = -22;
     pub(super) const SOCKET_RECV: i32 = -43;
     pub(super) const ALGO_UNSUPPORTED: i32 = -51;
 }
@@ -33,9 +35,22 @@ pub(super) fn session_code(error: &ssh2::Error) -> i32 {
     }
 }
 
+/// True when the server said no to a channel, or to what was asked of it: the connection is fine.
+pub(super) fn is_refused(error: &ssh2::Error) -> bool {
+    matches!(session_code(error), code::CHANNEL_FAILURE | code::REQUEST_DENIED)
+}
+
 /// True when the other end, or the network, ended the connection.
 pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     matches!(session_code(error), code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV)
+}
+
+/// True when client and server found no algorithm that both have.
+pub(super) fn nothing_in_common(error: &ssh2::Error) -> bool {
+    matches!(
+        session_code(error),
+        code::KEX_FAILURE | code::KEY_EXCHANGE_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED
+    )
 }
 
 /// A name that was not found.

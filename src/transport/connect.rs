@@ -1,18 +1,20 @@
 //! From a name to a logged-in session: resolve, connect, key exchange, host key, login; with attempts and backoff.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_io::Timer;
-use async_lock::Semaphore;
+use async_lock::{Semaphore, SemaphoreGuard};
 use base64::Engine as _;
 use ssh2::MethodType;
 
 use super::classify;
-use super::known_hosts::{HostKeyPolicy, KnownHosts, Verdict, fingerprint};
+use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::session::{Session, Stopwatch, drive};
 use super::target::Target;
@@ -72,18 +74,22 @@ impl Connector {
         progress: &mut dyn FnMut(Progress),
     ) -> Arrival {
         let watch = Stopwatch::start();
-        let mut backoff = backoff();
         let mut attempt = 1;
+        // Turns away at a busy door are no fault of the host's, within reason.
+        let mut turned_away = 0;
         let session = loop {
-            let failure = match self.attempt(target, cancel, progress).await {
+            let trace = Trace::default();
+            let failure = match self.attempt(target, &trace, cancel, progress).await {
                 None => break None,
                 Some(Ok(session)) => break Some(Ok(session)),
                 Some(Err(failure)) => failure,
             };
-            if !failure.retryable || attempt >= target.attempts {
+            let crowded = trace.crowded.get() && turned_away < PATIENCE;
+            if !failure.retryable || attempt >= target.attempts + turned_away && !crowded {
                 break Some(Err(failure));
             }
-            let retry_in = backoff.next().unwrap_or_default();
+            turned_away += u32::from(crowded);
+            let retry_in = pause_after(attempt);
             progress(Progress::Retry { attempt, of: target.attempts, failure, retry_in });
             let pause = async {
                 Timer::after(retry_in).await;
@@ -100,21 +106,21 @@ impl Connector {
     async fn attempt(
         &self,
         target: &Target,
+        trace: &Trace,
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Result<Session, Failure>> {
         let phase = Cell::new(Phase::Resolve);
-        let banner_seen = Cell::new(false);
         let mut enter = |next: Phase| {
             if phase.replace(next) != next {
                 progress(Progress::Phase(next));
             }
         };
-        let work = self.reach(target, &banner_seen, &mut enter);
+        let work = self.reach(target, trace, &mut enter);
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(too_late(target, phase.get(), banner_seen.get()))),
+            Raced::Done(Err(None)) => Some(Err(too_late(target, phase.get(), &trace.seen.borrow()))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -125,7 +131,7 @@ impl Connector {
     async fn reach(
         &self,
         target: &Target,
-        banner_seen: &Cell<bool>,
+        trace: &Trace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Resolve);
@@ -140,10 +146,12 @@ impl Connector {
         for &address in &addresses {
             enter(Phase::Connect);
             let door = self.doors.at(address);
-            let _turn = door.acquire().await;
-            banner_seen.set(false);
-            let work = self.log_in_at(target, address, banner_seen, enter);
-            match race(work, Deadline::after(Some(share)), None).await {
+            let turn = door.enter().await;
+            trace.seen.replace(Seen::Nothing);
+            let work = self.log_in_at(target, address, trace, enter);
+            let raced = race(work, Deadline::after(Some(share)), None).await;
+            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow()));
+            match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
                 Raced::Done(Err(failure)) => last = Some(failure),
@@ -157,101 +165,140 @@ impl Connector {
         &self,
         target: &Target,
         address: SocketAddr,
-        banner_seen: &Cell<bool>,
+        trace: &Trace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
         let shown = address.to_string();
-        let mut asked_for: Option<String> = None;
+        let mut asked_for: Option<Recorded> = None;
         loop {
             let wire = Wire::connect(address, target.dead_after()).await.map_err(|e| classify::connect(&shown, &e))?;
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
-            if let Some(types) = &asked_for {
-                let _ = ssh.method_pref(MethodType::HostKey, types);
+            if let Some(recorded) = &asked_for {
+                let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
             }
-            let shaken = shake(&mut ssh, &wire).await;
-            banner_seen.set(ssh.banner_bytes().is_some());
+            trace.seen.replace(Seen::Connection);
+            let shaken = shake(&mut ssh, &wire, trace).await;
             if let Err(error) = shaken {
-                let failure = classify::handshake(&shown, &error, banner_seen.get());
-                drop(ssh);
-                return Err(failure);
+                if let Some(recorded) = &asked_for
+                    && classify::nothing_in_common(&error)
+                {
+                    return Err(recorded.gone(target));
+                }
+                let seen = trace.seen.borrow();
+                return Err(match &*seen {
+                    Seen::Words(words) => not_ssh(&shown, words),
+                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, false),
+                    Seen::Banner => classify::handshake(&shown, &error, true),
+                });
             }
             enter(Phase::HostKey);
-            match self.check_host_key(&ssh, target)? {
-                Trust::Yes => {}
-                Trust::AskFor(types) if asked_for.is_none() => {
+            match (self.check_host_key(&ssh, target).await?, &asked_for) {
+                (Trust::Yes, _) => {}
+                (Trust::AskFor(recorded), None) => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
-                    asked_for = Some(types);
+                    asked_for = Some(recorded);
                     wire.shut();
                     continue;
                 }
-                Trust::AskFor(types) => {
-                    return Err(Failure::new(
-                        Phase::HostKey,
-                        format!("the server no longer has the {types} key that known_hosts has for it"),
-                    )
-                    .hint("if the node was reinstalled, remove its old line: ssh-keygen -R HOST"));
-                }
+                (Trust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
             }
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
-            let session = Session::new(ssh, wire, address.ip().to_string(), target.keepalive);
+            let session = Session::new(ssh, wire, address.ip().to_string(), target);
             return outcome.map(|()| session);
         }
     }
 
     /// Is this the host that it should be?
-    fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+    async fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
         let Some((key, _)) = ssh.host_key() else {
             return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
         };
         let (name, port) = (target.host_key_name.as_str(), target.port);
-        let verdict = self.known_hosts.check(name, port, key);
-        let shown = if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") };
-        match (verdict, target.policy) {
-            // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
-            (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
-                Phase::HostKey,
-                format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
-            )
-            .hint("do not log in: find out who has this key")),
-            (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
-            (Verdict::Unknown, HostKeyPolicy::AcceptNew) => {
-                self.known_hosts.accept(name, port, key).map_err(|e| {
-                    Failure::new(Phase::HostKey, format!("{shown}: its new key could not be recorded: {e}"))
-                })?;
-                Ok(Trust::Yes)
-            }
-            (Verdict::Unknown, HostKeyPolicy::Strict) => Err(Failure::new(
-                Phase::HostKey,
-                format!("{shown}: unknown host key {}", fingerprint(key)),
-            )
-            .hint("check the fingerprint, then use --host-key-policy accept-new once to record it")),
-            (Verdict::OtherType { known, .. }, _) => Ok(Trust::AskFor(preference(&known))),
-            (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
-                Err(Failure::new(
-                    Phase::HostKey,
-                    format!(
-                        "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server \
-                         showed {offered_fingerprint}",
-                        file.display()
-                    ),
-                )
-                .hint(format!(
-                    "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
-                    crate::plan::quote::quote(&file.display().to_string()),
-                    crate::plan::quote::quote(&shown)
-                )))
-            }
+        let mut verdict = self.known_hosts.check(name, port, key);
+        if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
+            // It touches the disk, and may wait for another program that holds the file.
+            let (known_hosts, own_name, own_key) = (self.known_hosts.clone(), name.to_owned(), key.to_owned());
+            let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
+            verdict = match accepted {
+                Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
+                // Another host of the same name, or another program, was faster, and says something else.
+                Ok(Accepted::Against(verdict)) => verdict,
+                Err(error) => {
+                    let cause = format!("{}: its new key could not be recorded: {error}", shown(name, port));
+                    return Err(Failure::new(Phase::HostKey, cause));
+                }
+            };
+        }
+        judge(verdict, key, target)
+    }
+}
+
+/// A host as `known_hosts` has it.
+fn shown(name: &str, port: u16) -> String {
+    if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
+}
+
+/// What a verdict on a host's key means under its policy.
+fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure> {
+    let shown = shown(&target.host_key_name, target.port);
+    match (verdict, target.policy) {
+        // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
+        (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
+            Phase::HostKey,
+            format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
+        )
+        .hint("do not log in: find out who has this key")),
+        (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
+        (Verdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
+            Err(Failure::new(Phase::HostKey, format!("{shown}: unknown host key {}", fingerprint(key)))
+                .hint("check the fingerprint, then use --host-key-policy accept-new once to record it"))
+        }
+        (Verdict::OtherType { known, file, line }, _) => Ok(Trust::AskFor(Recorded { types: known, file, line })),
+        (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
+            let cause = format!(
+                "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server showed \
+                 {offered_fingerprint}",
+                file.display()
+            );
+            Err(Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &file)))
         }
     }
 }
 
+/// How to forget a key that is no longer right.
+fn remove_old(shown: &str, file: &Path) -> String {
+    format!(
+        "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
+        crate::plan::quote::quote(&file.display().to_string()),
+        crate::plan::quote::quote(shown)
+    )
+}
+
 enum Trust {
     Yes,
-    /// Try again and ask for these types of host key.
-    AskFor(String),
+    /// Try again and ask for the types of host key that are recorded.
+    AskFor(Recorded),
+}
+
+/// What `known_hosts` has for a host that showed another type of key.
+struct Recorded {
+    types: Vec<String>,
+    file: PathBuf,
+    line: usize,
+}
+
+impl Recorded {
+    /// The server has no key of a recorded type any more: as far as ssh is concerned its key has changed.
+    fn gone(&self, target: &Target) -> Failure {
+        let shown = shown(&target.host_key_name, target.port);
+        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
+        let cause =
+            format!("{shown}: the host key has changed: {file} line {line} has {types}, the server has none such");
+        Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &self.file))
+    }
 }
 
 /// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.
@@ -261,9 +308,49 @@ fn preference(types: &[String]) -> String {
     names.join(",")
 }
 
-async fn shake(ssh: &mut ssh2::Session, wire: &Wire) -> Result<(), ssh2::Error> {
+/// Exchanges keys, and notes what the peer says first, for the day that it is not SSH.
+async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<(), ssh2::Error> {
     let mut own = ssh.clone();
-    drive(ssh, wire, |_| own.handshake()).await
+    let call = |ssh: &ssh2::Session| {
+        if matches!(*trace.seen.borrow(), Seen::Connection)
+            && let Some(words) = wire.peek()
+        {
+            trace.seen.replace(Seen::Words(words));
+        }
+        let done = own.handshake();
+        if ssh.banner_bytes().is_some() {
+            trace.seen.replace(Seen::Banner);
+        }
+        done
+    };
+    drive(ssh, wire, call).await
+}
+
+/// What an attempt left behind, however it ended.
+#[derive(Debug)]
+struct Trace {
+    /// How far the peer has got.
+    seen: RefCell<Seen>,
+    /// It was turned away where others were let in: the server is busy, not broken.
+    crowded: Cell<bool>,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false) }
+    }
+}
+
+/// How far a peer has got.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// It took the connection.
+    Connection,
+    /// It said this, and has not said yet that it speaks SSH.
+    Words(String),
+    /// It speaks SSH.
+    Banner,
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
@@ -282,39 +369,141 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-fn too_late(target: &Target, phase: Phase, banner_seen: bool) -> Failure {
+impl Seen {
+    /// sshd closes a connection over its `MaxStartups` without a word, or, as of late, with these.
+    fn turned_away(&self) -> bool {
+        match self {
+            Self::Connection => true,
+            Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
+            Self::Nothing | Self::Banner => false,
+        }
+    }
+}
+
+/// A peer that said something, but not that it speaks SSH.
+fn not_ssh(at: &str, words: &str) -> Failure {
+    let failure = if words.starts_with("Exceeded MaxStartups") {
+        Failure::new(Phase::Connect, format!("{at}: turned away, too many connect at once (MaxStartups)"))
+            .hint("a smaller --fanout helps, or a greater MaxStartups in sshd_config")
+    } else if words.starts_with("SSH-") {
+        Failure::new(Phase::Connect, format!("{at}: the connection ended within the server's first line"))
+    } else {
+        let first = words.lines().next().unwrap_or_default().trim_end();
+        Failure::new(Phase::Connect, format!("{at}: not SSH: it says `{first}`")).hint("is this really sshd's port?")
+    };
+    failure.retryable()
+}
+
+fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
     let limit = human(target.connect_timeout);
     let at = format!("{}:{}", target.address, target.port);
+    if let Seen::Words(words) = seen {
+        return not_ssh(&at, words);
+    }
     match phase {
         Phase::Resolve => Failure::new(Phase::Resolve, format!("no answer about `{}` within {limit}", target.address))
             .hint("the name server does not answer; an address in the hosts file needs none"),
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if banner_seen => Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
-            .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s"),
+        _ if *seen == Seen::Banner => {
+            Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
+                .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
+        }
+        _ if *seen == Seen::Connection => {
+            Failure::new(Phase::Connect, format!("{at}: connected, but the server said nothing within {limit}"))
+                .hint("is this really sshd's port? An overloaded node needs --connect-timeout 30s")
+        }
         _ => Failure::new(Phase::Connect, format!("{at}: timed out after {limit}"))
             .hint("is the node up, and does a firewall drop the port? A slow one needs --connect-timeout 30s"),
     }
     .retryable()
 }
 
-/// Pauses between attempts: half a second, doubled each time up to eight seconds, each stretched at random so that hosts
-/// that were dropped together do not come back together.
-fn backoff() -> impl Iterator<Item = Duration> {
-    (0..).map(|round: u32| Duration::from_millis(500 << round.min(4)).mul_f64(0.5 + fastrand::f64()))
+/// The pause after a failed attempt, counted from 1: half a second, doubled each time up to eight seconds, each stretched at
+/// random so that hosts that were dropped together do not come back together.
+#[must_use]
+pub fn pause_after(attempt: u32) -> Duration {
+    Duration::from_millis(500 << attempt.saturating_sub(1).min(4)).mul_f64(0.5 + fastrand::f64())
 }
 
-/// Logins under way at one address are few at a time: sshd's `MaxStartups` begins to drop connections at ten.
+/// Turns away at a busy door that are not counted as attempts.
+const PATIENCE: u32 = 20;
+
+/// Logins under way at one address are few at a time: sshd's `MaxStartups` begins to drop connections at ten, or where it is
+/// set to, so the door gets narrower with each one that is dropped.
 #[derive(Debug, Default)]
-struct Doors(Mutex<HashMap<SocketAddr, Arc<Semaphore>>>);
+struct Doors(Mutex<HashMap<SocketAddr, Arc<Door>>>);
+
+#[derive(Debug)]
+struct Door {
+    turns: Semaphore,
+    width: AtomicUsize,
+    under_way: AtomicUsize,
+    let_in: AtomicUsize,
+}
+
+/// A place in a door.
+struct InTurn<'a> {
+    door: &'a Door,
+    /// `None` once given back, or given up.
+    guard: Option<SemaphoreGuard<'a>>,
+}
 
 impl Doors {
     const WIDTH: usize = 8;
 
-    fn at(&self, address: SocketAddr) -> Arc<Semaphore> {
+    fn at(&self, address: SocketAddr) -> Arc<Door> {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        doors.entry(address).or_insert_with(|| Arc::new(Semaphore::new(Self::WIDTH))).clone()
+        doors.entry(address).or_default().clone()
+    }
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self {
+            turns: Semaphore::new(Doors::WIDTH),
+            width: AtomicUsize::new(Doors::WIDTH),
+            under_way: AtomicUsize::new(0),
+            let_in: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Door {
+    async fn enter(&self) -> InTurn<'_> {
+        let guard = self.turns.acquire().await;
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        InTurn { door: self, guard: Some(guard) }
+    }
+}
+
+impl InTurn<'_> {
+    /// Says how it went. True when it was turned away where others are let in.
+    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen) -> bool {
+        let door = self.door;
+        match raced {
+            Raced::Done(Ok(_)) => {
+                door.let_in.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            Raced::Done(Err(failure)) if seen.turned_away() && failure.retryable => {
+                let narrower = |width: usize| (width > 1).then(|| width - 1);
+                if door.width.fetch_update(Ordering::Relaxed, Ordering::Relaxed, narrower).is_ok()
+                    && let Some(guard) = self.guard.take()
+                {
+                    guard.forget();
+                }
+                door.let_in.load(Ordering::Relaxed) > 0 || door.under_way.load(Ordering::Relaxed) > 1
+            }
+            Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
+        }
+    }
+}
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        self.door.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -330,7 +519,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_differ() {
-        let pauses: Vec<Duration> = backoff().take(8).collect();
+        let pauses: Vec<Duration> = (1..=8).map(pause_after).collect();
         for (round, pause) in pauses.iter().enumerate() {
             let base = Duration::from_millis(500 << round.min(4));
             assert!(*pause >= base / 2 && *pause < base * 3 / 2, "{pauses:?}");

@@ -2,6 +2,7 @@
 //!
 //! Says how the command ended as data. Never decides what that means for the run.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futures_lite::future;
 use ssh2::Channel;
 
 use super::classify;
-use super::session::{Session, Stopwatch};
+use super::session::{Session, Stopwatch, Unopened};
 use super::trailer::{Mark, Reader};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
@@ -83,8 +84,10 @@ pub enum End {
     },
     /// The run was stopped.
     Cancelled,
-    /// It could not be started: the connection broke, or the server refused a channel. Nothing ran.
-    NotStarted(String),
+    /// The server refused a channel, or to run anything on it. Nothing ran.
+    Refused(String),
+    /// The connection broke before the command was sent. Nothing ran, so it may be tried again.
+    NotSent(String),
 }
 
 /// Time that a kill on the node may take.
@@ -93,6 +96,10 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 const GOODBYE: Duration = Duration::from_secs(5);
 /// Time for the rest of a signalled command's output.
 const REST: Duration = Duration::from_millis(300);
+/// Time for what was under way when a command's time ran out before it had begun.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
+const LONGEST: usize = 30_000;
 
 thread_local! {
     /// One buffer a shard: reads are copied out at once.
@@ -202,12 +209,25 @@ impl Session {
             Raced::Late => End::TimedOut { begun },
             Raced::Cancelled => End::Cancelled,
         };
-        if let Some(channel) = channel {
+        if let Some(mut channel) = channel {
+            if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
+                self.last_words(&mut channel, &mut heard).await;
+            }
             self.discard(channel);
         }
-        let left_behind = matches!(end, End::TimedOut { .. } | End::Cancelled | End::Unheard);
-        let killed = match heard.out.pid() {
-            Some(pid) if left_behind => Some(self.kill(pid, mark).await),
+        let end = match end {
+            End::TimedOut { .. } => End::TimedOut { begun: heard.raw || heard.out.begun() },
+            end => end,
+        };
+        let killed = match (heard.out.pid(), &end) {
+            (Some(pid), End::TimedOut { .. } | End::Cancelled | End::Unheard) => {
+                Some(self.kill(pid, mark).await != Fate::Alive)
+            }
+            // The wrapper is dead; what it had started may not be.
+            (Some(pid), End::Signal(_)) => match self.kill(pid, mark).await {
+                Fate::Gone => None,
+                fate => Some(fate == Fate::Killed),
+            },
             _ => None,
         };
         let noise = [heard.out.noise(), heard.err.noise()].concat();
@@ -230,17 +250,15 @@ impl Session {
         slot: &mut Option<Channel>,
         heard: &mut Heard<'_>,
     ) -> End {
-        let text = match (command.raw, self.foreign_shell) {
-            (true, _) => command.text.clone(),
-            (false, false) => mark.wrap(&command.text),
-            (false, true) => mark.wrap_foreign(&command.text),
-        };
+        let (text, input) = parcel(command, mark, self.foreign_shell);
         let channel = match self.open(&text).await {
             Ok(channel) => slot.insert(channel),
-            Err(error) => return End::NotStarted(classify::lower(error.message())),
+            Err(Unopened::Refused(said)) => return End::Refused(said),
+            Err(Unopened::Broken(said)) => return End::NotSent(said),
+            Err(Unopened::Unknown(said)) => return End::Lost(said),
         };
         let mut errors = channel.stderr();
-        let mut input = Input { rest: &command.stdin, eof_sent: false };
+        let mut input = Input { rest: &input, eof_sent: false };
         let mut pulse = self.pulse();
         loop {
             // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
@@ -319,8 +337,23 @@ impl Session {
         End::Signal(signal)
     }
 
-    /// Kills a command's process group on the node. True when it was seen gone.
-    async fn kill(&mut self, pid: u32, mark: &Mark) -> bool {
+    /// Closes a channel and takes what the server had sent before it heard of that: the command may have begun.
+    async fn last_words(&self, channel: &mut Channel, heard: &mut Heard<'_>) {
+        let mut pulse = self.pulse();
+        let draining = async {
+            let _ = self.drive(|_| channel.close()).await;
+            while !heard.out.begun() {
+                let Ok(out) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) else { return };
+                if out == 0 && (channel.eof() || self.heard(&mut pulse).await.is_err()) {
+                    return;
+                }
+            }
+        };
+        race(draining, Deadline::after(Some(LAST_WORDS)), None).await;
+    }
+
+    /// Kills a command's process group on the node.
+    async fn kill(&mut self, pid: u32, mark: &Mark) -> Fate {
         let command = Command::new(posix(&killer(pid)), None);
         let mut heard = Heard::new(mark, false, None);
         let mut channel = None;
@@ -329,8 +362,34 @@ impl Session {
         if let Some(channel) = channel {
             self.discard(channel);
         }
-        matches!(raced, Raced::Done(End::Exit(_))) && was_killed(&heard.stdout)
+        if matches!(raced, Raced::Done(End::Exit(_))) { fate(&heard.stdout) } else { Fate::Alive }
     }
+}
+
+/// What a command is sent as, and what it then reads.
+fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool) -> (String, Cow<'a, [u8]>) {
+    let stdin = Cow::Borrowed(&*command.stdin);
+    if command.raw {
+        return (command.text.clone(), stdin);
+    }
+    let whole = if foreign { mark.wrap_foreign(&command.text) } else { mark.wrap(&command.text) };
+    if whole.len() <= LONGEST {
+        return (whole, stdin);
+    }
+    let script = if foreign { Mark::for_login_shell(&command.text) } else { command.text.clone() };
+    let text = if foreign { mark.wrap_foreign_read(script.len()) } else { mark.wrap_read(script.len()) };
+    (text, Cow::Owned([script.as_bytes(), &stdin].concat()))
+}
+
+/// What became of a command that was to be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was there, and was seen gone.
+    Killed,
+    /// It was not there any more.
+    Gone,
+    /// It is still there, or nobody knows.
+    Alive,
 }
 
 /// A script of ours as a command for any login shell: it is always run by `/bin/sh`.
@@ -341,9 +400,16 @@ pub fn posix(script: &str) -> String {
 
 /// Reads the killer's answer.
 #[must_use]
-pub fn was_killed(stdout: &[u8]) -> bool {
+pub fn fate(stdout: &[u8]) -> Fate {
     let said = String::from_utf8_lossy(stdout);
-    said.lines().any(|line| matches!(line.trim(), "killed" | "gone"))
+    let mut words = said.lines().map(str::trim);
+    words
+        .find_map(|word| match word {
+            "killed" => Some(Fate::Killed),
+            "gone" => Some(Fate::Gone),
+            _ => None,
+        })
+        .unwrap_or(Fate::Alive)
 }
 
 /// Both trailers were read.

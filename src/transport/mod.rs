@@ -15,7 +15,7 @@ pub mod target;
 pub mod trailer;
 mod wire;
 
-pub use connect::{Arrival, Connector, Progress};
+pub use connect::{Arrival, Connector, Progress, pause_after};
 pub use exec::{Command, End, Ran, posix};
 pub use login::agent_of_use;
 pub use session::Session;

@@ -9,7 +9,11 @@ use async_io::Timer;
 use futures_lite::{StreamExt, future};
 use ssh2::{Channel, DisconnectCode, ErrorCode};
 
+use super::classify;
+use super::target::Target;
 use super::wire::Wire;
+use crate::control::{Deadline, Raced, race};
+use crate::duration::human;
 
 /// libssh2's "try again when the socket is ready".
 const EAGAIN: i32 = -37;
@@ -28,31 +32,76 @@ pub struct Session {
     done: Vec<Channel>,
     /// The login shell does not understand POSIX syntax.
     pub foreign_shell: bool,
+    /// Time for the server to open a channel.
+    patience: Duration,
 }
+
+/// Why there is no channel with a command on it.
+pub(super) enum Unopened {
+    /// The server will not; the connection is fine.
+    Refused(String),
+    /// The connection broke, or went silent, before the command was sent.
+    Broken(String),
+    /// It broke after the command was sent: nobody knows whether it was run.
+    Unknown(String),
+}
+
+/// libssh2 makes of an interval of 1 s one of 2, so a shorter one would count keepalives that were never sent.
+const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Takes over a session that has just logged in.
-    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, keepalive: (Duration, u32)) -> Self {
+    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target) -> Self {
+        let mut keepalive = target.keepalive;
         let banner = ssh.banner().unwrap_or_default();
         let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
         if !keepalive.0.is_zero() {
+            keepalive.0 = keepalive.0.max(SHORTEST_KEEPALIVE);
             ssh.set_keepalive(true, u32::try_from(keepalive.0.as_secs()).unwrap_or(u32::MAX).max(1));
         }
-        Self { ssh, wire, keepalive, address, banner, done: Vec::new(), foreign_shell: false }
+        Self {
+            ssh,
+            wire,
+            keepalive,
+            address,
+            banner,
+            done: Vec::new(),
+            foreign_shell: false,
+            patience: target.connect_timeout,
+        }
     }
 
     /// Opens a channel and starts a command on it.
-    pub(super) async fn open(&mut self, command: &str) -> Result<Channel, ssh2::Error> {
+    pub(super) async fn open(&mut self, command: &str) -> Result<Channel, Unopened> {
         self.sweep();
-        let mut channel = drive(&self.ssh, &self.wire, ssh2::Session::channel_session).await?;
-        let started = drive(&self.ssh, &self.wire, |_| channel.exec(command)).await;
-        match started {
-            Ok(()) => Ok(channel),
-            Err(error) => {
-                self.done.push(channel);
-                Err(error)
+        let opening = drive(&self.ssh, &self.wire, ssh2::Session::channel_session);
+        let mut channel = match race(opening, Deadline::after(Some(self.patience)), None).await {
+            Raced::Done(Ok(channel)) => channel,
+            Raced::Done(Err(error)) => {
+                let said = classify::lower(error.message());
+                return Err(if classify::is_refused(&error) {
+                    Unopened::Refused(said)
+                } else {
+                    Unopened::Broken(said)
+                });
             }
-        }
+            Raced::Late | Raced::Cancelled => {
+                return Err(Unopened::Broken(format!("no channel was opened within {}", human(self.patience))));
+            }
+        };
+        // The server may take its time to start the command, but not to say that it is alive.
+        let silence = Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero());
+        let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
+        let unopened = match race(starting, Deadline::after(silence), None).await {
+            Raced::Done(Ok(())) => return Ok(channel),
+            Raced::Done(Err(error)) if classify::is_refused(&error) => {
+                Unopened::Refused(classify::lower(error.message()))
+            }
+            Raced::Done(Err(error)) => Unopened::Unknown(classify::lower(error.message())),
+            Raced::Late | Raced::Cancelled => Unopened::Unknown("no answer to the request to run it".to_owned()),
+        };
+        self.done.push(channel);
+        Err(unopened)
     }
 
     /// Runs one libssh2 call until it is done.
@@ -118,6 +167,10 @@ impl Session {
     /// Lets libssh2 read what the server sent while no command runs, so that its keepalives are answered. False when the
     /// connection has ended.
     pub fn pump(&mut self) -> bool {
+        if !self.keepalive.0.is_zero() {
+            // Sent only when one is due. A firewall forgets a connection on which nothing passes.
+            let _ = self.ssh.keepalive_send();
+        }
         let Some(channel) = self.done.last_mut() else { return true };
         let mut scratch = [0; 1024];
         match io::Read::read(channel, &mut scratch) {

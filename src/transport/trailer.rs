@@ -26,12 +26,24 @@ impl Mark {
     /// shell, same start-up files, same `$$`. A shell with another syntax (csh, fish) stops at the function definition,
     /// before anything is run; [`Self::wrap_foreign`] is for those. Where the other end is gone before the command
     /// begins (a profile that slept past the timeout), the first `printf` fails and the command is not run.
+    /// Standard error is tried first: a restricted shell forbids `>&2`, and must say so before the command is run.
     #[must_use]
     pub fn wrap(&self, command: &str) -> String {
+        self.frame(&quote(command))
+    }
+
+    /// The same for a command of so many bytes that come first on standard input: an SSH packet holds 35,000 at most, and
+    /// Linux gives a shell no argument longer than 128 KiB. `dd` reads a byte at a time, so what follows is left alone.
+    #[must_use]
+    pub fn wrap_read(&self, bytes: usize) -> String {
+        self.frame(&format!("\"$(dd bs=1 count={bytes} 2>/dev/null)\""))
+    }
+
+    /// The wrapper around a word for `eval`.
+    fn frame(&self, word: &str) -> String {
         let Self(mark) = self;
-        let command = quote(command);
         format!(
-            "g(){{ :;}};printf '%s<%s\\n' {mark} $$||exit 141;printf '%s<\\n' {mark} >&2;(eval {command});s=$?;\
+            "g(){{ :;}};printf '%s<\\n' {mark} >&2||exit 141;printf '%s<%s\\n' {mark} $$||exit 141;(eval {word});s=$?;\
              printf '%s=%s\\n' {mark} $s;printf '%s.\\n' {mark} >&2;exit $s"
         )
     }
@@ -42,17 +54,33 @@ impl Mark {
     /// octal numbers. The command itself is run by the login shell, `$SHELL`.
     #[must_use]
     pub fn wrap_foreign(&self, command: &str) -> String {
-        let inner = self.wrap(&format!("\"$SHELL\" -c {}", quote(command)));
-        let mut encoded = String::with_capacity(inner.len() * 2);
-        for c in inner.chars() {
-            if matches!(c, '\'' | '"' | '\\' | '!' | '$' | '`' | '\n') {
-                encoded.push_str(&format!("\\0{:03o}", u32::from(c)));
-            } else {
-                encoded.push(c);
-            }
-        }
-        format!("exec /bin/sh -c 'eval \"$(printf %b \"{encoded}\")\"'")
+        encode(&self.wrap(&Self::for_login_shell(command)))
     }
+
+    /// The same for the text of [`Self::for_login_shell`] that comes first on standard input.
+    #[must_use]
+    pub fn wrap_foreign_read(&self, bytes: usize) -> String {
+        encode(&self.wrap_read(bytes))
+    }
+
+    /// POSIX shell text that has the login shell run a command.
+    #[must_use]
+    pub fn for_login_shell(command: &str) -> String {
+        format!("\"$SHELL\" -c {}", quote(command))
+    }
+}
+
+/// Shell text as a command for any login shell.
+fn encode(inner: &str) -> String {
+    let mut encoded = String::with_capacity(inner.len() * 2);
+    for c in inner.chars() {
+        if matches!(c, '\'' | '"' | '\\' | '!' | '$' | '`' | '\n') {
+            encoded.push_str(&format!("\\0{:03o}", u32::from(c)));
+        } else {
+            encoded.push(c);
+        }
+    }
+    format!("exec /bin/sh -c 'eval \"$(printf %b \"{encoded}\")\"'")
 }
 
 /// Reads one stream of a wrapped command.

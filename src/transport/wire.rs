@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_io::Async;
 use futures_lite::future;
-use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 use ssh2::BlockDirections;
 
 /// A socket shared by a session and whoever waits for it.
@@ -41,6 +41,13 @@ impl Wire {
             // `None`: nothing is known to be in the way, so wait for news.
             BlockDirections::Inbound | BlockDirections::None => self.0.readable().await,
         }
+    }
+
+    /// What the peer said first, as far as it is there; it stays there to be read.
+    pub(super) fn peek(&self) -> Option<String> {
+        let mut words = [0_u8; 80];
+        let (_, count) = recv(&*self.0, &mut words, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+        (count > 0).then(|| String::from_utf8_lossy(&words[..count]).into_owned())
     }
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.

@@ -2,12 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod docs;
+mod exit_status;
+mod failures;
+mod greenplum;
+mod greenplum_scripts;
 mod gsctl;
+mod help;
+mod host_keys;
+mod hosts;
+mod interrupt;
 mod journal;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
+mod layering;
+mod login;
+mod marker;
+mod oracle;
+mod oracle_scripts;
 mod panweidb;
 mod playbooks;
+mod postgres;
+mod reports;
 mod scripts;
+mod ssh_config;
 mod standin;
+mod start;
+mod status;
+mod stop;

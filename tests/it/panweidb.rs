@@ -310,10 +310,10 @@ fn each_failure_of_the_standby_has_its_state_and_the_next_run_goes_on() {
     let faults = "fail=gs_guc_set:1\nfail=cm_ctl_ddb:1\nfail=cm_ctl_stop:1\nfail=ping:2\nfail=gs_ctl_build:3\nfail=gs_ctl_start:1\n";
     cluster.conf(1, faults);
     for (state, step, words) in [
-        ("normal", "2_check_cluster_step", ["injected failure of gs_guc_set", "hint: mend what it says"]),
-        ("normal", "4_set_wal_segments_step", ["injected failure of cm_ctl_ddb", "hint: mend what it says"]),
-        ("normal", "4_set_wal_segments_step", ["injected failure of cm_ctl_stop", "hint: mend what it says"]),
-        ("restore_fail", "6_set_guc_step", ["none of the other cluster's nodes answers", "hint: mend what it says"]),
+        ("normal", "2_check_cluster_step", ["injected failure of gs_guc_set", "hint: mend that"]),
+        ("normal", "4_set_wal_segments_step", ["injected failure of cm_ctl_ddb", "hint: mend that"]),
+        ("normal", "4_set_wal_segments_step", ["injected failure of cm_ctl_stop", "hint: mend that"]),
+        ("restore_fail", "6_set_guc_step", ["none of the other cluster's nodes answers", "hint: mend that"]),
         ("restore_fail", "6_set_guc_step", ["gs_ctl build has failed three times", "injected failure of gs_ctl_build"]),
         ("restore_fail", "6_set_guc_step", ["injected failure of gs_ctl_start", "pg_log"]),
     ] {

@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Signal;
 
@@ -175,22 +175,29 @@ fn environment(node: &Node) -> String {
     )
 }
 
-/// The stand-in's executable. Under cargo it is built first: `cargo test --test it` does not build examples.
+/// The stand-in's executable.
 fn standin() -> PathBuf {
-    static STANDIN: OnceLock<PathBuf> = OnceLock::new();
-    let found = STANDIN.get_or_init(|| {
-        let own = env::current_exe().expect("this program has a path");
-        let profile = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps or target/PROFILE/examples");
-        if let Some(cargo) = env::var_os("CARGO") {
-            let mut command = Command::new(cargo);
-            command.args(["build", "--quiet", "--example", "standin"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            if profile.ends_with("release") {
-                command.arg("--release");
-            }
-            assert!(command.status().expect("cargo starts").success(), "the stand-in does not build");
+    example("standin")
+}
+
+/// An example's executable. Under cargo it is built first: `cargo test --test it` does not build examples.
+pub(crate) fn example(name: &str) -> PathBuf {
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let own = env::current_exe().expect("this program has a path");
+    let profile = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps or target/PROFILE/examples");
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.iter().any(|other| other == name)
+        && let Some(cargo) = env::var_os("CARGO")
+    {
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if profile.ends_with("release") {
+            command.arg("--release");
         }
-        profile.join("examples/standin")
-    });
-    assert!(found.is_file(), "{} is not built: cargo build --example standin", found.display());
-    found.clone()
+        assert!(command.status().expect("cargo starts").success(), "the stand-in {name} does not build");
+        built.push(name.to_owned());
+    }
+    let found = profile.join("examples").join(name);
+    assert!(found.is_file(), "{} is not built: cargo build --example {name}", found.display());
+    found
 }

@@ -1,0 +1,423 @@
+//! `oracle-rac` from outside: the built-in playbooks against two nodes with a stand-in for Grid Infrastructure.
+//!
+//! What a run says is held against the process tables of the nodes.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::gsctl::{Gsctl, Run};
+use crate::lab::oracle::{CHAIN, Grid, install};
+use crate::lab::{Lab, faults, wait};
+
+/// The daemons as they come up, which is not quite the order of the chain.
+const ORDER: [&str; 10] =
+    ["mdnsd", "gpnpd", "gipcd", "cssdmonitor", "cssd", "ctssd", "asm", "evmd", "crsd", "listeners"];
+
+/// Two nodes on which root logs in, as crsctl wants it.
+fn lab() -> Lab {
+    let builder = Lab::builder().nodes(2);
+    if rustix::process::geteuid().is_root() { builder.login("root").start() } else { builder.start() }
+}
+
+/// `gsctl VERB --system oracle-rac` with the report on stdout.
+fn gsctl(lab: &Lab, verb: &str) -> Gsctl {
+    gsctl_with(lab, verb, "")
+}
+
+/// The same, with more lines in the hosts file.
+fn gsctl_with(lab: &Lab, verb: &str, more: &str) -> Gsctl {
+    let mut text = String::new();
+    for node in lab.nodes() {
+        let line = lab.hosts_line(node.name(), node.address());
+        text += &format!("{} olr_loc={}/etc/oracle/olr.loc\n", line.trim_end(), node.base().display());
+    }
+    let hosts = lab.write_hosts_file(&(text + more));
+    let gsctl = lab.gsctl().hosts_file(hosts).arg(verb).args(["--system", "oracle-rac", "--json", "-"]);
+    // Whoever is not root has a sudo that does nothing.
+    if lab.is_private() || verb == "status" { gsctl } else { gsctl.args(["--var", "sudo=sudo"]) }
+}
+
+/// A host of the report, counted from 1.
+#[track_caller]
+fn host(run: &Run, number: usize) -> Value {
+    run.json()["hosts"][number - 1].clone()
+}
+
+#[track_caller]
+fn has(run: &Run, number: usize, want: &[(&str, &str)]) {
+    let host = host(run, number);
+    for (fact, value) in want {
+        assert_eq!(host["facts"][fact], *value, "{fact} of node{number}\n{run}");
+    }
+}
+
+/// The name of the first stage that is not up, and what its fact says.
+#[track_caller]
+fn first_missing(run: &Run, number: usize) -> Option<(String, String)> {
+    let host = host(run, number);
+    let chain = host["chain"].as_array().unwrap_or_else(|| panic!("no chain\n{run}"));
+    let stage = chain.iter().find(|stage| stage["up"] == false)?;
+    let text = |key: &str| stage[key].as_str().unwrap_or_default().to_owned();
+    Some((text("stage"), text("value")))
+}
+
+/// What a host's report says under a key.
+#[track_caller]
+fn says(run: &Run, number: usize, key: &str, part: &str) {
+    let host = host(run, number);
+    let text = host[key].as_str().unwrap_or_default();
+    assert!(text.contains(part), "node{number}: no `{part}` in {key} `{text}`\n{run}");
+}
+
+/// What became of a step on a host.
+#[track_caller]
+fn step(run: &Run, number: usize, name: &str) -> String {
+    let host = host(run, number);
+    let steps = host["steps"].as_array().unwrap_or_else(|| panic!("no steps\n{run}"));
+    let step = steps.iter().find(|step| step["name"] == name);
+    step.and_then(|step| step["outcome"].as_str()).unwrap_or("absent").to_owned()
+}
+
+#[track_caller]
+fn all_up(grid: &Grid, number: usize) {
+    for (stage, _) in CHAIN {
+        assert!(grid.is_running(number, stage), "{stage} does not run on node{number}\n{}", grid.census());
+    }
+}
+
+#[track_caller]
+fn all_down(grid: &Grid, numbers: impl IntoIterator<Item = usize>) {
+    for number in numbers {
+        assert!(grid.all_running(number).is_empty(), "node{number} is not down\n{}", grid.census());
+    }
+}
+
+const START: &str = "start Oracle High Availability Services";
+
+#[test]
+fn from_stopped_to_up_and_down_again() {
+    let lab = lab();
+    let grid = install(&lab);
+    let down = gsctl(&lab, "status").run().expect(0);
+    for number in [1, 2] {
+        has(&down, number, &[("state", "down"), ("daemons", "0"), ("ohasdrun", "stop"), ("autostart", "enabled")]);
+        assert_eq!(first_missing(&down, number), Some(("ohasd".to_owned(), "none".to_owned())), "{down}");
+    }
+    all_down(&grid, [1, 2]);
+
+    // Autostart has to do with the next boot only.
+    lab.node(2).write(grid.mark(lab.node(2), "ohasdstr"), "disable\n");
+    let up = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    for number in [1, 2] {
+        all_up(&grid, number);
+        assert_eq!(first_missing(&up, number), None, "{up}");
+        has(&up, number, &[("state", "running"), ("check_crs", "online")]);
+        assert_eq!(lab.node(number).text(grid.mark(lab.node(number), "ohasdrun")), "reboot\n");
+    }
+
+    let before: Vec<_> = grid.all_running(1).iter().map(|process| process.pid).collect();
+    let again = gsctl(&lab, "start").run().expect(0);
+    let after: Vec<_> = grid.all_running(1).iter().map(|process| process.pid).collect();
+    assert_eq!(before, after, "a second start touched something\n{again}");
+    assert_eq!(step(&again, 1, START), "skipped", "{again}");
+    assert_eq!(again.json()["counts"]["ok"], 2, "{again}");
+
+    // For people: a row for each node.
+    let olr_loc = format!("olr_loc={}/etc/oracle/olr.loc", lab.node(1).base().display());
+    if lab.is_private() {
+        let run = lab.gsctl().args(["status", "--system", "oracle-rac", "--var", &olr_loc]).run().expect(0);
+        for number in [1, 2] {
+            let row = format!("node{number} running");
+            let words = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+            assert_eq!(run.text().lines().filter(|line| words(line) == row).count(), 1, "{run}");
+        }
+    }
+
+    let status = gsctl(&lab, "status").run().expect(0);
+    let online = [
+        ("state", "running"),
+        ("check_crs", "online"),
+        ("res_ora_cssd", "ONLINE"),
+        ("res_ora_asm_details", "Started"),
+        ("res_ora_ctssd_details", "ACTIVE:0"),
+        ("res_ora_diskmon", "OFFLINE"),
+        ("not_online", ""),
+        ("asm_instance", "+ASM1"),
+        ("listener_names", "LISTENER"),
+    ];
+    has(&status, 1, &online);
+    has(&status, 2, &online);
+    has(&status, 2, &[("autostart", "disabled")]);
+    assert_eq!(first_missing(&status, 1), None, "{status}");
+
+    let stopped = gsctl(&lab, "stop").run().expect(0);
+    all_down(&grid, [1, 2]);
+    assert_eq!(first_missing(&stopped, 2), None, "{stopped}");
+    assert_eq!(lab.node(1).text(grid.mark(lab.node(1), "ohasdrun")), "stop\n");
+    gsctl(&lab, "stop").run().expect(0);
+}
+
+#[test]
+fn each_stage_that_never_comes() {
+    let lab = lab();
+    let grid = install(&lab);
+    // What the hint must name, as the first missing daemon needs it.
+    let needs = [
+        ("ohasd", "OLR"),
+        ("gpnpd", "GPnP profile"),
+        ("gipcd", "interconnect"),
+        ("mdnsd", "multicast"),
+        ("cssdmonitor", "orarootagent"),
+        ("cssd", "voting disks"),
+        ("ctssd", "needs cssd"),
+        ("asm", "spfile"),
+        ("evmd", "evmd.log"),
+        ("crsd", "OCR"),
+        ("listeners", "VIP"),
+    ];
+    grid.crsctl(1, "start crs");
+    for ((stage, program), (_, need)) in CHAIN.into_iter().zip(needs) {
+        grid.fault(2, "never", program);
+        grid.crsctl(2, "start crs");
+        // Nobody waits for these two, so all else comes up.
+        let before = match (stage, ORDER.iter().position(|name| *name == stage)) {
+            ("mdnsd" | "evmd", _) => Some("listeners"),
+            (_, Some(0) | None) => None,
+            (_, Some(index)) => Some(ORDER[index - 1]),
+        };
+        for (number, before) in [(1, Some("listeners")), (2, before)] {
+            let Some(before) = before else { continue };
+            wait::until(&format!("{before} on node{number}"), || grid.is_running(number, before));
+        }
+        let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
+        assert_eq!(first_missing(&run, 2), Some((stage.to_owned(), "none".to_owned())), "{stage}\n{run}");
+        says(&run, 2, "error", &format!("first missing stage: {stage} (none)"));
+        says(&run, 2, "hint", need);
+        assert_eq!(host(&run, 1)["outcome"], "ok", "{stage}: node1 is fine\n{run}");
+        assert!(!grid.is_running(2, stage), "{}", grid.census());
+        grid.kill(2);
+    }
+    // Healed, it comes up.
+    grid.heal(2, "never");
+    gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    all_up(&grid, 2);
+}
+
+#[test]
+fn daemons_that_run_and_are_of_no_use() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.crsctl(1, "start crs");
+    for (program, last, stage, hint, evidence) in [
+        ("ocssd.bin", "cssd", "cssd", "voting disks", "CRS-1714: Unable to discover any voting files"),
+        ("crsd.bin", "crsd", "crsd", "OCR", "ora.crsd"),
+    ] {
+        grid.fault(2, "hollow", program);
+        grid.crsctl(2, "start crs");
+        for (number, last) in [(1, "listeners"), (2, last)] {
+            wait::until(&format!("{last} on node{number}"), || grid.is_running(number, last));
+        }
+        let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
+        assert_eq!(first_missing(&run, 2), Some((stage.to_owned(), "starting".to_owned())), "{run}");
+        says(&run, 2, "hint", hint);
+        says(&run, 2, "stdout", evidence);
+        // What is under way goes on by itself once the cause is gone.
+        grid.heal(2, "hollow");
+        gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+        all_up(&grid, 2);
+        grid.kill(2);
+    }
+
+    // All processes are there, which is not enough.
+    grid.fault(2, "hollow", "evmd.bin");
+    grid.crsctl(2, "start crs");
+    wait::until("all runs", || CHAIN.iter().all(|(stage, _)| grid.is_running(2, stage)));
+    let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
+    assert_eq!(first_missing(&run, 2), None, "{run}");
+    says(&run, 2, "error", "check_crs is not online: evm");
+    says(&run, 2, "hint", "evmd.log");
+    let status = gsctl(&lab, "status").run().expect(0);
+    has(
+        &status,
+        2,
+        &[("state", "partial"), ("evm", "offline"), ("crs", "online"), ("not_online", "ora.evmd (STARTING)")],
+    );
+    assert_eq!(first_missing(&status, 2), Some(("check crs".to_owned(), "not online: evm".to_owned())));
+}
+
+#[test]
+fn what_is_left_of_a_stack_is_started_again() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.start_up_to("listeners");
+    // A daemon that died, and nobody starts it again.
+    grid.running(2, "crsd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+    wait::until("crsd is gone", || !grid.is_running(2, "crsd"));
+    let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
+    assert_eq!(first_missing(&run, 2), Some(("crsd".to_owned(), "none".to_owned())), "{run}");
+
+    // ohasd died, and left the others: the new one takes them over.
+    grid.running(2, "ohasd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+    wait::until("ohasd is gone", || !grid.is_running(2, "ohasd"));
+    let cssd: Vec<_> = grid.running(2, "ocssd.bin").iter().map(|process| process.pid).collect();
+    has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "partial"), ("cssd", "running")]);
+    let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "ok".to_owned()), "{run}");
+    all_up(&grid, 2);
+    assert_eq!(grid.running(2, "ocssd.bin").iter().map(|process| process.pid).collect::<Vec<_>>(), cssd);
+
+    // crsctl stop cluster leaves ohasd, so that crsctl start crs alone would do nothing.
+    grid.crsctl(2, "stop cluster");
+    assert!(grid.is_running(2, "ohasd") && !grid.is_running(2, "cssd"), "{}", grid.census());
+    has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "stack-stopped"), ("res_ora_cssd_target", "OFFLINE")]);
+    gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    all_up(&grid, 2);
+}
+
+#[test]
+fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
+    let lab = lab();
+    let grid = install(&lab);
+    let olr = lab.node(2).text("etc/oracle/olr.loc");
+    lab.node(2).remove(Path::new("grid/cdata").join("node2.olr"));
+    // crsctl says that it was started, as it only asks init.ohasd to.
+    let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(5);
+    assert_eq!(step(&run, 2, START), "ok", "{run}");
+    says(&run, 2, "error", "ohasd does not run, and the OLR is missing");
+    says(&run, 2, "hint", "ocrconfig -local -restore");
+    says(&run, 2, "stdout", "CRS-0704");
+    has(&run, 2, &[("olr", "missing"), ("ohasd", "none")]);
+    all_up(&grid, 1);
+    lab.node(2).write("grid/cdata/node2.olr", olr);
+
+    grid.fault(2, "start_fails", "1");
+    let run = gsctl(&lab, "start").run().expect(5);
+    assert_eq!(step(&run, 2, START), "failed", "{run}");
+    says(&run, 2, "stdout", "CRS-4124: Oracle High Availability Services startup failed.");
+    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+    all_down(&grid, [2]);
+    grid.heal(2, "start_fails");
+
+    grid.fault(2, "hang", "start");
+    let run = gsctl(&lab, "start").args(["--timeout", "5s"]).run().expect(3);
+    assert_eq!(host(&run, 2)["outcome"], "timed_out", "{run}");
+    wait::until("the hanging crsctl was killed", || grid.running(2, "crsctl").is_empty());
+    all_down(&grid, [2]);
+
+    // One that answers nobody must not make a stack look down, nor up.
+    grid.heal(2, "hang");
+    gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    grid.fault(2, "hang", "check,stat");
+    let quickly = ["--var", "crsctl_timeout=1"];
+    let status = gsctl(&lab, "status").args(quickly).run().expect(0);
+    has(&status, 2, &[("check_crs", "no answer"), ("state", "partial"), ("crsd", "running")]);
+    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "2s"]).run().expect(5);
+    says(&run, 2, "error", "check_crs is no answer");
+}
+
+#[test]
+fn a_stop_that_does_not_succeed() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.start_up_to("listeners");
+    grid.fault(2, "stuck", "crsd.bin");
+    let run = gsctl(&lab, "stop").run().expect(5);
+    says(&run, 2, "stdout", "CRS-2799: Failed to shut down resource 'ora.crsd'");
+    all_down(&grid, [1]);
+    assert!(grid.is_running(2, "crsd") && grid.is_running(2, "ohasd"), "{}", grid.census());
+    gsctl(&lab, "stop").args(["--mode", "immediate"]).run().expect(0);
+    all_down(&grid, [1, 2]);
+
+    // One that hangs: it ends when the time is over, and the node is known to be stopping.
+    grid.heal(2, "stuck");
+    grid.fault(2, "hang", "stop");
+    grid.start_up_to("listeners");
+    let run = gsctl(&lab, "stop").args(["--wait", "3s"]).run().expect(3);
+    assert_eq!(host(&run, 2)["outcome"], "timed_out", "{run}");
+    wait::until("the hanging crsctl was killed", || grid.running(2, "crsctl").is_empty());
+    has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "stopping"), ("ohasd", "running")]);
+    let run = gsctl(&lab, "start").run().expect(7);
+    says(&run, 2, "error", "the node is still stopping");
+    all_down(&grid, [1]);
+
+    // Killed, ohasd leaves the others, which crsctl then can't stop.
+    grid.heal(2, "hang");
+    grid.running(2, "ohasd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+    wait::until("ohasd is gone", || !grid.is_running(2, "ohasd"));
+    let run = gsctl(&lab, "stop").args(["--wait", "1s"]).run().expect(5);
+    assert_eq!(first_missing(&run, 2), Some(("listeners gone".to_owned(), "running".to_owned())), "{run}");
+}
+
+#[test]
+fn refusals_change_nothing() {
+    let lab = lab();
+    let grid = install(&lab);
+    let olr_loc = lab.node(2).text("etc/oracle/olr.loc");
+    lab.node(2).remove("etc/oracle/olr.loc");
+    for verb in ["start", "stop"] {
+        let run = gsctl(&lab, verb).run().expect(7);
+        says(&run, 2, "error", "there is no Grid Infrastructure on this node");
+        says(&run, 2, "hint", "olr.loc");
+    }
+    has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "not-installed")]);
+    all_down(&grid, [1, 2]);
+    // Told where it is, it needs no olr.loc.
+    let home = format!("grid_home={}/grid", lab.node(2).base().display());
+    let status = gsctl(&lab, "status").args(["--var", &home]).run().expect(0);
+    has(&status, 2, &[("state", "down")]);
+    lab.node(2).write("etc/oracle/olr.loc", olr_loc);
+
+    let closed = faults::closed_port();
+    let line = lab.hosts_line("node3", closed.address());
+    let start = || gsctl_with(&lab, "start", &line).args(["--connect-attempts", "1"]);
+    let refused = start().run().expect(7);
+    assert_eq!(host(&refused, 3)["outcome"], "unreachable", "{refused}");
+    all_down(&grid, [1, 2]);
+    let status = gsctl_with(&lab, "status", &line).args(["--connect-attempts", "1"]).run().expect(4);
+    has(&status, 1, &[("state", "down")]);
+    let run = start().args(["--allow-unreachable", "1", "--wait", "60s"]).run().expect(4);
+    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+    all_up(&grid, 1);
+    all_up(&grid, 2);
+    // A node that can't be looked at is never called stopped.
+    let run = gsctl_with(&lab, "stop", &line).args(["--connect-attempts", "1"]).run().expect(7);
+    assert_eq!(host(&run, 3)["outcome"], "unreachable", "{run}");
+    all_up(&grid, 1);
+}
+
+#[test]
+fn somebody_who_is_not_root() {
+    if !rustix::process::geteuid().is_root() {
+        // Without namespaces there is nobody else.
+        return;
+    }
+    let lab = Lab::builder().nodes(2).start();
+    let grid = install(&lab);
+    let run = gsctl(&lab, "start").run().expect(7);
+    says(&run, 1, "error", "crsctl start crs needs root, and omm is not");
+    says(&run, 1, "hint", "sudo=sudo");
+    // Nor is asking for sudo enough.
+    gsctl(&lab, "start").args(["--var", "sudo=sudo"]).run().expect(7);
+    all_down(&grid, [1, 2]);
+
+    grid.start_up_to("listeners");
+    // Another user's daemons are seen all the same, so there is nothing to do and nothing to refuse.
+    let run = gsctl(&lab, "start").run().expect(0);
+    has(&run, 1, &[("state", "running"), ("asm", "running"), ("root", "no")]);
+    let run = gsctl(&lab, "stop").run().expect(7);
+    says(&run, 2, "error", "crsctl stop crs needs root, and omm is not");
+    all_up(&grid, 2);
+
+    grid.install_sudo();
+    gsctl(&lab, "stop").args(["--var", "sudo=sudo"]).run().expect(0);
+    all_down(&grid, [1, 2]);
+    gsctl(&lab, "start").args(["--var", "sudo=sudo", "--wait", "60s"]).run().expect(0);
+    all_up(&grid, 1);
+    all_up(&grid, 2);
+
+    lab.node(2).sh(&format!("chmod 700 {base}/grid && chown root {base}/grid", base = lab.node(2).base().display()));
+    let run = gsctl(&lab, "start").run().expect(7);
+    says(&run, 2, "error", "the login user may not look into the grid home");
+}
