@@ -342,7 +342,8 @@ raise_wal() {
     is_done 4 && return
     query_role
     if [ "$mode" = primary ] && [ "$role" = Primary ]; then
-        tell gs_guc reload -Z datanode -D "$data_dir" -c "wal_keep_segments = $wal_keep"
+        guc_value wal_keep_segments
+        [ "$value" = "$wal_keep" ] || tell gs_guc reload -Z datanode -D "$data_dir" -c "wal_keep_segments = $wal_keep"
     fi
     record 4_set_wal_segments_step
 }
@@ -553,6 +554,8 @@ main() {
             ;;
         *)
             [ "$part" != cabin ] || mkdir -p "$cabin" 2>/dev/null
+            # With gsctl gone, nobody listens any more: what has begun is ended and recorded all the same.
+            trap '' PIPE
             # A part that a gsctl which was killed has begun may still be at work here. It ends first.
             if command -v flock >/dev/null 2>&1 && [ -w "$cabin" ]; then
                 exec 9>>"$cabin/.gsctl_lock"
