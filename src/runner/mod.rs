@@ -122,7 +122,7 @@ pub async fn run<C: Crew>(
         step_failed: false,
         unwritten: false,
         state: None,
-        untold: false,
+        untold: None,
         start: now,
         said: now,
         ticked: now,
@@ -149,8 +149,8 @@ struct Run<'a, C> {
     unwritten: bool,
     /// The state of the run.
     state: Option<String>,
-    /// The hosts have not been told the state yet.
-    untold: bool,
+    /// The state that the hosts have not been told yet.
+    untold: Option<String>,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,

@@ -26,7 +26,7 @@ impl<C: Crew> Run<'_, C> {
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
             // It may have been written down here, and not there any more.
-            self.untold = true;
+            self.untold = Some(state.clone());
             self.emit(EventKind::StateChanged { state });
         }
     }
@@ -75,7 +75,7 @@ impl<C: Crew> Run<'_, C> {
         let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
             self.state = Some(state.clone());
-            self.untold = true;
+            self.untold = Some(state.clone());
             self.emit(EventKind::StateChanged { state: state.clone() });
         }
     }
@@ -83,10 +83,11 @@ impl<C: Crew> Run<'_, C> {
     /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
     /// have failed, as long as they can be reached.
     pub(super) async fn tell_state(&mut self, id: StepId) {
-        let (Some(path), Some(state)) = (&self.plan.state_file, self.state.clone()) else { return };
-        if self.stats.refused || self.stats.cancelled.is_some() || !std::mem::take(&mut self.untold) {
+        let Some(path) = &self.plan.state_file else { return };
+        if self.stats.refused || self.stats.cancelled.is_some() {
             return;
         }
+        let Some(state) = self.untold.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
         let mut queue: std::collections::VecDeque<HostId> =
             (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
