@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use gsctl::outcome::Facts;
+use gsctl::plan::script::parse_facts;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -12,6 +16,7 @@ use crate::lab::{Lab, Node, wait};
 
 /// One file, many names.
 const TOOL: &str = include_str!("../standin_panweidb/tool.sh");
+const SCRIPT: &str = include_str!("../../playbooks/panweidb/sdr.sh");
 const TOOLS: [&str; 5] = ["gs_ctl", "gs_guc", "gsql", "cm_ctl", "ping"];
 
 const PRIMARY: &str = "primary";
@@ -384,6 +389,10 @@ fn a_primary_killed_after_each_step_goes_on() {
     cluster.assert_archive();
 }
 
+fn under_way_waits(running: &Running) -> bool {
+    running.stderr().contains("wait for the build of the main standby")
+}
+
 #[test]
 fn a_build_outlives_a_killed_gsctl_and_is_found_again() {
     for again in [&["--resume"][..], &[]] {
@@ -400,6 +409,10 @@ fn a_build_outlives_a_killed_gsctl_and_is_found_again() {
         // It waits for the build that is under way; so does a look at the node.
         let run = cluster.gsctl().args(["play", "panweidb/sdr-status", "--json", "-"]).run().expect(0);
         assert_eq!(run.json()["hosts"][0]["facts"]["build"], "building", "{run}");
+        // A second operator is sent away, without a file that anybody must remove later.
+        wait::until("it waits", || under_way_waits(&under_way));
+        let run = cluster.play().run().expect(7);
+        assert!(run.stderr.contains(&format!("pid {}", under_way.pid())), "{run}");
         node.remove("app/sdr/hold");
         under_way.wait().expect(0);
         cluster.assert_recovery();
@@ -427,4 +440,92 @@ fn a_build_that_somebody_killed_is_begun_anew() {
     cluster.play().run().expect(0);
     cluster.assert_recovery();
     assert_eq!(cluster.calls(1, "gs_ctl_build").len(), 2, "the one that was killed, and one");
+}
+
+/// Shells that a node may have as /bin/sh.
+const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
+
+/// Runs a part of the script in a shell, without SSH: its facts and its status.
+fn part(shell: &[&str], base: &Path, mode: &str, part: &str, variables: &str) -> (Facts, i32) {
+    let base = base.display();
+    let text = format!(
+        "gausshome={base}/app env_file= pghost={base}/tmp data_dir={base}/data/dn dn_port=15400 mode={mode} host=h \
+         address=127.0.0.1 user=omm node= data_ip= peers=10.9.0.1,fe80::2 peer_port= hadr_user= hadr_password_file= \
+         hba_method=sha256 wal_keep=16384 light=0 sdr_part={part} {variables}\n{SCRIPT}"
+    );
+    let mut command = Command::new(shell[0]);
+    command.args(&shell[1..]).args(["-c", &text]).env("HOME", "/nonexistent").stdin(Stdio::null());
+    let output = command.output().unwrap();
+    (parse_facts(&output.stdout), output.status.code().unwrap_or(-1))
+}
+
+#[test]
+fn every_shell_does_every_part() {
+    for shell in SHELLS {
+        let dir = tempfile::Builder::new().prefix("sdr").tempdir().unwrap();
+        let base = dir.path();
+        for name in ["app/bin", "app/sdr", "tmp", "data/dn"] {
+            fs::create_dir_all(base.join(name)).unwrap();
+        }
+        for tool in TOOLS {
+            let path = base.join("app/bin").join(tool);
+            fs::write(&path, TOOL).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let write = |name: &str, text: &str| fs::write(base.join(name), text).unwrap();
+        let read = |name: &str| fs::read_to_string(base.join(name)).unwrap();
+        write("app/sdr/conf", "node=7\n");
+        write("app/sdr/role", "Primary\n");
+        write("data/dn/pg_hba.conf", "host  all\tall 10.9.0.1/32   sha256\n");
+        write("data/dn/postgresql.conf", "replconninfo1 = 'localhost=a remotehost=own remoteport=1'\n");
+        let run = |name: &str, more: &str| part(shell, base, "disaster_standby", name, more);
+        let (facts, status) = run("look", "");
+        let fact = |facts: &Facts, name: &str| facts.get(name).cloned().unwrap_or_default();
+        assert_eq!(status, 0, "{shell:?} {facts:?}");
+        for (name, value) in [("programs", "ok"), ("step", "0"), ("local_role", "Primary"), ("cluster_state", "Normal")]
+        {
+            assert_eq!(fact(&facts, name), value, "{shell:?} {name}");
+        }
+        for (name, more) in [
+            ("cabin", ""),
+            ("check", ""),
+            ("common", ""),
+            ("keep", ""),
+            ("wal", ""),
+            ("dcc", ""),
+            ("stop", ""),
+            ("guc", ""),
+            ("build", "sdr_as=hadr_main_standby hadr_user=hadr"),
+        ] {
+            let (facts, status) = run(name, more);
+            assert_eq!(status, 0, "{shell:?} {name} {facts:?}");
+            let (again, status) = run(name, more);
+            assert_eq!((status, fact(&again, "changed").as_str()), (0, ""), "{shell:?}: {name} is done once");
+        }
+        wait::until("it is built", || fact(&run("built", "").0, "build") == "completed");
+        assert_eq!(run("finish", "sdr_as=hadr_main_standby").1, 0, "{shell:?}");
+        assert_eq!(read("app/sdr/role"), "Main Standby\n");
+        // A rule that is there already, however it is spaced, is not added; IPv6 has longer masks.
+        assert_eq!(
+            read("data/dn/pg_hba.conf"),
+            "host  all\tall 10.9.0.1/32   sha256\nhost all all fe80::2/128 sha256\n"
+        );
+        let conf = read("data/dn/postgresql.conf");
+        assert!(conf.contains("replconninfo2 =") && conf.contains("remotehost=10.9.0.1 "), "{conf}");
+        assert!(conf.contains("replconninfo1 = 'localhost=a remotehost=own"), "what is in use stays: {conf}");
+        let calls = read("app/sdr/calls");
+        assert!(calls.contains("cm_ctl_stop stop -n 7 -m i"), "the node's number is looked up: {calls}");
+        assert!(calls.contains("-t 1209600 -U hadr\n"), "{calls}");
+        for name in ["started", "clean"] {
+            assert_eq!(run(name, "").1, 0, "{shell:?} {name}");
+        }
+        let (facts, status) = run("nothing", "");
+        assert_eq!((status, fact(&facts, "because").as_str()), (1, "there is no part nothing"), "{shell:?}");
+        for daemon in read("app/sdr/daemons").lines() {
+            let _ = rustix::process::kill_process(
+                rustix::process::Pid::from_raw(daemon.parse().unwrap()).unwrap(),
+                Signal::KILL,
+            );
+        }
+    }
 }
