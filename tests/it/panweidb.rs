@@ -247,6 +247,8 @@ fn both_sides_come_to_archive_and_recovery() {
         }
         assert_eq!(cluster.all_calls(), before);
     }
+    let run = primary.gsctl().args(["play", "panweidb/sdr-status"]).run().expect(0);
+    assert!(run.text().contains("archive") && run.text().contains("connected"), "{run}");
     let run = primary.gsctl().args(["play", "panweidb/sdr-status", "--json", "-"]).run().expect(0);
     let facts = &run.json()["hosts"][0]["facts"];
     assert_eq!((&facts["main_standby"], &facts["rpo"]), (&"connected".into(), &"0".into()), "{run}");
@@ -389,28 +391,31 @@ fn a_primary_killed_after_each_step_goes_on() {
     cluster.assert_archive();
 }
 
-fn under_way_waits(running: &Running) -> bool {
+fn is_waiting(running: &Running) -> bool {
     running.stderr().contains("wait for the build of the main standby")
 }
 
 #[test]
 fn a_build_outlives_a_killed_gsctl_and_is_found_again() {
-    for again in [&["--resume"][..], &[]] {
+    for (signal, status, again) in
+        [(Signal::KILL, -9, &["--resume"][..]), (Signal::KILL, -9, &[]), (Signal::INT, 130, &["--resume"])]
+    {
         let cluster = Cluster::new(STANDBY);
         let node = cluster.lab.node(1);
         cluster.conf(1, "hold=gs_ctl_build\n");
         node.write("app/sdr/hold", "");
         let running = cluster.play().spawn();
         wait::until("the build is under way", || !cluster.calls(1, "gs_ctl_build").is_empty());
-        running.signal(Signal::KILL);
-        running.wait().expect(-9);
+        wait::until("it waits", || is_waiting(&running));
+        running.signal(signal);
+        running.wait().expect(status);
         cluster.assert_stat("restore");
         let under_way = cluster.play().args(again).spawn();
         // It waits for the build that is under way; so does a look at the node.
         let run = cluster.gsctl().args(["play", "panweidb/sdr-status", "--json", "-"]).run().expect(0);
         assert_eq!(run.json()["hosts"][0]["facts"]["build"], "building", "{run}");
         // A second operator is sent away, without a file that anybody must remove later.
-        wait::until("it waits", || under_way_waits(&under_way));
+        wait::until("it waits", || is_waiting(&under_way));
         let run = cluster.play().run().expect(7);
         assert!(run.stderr.contains(&format!("pid {}", under_way.pid())), "{run}");
         node.remove("app/sdr/hold");
