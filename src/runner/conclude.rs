@@ -56,6 +56,7 @@ fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
     let aftermath = match ran.killed {
         Some(true) => "; it was killed on the node",
         Some(false) => "; it may still be running on the node",
+        None if ran.pid.is_none() && matches!(end, End::Lost(_)) => "; it may have been run",
         None => "",
     };
     match end {

@@ -12,7 +12,7 @@ use async_lock::{Semaphore, SemaphoreGuard};
 use base64::Engine as _;
 use ssh2::MethodType;
 
-use super::classify;
+use super::classify::{self, Reach};
 use super::known_hosts::{HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::session::{Session, Stopwatch, drive};
@@ -183,8 +183,10 @@ impl Connector {
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
                     Seen::Words(words) => not_ssh(&shown, words),
-                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, false),
-                    Seen::Banner => classify::handshake(&shown, &error, true),
+                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, Reach::Silence),
+                    Seen::Banner => classify::handshake(&shown, &error, Reach::Banner),
+                    Seen::Offer if wire.has_ended() => classify::handshake(&shown, &error, Reach::OfferAndEnd),
+                    Seen::Offer => classify::handshake(&shown, &error, Reach::Offer),
                 });
             }
             enter(Phase::HostKey);
@@ -279,9 +281,11 @@ async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<()
             && let Some(words) = wire.peek()
         {
             trace.seen.replace(Seen::Words(words));
+        } else if matches!(*trace.seen.borrow(), Seen::Banner) && wire.peek().is_some() {
+            trace.seen.replace(Seen::Offer);
         }
         let done = own.handshake();
-        if ssh.banner_bytes().is_some() {
+        if ssh.banner_bytes().is_some() && *trace.seen.borrow() != Seen::Offer {
             trace.seen.replace(Seen::Banner);
         }
         done
@@ -314,6 +318,8 @@ enum Seen {
     Words(String),
     /// It speaks SSH.
     Banner,
+    /// It has said which algorithms it takes.
+    Offer,
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
@@ -338,7 +344,7 @@ impl Seen {
         match self {
             Self::Connection => true,
             Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
-            Self::Nothing | Self::Banner => false,
+            Self::Nothing | Self::Banner | Self::Offer => false,
         }
     }
 }
@@ -369,7 +375,7 @@ fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if *seen == Seen::Banner => {
+        _ if matches!(seen, Seen::Banner | Seen::Offer) => {
             Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
                 .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
         }

@@ -228,6 +228,8 @@ impl Session {
                 Fate::Gone => None,
                 fate => Some(fate == Fate::Killed),
             },
+            // Without the wrapper its number is not known.
+            (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw => Some(false),
             _ => None,
         };
         let noise = [heard.out.noise(), heard.err.noise()].concat();

@@ -138,7 +138,9 @@ fn refused(target: &Target, offered: usize, methods: &str, gone: Option<String>)
     let hint = if offered == 0 {
         "no key to offer: name one with -i, or start an ssh-agent".to_owned()
     } else {
-        format!("is the public key in ~{user}/.ssh/authorized_keys on the node, and `{user}` the right user?")
+        format!(
+            "is the public key in ~{user}/.ssh/authorized_keys on the node, and `{user}` the right user, with a login shell that exists?"
+        )
     };
     Failure::new(Phase::Auth, cause).hint(hint)
 }

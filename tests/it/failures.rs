@@ -21,7 +21,7 @@ pub(crate) fn host(report: &Value, name: &str) -> Value {
 /// Runs and reads the JSON report; `status` is the exit status expected.
 #[track_caller]
 pub(crate) fn report(gsctl: Gsctl, status: i32) -> Value {
-    gsctl.args(["--json", "-"]).run().expect(status).json()
+    gsctl.json().run().expect(status).json()
 }
 
 /// The only host's part of the report.
@@ -48,7 +48,10 @@ pub(crate) fn running(node: &Node, text: &str) -> usize {
 
 #[track_caller]
 pub(crate) fn until_running(node: &Node, text: &str) {
-    wait::until("the command runs on the node", || running(node, text) > 0);
+    // The whole command line: a shell that is about to run it has it in its own.
+    wait::until("the command runs on the node", || {
+        node.processes().iter().any(|process| process.state != 'Z' && process.cmdline.join(" ") == text)
+    });
 }
 
 #[track_caller]
@@ -101,11 +104,16 @@ fn a_session_lost_in_the_middle_is_never_a_success() {
     let node = lab.node(1);
     let proxy = Proxy::to(node.address()).start();
     let lost = |arguments: &[&str], marker: &str, breaks: &dyn Fn()| {
-        let gsctl = through(&lab, node, &[("px", proxy.address())]).args(arguments).args(["--json", "-"]);
-        let run = gsctl.args(["exec", "--", &format!("echo begun; sleep {marker}")]).spawn();
+        let gsctl = through(&lab, node, &[("px", proxy.address())]).args(arguments);
+        let file = lab.dir().join("client/report.json");
+        let mut run =
+            gsctl.arg("--json").arg(&file).args(["exec", "--", &format!("echo begun; sleep {marker}")]).spawn();
         until_running(node, &format!("sleep {marker}"));
+        run.wait_for_stdout("begun");
         breaks();
-        run.wait().expect(4).json()["hosts"][0].clone()
+        run.wait().expect(4);
+        let report: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        report["hosts"][0].clone()
     };
     for (marker, breaks) in
         [("4801", &(|| node.kill_sessions()) as &dyn Fn()), ("4802", &|| proxy.cut()), ("4803", &|| proxy.close())]
@@ -175,10 +183,10 @@ fn each_phase_of_a_login_hangs_and_breaks_under_its_own_name() {
     let lab = Lab::start(1);
     let node = lab.node(1);
     let points = [
-        ("accept", Point::Accept, "connect", "closed before the server said", "said nothing within"),
+        ("accept", Point::Accept, "connect", "connection ", "said nothing within"),
         ("banner", Point::Banner, "connect", "lost in the key exchange", "no end of the key exchange"),
         ("kex", Point::KeyExchange, "connect", "lost in the key exchange", "no end of the key exchange"),
-        ("auth", Point::Auth, "auth", "connection closed during login", "no end of the login"),
+        ("keys", Point::Auth, "connect", "lost in the key exchange", "no end of the key exchange"),
     ];
     let mut cases = Vec::new();
     for (point, at, phase, broken, late) in points {
@@ -242,6 +250,42 @@ fn wherever_a_connection_breaks_no_command_is_run_twice() {
         }
     }
     assert!(not_run > 0 && seen.contains("\"lost\""), "the breaks miss the point:\n{seen}");
+}
+
+#[test]
+fn a_login_that_hangs_or_breaks_is_tried_again() {
+    let lab = Lab::builder()
+        .sshd_config(
+            "AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/bin/sleep 4841\nAuthorizedKeysCommandUser root\n",
+        )
+        .start();
+    let node = lab.node(1);
+    let proxy = Proxy::to(node.address()).start();
+    let gsctl = || through(&lab, node, &[("px", proxy.address())]).args(["--connect-attempts", "2"]);
+    let host = one(gsctl().args(["--connect-timeout", "1s", "exec", "echo ran >>ran"]), 4);
+    says(&host, "unreachable", "auth", "no end of the login within 1s");
+    assert_eq!((&host["attempts"], proxy.connections()), (&2.into(), 2), "{host:#}");
+
+    let run = gsctl().args(["--connect-timeout", "30s"]).json().args(["exec", "echo ran >>ran"]).spawn();
+    for connections in [3, 4] {
+        wait::until("it logs in", || proxy.connections() == connections && proxy.live() == 1);
+        until_running(node, "/usr/bin/sleep 4841");
+        proxy.cut();
+        node.sh("pkill -f 'sleep 4841'; kill -9 $(pgrep -f 'sleep 4841') 2>/dev/null");
+        until_gone(node, "sleep 4841");
+    }
+    let host = run.wait().expect(4).json()["hosts"][0].clone();
+    says(&host, "unreachable", "auth", "connection closed during login");
+    assert_eq!(host["attempts"], 2, "{host:#}");
+    assert!(!node.exists("home/ran"));
+}
+
+#[test]
+fn no_algorithm_in_common_is_not_tried_again() {
+    let lab = Lab::builder().sshd_config("Ciphers aes128-ctr\nMACs umac-64@openssh.com\n").start();
+    let host = one(lab.gsctl().args(["exec", "echo ran"]), 4);
+    says(&host, "unreachable", "connect", "no common algorithms");
+    assert_eq!(host["attempts"], 1, "{host:#}");
 }
 
 #[test]

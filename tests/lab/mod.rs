@@ -141,7 +141,10 @@ impl Lab {
     /// The hosts file with these lines after those of the nodes; it goes to another file, whose path is returned.
     #[track_caller]
     pub(crate) fn hosts_file_with(&self, lines: &str) -> PathBuf {
-        self.write_hosts_file(&(self.hosts_text() + lines))
+        // Before the section of variables, of which they would be a part.
+        let text = self.hosts_text();
+        let (hosts, rest) = text.split_at(text.find("[all:vars]").unwrap_or(text.len()));
+        self.write_hosts_file(&format!("{hosts}{lines}{rest}"))
     }
 
     /// A hosts file with this text alone.
