@@ -112,6 +112,7 @@ pub async fn run<C: Crew>(
         start: now,
         said: now,
         ticked: now,
+        stirred: false,
         settings,
     };
     run.carry_out().await;
@@ -132,6 +133,8 @@ struct Run<'a, C> {
     /// When something was last said in a run that nobody watches.
     said: Instant,
     ticked: Instant,
+    /// Something was told since the last tick.
+    stirred: bool,
     settings: Settings,
 }
 
@@ -171,6 +174,7 @@ impl<C: Crew> Run<'_, C> {
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
         let event = Event { at: self.start.elapsed(), kind };
+        self.stirred = true;
         if self.reporter.event(&event, &self.stats).is_err() {
             self.stats.broken = true;
         }
@@ -240,17 +244,18 @@ impl<C: Crew> Run<'_, C> {
     }
 
     fn next_sign_of_life(&self) -> Instant {
-        if self.settings.live { self.ticked + TICK } else { self.said + QUIET }
+        // Also in a pipe somebody may read along: what was told must not wait in a buffer.
+        if self.settings.live || self.stirred { self.ticked + TICK } else { self.said + QUIET }
     }
 
     /// For whoever watches, a tick; for whoever does not, a line now and then that names who is still at what.
     fn show_life(&mut self, now: Instant) {
-        if self.settings.live {
-            if now >= self.ticked + TICK {
-                self.ticked = now;
-                self.reporter.tick(now - self.start);
-            }
-        } else if now >= self.said + QUIET {
+        if (self.settings.live || self.stirred) && now >= self.ticked + TICK {
+            self.ticked = now;
+            self.stirred = false;
+            self.reporter.tick(now - self.start);
+        }
+        if !self.settings.live && now >= self.said + QUIET {
             self.said = now;
             let mut hosts: Vec<(HostId, Activity, Duration)> = self
                 .hosts

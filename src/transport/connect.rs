@@ -76,13 +76,15 @@ impl Connector {
         let mut attempt = 1;
         // Turns away at a busy door are no fault of the host's, within reason.
         let mut turned_away = 0;
+        let mut let_in = 0;
         let session = loop {
-            let trace = Trace::default();
+            let trace = Trace { let_in: Cell::new(let_in), ..Trace::default() };
             let failure = match self.attempt(target, &trace, cancel, progress).await {
                 None => break None,
                 Some(Ok(session)) => break Some(Ok(session)),
                 Some(Err(failure)) => failure,
             };
+            let_in = trace.let_in.get();
             let crowded = trace.crowded.get() && turned_away < PATIENCE;
             if !failure.retryable || attempt >= target.attempts + turned_away && !crowded {
                 break Some(Err(failure));
@@ -149,7 +151,7 @@ impl Connector {
             trace.seen.replace(Seen::Nothing);
             let work = self.log_in_at(target, address, trace, enter);
             let raced = race(work, Deadline::after(Some(share)), None).await;
-            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow()));
+            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow(), &trace.let_in));
             match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
@@ -285,8 +287,12 @@ async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<()
             trace.seen.replace(Seen::Offer);
         }
         let done = own.handshake();
-        if ssh.banner_bytes().is_some() && *trace.seen.borrow() != Seen::Offer {
-            trace.seen.replace(Seen::Banner);
+        if let Some(first) = ssh.banner_bytes()
+            && *trace.seen.borrow() != Seen::Offer
+        {
+            // libssh2 also keeps a first line that is nothing of the kind.
+            let words = String::from_utf8_lossy(first);
+            trace.seen.replace(if words.starts_with("SSH-") { Seen::Banner } else { Seen::Words(words.into_owned()) });
         }
         done
     };
@@ -298,13 +304,15 @@ async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<()
 struct Trace {
     /// How far the peer has got.
     seen: RefCell<Seen>,
+    /// Logins at its address that had succeeded when it was last turned away.
+    let_in: Cell<usize>,
     /// It was turned away where others were let in: the server is busy, not broken.
     crowded: Cell<bool>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false) }
+        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false), let_in: Cell::new(0) }
     }
 }
 
@@ -408,7 +416,6 @@ struct Doors(Mutex<HashMap<SocketAddr, Arc<Door>>>);
 struct Door {
     turns: Semaphore,
     width: AtomicUsize,
-    under_way: AtomicUsize,
     let_in: AtomicUsize,
 }
 
@@ -430,26 +437,21 @@ impl Doors {
 
 impl Default for Door {
     fn default() -> Self {
-        Self {
-            turns: Semaphore::new(Doors::WIDTH),
-            width: AtomicUsize::new(Doors::WIDTH),
-            under_way: AtomicUsize::new(0),
-            let_in: AtomicUsize::new(0),
-        }
+        Self { turns: Semaphore::new(Doors::WIDTH), width: AtomicUsize::new(Doors::WIDTH), let_in: AtomicUsize::new(0) }
     }
 }
 
 impl Door {
     async fn enter(&self) -> InTurn<'_> {
         let guard = self.turns.acquire().await;
-        self.under_way.fetch_add(1, Ordering::Relaxed);
         InTurn { door: self, guard: Some(guard) }
     }
 }
 
 impl InTurn<'_> {
-    /// Says how it went. True when it was turned away where others are let in.
-    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen) -> bool {
+    /// Says how it went. True when it was turned away, and others were let in since it was the last time: a server that does not
+    /// let anybody in any more is not busy but gone.
+    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen, known: &Cell<usize>) -> bool {
         let door = self.door;
         match raced {
             Raced::Done(Ok(_)) => {
@@ -463,16 +465,11 @@ impl InTurn<'_> {
                 {
                     guard.forget();
                 }
-                door.let_in.load(Ordering::Relaxed) > 0 || door.under_way.load(Ordering::Relaxed) > 1
+                let now = door.let_in.load(Ordering::Relaxed);
+                now > known.replace(now)
             }
             Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
         }
-    }
-}
-
-impl Drop for InTurn<'_> {
-    fn drop(&mut self) {
-        self.door.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
