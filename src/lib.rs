@@ -53,7 +53,8 @@ pub fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(fault) => {
             // Where even this cannot be written, the exit status is all that is left.
-            let _ = writeln!(std::io::stderr().lock(), "error: {}", reporter::sanitize::words(&fault.to_string()));
+            let text = reporter::sanitize::block(format!("error: {fault}").as_bytes());
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
             fault.status.into()
         }
     }

@@ -115,7 +115,7 @@ count_process() {
     of_us "$1" || return
     case $2 in
         om_monitor) om_monitor=running om_monitor_pid=$1 ;;
-        cm_agent) cm_agent=running ;;
+        cm_agent) cm_agent=running cm_agent_pid=$1 ;;
         cm_server) cm_server=running ;;
         gaussdb)
             case $nl$(arguments "$1")$nl in
@@ -129,7 +129,7 @@ count_process() {
 
 # find_processes: by executable, as a name proves nothing; (deleted) is what an upgrade leaves. One ls for all of /proc.
 find_processes() {
-    om_monitor=none om_monitor_pid= cm_agent=none cm_server=none datanodes=0
+    om_monitor=none om_monitor_pid= cm_agent=none cm_agent_pid= cm_server=none datanodes=0
     IFS=$nl
     set -f
     for line in $(set +f; QUOTING_STYLE=literal LC_ALL=C ls -l /proc/[0-9]*/exe 2>/dev/null |
@@ -362,6 +362,43 @@ look_at_nofile() {
     esac
 }
 
+# age_of PID: leaves in $age for how many seconds it has run, where the clocks of /proc agree.
+age_of() {
+    age=0
+    read -r line <"/proc/$1/stat" || return
+    read -r up _ </proc/uptime || return
+    set -f
+    set -- ${line##*) }
+    set +f
+    age=$((${up%.*} - ${20:-0} / 100))
+} 2>/dev/null
+
+# look_at_deaths: an agent that dies at once is started again each second, so now it runs and now it does not. The log of
+# om_monitor counts its deaths; those before the last stop don't matter, nor do any once an agent has lived for a while.
+look_at_deaths() {
+    deaths=0 age=0
+    [ -z "$cm_agent_pid" ] || age_of "$cm_agent_pid"
+    if [ -n "$om_monitor_pid" ] && [ "$age" -lt 30 ]; then
+        dir=$(arguments "$om_monitor_pid" | sed -n '/^-L$/{n;p;q;}')
+        log=
+        [ -z "$dir" ] || log=$(ls -t "$dir"/om_monitor-*-current.log 2>/dev/null | head -n 1)
+        if [ -n "$log" ]; then
+            IFS=$nl
+            set -f
+            for line in $(tail -n 60 "$log" 2>/dev/null | grep -e cluster_manual_start=1 -e 'cm_agent have die!'); do
+                case $line in
+                    *cluster_manual_start=1*) deaths=0 ;;
+                    *'exit status is 0') ;;
+                    *) deaths=$((deaths + 1)) ;;
+                esac
+            done
+            unset IFS
+            set +f
+        fi
+    fi
+    fact agent_deaths "$deaths"
+}
+
 look_at_cron() {
     if ! command -v crontab >/dev/null 2>&1; then
         fact cron unknown
@@ -446,6 +483,7 @@ main() {
         look_at_cron
     fi
     look_at_config
+    look_at_deaths
     fact om_monitor "$om_monitor"
     fact cm_agent "$cm_agent"
     [ "$cm_server" = running ] && up=yes || up=no

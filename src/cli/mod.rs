@@ -217,11 +217,15 @@ pub struct Check {
     #[arg(long, value_name = "CMD", group = "checks")]
     pub command: Vec<String>,
     /// Something listens on this TCP port of the node.
-    #[arg(long, value_name = "N", group = "checks")]
+    // Named apart from the SSH port, which every command has: clap would take the two for one.
+    #[arg(id = "check_port", long = "port", value_name = "N", group = "checks", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Vec<u16>,
     /// This file is there.
     #[arg(long, value_name = "PATH", group = "checks")]
     pub file: Vec<String>,
+    /// TCP port of sshd; `--port` is what is checked here.
+    #[arg(id = "port", short = 'p', long = "ssh-port", value_name = "PORT", help_heading = "SSH", env = "GSCTL_PORT")]
+    pub ssh_port: Option<u16>,
 }
 
 /// Arguments of `touch`.
@@ -300,17 +304,20 @@ pub struct Stop {
 #[derive(Debug, Args)]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
-    #[arg(required_unless_present_any = ["list", "show"], value_name = "PLAYBOOK")]
+    #[arg(required_unless_present_any = ["list", "show", "schema"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub var: Vec<(String, String)>,
     /// List the built-in playbooks.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["playbook", "show", "var"])]
     pub list: bool,
     /// Print a built-in playbook, for editing.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["playbook", "var"])]
     pub show: Option<String>,
+    /// Print the JSON Schema of playbooks, for editors.
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
@@ -322,4 +329,46 @@ pub struct Hosts {
     /// Make a hosts file out of the output of `cm_ctl view`; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from_cm_view: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_nothing_wrong() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_of_a_command_takes_the_place_of_an_option_for_every_command() {
+        let top = Cli::command();
+        let global: Vec<&str> =
+            top.get_arguments().filter(|arg| arg.is_global_set()).map(|a| a.get_id().as_str()).collect();
+        assert!(global.len() > 20, "{global:?}");
+        for command in top.get_subcommands() {
+            let own: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+            let both: Vec<&&str> = own.iter().filter(|id| global.contains(id)).collect();
+            // `check --port` is the port that is looked at, so its SSH port has another long name.
+            let want: &[&&str] = if command.get_name() == "check" { &[&"port"] } else { &[] };
+            assert_eq!(both, want, "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn check_knows_the_port_to_look_at_from_that_of_ssh() {
+        for (words, ssh, looked_at) in [
+            (&["check", "--port", "5432"][..], None, &[5432][..]),
+            (&["-p", "2222", "check", "--port", "1", "--port", "2"], Some(2222), &[1, 2]),
+            (&["--port", "2222", "check", "--port", "1"], Some(2222), &[1]),
+            (&["check", "-p", "2222", "--port", "1"], Some(2222), &[1]),
+            (&["check", "--ssh-port", "2222", "--port", "1"], Some(2222), &[1]),
+        ] {
+            let cli = Cli::try_parse_from([&["gsctl"], words].concat()).unwrap();
+            let Command::Check(check) = cli.command else { panic!("{words:?}") };
+            assert_eq!((cli.options.ssh.port, &check.port[..]), (ssh, looked_at), "{words:?}");
+        }
+    }
 }

@@ -53,12 +53,7 @@ pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan,
         checks.push(Check::Process { name: name.to_owned(), path });
     }
     checks.extend(args.command.iter().cloned().map(Check::Command));
-    for &port in &args.port {
-        if port == 0 {
-            return Err(Fault::usage("`--port 0`: ports are numbered from 1 to 65535"));
-        }
-        checks.push(Check::Port(port));
-    }
+    checks.extend(args.port.iter().copied().map(Check::Port));
     checks.extend(args.file.iter().cloned().map(Check::File));
     Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
 }

@@ -15,7 +15,8 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
+    Target as ReportTarget, When,
 };
 use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::RunStats;
@@ -179,7 +180,7 @@ impl Launch<'_> {
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: Shaping::default(),
-            chain_table: true,
+            closing: if self.plan.only_looks() { Closing::States } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,
@@ -221,8 +222,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
     if !world.stderr_tty && !world.stdout_tty {
         return None;
     }
-    let term = if world.stderr_tty { console::Term::stderr() } else { console::Term::stdout() };
-    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+    crate::reporter::style::terminal_size(world.stderr_tty)
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {

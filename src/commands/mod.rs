@@ -49,6 +49,7 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),
         Command::Play(args) if args.list => list(),
+        Command::Play(args) if args.schema => schema(),
         Command::Play(Play { show: Some(name), .. }) => show(name),
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => hosts::hosts(args, options, world),
@@ -76,6 +77,12 @@ fn list() -> Result<ExitStatus, Fault> {
         table.row([name, summary]);
     }
     hosts::finish(table.write(&mut std::io::stdout().lock(), &Styles::default(), None, "~"))
+}
+
+/// `play --schema`.
+fn schema() -> Result<ExitStatus, Fault> {
+    let text = format!("{:#}\n", crate::playbook::schema());
+    hosts::finish(std::io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// `play --show NAME`.

@@ -67,7 +67,7 @@ pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Ro
     let user = options.user.as_deref().or(host.user());
     let port = options.port.or(host.port());
     let address = host.get("address");
-    let found = config.resolve_with(host.address(), &Given { user, port, address });
+    let found = config.resolve_with(asked_for(host), &Given { user, port, address });
     Route {
         address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
         port: port.or(found.port).unwrap_or(22),
@@ -76,13 +76,23 @@ pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Ro
     }
 }
 
+/// The name that `ssh_config` knows a host by: its own, unless that was made of an address and a port or user.
+fn asked_for(host: &Host) -> &str {
+    let address = host.address();
+    let made_of_it = host.name.match_indices(address).any(|(at, _)| {
+        let (before, after) = (&host.name[..at], &host.name[at + address.len()..]);
+        (before.is_empty() || before.ends_with(['@', '['])) && (after.is_empty() || after.starts_with([':', ']']))
+    });
+    if made_of_it { address } else { &host.name }
+}
+
 /// Decides for every host.
 ///
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
 pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Result<Targets, Fault> {
     let config = load_config(options, world)?;
-    let mut warnings = config.warnings().to_vec();
+    let mut warnings: Vec<String> = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut ring = KeyRing::new(world);
     let mut agent = AgentView::default();
     let mut known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)> = None;
@@ -107,8 +117,9 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
             None => known = Some(files),
         }
         for item in &found.unhonoured {
-            let place = format!("`{}`, line {}", item.file.display(), item.line);
-            warnings.push(format!("{} {} cannot be honoured yet ({place})", item.keyword, item.value));
+            let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);
+            let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
+            warnings.push(format!("{place}: `{keyword} {value}` cannot be honoured yet: {hint}"));
         }
         let (keys, explicit) = ring.keys(host, options, &found)?;
         let agent = agent.usage(&found, explicit, world, &mut warnings);
@@ -185,18 +196,18 @@ impl<'a> KeyRing<'a> {
         }
         let mut ring = Vec::new();
         for path in &paths {
-            ring.extend(self.load(path, named)?);
+            ring.extend(self.load(path, named, !found.batch_mode)?);
         }
         let ring: Ring = ring.into();
         self.rings.insert(paths, ring.clone());
         Ok((ring, named == Named::Explicitly))
     }
 
-    fn load(&mut self, path: &Path, named: Named) -> Result<Option<Arc<PrivateKey>>, Fault> {
+    fn load(&mut self, path: &Path, named: Named, may_ask: bool) -> Result<Option<Arc<PrivateKey>>, Fault> {
         if let Some(key) = self.loaded.get(path) {
             return Ok(key.clone());
         }
-        let terminal = self.world.stdin_tty || self.world.stderr_tty;
+        let terminal = may_ask && (self.world.stdin_tty || self.world.stderr_tty);
         let mut ask = |path: &Path| Ok(ask_passphrase(path, terminal));
         let key = match keys::load(path, &mut ask) {
             Ok(key) => Some(Arc::new(key)),
@@ -235,10 +246,10 @@ fn ask_passphrase(path: &Path, terminal: bool) -> Option<Zeroizing<String>> {
     rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())).ok().map(Zeroizing::new)
 }
 
-/// What is known about the agent; it is asked once.
+/// What is known about each agent; each is asked once.
 #[derive(Default)]
 struct AgentView {
-    answer: Option<bool>,
+    answers: HashMap<PathBuf, bool>,
 }
 
 impl AgentView {
@@ -249,23 +260,26 @@ impl AgentView {
         world: &World,
         warnings: &mut Vec<String>,
     ) -> AgentUse {
-        if found.identities_only || found.identity_agent == Some(IdentityAgent::Off) {
-            return AgentUse::No;
-        }
-        let usable = *self.answer.get_or_insert_with(|| match world.var("SSH_AUTH_SOCK") {
-            None => false,
-            Some(socket) => match agent_of_use(Path::new(socket), AGENT) {
+        let socket = match &found.identity_agent {
+            _ if found.identities_only => None,
+            Some(IdentityAgent::Off) => None,
+            Some(IdentityAgent::Variable(name)) => world.var(name).map(PathBuf::from),
+            Some(IdentityAgent::Socket(path)) => Some(path.clone()),
+            None => world.var("SSH_AUTH_SOCK").map(PathBuf::from),
+        };
+        let Some(socket) = socket else { return AgentUse::No };
+        let usable =
+            *self.answers.entry(socket.clone()).or_insert_with_key(|socket| match agent_of_use(socket, AGENT) {
                 Ok(identities) => identities > 0,
                 Err(said) => {
                     warnings.push(format!("the ssh-agent is of no use: {said}"));
                     false
                 }
-            },
-        });
+            });
         match (usable, explicit) {
             (false, _) => AgentUse::No,
-            (true, true) => AgentUse::Last,
-            (true, false) => AgentUse::First,
+            (true, true) => AgentUse::Last(socket),
+            (true, false) => AgentUse::First(socket),
         }
     }
 }

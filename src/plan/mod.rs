@@ -32,6 +32,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// True when nothing is changed and nothing waited for: what the probes learn is all that is wanted.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
     /// Whether the inventory has every group that a step is for.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct VarSpec {
     pub required: bool,
     /// Whether the playbook needs its value before there is a host (a timeout, say). Then hosts can't differ in it.
     pub run_wide: bool,
+    /// Its value on every host once a preflight has let the run go on without some hosts, whatever else gave one.
+    pub when_missing: Option<String>,
 }
 
 /// How a value is checked.

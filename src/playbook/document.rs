@@ -15,7 +15,7 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
 pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
-pub(super) const VAR_KEYS: [&str; 6] = ["default", "env", "check", "one_of", "help", "required"];
+pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -82,12 +82,24 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
 impl Document<'_> {
     /// Every fact there is, where all probes tell theirs. Commands in waits have facts of their own, so then nothing is known.
     pub(super) fn facts(&self) -> Option<BTreeSet<&str>> {
+        if self.steps.iter().any(asks_a_command) {
+            return None;
+        }
         let mut facts = BTreeSet::from(["state", "exit_status"]);
         for probe in &self.probes {
             facts.extend(probe.facts.as_ref()?.iter().map(|text| text.value.as_str()));
         }
         (!self.probes.is_empty()).then_some(facts)
     }
+}
+
+/// True for a step that waits on what a command prints.
+fn asks_a_command(step: &Node) -> bool {
+    let inside = |node: &Node, key: &str| -> Option<Node> {
+        let Kind::Map(pairs) = &node.kind else { return None };
+        pairs.iter().find(|(name, _)| name.value == key).map(|(_, node)| node.clone())
+    };
+    inside(step, "wait").is_some_and(|wait| inside(&wait, "run").is_some())
 }
 
 /// Reads the startup chain.
@@ -169,12 +181,15 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         (Some(text), Some(_)) => return Err(Complaint::new(text.at, "`check` beside `one_of`, expected one of them")),
     };
     let default = fields.text("default")?;
-    if let Some(text) = &default
-        && !text.value.is_empty()
-    {
-        check
-            .check(&text.value)
-            .map_err(|expected| Complaint::new(text.at, format!("the default `{}` must be {expected}", text.value)))?;
+    let when_missing = fields.text("when_missing")?;
+    for (what, text) in [("the default", &default), ("`when_missing`", &when_missing)] {
+        if let Some(text) = text
+            && !text.value.is_empty()
+        {
+            check
+                .check(&text.value)
+                .map_err(|expected| Complaint::new(text.at, format!("{what} `{}` must be {expected}", text.value)))?;
+        }
     }
     // An empty default says that the variable may be empty.
     let optional = default.as_ref().is_some_and(|text| text.value.is_empty());
@@ -185,6 +200,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         check,
         help: fields.string("help")?,
         run_wide: false,
+        when_missing: when_missing.map(|text| text.value),
     })
 }
 

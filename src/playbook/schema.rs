@@ -35,6 +35,7 @@ pub fn schema() -> Value {
                 "one_of": { "$ref": "#/$defs/scalars" },
                 "help": { "type": "string" },
                 "required": { "type": "boolean" },
+                "when_missing": { "$ref": "#/$defs/scalar", "description": "its value once the run goes on without hosts that are missing" },
             }))] },
             "probe": object(&["script"], &json!({
                 "script": { "type": "string", "description": "POSIX sh that prints key=value lines, next to the playbook" },

@@ -8,7 +8,7 @@ use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
 use super::scope::Scope;
-use super::wait::wait;
+use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
@@ -136,11 +136,10 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
         "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
-            refuse: fields
-                .get("refuse")
-                .map(|node| verdicts(scope, node, "`refuse`", false))
-                .transpose()?
-                .unwrap_or_default(),
+            refuse: match fields.get("refuse") {
+                Some(node) => on_facts(node, "`refuse`", verdicts(scope, node, "`refuse`", false)?)?,
+                None => Vec::new(),
+            },
         },
         "remove" => Action::Remove { paths: scope.paths(node, &what, true)? },
         "touch" => Action::Touch {

@@ -8,7 +8,7 @@ use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{Complaint, did_you_mean};
 use super::scope::Scope;
-use crate::plan::{Condition, Look, Quorum, Until, Wait};
+use crate::plan::{Condition, Look, Quorum, Until, Verdict, Wait};
 
 pub(super) const KEYS: [&str; 10] =
     ["chain", "probe", "run", "until", "quorum", "every", "timeout", "give_up", "hint", "evidence"];
@@ -45,11 +45,7 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
     }
     let mut give_up = Vec::new();
     if let Some(node) = fields.get("give_up") {
-        give_up = verdicts(scope, node, "`give_up`", true)?;
-        if let Some(verdict) = give_up.iter().find(|verdict| looks_at_files(&verdict.when)) {
-            let message = format!("`give_up` tests a file (\"{}\"), expected facts", verdict.because);
-            return Err(Complaint::new(node.at, message).hint("let the probe print a fact about the file"));
-        }
+        give_up = on_facts(node, "`give_up`", verdicts(scope, node, "`give_up`", true)?)?;
     }
     Ok(Wait {
         look: look(scope, &fields)?,
@@ -61,6 +57,15 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
         hint: scope.optional(&fields, "hint")?,
         evidence: fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?,
     })
+}
+
+/// Rules about what a probe said: they cannot look at files themselves.
+pub(super) fn on_facts(node: &Node, what: &str, rules: Vec<Verdict>) -> Result<Vec<Verdict>, Complaint> {
+    if let Some(rule) = rules.iter().find(|rule| looks_at_files(&rule.when)) {
+        let message = format!("{what} tests a file (\"{}\"), expected facts", rule.because);
+        return Err(Complaint::new(node.at, message).hint("let the probe print a fact about the file"));
+    }
+    Ok(rules)
 }
 
 fn look(scope: &Scope<'_>, fields: &Fields<'_>) -> Result<Look, Complaint> {

@@ -33,6 +33,8 @@ pub(crate) struct Display {
     burst: Burst,
     /// Every host has a line of its own on standard output.
     verdicts_told: bool,
+    /// Chains are watched as they come up; a run that only looks shows them at its end.
+    chain_news: bool,
     /// Failures that were said when their step ended.
     said: Vec<bool>,
     /// First missing stage of each host's chain, as last said.
@@ -45,11 +47,12 @@ pub(crate) struct Display {
 impl Display {
     /// For the hosts of this run.
     #[must_use]
-    pub(crate) fn new(ctx: &Context, stdout_taken: bool) -> Self {
+    pub(crate) fn new(ctx: &Context, stdout_taken: bool, chain_news: bool) -> Self {
         let hosts = ctx.names.len();
         Self {
             burst: Burst::new(hosts),
             verdicts_told: has_verdicts(ctx) && !stdout_taken,
+            chain_news,
             said: vec![false; hosts],
             stages: vec![None; hosts],
             changes: IndexMap::new(),
@@ -133,7 +136,7 @@ impl Display {
         if self.stages[host].as_ref() != Some(&key) {
             self.stages[host] = Some(key);
             // The live view shows the chain itself.
-            if !ctx.settings.live {
+            if self.chain_news && !ctx.settings.live {
                 self.say(host, "Chain", Tone::Plain, detail, at, ctx);
             }
         }

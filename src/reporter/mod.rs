@@ -22,6 +22,7 @@ mod live;
 mod progress;
 mod results;
 mod screen;
+mod states;
 mod stream;
 mod summary;
 mod terminal;
@@ -53,6 +54,15 @@ pub enum Target {
     File(String, Box<dyn Write + Send>),
 }
 
+/// What is said about hosts and their startup chains at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// How far each chain came; hosts that look the same share a row.
+    Chains,
+    /// A row per host with its state: for runs that only look.
+    States,
+}
+
 /// What reporters are made from.
 pub struct Setup {
     /// How the output looks.
@@ -63,8 +73,8 @@ pub struct Setup {
     pub steps: Vec<String>,
     /// What is shown of remote output.
     pub shaping: Shaping,
-    /// The table of startup chains is written at the end. Not wanted where the caller writes a table of its own.
-    pub chain_table: bool,
+    /// What is said about hosts and their startup chains at the end.
+    pub closing: Closing,
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
@@ -100,7 +110,7 @@ impl Reporters {
     /// All reporters of a run.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { mut settings, names, steps, shaping, chain_table, stdout, stderr, json, jsonl, output_dir, more } =
+        let Setup { mut settings, names, steps, shaping, closing, stdout, stderr, json, jsonl, output_dir, more } =
             setup;
         let taken = matches!(json, Some(Target::Stdout)) || matches!(jsonl, Some(Target::Stdout));
         // A report on the terminal itself and a live view would tear each other.
@@ -134,7 +144,7 @@ impl Reporters {
             glyphs: Glyphs::new(settings.unicode),
             settings,
         };
-        let terminal = Terminal::new(ctx, screen, taken, chain_table);
+        let terminal = Terminal::new(ctx, screen, taken, closing);
         Self { terminal, files, terminal_error: None, wants_output, live }
     }
 

@@ -27,6 +27,13 @@ pub enum Tone {
     Host(usize),
 }
 
+/// Columns and rows of the terminal that standard error is, or standard output.
+#[must_use]
+pub fn terminal_size(stderr: bool) -> Option<(usize, usize)> {
+    let term = if stderr { console::Term::stderr() } else { console::Term::stdout() };
+    term.size_checked().map(|(rows, columns)| (usize::from(columns), usize::from(rows)))
+}
+
 /// Every style that is used on one stream.
 #[derive(Debug, Clone, Default)]
 pub struct Styles {

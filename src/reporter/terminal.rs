@@ -12,9 +12,10 @@ use super::live::Live;
 use super::results::ResultsView;
 use super::screen::Screen;
 use super::settings::{CommandKind, Mode, OutputSettings};
+use super::states::StatesView;
 use super::stream::StreamView;
 use super::style::Tone;
-use super::{Context, View};
+use super::{Closing, Context, View};
 use crate::event::{Event, EventKind};
 use crate::report::RunReport;
 use crate::stats::RunStats;
@@ -31,15 +32,16 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// `stdout_taken`: a report goes there, so nothing else may.
-    pub(crate) fn new(ctx: Context, screen: Screen, stdout_taken: bool, chain_table: bool) -> Self {
+    pub(crate) fn new(ctx: Context, screen: Screen, stdout_taken: bool, closing: Closing) -> Self {
         let mut views: Vec<Box<dyn View + Send>> = Vec::new();
         if !stdout_taken {
             views.extend(output_view(&ctx.settings, &ctx));
-            if chain_table {
-                views.push(Box::new(ChainView::new(&ctx)));
+            match closing {
+                Closing::Chains => views.push(Box::new(ChainView::new(&ctx))),
+                Closing::States => views.push(Box::new(StatesView)),
             }
         }
-        views.push(Box::new(Display::new(&ctx, stdout_taken)));
+        views.push(Box::new(Display::new(&ctx, stdout_taken, closing == Closing::Chains)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
         Self { ctx, screen, views, live, stats, stdout_taken }

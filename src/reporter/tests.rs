@@ -42,7 +42,7 @@ impl Play {
             names: Arc::from(owned),
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
             shaping: Shaping::default(),
-            chain_table: true,
+            closing: Closing::Chains,
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
             json: Some(Target::File("run.json".into(), Box::new(json.clone()))),

@@ -53,17 +53,13 @@ fn heard(ran: Ran, result: StepResult) -> StepResult {
 
 /// Why a command that was not heard to the end has failed.
 fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
-    let aftermath = match ran.killed {
-        Some(true) => "; it was killed on the node",
-        Some(false) => "; it may still be running on the node",
-        None if ran.pid.is_none() && matches!(end, End::Lost(_)) => "; it may have been run",
-        None => "",
-    };
     match end {
         End::Exit(status) => exit_failure(*status),
         End::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
         End::Lost(said) => {
-            Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{aftermath}"))
+            // Without its number it can neither be killed nor looked for.
+            let begun = if ran.pid.is_none() { "; it may have been run" } else { "" };
+            Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{begun}"))
         }
         End::NotSent(said) => {
             Failure::new(Phase::Lost, format!("connection lost before the command was sent, nothing was run: {said}"))
@@ -72,14 +68,12 @@ fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
             Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
-        End::Unheard => {
-            Failure::new(Phase::Lost, format!("the server closed the channel before the result was heard{aftermath}"))
-                .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent")
-        }
+        End::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
+            .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(Phase::Timeout, format!("no end within {limit}{aftermath}"))
+            Failure::new(Phase::Timeout, format!("no end within {limit}"))
                 .hint("give it more time with --timeout, or none with --timeout 0")
         }
         End::TimedOut { begun: false } => {
@@ -147,9 +141,12 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         .collect();
     let result = if !denied.is_empty() {
         let failure = Failure::new(Phase::Command, format!("denied: {}", denied.join("; ")));
-        StepResult::failed(
-            failure.hint("may the login user change this directory? It belongs to the cluster's own user"),
-        )
+        let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
+        StepResult::failed(if forbidden {
+            failure.hint("may the login user change this directory? It belongs to the cluster's own user")
+        } else {
+            failure
+        })
     } else if status != 0 {
         StepResult::failed(exit_failure(status))
     } else if changes.iter().any(|change| change.action.is_change()) {

@@ -36,6 +36,9 @@ impl<C: Crew> Run<'_, C> {
         }
         let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
+            if !missing.is_empty() {
+                self.lower_sights();
+            }
             return;
         }
         for (id, failure) in &bad {
@@ -54,5 +57,15 @@ impl<C: Crew> Run<'_, C> {
         }
         hosts.sort_by_key(|(id, _)| *id);
         self.emit(EventKind::Refused { hosts });
+    }
+
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
+    fn lower_sights(&mut self) {
+        let specs = self.plan.vars.iter();
+        for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
+            for host in &mut self.hosts {
+                host.member.vars.insert(name, value);
+            }
+        }
     }
 }

@@ -45,6 +45,14 @@ pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     matches!(session_code(error), code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV)
 }
 
+/// True when client and server found no algorithm that both have.
+pub(super) fn nothing_in_common(error: &ssh2::Error) -> bool {
+    matches!(
+        session_code(error),
+        code::KEX_FAILURE | code::KEY_EXCHANGE_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED
+    )
+}
+
 /// A name that was not found.
 pub(super) fn resolve(name: &str, error: &io::Error) -> Failure {
     // getaddrinfo's temporary failure is worth another attempt; a name that does not exist is not.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use base64::Engine as _;
 use ssh2::MethodType;
 
 use super::classify::{self, Reach};
-use super::known_hosts::{HostKeyPolicy, KnownHosts, Verdict, fingerprint};
+use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::session::{Session, Stopwatch, drive};
 use super::target::Target;
@@ -170,18 +171,23 @@ impl Connector {
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
         let shown = address.to_string();
-        let mut asked_for: Option<String> = None;
+        let mut asked_for: Option<Recorded> = None;
         loop {
             let wire = Wire::connect(address, target.dead_after()).await.map_err(|e| classify::connect(&shown, &e))?;
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
-            if let Some(types) = &asked_for {
-                let _ = ssh.method_pref(MethodType::HostKey, types);
+            if let Some(recorded) = &asked_for {
+                let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
             }
             trace.seen.replace(Seen::Connection);
             let shaken = shake(&mut ssh, &wire, trace).await;
             if let Err(error) = shaken {
+                if let Some(recorded) = &asked_for
+                    && classify::nothing_in_common(&error)
+                {
+                    return Err(recorded.gone(target));
+                }
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
                     Seen::Words(words) => not_ssh(&shown, words),
@@ -192,21 +198,15 @@ impl Connector {
                 });
             }
             enter(Phase::HostKey);
-            match self.check_host_key(&ssh, target)? {
-                Trust::Yes => {}
-                Trust::AskFor(types) if asked_for.is_none() => {
+            match (self.check_host_key(&ssh, target).await?, &asked_for) {
+                (Trust::Yes, _) => {}
+                (Trust::AskFor(recorded), None) => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
-                    asked_for = Some(types);
+                    asked_for = Some(recorded);
                     wire.shut();
                     continue;
                 }
-                Trust::AskFor(types) => {
-                    return Err(Failure::new(
-                        Phase::HostKey,
-                        format!("the server no longer has the {types} key that known_hosts has for it"),
-                    )
-                    .hint("if the node was reinstalled, remove its old line: ssh-keygen -R HOST"));
-                }
+                (Trust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
             }
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
@@ -216,56 +216,93 @@ impl Connector {
     }
 
     /// Is this the host that it should be?
-    fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+    async fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
         let Some((key, _)) = ssh.host_key() else {
             return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
         };
         let (name, port) = (target.host_key_name.as_str(), target.port);
-        let verdict = self.known_hosts.check(name, port, key);
-        let shown = if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") };
-        match (verdict, target.policy) {
-            // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
-            (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
-                Phase::HostKey,
-                format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
-            )
-            .hint("do not log in: find out who has this key")),
-            (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
-            (Verdict::Unknown, HostKeyPolicy::AcceptNew) => {
-                self.known_hosts.accept(name, port, key).map_err(|e| {
-                    Failure::new(Phase::HostKey, format!("{shown}: its new key could not be recorded: {e}"))
-                })?;
-                Ok(Trust::Yes)
-            }
-            (Verdict::Unknown, HostKeyPolicy::Strict) => Err(Failure::new(
-                Phase::HostKey,
-                format!("{shown}: unknown host key {}", fingerprint(key)),
-            )
-            .hint("check the fingerprint, then use --host-key-policy accept-new once to record it")),
-            (Verdict::OtherType { known, .. }, _) => Ok(Trust::AskFor(preference(&known))),
-            (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
-                Err(Failure::new(
-                    Phase::HostKey,
-                    format!(
-                        "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server \
-                         showed {offered_fingerprint}",
-                        file.display()
-                    ),
-                )
-                .hint(format!(
-                    "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
-                    crate::plan::quote::quote(&file.display().to_string()),
-                    crate::plan::quote::quote(&shown)
-                )))
-            }
+        let mut verdict = self.known_hosts.check(name, port, key);
+        if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
+            // It touches the disk, and may wait for another program that holds the file.
+            let (known_hosts, own_name, own_key) = (self.known_hosts.clone(), name.to_owned(), key.to_owned());
+            let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
+            verdict = match accepted {
+                Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
+                // Another host of the same name, or another program, was faster, and says something else.
+                Ok(Accepted::Against(verdict)) => verdict,
+                Err(error) => {
+                    let cause = format!("{}: its new key could not be recorded: {error}", shown(name, port));
+                    return Err(Failure::new(Phase::HostKey, cause));
+                }
+            };
+        }
+        judge(verdict, key, target)
+    }
+}
+
+/// A host as `known_hosts` has it.
+fn shown(name: &str, port: u16) -> String {
+    if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
+}
+
+/// What a verdict on a host's key means under its policy.
+fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure> {
+    let shown = shown(&target.host_key_name, target.port);
+    match (verdict, target.policy) {
+        // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
+        (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
+            Phase::HostKey,
+            format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
+        )
+        .hint("do not log in: find out who has this key")),
+        (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
+        (Verdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
+            Err(Failure::new(Phase::HostKey, format!("{shown}: unknown host key {}", fingerprint(key)))
+                .hint("check the fingerprint, then use --host-key-policy accept-new once to record it"))
+        }
+        (Verdict::OtherType { known, file, line }, _) => Ok(Trust::AskFor(Recorded { types: known, file, line })),
+        (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
+            let cause = format!(
+                "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server showed \
+                 {offered_fingerprint}",
+                file.display()
+            );
+            Err(Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &file)))
         }
     }
 }
 
+/// How to forget a key that is no longer right.
+fn remove_old(shown: &str, file: &Path) -> String {
+    format!(
+        "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
+        crate::plan::quote::quote(&file.display().to_string()),
+        crate::plan::quote::quote(shown)
+    )
+}
+
 enum Trust {
     Yes,
-    /// Try again and ask for these types of host key.
-    AskFor(String),
+    /// Try again and ask for the types of host key that are recorded.
+    AskFor(Recorded),
+}
+
+/// What `known_hosts` has for a host that showed another type of key.
+struct Recorded {
+    types: Vec<String>,
+    file: PathBuf,
+    line: usize,
+}
+
+impl Recorded {
+    /// The server has no key of a recorded type any more: as far as ssh is concerned its key has changed.
+    fn gone(&self, target: &Target) -> Failure {
+        let shown = shown(&target.host_key_name, target.port);
+        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
+        let cause =
+            format!("{shown}: the host key has changed: {file} line {line} has {types}, the server has none such");
+        Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &self.file))
+    }
 }
 
 /// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.

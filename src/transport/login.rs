@@ -37,15 +37,15 @@ enum Refusal {
 pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, agent: &Agent) -> Result<(), Failure> {
     let mut offered = 0;
     let mut gone = None;
-    let ways = match target.agent {
-        AgentUse::No => &[Way::Keys][..],
-        AgentUse::First => &[Way::Agent, Way::Keys],
-        AgentUse::Last => &[Way::Keys, Way::Agent],
+    let ways = match &target.agent {
+        AgentUse::No => [Some(Way::Keys), None],
+        AgentUse::First(socket) => [Some(Way::Agent(socket)), Some(Way::Keys)],
+        AgentUse::Last(socket) => [Some(Way::Keys), Some(Way::Agent(socket))],
     };
-    for way in ways {
+    for way in ways.into_iter().flatten() {
         let result = match way {
             Way::Keys => with_keys(ssh, wire, target, &mut offered).await,
-            Way::Agent => with_agent(ssh, target, agent, &mut offered).await,
+            Way::Agent(socket) => with_agent(ssh, target, socket, agent, &mut offered).await,
         };
         match result {
             Ok(()) => return Ok(()),
@@ -65,9 +65,10 @@ pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, ag
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+enum Way<'a> {
     Keys,
-    Agent,
+    /// The agent at this socket.
+    Agent(&'a Path),
 }
 
 async fn with_keys(ssh: &ssh2::Session, wire: &Wire, target: &Target, offered: &mut usize) -> Result<(), Refusal> {
@@ -84,15 +85,21 @@ async fn with_keys(ssh: &ssh2::Session, wire: &Wire, target: &Target, offered: &
 }
 
 /// Talks to the agent on another thread: libssh2's agent calls block, and a slow agent must not hold up other hosts.
-async fn with_agent(ssh: &ssh2::Session, target: &Target, agent: &Agent, offered: &mut usize) -> Result<(), Refusal> {
+async fn with_agent(
+    ssh: &ssh2::Session,
+    target: &Target,
+    socket: &Path,
+    agent: &Agent,
+    offered: &mut usize,
+) -> Result<(), Refusal> {
     let _turn = agent.turns.acquire().await;
-    let (session, user) = (ssh.clone(), target.user.clone());
+    let (session, user, socket) = (ssh.clone(), target.user.clone(), socket.to_owned());
     let limit = u32::try_from(target.connect_timeout.as_millis()).unwrap_or(u32::MAX);
     let (result, tried) = blocking::unblock(move || {
         session.set_blocking(true);
         session.set_timeout(limit);
         let mut tried = 0;
-        let result = try_identities(&session, &user, &mut tried);
+        let result = try_identities(&session, &user, &socket, &mut tried);
         session.set_blocking(false);
         (result, tried)
     })
@@ -101,9 +108,10 @@ async fn with_agent(ssh: &ssh2::Session, target: &Target, agent: &Agent, offered
     result
 }
 
-fn try_identities(session: &ssh2::Session, user: &str, tried: &mut usize) -> Result<(), Refusal> {
+fn try_identities(session: &ssh2::Session, user: &str, socket: &Path, tried: &mut usize) -> Result<(), Refusal> {
     let next = |_: ssh2::Error| Refusal::Next;
     let mut agent = session.agent().map_err(next)?;
+    agent.set_identity_path(socket).map_err(next)?;
     agent.connect().map_err(next)?;
     agent.list_identities().map_err(next)?;
     for identity in agent.identities().map_err(next)? {

@@ -1,5 +1,6 @@
 //! Where and how to log in to one host: everything decided, nothing left to look up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,15 +34,15 @@ pub struct Target {
     pub keepalive: (Duration, u32),
 }
 
-/// Whether, and when, the keys of the ssh-agent are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether, and when, the keys of the ssh-agent at a socket are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentUse {
     /// Not at all.
     No,
     /// Before the key files.
-    First,
+    First(PathBuf),
     /// After the key files.
-    Last,
+    Last(PathBuf),
 }
 
 impl Target {

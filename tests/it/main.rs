@@ -1,9 +1,26 @@
 //! The integration tests: one program, so that the lab is compiled once.
 
+#![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
+
+mod docs;
+mod exit_status;
 mod failures;
 mod gsctl;
+mod help;
+mod host_keys;
+mod hosts;
+mod interrupt;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
+mod layering;
+mod login;
+mod marker;
+mod playbooks;
+mod reports;
 mod scripts;
+mod ssh_config;
 mod standin;
+mod start;
+mod status;
+mod stop;

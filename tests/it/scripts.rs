@@ -493,6 +493,31 @@ fn a_profile_that_hangs_is_left_out() {
 }
 
 #[test]
+fn deaths_of_the_agent_are_counted() {
+    let die =
+        |status: &str| format!("2026 tid=1  LOG: child process cm_agent have die! pid is 9, exit status is {status}\n");
+    let held = "2026 tid=1  LOG: The CM Agent startup check is complete: cluster_manual_start=1, start_count=0.\n";
+    let tried = "2026 tid=1  LOG: The CM Agent startup check is complete: cluster_manual_start=0, start_count=0.\n";
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let light = [("light", "1")];
+        let log = "log/cm/om_monitor/om_monitor-2026-current.log";
+        node.file(log, &die("9").repeat(3));
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "0"), ("om_monitor", "none")]);
+        let dir = node.name("log/cm/om_monitor");
+        node.start_with("om_monitor", &["-L", &dir]);
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "3")]);
+        node.file(log, &[&die("9").repeat(5), held, tried, &die("256"), tried, &die("0"), &die("11")].concat());
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "2")]);
+        // One that runs for seconds only has proved nothing.
+        node.start("cm_agent");
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "2"), ("cm_agent", "running")]);
+        fs::remove_file(node.path(log)).unwrap();
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "0")]);
+    }
+}
+
+#[test]
 fn cron_lines() {
     for shell in SHELLS {
         let node = Node::new();

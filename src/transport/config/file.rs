@@ -78,7 +78,7 @@ pub(super) enum Owner {
 pub(super) struct Reader<'a> {
     pub(super) home: &'a Path,
     pub(super) blocks: Vec<Block>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
     warned: HashSet<String>,
     ignore_unknown: Vec<String>,
     /// True when the next item stands under other conditions than the last one.
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
         match meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
             Meaning::Set(setting) => self.add(&[], Item::Set(setting)),
             Meaning::SetWith(setting, note) => {
-                self.warn(name, format!("ssh option `{option}`: {note}"));
+                self.warn(name, About::Everything, format!("ssh option `{option}`: {note}"));
                 self.add(&[], Item::Set(setting));
             }
             Meaning::Nothing => {}
@@ -163,21 +163,23 @@ impl<'a> Reader<'a> {
             match meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
                 Meaning::Set(setting) => self.add(&conditions, Item::Set(setting)),
                 Meaning::SetWith(setting, note) => {
-                    self.warn(&keyword, format!("{place}: {note}"));
+                    self.warn(&keyword, About::Everything, format!("{place}: {note}"));
                     self.add(&conditions, Item::Set(setting));
                 }
                 Meaning::Nothing => {}
                 Meaning::Off(name) => self.add(&conditions, Item::Off(name)),
                 Meaning::Unsupported => {
                     let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
-                    self.warn(name, format!("{place}: gsctl cannot honour `{name}` yet; {}", keywords::hint(name)));
+                    let text = format!("{place}: gsctl cannot honour `{name}` yet; {}", keywords::hint(name));
+                    self.warn(name, About::SomeHosts, text);
                     self.add(&conditions, Item::Unhonoured(place.unhonoured(name, &arguments)));
                 }
                 Meaning::Unknown if self.ignored(&keyword) => {}
                 Meaning::Unknown => {
                     // Newer and patched versions of ssh have keywords of their own, so this is no error here.
                     let near = keywords::nearest(&keyword).map(|near| format!("; did you mean `{near}`?"));
-                    self.warn(&keyword, format!("{place}: `{keyword}` is unknown{}", near.unwrap_or_default()));
+                    let text = format!("{place}: `{keyword}` is unknown{}", near.unwrap_or_default());
+                    self.warn(&keyword, About::Everything, text);
                 }
                 Meaning::Structure(Key::Host) => {
                     conditions = outer.to_vec();
@@ -188,8 +190,8 @@ impl<'a> Reader<'a> {
                     let criteria = criteria(&arguments).map_err(|message| place.wrong(message))?;
                     if criteria.iter().any(|criterion| criterion.subject == Subject::Undecided) {
                         let text = arguments.join(" ");
-                        self.warnings
-                            .push(format!("{place}: gsctl cannot decide `Match {text}` yet; its block has no effect"));
+                        let text = format!("{place}: gsctl cannot decide `Match {text}` yet; its block has no effect");
+                        self.warnings.push(Warning { about: About::SomeHosts, text });
                     }
                     conditions = outer.to_vec();
                     conditions.push(Condition::Match(criteria, place.unhonoured("Match", &arguments)));
@@ -238,9 +240,9 @@ impl<'a> Reader<'a> {
         self.fresh = false;
     }
 
-    fn warn(&mut self, keyword: &str, text: String) {
+    fn warn(&mut self, keyword: &str, about: About, text: String) {
         if self.warned.insert(keyword.to_ascii_lowercase()) {
-            self.warnings.push(text);
+            self.warnings.push(Warning { about, text });
         }
     }
 
@@ -252,6 +254,22 @@ impl<'a> Reader<'a> {
     fn ignored(&self, keyword: &str) -> bool {
         matches_list(&self.ignore_unknown, &keyword.to_ascii_lowercase())
     }
+}
+
+/// Something that is worth saying about a file or an option.
+#[derive(Debug)]
+pub(super) struct Warning {
+    pub(super) about: About,
+    pub(super) text: String,
+}
+
+/// Whom a warning concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Whoever uses the file.
+    Everything,
+    /// Hosts to which the line applies; each of them knows it as [`Unhonoured`].
+    SomeHosts,
 }
 
 /// A line of a file, for messages.

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::file::{Block, Condition, Item, Owner, Reader, Subject};
+use self::file::{About, Block, Condition, Item, Owner, Reader, Subject, Warning};
 use self::tokens::Tokens;
 use self::value::Setting;
 use super::known_hosts::HostKeyPolicy;
@@ -98,6 +98,14 @@ pub struct Unhonoured {
     pub line: usize,
 }
 
+impl Unhonoured {
+    /// What it means for the host, and what to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        if self.keyword == "Match" { "its block has no effect" } else { keywords::hint(&self.keyword) }
+    }
+}
+
 /// Which agent to ask for keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityAgent {
@@ -167,7 +175,7 @@ pub struct SshOptions {
 #[derive(Debug)]
 pub struct SshConfig {
     blocks: Vec<Block>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     home: PathBuf,
     local_user: String,
     uid: u32,
@@ -227,8 +235,15 @@ impl SshConfig {
     /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
     /// the files name; what concerns one host is in its [`SshOptions::unhonoured`].
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.text.as_str()).collect()
+    }
+
+    /// Those of [`Self::warnings`] that no host's [`SshOptions::unhonoured`] repeats.
+    #[must_use]
+    pub fn general_warnings(&self) -> Vec<&str> {
+        let general = self.warnings.iter().filter(|warning| warning.about == About::Everything);
+        general.map(|warning| warning.text.as_str()).collect()
     }
 
     /// The settings of a host, by the name that it was asked for.

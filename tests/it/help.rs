@@ -1,0 +1,81 @@
+//! `--help` is a promise: the goldens show every word of it. `GSCTL_BLESS=1` writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use crate::gsctl::Gsctl;
+
+const COMMANDS: [&str; 10] = ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "play", "hosts"];
+
+fn gsctl() -> Gsctl {
+    // Clap asks for the width of the terminal; the variable stands in for it.
+    Gsctl::at_home(Path::new("/")).env("COLUMNS", "100")
+}
+
+#[track_caller]
+fn golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/help").join(format!("{name}.txt"));
+    if std::env::var_os("GSCTL_BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let want = fs::read_to_string(&path).unwrap_or_default();
+    assert!(want == text, "{} is out of date: run this test with GSCTL_BLESS=1\n{text}", path.display());
+}
+
+#[test]
+fn help_says_what_it_has_said() {
+    let run = gsctl().arg("--help").run().expect(0);
+    golden("gsctl", &run.text());
+    assert_eq!(run.stderr, "");
+    for command in COMMANDS {
+        let run = gsctl().args([command, "--help"]).run().expect(0);
+        golden(command, &run.text());
+        let short = gsctl().args([command, "-h"]).run().expect(0);
+        assert!(short.text().contains(&format!("Usage: gsctl {command}")), "{short}");
+    }
+    let top = gsctl().arg("-h").run().expect(0).text();
+    for command in COMMANDS {
+        assert!(top.contains(&format!("\n  {command} ")), "`{command}` is not in the list:\n{top}");
+    }
+}
+
+#[test]
+fn no_line_of_help_is_wider_than_asked() {
+    for command in ["exec", "check", "start", "play"] {
+        let text = gsctl().env("COLUMNS", "80").args([command, "--help"]).run().expect(0).text();
+        let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(wide.is_empty(), "{wide:#?}");
+    }
+}
+
+#[test]
+fn version() {
+    for arguments in [&["--version"][..], &["-V"], &["exec", "--version"]] {
+        let run = gsctl().args(arguments).run().expect(0);
+        let text = run.text();
+        assert!(text.starts_with("gsctl") && text.trim_end().ends_with(env!("CARGO_PKG_VERSION")), "{run}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_2_and_says_the_nearest() {
+    for (arguments, said) in [
+        (&["--hots", "x"][..], "--hosts"),
+        (&["strat"], "start"),
+        (&["exec"], "<COMMAND>"),
+        (&["check"], "--process"),
+        (&["--port", "99999", "ping"], "99999"),
+        (&["--fanout", "0", "ping"], "'0'"),
+        (&["--keepalive", "15sx0", "ping"], "15sx3"),
+        (&["--serial", "120%", "ping"], "`5` or `20%`"),
+        (&["--gather", "--stream", "ping"], "cannot be used with"),
+        (&["start", "--allow-unreachable", "few"], "minority"),
+        (&["start", "--accept", "dead"], "degraded"),
+        (&["play"], "<PLAYBOOK>"),
+        (&["play", "--var", "novalue", "x"], "NAME=VALUE"),
+        (&[], "Usage"),
+    ] {
+        let run = gsctl().args(arguments).run().expect(2);
+        assert!(run.stderr.contains(said) && run.stdout.is_empty(), "`{said}` is missing\n{run}");
+    }
+}

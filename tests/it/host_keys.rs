@@ -1,0 +1,195 @@
+//! Host keys: who is taken for whom he says he is, under each policy.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::gsctl::{Gsctl, Run};
+use crate::lab::{Key, Lab};
+
+/// A known hosts file of its own, with this text.
+fn file(lab: &Lab, text: &str) -> PathBuf {
+    let path = lab.dir().join(format!("client/known-{:08x}", fastrand::u32(..)));
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// A ping that knows only what this file says.
+fn ping(lab: &Lab, known: &std::path::Path) -> Gsctl {
+    let option = format!("UserKnownHostsFile={}", known.display());
+    let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).arg("-i").arg(lab.key());
+    gsctl.args(["-F", "none", "-o", &option, "-o", "GlobalKnownHostsFile=none", "--json", "-", "ping"])
+}
+
+/// `TYPE KEY` of a node's host key.
+fn key_of(lab: &Lab, number: usize, kind: &str) -> String {
+    let text = fs::read_to_string(lab.dir().join(format!("n{number}/.lab/host_{kind}.pub"))).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The name under which a node is looked up.
+fn name_of(lab: &Lab, number: usize) -> String {
+    let address = lab.node(number).address();
+    format!("[{}]:{}", address.ip(), address.port())
+}
+
+fn fingerprint(key: &str) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo \"$0\" | ssh-keygen -l -f - | cut -d' ' -f2", key]);
+    String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
+/// Another key than any node has.
+fn foreign(lab: &Lab, key: &Key) -> String {
+    let text = fs::read_to_string(lab.unknown_key(key).with_extension("pub")).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The error and the hint of the only host.
+#[track_caller]
+fn refused(run: Run) -> (String, String) {
+    let run = run.expect(4);
+    let host = run.json()["hosts"][0].clone();
+    assert_eq!(host["phase"], "host_key", "{run}");
+    assert_eq!(host["attempts"], 1, "a key does not get better by asking again\n{run}");
+    let text = |key: &str| host[key].as_str().unwrap_or_default().to_owned();
+    (text("error"), text("hint"))
+}
+
+#[test]
+fn each_policy_meets_each_verdict() {
+    let lab = Lab::builder().host_keys(&[Key::ed25519(), Key::ecdsa()]).start();
+    let (name, key, ecdsa) = (name_of(&lab, 1), key_of(&lab, 1, "ed25519"), key_of(&lab, 1, "ecdsa"));
+    let strict = |known: &PathBuf| ping(&lab, known).args(["--host-key-policy", "strict"]).run();
+    let accept = |known: &PathBuf| ping(&lab, known).args(["--host-key-policy", "accept-new"]).run();
+    let off = |known: &PathBuf| ping(&lab, known).args(["--host-key-policy", "off"]).run();
+
+    // Known: in either type, also only in the one that the server does not show by itself.
+    for text in
+        [format!("{name} {key}\n"), format!("{name} {ecdsa}\n"), format!("other,{name} {key}\n{name} {ecdsa}\n")]
+    {
+        let known = file(&lab, &text);
+        strict(&known).expect(0);
+        accept(&known).expect(0);
+        assert_eq!(fs::read_to_string(&known).unwrap(), text);
+    }
+    // Under the bare address the same key will do on another port, as with ssh.
+    strict(&file(&lab, &format!("{} {key}\n", lab.node(1).address().ip()))).expect(0);
+    // Several keys of the type: the right one is among them.
+    strict(&file(&lab, &format!("{name} {}\n{name} {key}\n", foreign(&lab, &Key::ed25519())))).expect(0);
+    // Hashed, as ssh-keygen -H makes it; and a wildcard.
+    let known = file(&lab, &format!("{name} {key}\n"));
+    assert!(Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&known).output().unwrap().status.success());
+    assert!(fs::read_to_string(&known).unwrap().starts_with("|1|"));
+    strict(&known).expect(0);
+    strict(&file(&lab, &format!("[127.*]:* {key}\n"))).expect(0);
+
+    // Unknown.
+    let known = file(&lab, &format!("# a comment\n[127.0.0.1]:1 {key}"));
+    let (error, hint) = refused(strict(&known));
+    let (ours, theirs) = (fingerprint(&key), fingerprint(&ecdsa));
+    assert!(error.contains(&format!("{name}: unknown host key ")), "{error}");
+    assert!(error.contains(&ours) || error.contains(&theirs), "{error}");
+    assert!(hint.contains("--host-key-policy accept-new"), "{hint}");
+    off(&known).expect(0);
+    let before = fs::read_to_string(&known).unwrap();
+    accept(&known).expect(0);
+    let after = fs::read_to_string(&known).unwrap();
+    // One line, on a line of its own although the file did not end in one; nothing else was touched.
+    assert!(after.starts_with(&format!("{before}\n")) && after.lines().count() == 3, "{after}");
+    strict(&known).expect(0);
+    // A file that is not there is made, and so is its folder.
+    let missing = lab.dir().join("client/new/folder/known_hosts");
+    accept(&missing).expect(0);
+    assert_eq!(fs::read_to_string(&missing).unwrap().lines().count(), 1);
+    // A file that cannot be written: the host is not taken, for nobody would know it next time.
+    let (error, _) = refused(accept(&PathBuf::from("/proc/nope/known_hosts")));
+    assert!(error.contains("could not be recorded: ") && error.contains("/proc/nope"), "{error}");
+
+    // Changed, also when only accept-new would take it.
+    let wrong = foreign(&lab, &Key::ed25519());
+    let wrong_ecdsa = foreign(&lab, &Key::ecdsa());
+    let known = file(&lab, &format!("# first\n{name} {wrong}\n{name} {wrong_ecdsa}\n"));
+    for run in [strict(&known), accept(&known)] {
+        let (error, hint) = refused(run);
+        assert!(error.contains("host key has changed") && error.contains(&known.display().to_string()), "{error}");
+        assert!(error.contains("line 2 has") || error.contains("line 3 has"), "{error}");
+        let pairs = [(&wrong, &ours), (&wrong_ecdsa, &theirs)];
+        assert!(pairs.iter().any(|(old, new)| error.contains(&fingerprint(old)) && error.contains(*new)), "{error}");
+        let command = format!("ssh-keygen -f {} -R '{name}'", known.display());
+        assert!(hint.contains(&command), "{hint}");
+    }
+    off(&known).expect(0);
+    // What the hint says is the way out.
+    let remove = Command::new("ssh-keygen").arg("-f").arg(&known).args(["-R", &name]).output().unwrap();
+    assert!(remove.status.success(), "{remove:?}");
+    accept(&known).expect(0);
+
+    // Only a type that the server does not have (any more).
+    let known = file(&lab, &format!("{name} {}\n", foreign(&lab, &Key::rsa())));
+    for run in [strict(&known), accept(&known)] {
+        let (error, hint) = refused(run);
+        assert!(error.contains("host key has changed") && error.contains("line 1 has ssh-rsa"), "{error}");
+        assert!(hint.contains("ssh-keygen -f"), "{hint}");
+    }
+
+    // Revoked is revoked, whatever the policy.
+    let known = file(&lab, &format!("@revoked * {key}\n@revoked * {ecdsa}\n{name} {key}\n{name} {ecdsa}\n"));
+    for run in [strict(&known), accept(&known), off(&known)] {
+        let (error, hint) = refused(run);
+        assert!(error.contains("this key is revoked") && error.contains("line "), "{error}");
+        assert!(hint.starts_with("do not log in"), "{hint}");
+    }
+}
+
+#[test]
+fn the_policy_of_ssh_config() {
+    let lab = Lab::start(1);
+    for (value, status) in [("yes", 4), ("ask", 4), ("accept-new", 0), ("no", 0), ("off", 0)] {
+        let known = file(&lab, "");
+        let option = format!("StrictHostKeyChecking={value}");
+        let run = ping(&lab, &known).args(["-o", &option]).run().expect(status);
+        let recorded = !fs::read_to_string(&known).unwrap().is_empty();
+        assert_eq!(recorded, value == "accept-new", "{value}\n{run}");
+        // gsctl's own option is stronger.
+        ping(&lab, &known)
+            .args(["-o", "StrictHostKeyChecking=no", "--host-key-policy", "strict"])
+            .run()
+            .expect(if value == "accept-new" { 0 } else { 4 });
+    }
+}
+
+#[test]
+fn a_hundred_new_hosts_at_once() {
+    let lab = Lab::one_sshd_many_hosts(100);
+    let known = file(&lab, "# mine");
+    // All are at one address; ssh_config gives each a name of its own to be known by.
+    let config = lab.dir().join("client/config");
+    let text: String = (1..=100).map(|n| format!("Host node{n}\n HostKeyAlias alias{n}\n")).collect();
+    fs::write(&config, text).unwrap();
+    let gsctl = || {
+        let option = format!("UserKnownHostsFile={}", known.display());
+        lab.gsctl().arg("-F").arg(&config).args(["-o", &option, "--connect-timeout", "60s", "--quiet", "ping"])
+    };
+    gsctl().args(["--host-key-policy", "accept-new"]).run().expect(0);
+    let text = fs::read_to_string(&known).unwrap();
+    let mut names: Vec<_> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names.remove(0), "#");
+    assert_eq!(names.len(), 100, "{text}");
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 100, "{text}");
+    gsctl().args(["--host-key-policy", "strict"]).run().expect(0);
+    gsctl().args(["--host-key-policy", "accept-new"]).run().expect(0);
+    assert_eq!(fs::read_to_string(&known).unwrap(), text);
+}
+
+#[test]
+fn of_two_keys_for_one_name_only_the_first_is_taken() {
+    let lab = Lab::start(3);
+    let known = file(&lab, "");
+    let run =
+        ping(&lab, &known).args(["-o", "HostKeyAlias=cluster", "--host-key-policy", "accept-new"]).run().expect(4);
+    assert_eq!((&run.json()["counts"]["ok"], &run.json()["counts"]["unreachable"]), (&1.into(), &2.into()), "{run}");
+    assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 1);
+}

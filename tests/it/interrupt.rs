@@ -1,0 +1,134 @@
+//! Ctrl-C and kill at every stage of a start: what was begun is ended, what was created is removed, and it is said.
+
+use rustix::process::Signal;
+
+use crate::gsctl::{Run, Running};
+use crate::lab::opengauss::{self, MARKER};
+use crate::lab::{Lab, faults, wait};
+
+const STARTING: &str = "app/bin/cluster_manual_starting";
+const PAUSE: &str = "app/bin/cluster_manual_pause";
+
+/// Asserts that gsctl left nothing running on any node: no session, and nothing that is not the cluster's own.
+#[track_caller]
+fn no_orphans(lab: &Lab, run: &Run) {
+    for node in lab.nodes() {
+        wait::until("the sessions are gone", || node.sessions().is_empty());
+        let home = node.gausshome();
+        let strange = || {
+            let mut processes = node.processes();
+            processes.retain(|process| {
+                process.state != 'Z'
+                    && !process.comm.starts_with("sshd")
+                    && !process.exe.as_ref().is_some_and(|exe| exe.starts_with(&home))
+            });
+            processes
+        };
+        let gone = wait::within(std::time::Duration::from_secs(10), || strange().is_empty());
+        assert!(gone, "{}: {:?}\n{run}", node.name(), strange());
+    }
+}
+
+#[track_caller]
+fn says_so(run: &Run, word: &str) {
+    assert!(run.stderr.contains(word), "no `{word}`\n{run}");
+    assert!(run.stderr.contains("cancelled"), "no count\n{run}");
+}
+
+/// Puts in the way of every `rm` of a node one that says that it was called and then never ends.
+fn block_rm(lab: &Lab, number: usize) {
+    let node = lab.node(number);
+    node.write(
+        "/usr/local/bin/rm",
+        format!("#!/bin/sh\n: >{}/rm-called\nexec sleep 1000\n", node.base().join("home").display()),
+    );
+    node.chmod("/usr/local/bin/rm", 0o755);
+}
+
+#[test]
+fn in_preflight() {
+    let lab = Lab::start(2);
+    let cluster = opengauss::install(&lab);
+    cluster.start_monitors();
+    let mute = faults::mute_port();
+    let hosts = lab.hosts_file_with(&format!("[all]\n{}", lab.hosts_line("mute", mute.address())));
+    let report = lab.dir().join("client/report.json");
+    for (signal, status, word) in [(Signal::INT, 130, "Interrupted"), (Signal::TERM, 143, "Terminated")] {
+        let gsctl = lab.gsctl().hosts_file(&hosts).args(["start", "--connect-timeout", "100s"]);
+        let mut running = gsctl.arg("--json").arg(&report).spawn();
+        running.wait_for_stderr("node2  waiting for marker gone");
+        running.wait_for_stderr("node1  waiting for marker gone");
+        running.signal(signal);
+        let run = running.wait().expect(status);
+        says_so(&run, word);
+        no_orphans(&lab, &run);
+        (1..=2).for_each(|number| assert_eq!(lab.node(number).text(MARKER), "0\n1\n2\n"));
+        let report: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&report).expect("a report")).expect("it is JSON");
+        assert_eq!(report["status"]["code"], status);
+        assert_eq!(report["hosts"][2]["outcome"], "cancelled");
+    }
+}
+
+#[test]
+fn in_remove() {
+    let lab = Lab::start(2);
+    let cluster = opengauss::install(&lab);
+    cluster.start_monitors();
+    block_rm(&lab, 2);
+    let running = lab.gsctl().arg("start").spawn();
+    wait::until("rm was called", || lab.node(2).exists("home/rm-called"));
+    running.signal(Signal::INT);
+    let run = running.wait().expect(130);
+    says_so(&run, "Interrupted");
+    no_orphans(&lab, &run);
+    // What was done is done, what was not is not, and nobody says otherwise.
+    assert!(!lab.node(1).exists(MARKER), "{run}");
+    assert!(lab.node(2).exists(MARKER), "{run}");
+}
+
+#[test]
+fn in_wait() {
+    let lab = Lab::start(2);
+    let cluster = opengauss::install(&lab);
+    for (signal, status, word) in [(Signal::INT, 130, "Interrupted"), (Signal::TERM, 143, "Terminated")] {
+        lab.node(1).write(PAUSE, "");
+        lab.node(2).write(PAUSE, "");
+        lab.node(2).write(STARTING, "theirs");
+        let run = interrupt_wait(&lab, signal).expect(status);
+        says_so(&run, word);
+        no_orphans(&lab, &run);
+        assert!(!lab.node(1).exists(STARTING), "{run}");
+        assert_eq!(lab.node(2).text(STARTING), "theirs", "{run}");
+        (1..=2).for_each(|number| assert!(!lab.node(number).exists(MARKER), "{run}"));
+    }
+    drop(cluster);
+}
+
+fn interrupt_wait(lab: &Lab, signal: Signal) -> Run {
+    let mut running: Running = lab.gsctl().arg("start").spawn();
+    running.wait_for_stderr("node1  waiting for om_monitor");
+    running.wait_for_stderr("node2  waiting for om_monitor");
+    wait::until("the file is there", || lab.node(1).exists(STARTING));
+    running.signal(signal);
+    running.wait()
+}
+
+#[test]
+fn a_second_one_leaves_at_once() {
+    let lab = Lab::start(1);
+    opengauss::install(&lab);
+    lab.node(1).write(PAUSE, "");
+    let mut running = lab.gsctl().arg("start").spawn();
+    running.wait_for_stderr("waiting for om_monitor");
+    wait::until("the file is there", || lab.node(1).exists(STARTING));
+    // The cleanup hangs, and somebody has had enough.
+    block_rm(&lab, 1);
+    running.signal(Signal::INT);
+    wait::until("rm was called", || lab.node(1).exists("home/rm-called"));
+    assert!(!running.has_ended());
+    running.signal(Signal::INT);
+    let left = wait::within(std::time::Duration::from_secs(5), || running.has_ended());
+    assert!(left, "{}", running.stderr());
+    running.wait().expect(130);
+}
