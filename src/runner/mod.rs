@@ -35,6 +35,8 @@ pub use script::rehearse;
 pub struct Settings {
     /// Hosts worked on at once.
     pub fanout: usize,
+    /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
+    pub keep: bool,
     /// Hosts in a batch, for steps that do not say.
     pub serial: Option<Share>,
     /// More failed hosts than this stop the run, for steps that do not say.

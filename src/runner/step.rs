@@ -179,7 +179,12 @@ impl<C: Crew> Run<'_, C> {
 
     /// Sends a job to a host.
     pub(super) fn submit(&mut self, host: HostId, step: StepId, command: Option<Command>, last: bool) {
-        let job = Job { command, stream: self.settings.stream, last, cancel: self.cancel.clone() };
+        let job = Job {
+            command,
+            stream: self.settings.stream,
+            last: last || !self.settings.keep,
+            cancel: self.cancel.clone(),
+        };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -266,12 +267,14 @@ fn a_login_that_hangs_or_breaks_is_tried_again() {
     says(&host, "unreachable", "auth", "no end of the login within 1s");
     assert_eq!((&host["attempts"], proxy.connections()), (&2.into(), 2), "{host:#}");
 
+    node.sh("pkill sleep");
     let run = gsctl().args(["--connect-timeout", "30s"]).json().args(["exec", "echo ran >>ran"]).spawn();
     for connections in [3, 4] {
-        wait::until("it logs in", || proxy.connections() == connections);
+        let here = wait::within(Duration::from_secs(30), || proxy.connections() == connections);
+        assert!(here, "{} connections\n{}", proxy.connections(), run.stderr());
         until_running(node, "/usr/bin/sleep 4841");
         proxy.cut();
-        node.sh("pkill -f 'sleep 4841'; kill -9 $(pgrep -f 'sleep 4841') 2>/dev/null");
+        node.sh("pkill sleep");
         until_gone(node, "sleep 4841");
     }
     let host = run.wait().expect(4).json()["hosts"][0].clone();
