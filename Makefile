@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 # What the lab of real sshd nodes and the checks need.
-TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make
-PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make
+TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish
+PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish
 
 .PHONY: demo test lint unit lab docs tools build clean
 

@@ -18,9 +18,9 @@ pub(super) fn arrange(settings: &mut Settings, hosts: usize, steps: usize) -> Op
 /// Raises the soft limit to what is wanted, where it is lower and the hard limit lets it. `None`: there is no limit.
 fn raise(wanted: usize) -> Option<usize> {
     let limit = getrlimit(Resource::Nofile);
-    let (current, wanted) = (limit.current?, wanted as u64);
+    let (current, wanted) = (limit.current?, u64::try_from(wanted).unwrap_or(u64::MAX));
     if current >= wanted {
-        return Some(wanted as usize);
+        return usize::try_from(current).ok();
     }
     let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(current);
     let done = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });

@@ -32,6 +32,7 @@ pub use script::rehearse;
 
 /// How a run is carried out.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Hosts worked on at once.
     pub fanout: usize,

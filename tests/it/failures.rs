@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -255,11 +256,9 @@ fn wherever_a_connection_breaks_no_command_is_run_twice() {
 
 #[test]
 fn a_login_that_hangs_or_breaks_is_tried_again() {
-    let lab = Lab::builder()
-        .sshd_config(
-            "AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/bin/sleep 4841\nAuthorizedKeysCommandUser root\n",
-        )
-        .start();
+    let me = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let config = "AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/bin/sleep 4841\nAuthorizedKeysCommandUser ";
+    let lab = Lab::builder().sshd_config(&format!("{config}{me}")).start();
     let node = lab.node(1);
     let proxy = Proxy::to(node.address()).start();
     let gsctl = || through(&lab, node, &[("px", proxy.address())]).args(["--connect-attempts", "2"]);

@@ -1,4 +1,4 @@
-//! Many hosts at once: all are heard, whatever sshd, known_hosts and the number of open files say to so many.
+//! Many hosts at once: all are heard, whatever sshd, `known_hosts` and the number of open files say to so many.
 
 use std::collections::HashSet;
 use std::fs;
