@@ -135,6 +135,7 @@ pub async fn run<C: Crew>(
     run.finish()
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 struct Run<'a, C> {
     plan: &'a Plan,
     hosts: Vec<HostState>,
