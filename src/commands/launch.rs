@@ -192,6 +192,13 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
+        if let (Some(json), Some(jsonl)) = (&output.json, &output.jsonl)
+            && json == jsonl
+        {
+            let name = json.display();
+            return Err(Fault::usage(format!("`--json {name}` and `--jsonl {name}` would write into each other"))
+                .hint("give each a file of its own; one of them may be `-`"));
+        }
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,

@@ -104,7 +104,7 @@ impl Loader<'_> {
             has_chain: document.chain.is_some(),
             given: self.given,
             env: self.env,
-            script: &|script| self.script(&file, script),
+            read_script: &|script| self.script(&file, script),
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;

@@ -29,6 +29,10 @@ pub fn schema() -> Value {
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
             "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
+            "script": object(&["script"], &json!({
+                "script": { "type": "string", "description": "POSIX sh next to the playbook; its key=value lines are facts, `because` and `hint` say why it failed" },
+                "with": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "more shell variables for it" },
+            })),
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
             "variable": { "anyOf": [{ "$ref": "#/$defs/scalar" }, object(&[], &json!({
                 "default": { "$ref": "#/$defs/scalar" },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
-use super::scope::Scope;
+use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
@@ -133,8 +133,8 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => match scope.own_script(node, &what)? {
-            Some((source, script, with)) => Action::Script { source, script, with },
+        "run" => match scope.script(node, &what)? {
+            Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
             None => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
         },
         "probe" => Action::Probe {

@@ -162,10 +162,10 @@ fn mistakes() {
         ("", 0, 0, "the file is empty, expected a mapping with `steps`"),
         ("max_hosts: 0\nsteps: [{ name: a, ping: true }]", 1, 12, "`0` is no number of hosts, expected 1 or more"),
         (
-            "steps: [{ name: x, run: { script: opengauss/x.sh, with: { Home: 2 } } }]",
+            "steps: [{ name: x, run: { script: opengauss/x.sh, with: { home: 2 } } }]",
             1,
             59,
-            "`Home` is no name for a variable",
+            "`home` can't be set for a script | names are lower case letters, digits and `_`, and not those of variables",
         ),
         ("# nothing\n\n", 0, 0, "the file is empty, expected a mapping with `steps`"),
         ("- a\n", 1, 1, "a playbook must be a mapping, found a list"),

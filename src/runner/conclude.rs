@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, script};
+use crate::plan::{Action, Check, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
 
@@ -38,7 +38,7 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
         Action::Probe { .. } | Action::Wait(_) => {
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
         }
-        Action::Check { checks } => of_checks(&script::parse_checks(&ran.stdout, checks.len()), status),
+        Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             of_changes(script::parse_changes(&ran.stdout), status)
         }
@@ -150,8 +150,14 @@ fn exit_failure(status: i32) -> Failure {
     }
 }
 
-fn of_checks(checks: &[Result<(), String>], status: i32) -> StepResult {
-    let failed: Vec<&str> = checks.iter().filter_map(|check| check.as_ref().err().map(String::as_str)).collect();
+fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
     if failed.is_empty() {
         return of_status(status);
     }
@@ -189,18 +195,6 @@ fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_script_says_what_it_did_and_why_it_failed() {
-        let of = |said: &str, status| of_script(script::parse_facts(said.as_bytes()), status);
-        let result = of("changed=yes\nrole=standby\n", 0);
-        assert_eq!((result.outcome, result.failure), (Outcome::Changed, None));
-        assert_eq!(result.facts.keys().collect::<Vec<_>>(), ["role"]);
-        assert_eq!(of("", 0).outcome, Outcome::Ok);
-        let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
-        assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
-        assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
-    }
-
     fn cut(end: End, stdout: &str) -> StepResult {
         let ran = Ran {
             end,
@@ -230,5 +224,17 @@ mod tests {
             assert_eq!(paths, ["/bin/cluster_manual_starting"]);
         }
         assert!(cut(End::Cancelled, "created /bin/x").changes.is_empty());
+    }
+
+    #[test]
+    fn a_script_says_what_it_did_and_why_it_failed() {
+        let of = |said: &str, status| of_script(script::parse_facts(said.as_bytes()), status);
+        let result = of("changed=yes\nrole=standby\n", 0);
+        assert_eq!((result.outcome, result.failure), (Outcome::Changed, None));
+        assert_eq!(result.facts.keys().collect::<Vec<_>>(), ["role"]);
+        assert_eq!(of("", 0).outcome, Outcome::Ok);
+        let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
+        assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
+        assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
     }
 }

@@ -7,6 +7,7 @@ use crate::plan::quote::quote;
 use crate::plan::{Action, Look, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, posix};
 
+use super::CLEANUP_TIMEOUT;
 use super::host::Member;
 
 /// What a look at a node already knows.
@@ -102,7 +103,9 @@ pub(super) fn file_tests(step: &Step, vars: &Vars) -> Option<String> {
 
 /// The time that a step's command has on a host.
 pub(super) fn limit(step: &Step, member: &Member) -> Option<std::time::Duration> {
-    member.timeout.or(step.timeout).filter(|limit| !limit.is_zero())
+    let limit = member.timeout.or(step.timeout).filter(|limit| !limit.is_zero());
+    // One that is undone at the end is not stopped with the run, so it must not take long.
+    if step.cleanup.is_some() { Some(limit.map_or(CLEANUP_TIMEOUT, |limit| limit.min(CLEANUP_TIMEOUT))) } else { limit }
 }
 
 fn plain(templates: &[Template], vars: &Vars) -> Vec<String> {

@@ -34,7 +34,9 @@ fn gsctl_with(lab: &Lab, verb: &str, more: &str) -> Gsctl {
         text += &format!("{} olr_loc={}/etc/oracle/olr.loc\n", line.trim_end(), node.base().display());
     }
     let hosts = lab.write_hosts_file(&(text + more));
-    lab.gsctl().hosts_file(hosts).arg(verb).args(["--system", "oracle-rac", "--json", "-"])
+    let gsctl = lab.gsctl().hosts_file(hosts).arg(verb).args(["--system", "oracle-rac", "--json", "-"]);
+    // Whoever is not root has a sudo that does nothing.
+    if lab.is_private() || verb == "status" { gsctl } else { gsctl.args(["--var", "sudo=sudo"]) }
 }
 
 /// A host of the report, counted from 1.

@@ -158,11 +158,11 @@ impl Node {
     }
 
     /// Its arguments come after those that make dash wait.
-    fn start_as(&mut self, name: &str, arg0: Option<&str>, args: &[&str]) -> usize {
+    fn start_as(&mut self, name: &str, called: Option<&str>, args: &[&str]) -> usize {
         let mut command = Command::new(self.path("grid/bin").join(name));
         command.args(args).stdin(Stdio::piped());
-        if let Some(arg0) = arg0 {
-            command.arg0(arg0);
+        if let Some(called) = called {
+            command.arg0(called);
         }
         loop {
             // Another test's fork may still hold the file open for writing.

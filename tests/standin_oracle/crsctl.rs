@@ -99,8 +99,8 @@ fn state(grid: &Grid, resource: &str) -> (&'static str, &'static str, &'static s
     let followed = FOLLOWERS.iter().find(|(name, _)| *name == resource).map_or(resource, |(_, followed)| followed);
     let stage = STAGES.iter().find(|stage| stage.resource == followed);
     let stopping = grid.note("stopping").exists();
-    let wanted = !stopping && !(stage.is_some_and(|stage| stage.stack) && grid.stack_is_unwanted());
-    let target = if wanted { "ONLINE" } else { "OFFLINE" };
+    let unwanted = stopping || (grid.stack_is_unwanted() && stage.is_some_and(|stage| stage.stack));
+    let target = if unwanted { "OFFLINE" } else { "ONLINE" };
     if grid.resource_is_online(followed) {
         let details = match resource {
             "ora.asm" => "Started",
