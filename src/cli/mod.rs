@@ -1,5 +1,6 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
+mod early;
 mod values;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+pub use early::parse;
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
 
@@ -213,7 +215,7 @@ pub struct Exec {
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, id = "checks")]
+#[command(group = clap::ArgGroup::new("checks").required(true).multiple(true))]
 pub struct Check {
     /// A process of this name runs, and where a path is given, from this executable.
     #[arg(long, value_name = "NAME[=PATH]", group = "checks")]
@@ -311,7 +313,7 @@ pub struct Promote {
     /// Which system's playbook.
     #[command(flatten)]
     pub system: System,
-    /// How long to wait until it accepts connections; `0` not at all [default: 600s].
+    /// How long to wait until it takes connections, and writes; `0` not at all [default: the playbook's].
     #[arg(long, value_name = "DUR", value_parser = duration)]
     pub wait: Option<Duration>,
     /// How the preflight judges.

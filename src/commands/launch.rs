@@ -60,6 +60,7 @@ impl Launch<'_> {
         self.plan
             .check_groups(&self.selected.groups)
             .map_err(|unknown| Fault::usage(unknown.to_string()).hint(unknown.hint()))?;
+        self.check_count()?;
         let members = self.members(&targets)?;
         for member in &members {
             runner::rehearse(&self.plan, member)
@@ -107,9 +108,38 @@ impl Launch<'_> {
             let kind = EventKind::Warning { message };
             reporters.event(&Event { at: finished.elapsed, kind }, &stats);
         }
+        self.show_table(&report, &mut reporters);
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
+    }
+
+    /// Some things are done to one host only.
+    fn check_count(&self) -> Result<(), Fault> {
+        let (selected, most) = (self.selected.hosts.len(), self.plan.max_hosts.unwrap_or(usize::MAX));
+        if selected <= most {
+            return Ok(());
+        }
+        let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
+        Err(Fault::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
+            .hint("choose with -w, as in `-w node2`"))
+    }
+
+    /// The table of facts that the playbook asks for. A host that could not be asked has a row too.
+    fn show_table(&self, report: &RunReport, reporters: &mut Reporters) {
+        if self.plan.table.is_empty() || self.options.output.quiet {
+            return;
+        }
+        let heading = self.plan.table.iter().map(|fact| fact.replace('_', " "));
+        let mut table = crate::reporter::Table::new(std::iter::once("host".to_owned()).chain(heading));
+        for host in &report.hosts {
+            let fact = |name: &String| host.facts.get(name).map_or("", String::as_str);
+            table.row(std::iter::once(host.host.as_str()).chain(self.plan.table.iter().map(fact)));
+        }
+        let mut text = Vec::new();
+        if table.write(&mut text, &crate::reporter::style::Styles::default(), None, "").is_ok() {
+            reporters.write_out(&String::from_utf8_lossy(&text));
+        }
     }
 
     /// Hosts with the values of the plan's variables on each.
@@ -180,6 +210,13 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
+        if let (Some(json), Some(jsonl)) = (&output.json, &output.jsonl)
+            && json == jsonl
+        {
+            let name = json.display();
+            return Err(Fault::usage(format!("`--json {name}` and `--jsonl {name}` would write into each other"))
+                .hint("give each a file of its own; one of them may be `-`"));
+        }
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,

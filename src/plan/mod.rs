@@ -29,6 +29,10 @@ pub struct Plan {
     pub chain: Vec<Stage>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
+    /// More hosts than this must not be selected.
+    pub max_hosts: Option<usize>,
+    /// Facts that are shown as a table at the end, one row a host; empty where none is wanted.
+    pub table: Vec<String>,
 }
 
 impl Plan {
@@ -229,6 +233,16 @@ pub enum Action {
         /// What it reads; `None` is nothing.
         stdin: Option<std::sync::Arc<[u8]>>,
     },
+    /// Run a script of the playbook's own in /bin/sh, which finds every variable set, as a probe does. Its `key=value`
+    /// lines are facts; of those `changed`, `because` and `hint` are its own word on what it did and why it failed.
+    Script {
+        /// Where the script came from, for messages.
+        source: String,
+        /// The script's text.
+        script: String,
+        /// More shell variables.
+        with: Vec<(String, Template)>,
+    },
     /// Look, and perhaps refuse to go on.
     Probe {
         /// Name of the probe.
@@ -276,7 +290,9 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => true,
+            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
+                true
+            }
             Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
         }
     }

@@ -114,6 +114,17 @@ impl Template {
         self
     }
 
+    /// This template as one word for the shell: its own text quoted, as the values of its variables are.
+    #[must_use]
+    pub fn as_word(self) -> Self {
+        let quoted = |part| match part {
+            Part::Literal(text) => Part::Literal(quote(&text)),
+            Part::Escaped(name) => Part::Literal(quote(&format!("{{{name}}}"))),
+            variable @ Part::Variable { .. } => variable,
+        };
+        Self { parts: self.parts.into_iter().map(quoted).collect() }
+    }
+
     /// Names of the variables, in order, as often as they stand there.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables_at().map(|(name, _)| name)

@@ -16,6 +16,9 @@ const PLAYBOOKS: &[(&str, &str)] = &[
     ("oracle-rac/start", include_str!("../../playbooks/oracle-rac/start.yaml")),
     ("oracle-rac/status", include_str!("../../playbooks/oracle-rac/status.yaml")),
     ("oracle-rac/stop", include_str!("../../playbooks/oracle-rac/stop.yaml")),
+    ("postgres/promote", include_str!("../../playbooks/postgres/promote.yaml")),
+    ("postgres/standby-build", include_str!("../../playbooks/postgres/standby-build.yaml")),
+    ("postgres/status", include_str!("../../playbooks/postgres/status.yaml")),
 ];
 
 /// Scripts by path.
@@ -33,6 +36,11 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("oracle-rac/node.sh", include_str!("../../playbooks/oracle-rac/node.sh")),
     ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
     ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
+    ("postgres/build.sh", include_str!("../../playbooks/postgres/build.sh")),
+    ("postgres/evidence.sh", include_str!("../../playbooks/postgres/evidence.sh")),
+    ("postgres/node.sh", include_str!("../../playbooks/postgres/node.sh")),
+    ("postgres/promote.sh", include_str!("../../playbooks/postgres/promote.sh")),
+    ("postgres/writes.sh", include_str!("../../playbooks/postgres/writes.sh")),
 ];
 
 /// Names and summaries of all of them.

@@ -14,7 +14,7 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 6] = ["name", "summary", "vars", "probes", "chain", "steps"];
+pub(super) const KEYS: [&str; 8] = ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "steps"];
 pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
@@ -27,6 +27,8 @@ pub(super) struct Document<'n> {
     pub vars: IndexMap<String, VarSpec>,
     pub probes: Vec<ProbeNode<'n>>,
     pub chain: Option<&'n Node>,
+    pub table: Option<Vec<Text>>,
+    pub max_hosts: Option<usize>,
     pub steps: &'n [Node],
 }
 
@@ -75,6 +77,8 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         vars,
         probes,
         chain: fields.get("chain"),
+        table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
+        max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         steps: steps.list("`steps`")?,
     })
 }
@@ -151,6 +155,13 @@ pub(super) fn states(scope: &Scope<'_>, node: &Node) -> Result<Vec<StateRule>, C
         }
     }
     Ok(rules)
+}
+
+fn max_hosts(text: &Text) -> Result<usize, Complaint> {
+    match text.value.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(Complaint::new(text.at, format!("`{}` is no number of hosts, expected 1 or more", text.value))),
+    }
 }
 
 fn var_name(text: &Text) -> Result<String, Complaint> {

@@ -85,6 +85,7 @@ impl Loader<'_> {
         if stack.len() == 1 {
             plan.name = document.name.as_ref().map_or_else(|| stem(&file).to_owned(), |name| name.value.clone());
             plan.summary.clone_from(&document.summary);
+            plan.max_hosts = document.max_hosts;
         }
         // What the outer playbook says about a variable stands.
         for (name, spec) in &document.vars {
@@ -103,7 +104,7 @@ impl Loader<'_> {
             has_chain: document.chain.is_some(),
             given: self.given,
             env: self.env,
-            script: &|script| self.script(&file, script),
+            read_script: &|script| self.script(&file, script),
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;
@@ -120,6 +121,10 @@ impl Loader<'_> {
 
     /// Probes and chain.
     fn head(&self, plan: &mut Plan, scope: &Scope<'_>, document: &Document<'_>, file: &str) -> Result<(), Complaint> {
+        if plan.table.is_empty() {
+            let table = document.table.iter().flatten().map(|fact| scope.fact(fact));
+            plan.table = table.collect::<Result<_, _>>()?;
+        }
         for probe in &document.probes {
             let source = probe.script.value.clone();
             let script = self.script(file, &probe.script)?;

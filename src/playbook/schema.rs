@@ -17,9 +17,11 @@ pub fn schema() -> Value {
         "properties": {
             "name": { "type": "string", "description": "what the run is called; the file's name if left out" },
             "summary": { "type": "string", "description": "one line that says what it is for" },
+            "max_hosts": { "type": "integer", "minimum": 1, "description": "more hosts than this must not be selected" },
             "vars": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/variable" } },
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
+            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as a table at the end" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {
@@ -27,6 +29,10 @@ pub fn schema() -> Value {
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
             "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
+            "script": object(&["script"], &json!({
+                "script": { "type": "string", "description": "POSIX sh next to the playbook; its key=value lines are facts, `because` and `hint` say why it failed" },
+                "with": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "more shell variables for it" },
+            })),
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
             "variable": { "anyOf": [{ "$ref": "#/$defs/scalar" }, object(&[], &json!({
                 "default": { "$ref": "#/$defs/scalar" },
@@ -110,7 +116,7 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
-            "run": { "$ref": "#/$defs/command" },
+            "run": { "anyOf": [{ "$ref": "#/$defs/command" }, { "$ref": "#/$defs/script" }] },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "remove": { "$ref": "#/$defs/paths" },

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::node::{Fields, Kind, Node, Text};
-use super::problem::{Complaint, any_of, did_you_mean};
+use super::problem::{At, Complaint, any_of, did_you_mean};
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
 
@@ -25,9 +25,21 @@ pub(super) struct Scope<'a> {
     pub given: &'a IndexMap<String, String>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a script next to the playbook.
-    pub script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
+    pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
+}
+
+/// A script that a step or a wait runs.
+pub(super) struct Script {
+    /// Where it came from, for messages.
+    pub source: String,
+    /// Its text.
+    pub text: String,
+    /// What it is to find set, besides the playbook's variables.
+    pub with: Vec<(String, Template)>,
+    /// Where it is named.
+    pub at: At,
 }
 
 impl Scope<'_> {
@@ -57,29 +69,40 @@ impl Scope<'_> {
         }
     }
 
-    /// A command: shell text, or `{ script: FILE }`, which finds the playbook's variables set as shell variables.
+    /// A command: shell text, or `{ script: FILE, with: { NAME: TEXT } }`, which finds the playbook's variables, and those
+    /// of `with`, set as shell variables.
     pub(super) fn command(&self, node: &Node, what: &str) -> Result<Template, Complaint> {
-        let Kind::Map(pairs) = &node.kind else { return self.shell(&node.text(what)?) };
-        if !pairs.iter().any(|(key, _)| key.value == "script") {
+        let Some(Script { text, with, at, .. }) = self.script(node, what)? else {
             return self.shell(&node.text(what)?);
+        };
+        let own = self.vars.keys().map(String::as_str).chain(BUILTIN);
+        let names = own.fold(String::new(), |names, name| names + name + "={" + name + "}\n");
+        let mut head = Template::parse(&names).map_err(|error| Complaint::new(at, error.message))?;
+        for (name, value) in with {
+            head = head.followed_by(Template::literal(format!("{name}="))).followed_by(value.as_word());
+            head = head.followed_by(Template::literal("\n"));
+        }
+        Ok(head.followed_by(Template::literal(text)))
+    }
+
+    /// The script of `{ script: FILE, with: { NAME: TEXT } }`; `None` where the node is something else.
+    pub(super) fn script(&self, node: &Node, what: &str) -> Result<Option<Script>, Complaint> {
+        let Kind::Map(pairs) = &node.kind else { return Ok(None) };
+        if !pairs.iter().any(|(key, _)| key.value == "script") {
+            return Ok(None);
         }
         let fields = node.fields(what, &["script", "with"])?;
         let path = fields.need("script")?.text("`script`")?;
-        let names = self
-            .vars
-            .keys()
-            .chain(&BUILTIN.map(str::to_owned))
-            .fold(String::new(), |names, name| names + name + "={" + name + "}\n");
-        let mut head = Template::parse(&names).map_err(|error| Complaint::new(path.at, error.message))?;
-        // What one script is to do this time.
-        for (key, node) in fields.get("with").map_or(Ok(&[][..]), |node| node.pairs("`with`"))? {
-            if !crate::plan::template::is_name(&key.value) {
-                return Err(Complaint::new(key.at, format!("`{}` is no name for a variable", key.value)));
+        let mut with = Vec::new();
+        for (name, node) in fields.get("with").map(|node| node.pairs("`with`")).transpose()?.unwrap_or_default() {
+            if !crate::plan::template::is_name(&name.value) || self.knows(&name.value) {
+                let message = format!("`{}` can't be set for a script", name.value);
+                return Err(Complaint::new(name.at, message)
+                    .hint("names are lower case letters, digits and `_`, and not those of variables"));
             }
-            let value = crate::plan::quote::quote(&self.now(&node.text("`with`")?)?);
-            head = head.followed_by(Template::literal(format!("{}={value}\n", key.value)));
+            with.push((name.value.clone(), self.template(&node.text("a variable")?)?));
         }
-        Ok(head.followed_by(Template::literal((self.script)(&path)?)))
+        Ok(Some(Script { source: path.value.clone(), text: (self.read_script)(&path)?, with, at: path.at }))
     }
 
     /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
-use super::scope::Scope;
+use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
@@ -133,7 +133,10 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let node = fields.need(key)?;
     let what = format!("`{key}`");
     Ok(match key {
-        "run" => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        "run" => match scope.script(node, &what)? {
+            Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
+            None => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+        },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
             refuse: match fields.get("refuse") {
@@ -212,7 +215,7 @@ fn retries(fields: &Fields<'_>, action: &Action) -> Result<u32, Complaint> {
         return Err(Complaint::new(text.at, format!("`{}` is no number of retries", text.value)));
     };
     match action {
-        Action::Run { .. } if !says_so && retries > 0 => {
+        Action::Run { .. } | Action::Script { .. } if !says_so && retries > 0 => {
             Err(Complaint::new(text.at, "`retries` on a command that may not be safe to run twice")
                 .hint("add `idempotent: true` if it is"))
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Loader, Problem, Sources};
+use super::{Loader, Problem, Sources, builtin};
 use crate::plan::{Action, Check, Cleanup, Look, On, OnFailure, Plan, Quorum, Share, Until};
 
 /// One playbook, and a script of any name below `opengauss/`.
@@ -141,23 +141,33 @@ steps:
 }
 
 #[test]
-fn a_command_from_a_script() {
-    let plan = load("vars: { a: 1, b: 2 }\nsteps: [{ name: x, run: { script: opengauss/x.sh } }]").expect("loads");
-    let Action::Run { command, .. } = &plan.steps[0].action else { panic!("a run") };
+fn a_script_of_its_own() {
+    let text = "max_hosts: 2\ntable: [role]\nvars: { a: 1, b: 2 }\n\
+                steps: [{ name: x, run: { script: opengauss/x.sh, with: { act: \"do {a}\" } } }]";
+    let plan = load(text).expect("loads");
+    let Action::Script { source, script, with } = &plan.steps[0].action else { panic!("a script") };
+    assert_eq!((source.as_str(), script.as_str()), ("opengauss/x.sh", "#!/bin/sh\n"));
     let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
-    assert_eq!(command.render_shell(&vars), "a='x y'\nb=2\n#!/bin/sh\n");
+    assert_eq!((with[0].0.as_str(), with[0].1.render_plain(&vars).as_str()), ("act", "do x y"));
+    assert_eq!((plan.max_hosts, plan.table), (Some(2), vec!["role".to_owned()]));
 }
 
 /// Mistakes: the text, line and column, and what is said, with the hint after a `|`.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
-    let built_in = crate::playbook::builtin::names().collect::<Vec<_>>().join(", ");
-    let nowhere = format!("there is no playbook `other.yaml`, neither built in nor a file | built in are {built_in}");
+    let built_in: Vec<&str> = super::builtin::names().collect();
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();
     for (text, line, column, message) in [
         ("", 0, 0, "the file is empty, expected a mapping with `steps`"),
+        ("max_hosts: 0\nsteps: [{ name: a, ping: true }]", 1, 12, "`0` is no number of hosts, expected 1 or more"),
+        (
+            "steps: [{ name: x, run: { script: opengauss/x.sh, with: { home: 2 } } }]",
+            1,
+            59,
+            "`home` can't be set for a script | names are lower case letters, digits and `_`, and not those of variables",
+        ),
         ("# nothing\n\n", 0, 0, "the file is empty, expected a mapping with `steps`"),
         ("- a\n", 1, 1, "a playbook must be a mapping, found a list"),
         ("ping\n", 1, 1, "a playbook must be a mapping, found `ping`"),
@@ -167,7 +177,7 @@ fn mistakes() {
             "steeps: []\n",
             1,
             1,
-            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `vars`, `probes`, `chain`, `steps` | did you mean `steps`?",
+            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `max_hosts`, `vars`, `probes`, `chain`, `table`, `steps` | did you mean `steps`?",
         ),
         ("name: a\n", 1, 1, "a playbook has no `steps`"),
         ("steps: []\n", 1, 8, "`steps` is empty, expected at least one step"),
@@ -316,7 +326,12 @@ fn mistakes() {
         ("chain: [{ stage: a, fact: role }]\nsteps: [{ name: a, ping: true }]\n", 1, 9, "a stage has no `up`"),
         ("steps:\n- name: a\n  check: { port: 70000 }\n", 3, 18, "`70000` is no port, expected 1 to 65535"),
         ("steps:\n- name: a\n  state: a b\n", 3, 10, "state `a b` must be a name of letters, digits, `_`, `-` and `.`"),
-        ("steps:\n- play: other.yaml\n", 2, 9, &nowhere),
+        (
+            "steps:\n- play: other.yaml\n",
+            2,
+            9,
+            "there is no playbook `other.yaml`, neither built in nor a file | built in are @BUILT_IN@",
+        ),
         ("steps:\n- play: my.yaml\n", 2, 9, "playbook `my.yaml` plays itself: `my.yaml` plays `my.yaml`"),
         (
             "steps:\n- play: my.yaml\n  on: any\n",
@@ -387,6 +402,7 @@ fn mistake(text: &str, whole: &str, place: (usize, usize), want: &str) -> Option
     let Err(problem) = load(whole) else { return Some(format!("{text}\nloads")) };
     let hint = problem.hint.as_ref().map(|hint| format!(" | {hint}")).unwrap_or_default();
     let got = format!("{}{hint}", problem.message);
+    let want = want.replace("@BUILT_IN@", &builtin::names().collect::<Vec<_>>().join(", "));
     let same = got == want && (problem.line, problem.column) == place;
     (!same).then(|| format!("{text}\nwant {place:?} {want}\ngot  {:?} {got}", (problem.line, problem.column)))
 }

@@ -154,7 +154,7 @@ impl Reporters {
         self.wants_output
     }
 
-    /// True when a live view is drawn, which wants ticks.
+    /// True when a live view is drawn.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.live

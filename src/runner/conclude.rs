@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, script};
+use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::plan::{Action, Check, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
 
@@ -33,11 +33,12 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let mut result = match action {
         Action::Run { .. } => of_status(status),
+        Action::Script { .. } => of_script(script::parse_facts(&ran.stdout), status),
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
         Action::Probe { .. } | Action::Wait(_) => {
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
         }
-        Action::Check { checks } => of_checks(&script::parse_checks(&ran.stdout, checks.len()), status),
+        Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             of_changes(script::parse_changes(&ran.stdout), status)
         }
@@ -118,6 +119,24 @@ fn of_status(status: i32) -> StepResult {
     if status == 0 { StepResult::new(Outcome::Ok) } else { StepResult::failed(exit_failure(status)) }
 }
 
+/// A script of a playbook's own: it says itself whether it changed something, and why it failed.
+fn of_script(mut facts: Facts, status: i32) -> StepResult {
+    let changed = facts.swap_remove("changed").is_some_and(|value| value == "yes");
+    let (because, hint) = (facts.swap_remove("because"), facts.swap_remove("hint"));
+    let result = if status != 0 {
+        let failure = because.map_or_else(|| exit_failure(status), |because| Failure::new(Phase::Command, because));
+        StepResult::failed(match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    } else if changed {
+        StepResult::new(Outcome::Changed)
+    } else {
+        StepResult::new(Outcome::Ok)
+    };
+    StepResult { facts, ..result }
+}
+
 fn exit_failure(status: i32) -> Failure {
     let failure = Failure::new(Phase::Command, format!("exit status {status}"));
     match status {
@@ -131,8 +150,14 @@ fn exit_failure(status: i32) -> Failure {
     }
 }
 
-fn of_checks(checks: &[Result<(), String>], status: i32) -> StepResult {
-    let failed: Vec<&str> = checks.iter().filter_map(|check| check.as_ref().err().map(String::as_str)).collect();
+fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
     if failed.is_empty() {
         return of_status(status);
     }
@@ -199,5 +224,17 @@ mod tests {
             assert_eq!(paths, ["/bin/cluster_manual_starting"]);
         }
         assert!(cut(End::Cancelled, "created /bin/x").changes.is_empty());
+    }
+
+    #[test]
+    fn a_script_says_what_it_did_and_why_it_failed() {
+        let of = |said: &str, status| of_script(script::parse_facts(said.as_bytes()), status);
+        let result = of("changed=yes\nrole=standby\n", 0);
+        assert_eq!((result.outcome, result.failure), (Outcome::Changed, None));
+        assert_eq!(result.facts.keys().collect::<Vec<_>>(), ["role"]);
+        assert_eq!(of("", 0).outcome, Outcome::Ok);
+        let failure = of("because=no room\nhint=make some\nchanged=yes\n", 1).failure.expect("it failed");
+        assert_eq!((failure.cause.as_str(), failure.hint.as_deref()), ("no room", Some("make some")));
+        assert_eq!(of("noise", 3).failure.expect("it failed").cause, "exit status 3");
     }
 }

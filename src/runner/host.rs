@@ -87,7 +87,8 @@ impl HostState {
 
     /// Takes the result of a step into account.
     pub(super) fn record(&mut self, name: &str, result: &StepResult) {
-        self.changed |= result.changes.iter().any(|change| change.action.is_change());
+        self.changed |=
+            result.outcome == Outcome::Changed || result.changes.iter().any(|change| change.action.is_change());
         self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
         self.steps.push(StepReport {
             name: name.to_owned(),

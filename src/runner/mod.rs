@@ -50,7 +50,7 @@ pub struct Settings {
     pub force: bool,
     /// Somebody wants output as it comes.
     pub stream: bool,
-    /// Somebody watches: the reporter wants ticks.
+    /// Somebody watches, who need not be told now and then who is still at what.
     pub live: bool,
     /// What an earlier run has done already.
     pub resume: Option<Resume>,
@@ -91,9 +91,9 @@ pub struct Finished {
 
 /// Time without news after which a run that nobody watches says who is still at what.
 const QUIET: Duration = Duration::from_secs(10);
-/// Time between two ticks for whoever watches.
+/// Time between two ticks.
 const TICK: Duration = Duration::from_millis(100);
-/// Time for each cleanup command.
+/// Time for each cleanup command, and for each that it undoes.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Carries out `plan` on `members`, tells `reporter` all about it, and writes down in `ledger` what is done. `signals` may
@@ -262,17 +262,17 @@ impl<C: Crew> Run<'_, C> {
     }
 
     fn next_sign_of_life(&self) -> Instant {
-        if self.settings.live { self.ticked + TICK } else { self.said + QUIET }
+        self.ticked + TICK
     }
 
-    /// For whoever watches, a tick; for whoever does not, a line now and then that names who is still at what.
+    /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that
+    /// names who is still at what.
     fn show_life(&mut self, now: Instant) {
-        if self.settings.live {
-            if now >= self.ticked + TICK {
-                self.ticked = now;
-                self.reporter.tick(now - self.start);
-            }
-        } else if now >= self.said + QUIET {
+        if now >= self.ticked + TICK {
+            self.ticked = now;
+            self.reporter.tick(now - self.start);
+        }
+        if !self.settings.live && now >= self.said + QUIET {
             self.said = now;
             let mut hosts: Vec<(HostId, Activity, Duration)> = self
                 .hosts

@@ -122,8 +122,10 @@ fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
         Action::Touch { .. } | Action::Write { .. } if step.cleanup.is_some() => id < resume.from,
         // Hosts that were there may have gone since, so all of them are waited for again.
         Action::State { .. } | Action::Wait(_) => resume.is_good(id),
-        Action::Run { .. } | Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
-            resume.has(id, host) || (step.on == On::Any && resume.is_good(id))
-        }
+        Action::Run { .. }
+        | Action::Script { .. }
+        | Action::Remove { .. }
+        | Action::Touch { .. }
+        | Action::Write { .. } => resume.has(id, host) || (step.on == On::Any && resume.is_good(id)),
     }
 }

@@ -7,6 +7,7 @@ use crate::plan::quote::quote;
 use crate::plan::{Action, Look, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, posix};
 
+use super::CLEANUP_TIMEOUT;
 use super::host::Member;
 
 /// What a look at a node already knows.
@@ -33,6 +34,14 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
                 raw: *raw,
                 timeout: limit(step, member),
             }));
+        }
+        Action::Script { script, with, .. } => {
+            let mut vars = vars.clone();
+            for (name, value) in with {
+                let value = value.render_plain(&vars);
+                vars.insert(name, value);
+            }
+            posix(&(assignments(&vars) + script))
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
@@ -94,25 +103,27 @@ pub(super) fn file_tests(step: &Step, vars: &Vars) -> Option<String> {
 
 /// The time that a step's command has on a host.
 pub(super) fn limit(step: &Step, member: &Member) -> Option<std::time::Duration> {
-    member.timeout.or(step.timeout).filter(|limit| !limit.is_zero())
+    let limit = member.timeout.or(step.timeout).filter(|limit| !limit.is_zero());
+    // One that is undone at the end is not stopped with the run, so it must not take long.
+    if step.cleanup.is_some() { Some(limit.map_or(CLEANUP_TIMEOUT, |limit| limit.min(CLEANUP_TIMEOUT))) } else { limit }
 }
 
 fn plain(templates: &[Template], vars: &Vars) -> Vec<String> {
     templates.iter().map(|template| template.render_plain(vars)).collect()
 }
 
+fn assignments(vars: &Vars) -> String {
+    vars.iter().map(|(name, value)| assignment(name, value)).collect()
+}
+
+fn assignment(name: &str, value: &str) -> String {
+    format!("{name}={}\n", quote(value))
+}
+
 /// A probe's script, with the plan's variables in front of it.
 fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
-    let mut text = String::new();
-    let mut set = |name: &str, value: &str| {
-        text.push_str(name);
-        text.push('=');
-        text.push_str(&quote(value));
-        text.push('\n');
-    };
-    for (name, value) in vars.iter() {
-        set(name, value);
-    }
+    let mut text = assignments(vars);
+    let mut set = |name: &str, value: &str| text.push_str(&assignment(name, value));
     if let Depth::Light(facts) = depth {
         set("light", "1");
         for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_"))

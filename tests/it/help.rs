@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 10] = ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "play", "hosts"];
+const COMMANDS: [&str; 12] =
+    ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "promote", "play", "hosts", "runs"];
 
 fn gsctl() -> Gsctl {
     // Clap asks for the width of the terminal; the variable stands in for it.
@@ -43,7 +44,9 @@ fn help_says_what_it_has_said() {
 fn no_line_of_help_is_wider_than_asked() {
     for command in ["exec", "check", "start", "play"] {
         let text = gsctl().env("COLUMNS", "80").args([command, "--help"]).run().expect(0).text();
-        let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > 80).collect();
+        // clap does not wrap the usage line.
+        let wide: Vec<_> =
+            text.lines().filter(|line| line.chars().count() > 80 && !line.starts_with("Usage")).collect();
         assert!(wide.is_empty(), "{wide:#?}");
     }
 }

@@ -165,11 +165,12 @@ fn a_hundred_new_hosts_at_once() {
     let known = file(&lab, "# mine");
     // All are at one address; ssh_config gives each a name of its own to be known by.
     let config = lab.dir().join("client/config");
-    let text: String = (1..=100).map(|n| format!("Host node{n}\n HostKeyAlias alias{n}\n")).collect();
+    let text = (1..=100).fold(String::new(), |text, n| text + &format!("Host node{n}\n HostKeyAlias alias{n}\n"));
     fs::write(&config, text).unwrap();
     let gsctl = || {
         let option = format!("UserKnownHostsFile={}", known.display());
-        lab.gsctl().arg("-F").arg(&config).args(["-o", &option, "--connect-timeout", "60s", "--quiet", "ping"])
+        let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).arg("-i").arg(lab.key());
+        gsctl.arg("-F").arg(&config).args(["-o", &option, "--connect-timeout", "60s", "--quiet", "ping"])
     };
     gsctl().args(["--host-key-policy", "accept-new"]).run().expect(0);
     let text = fs::read_to_string(&known).unwrap();

@@ -22,6 +22,7 @@ mod marker;
 mod oracle;
 mod oracle_scripts;
 mod playbooks;
+mod postgres;
 mod reports;
 mod scripts;
 mod ssh_config;

@@ -411,7 +411,7 @@ fn a_node_that_does_not_speak_does_not_hold_up_the_look_at_the_others() {
     let cluster = opengauss::install(&lab);
     cluster.start_monitors();
     let mute = faults::mute_port();
-    let hosts = lab.hosts_file_with(&format!("[all]\n{}", lab.hosts_line("mute", mute.address())));
+    let hosts = lab.hosts_file_with(&lab.hosts_line("mute", mute.address()));
     let gsctl = lab.gsctl().hosts_file(&hosts).arg("start");
     let run = reported(&lab, gsctl, &["--connect-timeout", "2s", "--connect-attempts", "2"]).expect(7);
     run.host_is(3, "unreachable", "", "");

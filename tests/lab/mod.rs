@@ -143,7 +143,10 @@ impl Lab {
     /// The hosts file with these lines after those of the nodes; it goes to another file, whose path is returned.
     #[track_caller]
     pub(crate) fn hosts_file_with(&self, lines: &str) -> PathBuf {
-        self.write_hosts_file(&(self.hosts_text() + lines))
+        // Before the variables, which are a section of their own.
+        let text = self.hosts_text();
+        let (hosts, vars) = text.split_at(text.find("[all:vars]").unwrap_or(text.len()));
+        self.write_hosts_file(&[hosts, lines, vars].concat())
     }
 
     /// A hosts file with this text alone.

@@ -94,9 +94,12 @@ pub(crate) fn gpstart(arguments: &[String]) -> u8 {
             .iter()
             .map(|row| {
                 let down = unreachable.contains(&row.host.as_str());
-                let work = move || match down {
-                    true => "--STARTED:False--REASONCODE:5--REASON:Host unreachable".to_owned(),
-                    false => segd::ask(&row.host, &format!("start execute {}", row.data)).unwrap_or_default(),
+                let work = move || {
+                    if down {
+                        "--STARTED:False--REASONCODE:5--REASON:Host unreachable".to_owned()
+                    } else {
+                        segd::ask(&row.host, &format!("start execute {}", row.data)).unwrap_or_default()
+                    }
                 };
                 (*row, scope.spawn(work))
             })

@@ -41,7 +41,7 @@ fn answer(question: &str) -> String {
             let data = Data::at(dir);
             let already = data.postmaster().is_some();
             let mut command = Command::new(program("pg_ctl"));
-            command.args(["-D", dir, "-l", &format!("{dir}/log/startup.log"), "-w", "-t", "8"]);
+            command.args(["-D", dir, "-l", &format!("{dir}/log/startup.log"), "-w", "-t", "5"]);
             command.args(["-o", &format!(" -c gp_role={role} "), "start"]);
             let rc = if already { 0 } else { command.output().ok().and_then(|out| out.status.code()).unwrap_or(1) };
             let (started, code, reason) = match rc {

@@ -1,0 +1,84 @@
+//! Options before the command and after it add up.
+//!
+//! clap lets what stands after the command replace what stands before it: of `-x node3 stop -x node4` it would leave
+//! node3 in. It is parsed a second time up to the command, for nothing but the options that are given more than once.
+
+use std::ffi::OsString;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use super::{Cli, Options};
+
+/// The command line up to the command.
+#[derive(Debug, Parser)]
+#[command(name = "gsctl", disable_help_flag = true)]
+struct Early {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    _rest: Rest,
+}
+
+#[derive(Debug, Subcommand)]
+enum Rest {
+    #[command(external_subcommand)]
+    All(#[expect(dead_code, reason = "only clap needs to know where it goes")] Vec<OsString>),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// When it is not understood, or asks for help.
+pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut cli = Cli::try_parse_from(words)?;
+    let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
+    let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let all = &mut cli.options;
+    add(typed("hosts_file"), &mut all.hosts.hosts_file, early.hosts.hosts_file);
+    add(typed("hosts"), &mut all.hosts.hosts, early.hosts.hosts);
+    add(typed("group"), &mut all.hosts.group, early.hosts.group);
+    add(typed("exclude"), &mut all.hosts.exclude, early.hosts.exclude);
+    add(typed("identity"), &mut all.ssh.identity, early.ssh.identity);
+    add(typed("ssh_option"), &mut all.ssh.ssh_option, early.ssh.ssh_option);
+    Ok(cli)
+}
+
+/// Puts what was typed before the command in front, unless it is all there is.
+fn add<T: PartialEq>(typed: bool, all: &mut Vec<T>, mut early: Vec<T>) {
+    if typed && *all != early {
+        early.append(all);
+        *all = early;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn excluded(words: &str, want: &[&str]) {
+        let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        assert_eq!(parse(&words).unwrap().options.hosts.exclude, want);
+    }
+
+    #[test]
+    fn options_add_up_wherever_they_stand() {
+        excluded("gsctl ping", &[]);
+        excluded("gsctl -x a ping", &["a"]);
+        excluded("gsctl ping -x a", &["a"]);
+        excluded("gsctl -x a ping -x b", &["a", "b"]);
+        excluded("gsctl -x a -vv --exclude=b exec -x c -x d true -x e", &["a", "b", "c", "d"]);
+        excluded("gsctl -p 22 -x a check -x b --port 1", &["a", "b"]);
+    }
+
+    #[test]
+    fn every_option_that_is_given_more_than_once_is_added_up() {
+        let source = include_str!("early.rs");
+        for arg in Cli::command().get_arguments().filter(|arg| matches!(arg.get_action(), clap::ArgAction::Append)) {
+            let line = format!("add(typed(\"{}\")", arg.get_id());
+            assert!(source.contains(&line), "`{}` is lost when it stands on both sides of the command", arg.get_id());
+        }
+    }
+}
