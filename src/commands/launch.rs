@@ -22,6 +22,7 @@ use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::RunStats;
 use crate::transport::Connector;
 
+use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
 use super::selection::Selected;
@@ -76,6 +77,7 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(cores.min(targets.len()))
@@ -108,7 +110,6 @@ impl Launch<'_> {
             let kind = EventKind::Warning { message };
             reporters.event(&Event { at: finished.elapsed, kind }, &stats);
         }
-        self.show_table(&report, &mut reporters);
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
@@ -123,23 +124,6 @@ impl Launch<'_> {
         let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
         Err(Fault::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
             .hint("choose with -w, as in `-w node2`"))
-    }
-
-    /// The table of facts that the playbook asks for. A host that could not be asked has a row too.
-    fn show_table(&self, report: &RunReport, reporters: &mut Reporters) {
-        if self.plan.table.is_empty() || self.options.output.quiet {
-            return;
-        }
-        let heading = self.plan.table.iter().map(|fact| fact.replace('_', " "));
-        let mut table = crate::reporter::Table::new(std::iter::once("host".to_owned()).chain(heading));
-        for host in &report.hosts {
-            let fact = |name: &String| host.facts.get(name).map_or("", String::as_str);
-            table.row(std::iter::once(host.host.as_str()).chain(self.plan.table.iter().map(fact)));
-        }
-        let mut text = Vec::new();
-        if table.write(&mut text, &crate::reporter::style::Styles::default(), None, "").is_ok() {
-            reporters.write_out(&String::from_utf8_lossy(&text));
-        }
     }
 
     /// Hosts with the values of the plan's variables on each.
@@ -196,6 +180,7 @@ impl Launch<'_> {
         let run = &self.options.run;
         Settings {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
+            keep: true,
             serial: run.serial,
             max_fail: run.max_fail,
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
@@ -230,7 +215,7 @@ impl Launch<'_> {
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: Shaping::default(),
-            closing: if self.plan.only_looks() { Closing::States } else { Closing::Chains },
+            closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,

@@ -31,7 +31,7 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// More hosts than this must not be selected.
     pub max_hosts: Option<usize>,
-    /// Facts that are shown as a table at the end, one row a host; empty where none is wanted.
+    /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ pub fn schema() -> Value {
             "vars": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/variable" } },
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
-            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as a table at the end" },
+            "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {
@@ -116,7 +116,7 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
-            "run": { "anyOf": [{ "$ref": "#/$defs/command" }, { "$ref": "#/$defs/script" }] },
+            "run": { "$ref": "#/$defs/command", "description": "key=value lines of a script are facts; `changed=yes`, `because` and `hint` are its word on what it did and why it failed" },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "remove": { "$ref": "#/$defs/paths" },

@@ -156,7 +156,6 @@ fn a_script_of_its_own() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes() {
-    let built_in: Vec<&str> = super::builtin::names().collect();
     let head = "vars: { home: { default: /opt, check: abs-path } }\nprobes: { node: { script: opengauss/node.sh, facts: [marker, role] } }\n";
     let mut wrong = Vec::new();
     for (text, line, column, message) in [

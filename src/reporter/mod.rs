@@ -55,12 +55,13 @@ pub enum Target {
 }
 
 /// What is said about hosts and their startup chains at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closing {
     /// How far each chain came; hosts that look the same share a row.
     Chains,
     /// A row per host with its state: for runs that only look.
-    States,
+    /// Facts that are named here are columns too.
+    States(Vec<String>),
 }
 
 /// What reporters are made from.

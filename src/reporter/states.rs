@@ -17,7 +17,10 @@ use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 
 /// The table at the end of a run that only looks.
-pub(crate) struct StatesView;
+pub(crate) struct StatesView {
+    /// Facts that are columns too.
+    pub(crate) facts: Vec<String>,
+}
 
 impl View for StatesView {
     fn event(&mut self, _: &Event, _: &RunStats, _: &Context, _: &mut Screen) -> io::Result<()> {
@@ -31,13 +34,18 @@ impl View for StatesView {
             .find(|host| !host.chain.is_empty())
             .map(|host| host.chain.iter().map(|stage| stage.stage.as_str()).collect())
             .unwrap_or_default();
-        let mut table = Table::new(["host", "state"].iter().chain(&stages));
+        let facts = self.facts.iter().map(String::as_str);
+        let mut table = Table::new(["host", "state"].into_iter().chain(stages.iter().copied()).chain(facts));
         for host in &report.hosts {
             let mut cells = vec![(Tone::Plain, host.host.clone()), state(host)];
             cells.extend(host.chain.iter().map(|stage| {
                 let tone = if stage.up { Tone::Ok } else { Tone::Bad };
                 (tone, stage.value.clone().unwrap_or_default())
             }));
+            // A host that was not heard has no stages.
+            cells.resize(2 + stages.len(), (Tone::Plain, String::new()));
+            let fact = |name: &String| (Tone::Plain, host.facts.get(name).cloned().unwrap_or_default());
+            cells.extend(self.facts.iter().map(fact));
             table.toned(cells);
         }
         let mut text = Vec::new();

@@ -33,15 +33,16 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// `stdout_taken`: a report goes there, so nothing else may.
     pub(crate) fn new(ctx: Context, screen: Screen, stdout_taken: bool, closing: Closing) -> Self {
+        let chain_news = closing == Closing::Chains;
         let mut views: Vec<Box<dyn View + Send>> = Vec::new();
         if !stdout_taken {
             views.extend(output_view(&ctx.settings, &ctx));
             match closing {
                 Closing::Chains => views.push(Box::new(ChainView::new(&ctx))),
-                Closing::States => views.push(Box::new(StatesView)),
+                Closing::States(facts) => views.push(Box::new(StatesView { facts })),
             }
         }
-        views.push(Box::new(Display::new(&ctx, stdout_taken, closing == Closing::Chains)));
+        views.push(Box::new(Display::new(&ctx, stdout_taken, chain_news)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
         Self { ctx, screen, views, live, stats, stdout_taken }
