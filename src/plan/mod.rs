@@ -27,6 +27,8 @@ pub struct Plan {
     pub probes: IndexMap<String, Probe>,
     /// The startup chain, in order; empty where the plan has none.
     pub chain: Vec<Stage>,
+    /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
+    pub state_file: Option<Template>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
     /// More hosts than this must not be selected.
@@ -158,6 +160,8 @@ pub struct Step {
     pub state: Option<String>,
     /// State of the run if the step fails.
     pub on_failure_state: Option<String>,
+    /// Done at each entry: also where an earlier run, which goes on, has done it.
+    pub every_run: bool,
 }
 
 impl Step {
@@ -177,6 +181,7 @@ impl Step {
             cleanup: None,
             state: None,
             on_failure_state: None,
+            every_run: false,
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 8] = ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "steps"];
+pub(super) const KEYS: [&str; 9] =
+    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
 pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
@@ -29,6 +30,7 @@ pub(super) struct Document<'n> {
     pub chain: Option<&'n Node>,
     pub table: Option<Vec<Text>>,
     pub max_hosts: Option<usize>,
+    pub state_file: Option<Text>,
     pub steps: &'n [Node],
 }
 
@@ -79,6 +81,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         chain: fields.get("chain"),
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
+        state_file: fields.text("state_file")?,
         steps: steps.list("`steps`")?,
     })
 }

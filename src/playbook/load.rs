@@ -108,6 +108,9 @@ impl Loader<'_> {
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;
+        if let Some(path) = &document.state_file {
+            plan.state_file = Some(scope.path(path, false).map_err(problem)?);
+        }
         for node in document.steps {
             self.entry(plan, &scope, node, stack, text, prefix)?;
         }

@@ -22,6 +22,7 @@ pub fn schema() -> Value {
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
             "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
+            "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {
@@ -116,6 +117,7 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
+            "every_run": { "type": "boolean", "description": "done again by a run that goes on, although it was done" },
             "run": { "$ref": "#/$defs/command", "description": "key=value lines of a script are facts; `changed=yes`, `because` and `hint` are its word on what it did and why it failed" },
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },

@@ -14,7 +14,7 @@ use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 12] =
     ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 13] = [
+pub(super) const SETTINGS: [&str; 14] = [
     "name",
     "on",
     "when",
@@ -28,6 +28,7 @@ pub(super) const SETTINGS: [&str; 13] = [
     "state",
     "on_failure_state",
     "if_exists",
+    "every_run",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -85,6 +86,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         step.state = fields.text("state")?.map(|text| state_name(&text)).transpose()?;
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
+    step.every_run = fields.flag("every_run")?.unwrap_or(false);
     for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")] {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(

@@ -125,6 +125,7 @@ pub async fn run<C: Crew>(
         step_failed: false,
         unwritten: false,
         state: None,
+        untold: None,
         start: now,
         said: now,
         ticked: now,
@@ -153,6 +154,8 @@ struct Run<'a, C> {
     unwritten: bool,
     /// The state of the run.
     state: Option<String>,
+    /// The state that the hosts have not been told yet.
+    untold: Option<String>,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,

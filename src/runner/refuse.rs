@@ -1,8 +1,8 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Failure, Outcome, Phase};
-use crate::plan::Verdict;
+use crate::outcome::{Facts, Failure, Outcome, Phase};
+use crate::plan::{Vars, Verdict};
 
 use super::Run;
 use super::condition::holds;
@@ -29,7 +29,7 @@ impl<C: Crew> Run<'_, C> {
                 Some(_) | None => {
                     let vars = &host.member.vars;
                     if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
-                        let mut failure = Failure::new(Phase::Command, verdict.because.render_plain(vars));
+                        let mut failure = Failure::new(Phase::Command, reason(verdict, &host.facts, vars));
                         failure.hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
                         bad.push((id, failure));
                     }
@@ -69,5 +69,14 @@ impl<C: Crew> Run<'_, C> {
                 host.member.vars.insert(name, value);
             }
         }
+    }
+}
+
+/// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
+fn reason(verdict: &Verdict, facts: &Facts, vars: &Vars) -> String {
+    let because = verdict.because.render_plain(vars);
+    match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
+        Some(value) if !value.is_empty() => format!("{because}: {value}"),
+        _ => because,
     }
 }

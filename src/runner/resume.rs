@@ -7,10 +7,12 @@ use std::io;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
+use crate::transport::Command;
 
+use super::conclude::conclude;
 use super::fleet::Crew;
 use super::ledger::{Ledger, StepEnd};
-use super::{Resume, Run};
+use super::{CLEANUP_TIMEOUT, Resume, Run, Turn, script};
 
 impl<C: Crew> Run<'_, C> {
     /// Takes up what an earlier run left: its state, and what it could not remove any more.
@@ -23,6 +25,8 @@ impl<C: Crew> Run<'_, C> {
         }
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
+            // It may have been written down here, and not there any more.
+            self.untold = Some(state.clone());
             self.emit(EventKind::StateChanged { state });
         }
     }
@@ -71,7 +75,48 @@ impl<C: Crew> Run<'_, C> {
         let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
             self.state = Some(state.clone());
+            self.untold = Some(state.clone());
             self.emit(EventKind::StateChanged { state: state.clone() });
+        }
+    }
+
+    /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
+    /// have failed, as long as they can be reached.
+    pub(super) async fn tell_state(&mut self, id: StepId) {
+        let Some(path) = &self.plan.state_file else { return };
+        if self.stats.refused || self.stats.cancelled.is_some() {
+            return;
+        }
+        let Some(state) = self.untold.take() else { return };
+        let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
+        let mut queue: std::collections::VecDeque<HostId> =
+            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
+        let name = format!("state: {state}");
+        let mut running = 0;
+        loop {
+            while running < self.settings.fanout && self.stats.cancelled.is_none() {
+                let Some(host) = queue.pop_front() else { break };
+                let path = path.render_plain(&self.hosts[host].member.vars);
+                let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
+                self.submit(host, id, Some(command), false);
+                running += 1;
+            }
+            if running == 0 {
+                return;
+            }
+            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            running -= 1;
+            self.stats.running -= 1;
+            let asked = Action::Remove { paths: Vec::new() };
+            let mut result = conclude(&asked, Some(CLEANUP_TIMEOUT), done);
+            if let Some(failure) = &mut result.failure {
+                let hint = format!("the run's own record says `{state}`; write that into the file by hand");
+                failure.cause = format!("the state `{state}` is not written on this host: {}", failure.cause);
+                failure.hint = Some(hint);
+                self.stopped = true;
+            }
+            self.hosts[host].record(&name, &result);
+            self.emit(EventKind::HostStepFinished { host, step: id, result });
         }
     }
 
@@ -116,6 +161,7 @@ fn is_look(step: &Step) -> bool {
 /// Whether a host need not do a step again.
 fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
     match &step.action {
+        _ if step.every_run => id < resume.from,
         Action::Probe { .. } => !is_look(step),
         Action::Ping | Action::Check { .. } => id < resume.from,
         // What they made is removed at every run's end; made already, it is not made again.

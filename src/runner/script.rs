@@ -14,6 +14,8 @@ use super::host::Member;
 const LONGEST: usize = 100_000;
 /// The same without the wrapper.
 const LONGEST_RAW: usize = 32_000;
+/// Permission bits of the file in which a node keeps the state of the run.
+const STATE_MODE: u32 = 0o600;
 
 /// What a look at a node already knows.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +107,12 @@ fn fits(command: &Command) -> Result<(), String> {
     Err(format!(
         "the command is {length} bytes, longer than the {limit} that can be sent\nhint: put it into a file on the nodes, and run that"
     ))
+}
+
+/// Writes the state of the run where a node keeps it.
+pub(super) fn write_state(path: &str, state: &str) -> String {
+    // Without an end of line, as gs_sdr's own files are.
+    posix(&script::write(path, state, STATE_MODE))
 }
 
 /// Removes what a step created.

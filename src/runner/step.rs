@@ -43,6 +43,7 @@ impl<C: Crew> Run<'_, C> {
             self.stopped = true;
         }
         self.close_step(id, named);
+        self.tell_state(id).await;
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
@@ -205,7 +206,9 @@ impl<C: Crew> Run<'_, C> {
 
     /// True when nothing comes after this step but cleanups.
     fn is_last(&self, id: StepId) -> bool {
-        id + 1 == self.plan.steps.len() && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
+        id + 1 == self.plan.steps.len()
+            && self.plan.state_file.is_none()
+            && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
     }
 
     /// What a step created and the end of the run removes.

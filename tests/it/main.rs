@@ -22,6 +22,7 @@ mod marker;
 mod oracle;
 mod oracle_scripts;
 mod output;
+mod panweidb;
 mod playbooks;
 mod postgres;
 mod reports;
