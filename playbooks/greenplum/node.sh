@@ -444,6 +444,21 @@ seen() {
     esac
 }
 
+# name_state: one word for the node, and how many of its segments are up.
+name_state() {
+    of=$((primaries_total + mirrors_total)) up_here=$((primaries_up + mirrors_up))
+    state=running
+    case $coordinator/$standby in
+        none/none | none/streaming | none/recovery | none/mirror | none/accepting | accepting/*) ;;
+        *) state=partly ;;
+    esac
+    [ "$up_here" = "$of" ] || state=partly
+    [ "$postmasters" != 0 ] || state=stopped
+    [ "$source" != unknown ] || [ "$state" = stopped ] || state=unknown
+    [ "$of" = 0 ] || state="$state $up_here/$of"
+    [ "$installed" = yes ] || state=not-installed
+}
+
 # result_line NUMBER DIR: as gpsegstart reports a segment.
 result_line() {
     if [ "$good" = yes ]; then
@@ -600,6 +615,8 @@ main() {
     esac
     if [ "$segments_are" = partly ] && [ "$primaries_up$mirrors_up" = 00 ] && [ "$running" = 0 ]; then segments_are=down; fi
     fact segments_are "$segments_are"
+    name_state
+    fact state "$state"
     fact elsewhere_launched "$share_launched"
     fact elsewhere_coordinator "$share_coordinator"
 }

@@ -121,12 +121,47 @@ check_crs() {
 }
 # <<< grid
 
+# order ARGUMENT...: crsctl as root, for as long as it takes: gsctl ends it when its time is over. What bash says of a
+# crsctl that was killed goes nowhere.
+order() {
+    said=$(
+        {
+            ORACLE_HOME=$grid_home LC_ALL=C ${sudo:+"$sudo" -n} "$bin/crsctl" "$@" 2>&1 </dev/null
+            printf '\ngsctl_rc=%s\n' "$?"
+        } 2>/dev/null | sed '/^gsctl_rc=/q'
+    )
+    said_rc=${said##*gsctl_rc=}
+    said=${said%"$nl"gsctl_rc=*}
+    printf '%s\n' "$said"
+}
+
+# failed: with the words of crsctl, of which the last before `CRS-4000: Command ... failed` says most.
+failed() {
+    because=
+    IFS=$nl
+    set -f
+    for line in $said; do
+        case $line in
+            CRS-4000* | CRS-4687*) ;;
+            *) because=$line ;;
+        esac
+    done
+    unset IFS
+    set +f
+    printf 'because=%s\n' "${because:-crsctl ended with exit status $said_rc}"
+    ! says 4563 || printf 'hint=%s\n' 'log in as root, or let sudo run crsctl: --var sudo=sudo'
+    return 1
+}
+
 main() {
     find_grid
-    force=
-    [ "$mode" != immediate ] || force=-f
-    # crsctl waits until all is down. No limit of ours: gsctl ends it when its time is over.
-    ORACLE_HOME=$grid_home LC_ALL=C ${sudo:+"$sudo" -n} "$bin/crsctl" stop crs $force 2>&1 </dev/null
+    # crsctl waits until all is down.
+    if [ "$mode" = immediate ]; then order stop crs -f; else order stop crs; fi
+    if [ "$said_rc" = 0 ]; then
+        echo changed=yes
+    else
+        failed
+    fi
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.

@@ -22,6 +22,7 @@ use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::RunStats;
 use crate::transport::Connector;
 
+use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
 use super::selection::Selected;
@@ -76,6 +77,7 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(cores.min(targets.len()))
@@ -178,6 +180,7 @@ impl Launch<'_> {
         let run = &self.options.run;
         Settings {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
+            keep: true,
             serial: run.serial,
             max_fail: run.max_fail,
             deadline: run.deadline.filter(|limit| !limit.is_zero()),

@@ -2,6 +2,7 @@
 
 mod adhoc;
 mod books;
+mod descriptors;
 mod fault;
 mod hosts;
 mod launch;

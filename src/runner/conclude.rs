@@ -70,7 +70,11 @@ fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
     match end {
         End::Exit(status) => exit_failure(*status),
         End::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
-        End::Lost(said) => Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}")),
+        End::Lost(said) => {
+            // Without its number it can neither be killed nor looked for.
+            let begun = if ran.pid.is_none() { "; it may have been run" } else { "" };
+            Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{begun}"))
+        }
         End::NotSent(said) => {
             Failure::new(Phase::Lost, format!("connection lost before the command was sent, nothing was run: {said}"))
         }

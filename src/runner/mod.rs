@@ -35,9 +35,12 @@ pub use script::rehearse;
 
 /// How a run is carried out.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Hosts worked on at once.
     pub fanout: usize,
+    /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
+    pub keep: bool,
     /// Hosts in a batch, for steps that do not say.
     pub serial: Option<Share>,
     /// More failed hosts than this stop the run, for steps that do not say.
@@ -126,12 +129,14 @@ pub async fn run<C: Crew>(
         start: now,
         said: now,
         ticked: now,
+        stirred: false,
         settings,
     };
     run.carry_out().await;
     run.finish()
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 struct Run<'a, C> {
     plan: &'a Plan,
     hosts: Vec<HostState>,
@@ -155,6 +160,8 @@ struct Run<'a, C> {
     /// When something was last said in a run that nobody watches.
     said: Instant,
     ticked: Instant,
+    /// Something was told since the last tick.
+    stirred: bool,
     settings: Settings,
 }
 
@@ -196,6 +203,7 @@ impl<C: Crew> Run<'_, C> {
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
         let event = Event { at: self.start.elapsed(), kind };
+        self.stirred = true;
         if self.reporter.event(&event, &self.stats).is_err() {
             self.stats.broken = true;
         }
@@ -265,14 +273,16 @@ impl<C: Crew> Run<'_, C> {
     }
 
     fn next_sign_of_life(&self) -> Instant {
-        self.ticked + TICK
+        // Also in a pipe somebody may read along: what was told must not wait in a buffer.
+        if self.settings.live || self.stirred { self.ticked + TICK } else { self.said + QUIET }
     }
 
     /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that
     /// names who is still at what.
     fn show_life(&mut self, now: Instant) {
-        if now >= self.ticked + TICK {
+        if (self.settings.live || self.stirred) && now >= self.ticked + TICK {
             self.ticked = now;
+            self.stirred = false;
             self.reporter.tick(now - self.start);
         }
         if !self.settings.live && now >= self.said + QUIET {

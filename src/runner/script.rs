@@ -10,6 +10,10 @@ use crate::transport::{Command, posix};
 use super::CLEANUP_TIMEOUT;
 use super::host::Member;
 
+/// Bytes of a command; room is left for the quotes that a login shell without POSIX syntax needs.
+const LONGEST: usize = 100_000;
+/// The same without the wrapper.
+const LONGEST_RAW: usize = 32_000;
 /// Permission bits of the file in which a node keeps the state of the run.
 const STATE_MODE: u32 = 0o600;
 
@@ -85,9 +89,24 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
     let mut texts = Vec::new();
     for step in &plan.steps {
         let text = command(plan, step, member, Depth::Full).map_err(|said| format!("step `{}`: {said}", step.name))?;
+        if let Some(command) = &text {
+            fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
+        }
         texts.push((step.name.clone(), text.map(|command| command.text).unwrap_or_default()));
     }
     Ok(texts)
+}
+
+/// Whether a command can be sent at all: what a login shell is given as an argument ends at 128 KiB on Linux, and what goes
+/// without the wrapper must fit into one SSH packet.
+fn fits(command: &Command) -> Result<(), String> {
+    let (length, limit) = (command.text.len(), if command.raw { LONGEST_RAW } else { LONGEST });
+    if length <= limit {
+        return Ok(());
+    }
+    Err(format!(
+        "the command is {length} bytes, longer than the {limit} that can be sent\nhint: put it into a file on the nodes, and run that"
+    ))
 }
 
 /// Writes the state of the run where a node keeps it.

@@ -198,6 +198,7 @@ impl<C: Crew> Run<'_, C> {
         // What is to be undone must be heard to its end, or nobody knows whether there is something to undo.
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
+        let last = last || !self.settings.keep;
         let job = Job { command, stream: self.settings.stream, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });

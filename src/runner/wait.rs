@@ -152,7 +152,12 @@ impl<C: Crew> Run<'_, C> {
     /// Begins a look: not worth an event of its own, once a second on every host.
     fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
-        let job = super::Job { command: Some(command), stream: false, last: false, cancel: self.cancel.clone() };
+        let job = super::Job {
+            command: Some(command),
+            stream: false,
+            last: !self.settings.keep,
+            cancel: self.cancel.clone(),
+        };
         self.begin(host, step, job);
         if let Some(since) = since {
             self.hosts[host].activity = Some(since);

@@ -84,13 +84,27 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
     }
 }
 
+/// How far a server got in a key exchange that failed. libssh2 has one number for "no algorithm in common" and for "gone before
+/// it said which algorithms it takes".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It said nothing.
+    Silence,
+    /// It said that it speaks SSH.
+    Banner,
+    /// It said which algorithms it takes.
+    Offer,
+    /// The same, and then it ended the connection.
+    OfferAndEnd,
+}
+
 /// A key exchange that failed.
-pub(super) fn handshake(address: &str, error: &ssh2::Error, banner_seen: bool) -> Failure {
+pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: Reach) -> Failure {
     let number = session_code(error);
     let said = lower(error.message());
     match number {
         code::BANNER_RECV | code::BANNER_SEND | code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND
-            if !banner_seen =>
+            if reach == Reach::Silence =>
         {
             Failure::new(Phase::Connect, format!("{address}: connection closed before the server said who it is"))
                 .hint("sshd drops connections when too many come at once (MaxStartups); a smaller --fanout helps")
@@ -99,7 +113,15 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, banner_seen: bool) -
         code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => {
             Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
         }
-        code::KEX_FAILURE | code::KEY_EXCHANGE_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED => {
+        code::KEX_FAILURE if reach == Reach::Banner => {
+            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
+        }
+        code::KEY_EXCHANGE_FAILURE if reach != Reach::Offer => {
+            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
+        }
+        code::KEY_EXCHANGE_FAILURE => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said}"))
+            .hint("the server's proof of its host key is wrong, or something between here and there changes bytes"),
+        code::KEX_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED => {
             Failure::new(Phase::Connect, format!("{address}: no common algorithms with the server: {said}")).hint(
                 "old servers offer only what is no longer safe (ssh-rsa, SHA-1 key exchange); update sshd on the node",
             )
@@ -137,22 +159,25 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(number: i32, banner: bool, phase: Phase, retryable: bool) {
+    fn case(number: i32, reach: Reach, phase: Phase, retryable: bool) {
         let error = ssh2::Error::new(ErrorCode::Session(number), "Some words.");
-        let failure = handshake("10.0.0.7:22", &error, banner);
+        let failure = handshake("10.0.0.7:22", &error, reach);
         assert_eq!((failure.phase, failure.retryable), (phase, retryable), "{failure}");
         assert!(failure.cause.starts_with("10.0.0.7:22: ") && !failure.cause.ends_with('.'), "{failure}");
     }
 
     #[test]
     fn what_can_pass_is_tried_again() {
-        case(-13, false, Phase::Connect, true);
-        case(-43, false, Phase::Connect, true);
-        case(-43, true, Phase::Connect, true);
-        case(-8, true, Phase::Connect, false);
-        case(-5, true, Phase::Connect, false);
-        case(-11, true, Phase::HostKey, false);
-        case(-14, false, Phase::Connect, false);
+        case(-13, Reach::Silence, Phase::Connect, true);
+        case(-43, Reach::Silence, Phase::Connect, true);
+        case(-43, Reach::Banner, Phase::Connect, true);
+        case(-8, Reach::OfferAndEnd, Phase::Connect, true);
+        case(-8, Reach::Offer, Phase::Connect, false);
+        case(-5, Reach::Banner, Phase::Connect, true);
+        case(-5, Reach::OfferAndEnd, Phase::Connect, false);
+        case(-5, Reach::Offer, Phase::Connect, false);
+        case(-11, Reach::Offer, Phase::HostKey, false);
+        case(-14, Reach::Silence, Phase::Connect, false);
     }
 
     #[test]

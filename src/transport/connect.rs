@@ -13,7 +13,7 @@ use async_lock::{Semaphore, SemaphoreGuard};
 use base64::Engine as _;
 use ssh2::MethodType;
 
-use super::classify;
+use super::classify::{self, Reach};
 use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::session::{Session, Stopwatch, drive};
@@ -77,13 +77,15 @@ impl Connector {
         let mut attempt = 1;
         // Turns away at a busy door are no fault of the host's, within reason.
         let mut turned_away = 0;
+        let mut let_in = 0;
         let session = loop {
-            let trace = Trace::default();
+            let trace = Trace { let_in: Cell::new(let_in), ..Trace::default() };
             let failure = match self.attempt(target, &trace, cancel, progress).await {
                 None => break None,
                 Some(Ok(session)) => break Some(Ok(session)),
                 Some(Err(failure)) => failure,
             };
+            let_in = trace.let_in.get();
             let crowded = trace.crowded.get() && turned_away < PATIENCE;
             if !failure.retryable || attempt >= target.attempts + turned_away && !crowded {
                 break Some(Err(failure));
@@ -150,7 +152,7 @@ impl Connector {
             trace.seen.replace(Seen::Nothing);
             let work = self.log_in_at(target, address, trace, enter);
             let raced = race(work, Deadline::after(Some(share)), None).await;
-            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow()));
+            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow(), &trace.let_in));
             match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
@@ -189,8 +191,10 @@ impl Connector {
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
                     Seen::Words(words) => not_ssh(&shown, words),
-                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, false),
-                    Seen::Banner => classify::handshake(&shown, &error, true),
+                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, Reach::Silence),
+                    Seen::Banner => classify::handshake(&shown, &error, Reach::Banner),
+                    Seen::Offer if wire.has_ended() => classify::handshake(&shown, &error, Reach::OfferAndEnd),
+                    Seen::Offer => classify::handshake(&shown, &error, Reach::Offer),
                 });
             }
             enter(Phase::HostKey);
@@ -316,10 +320,16 @@ async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<()
             && let Some(words) = wire.peek()
         {
             trace.seen.replace(Seen::Words(words));
+        } else if matches!(*trace.seen.borrow(), Seen::Banner) && wire.peek().is_some() {
+            trace.seen.replace(Seen::Offer);
         }
         let done = own.handshake();
-        if ssh.banner_bytes().is_some() {
-            trace.seen.replace(Seen::Banner);
+        if let Some(first) = ssh.banner_bytes()
+            && *trace.seen.borrow() != Seen::Offer
+        {
+            // libssh2 also keeps a first line that is nothing of the kind.
+            let words = String::from_utf8_lossy(first);
+            trace.seen.replace(if words.starts_with("SSH-") { Seen::Banner } else { Seen::Words(words.into_owned()) });
         }
         done
     };
@@ -331,13 +341,15 @@ async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<()
 struct Trace {
     /// How far the peer has got.
     seen: RefCell<Seen>,
+    /// Logins at its address that had succeeded when it was last turned away.
+    let_in: Cell<usize>,
     /// It was turned away where others were let in: the server is busy, not broken.
     crowded: Cell<bool>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false) }
+        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false), let_in: Cell::new(0) }
     }
 }
 
@@ -351,6 +363,8 @@ enum Seen {
     Words(String),
     /// It speaks SSH.
     Banner,
+    /// It has said which algorithms it takes.
+    Offer,
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
@@ -375,7 +389,7 @@ impl Seen {
         match self {
             Self::Connection => true,
             Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
-            Self::Nothing | Self::Banner => false,
+            Self::Nothing | Self::Banner | Self::Offer => false,
         }
     }
 }
@@ -406,7 +420,7 @@ fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if *seen == Seen::Banner => {
+        _ if matches!(seen, Seen::Banner | Seen::Offer) => {
             Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
                 .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
         }
@@ -439,7 +453,6 @@ struct Doors(Mutex<HashMap<SocketAddr, Arc<Door>>>);
 struct Door {
     turns: Semaphore,
     width: AtomicUsize,
-    under_way: AtomicUsize,
     let_in: AtomicUsize,
 }
 
@@ -461,26 +474,21 @@ impl Doors {
 
 impl Default for Door {
     fn default() -> Self {
-        Self {
-            turns: Semaphore::new(Doors::WIDTH),
-            width: AtomicUsize::new(Doors::WIDTH),
-            under_way: AtomicUsize::new(0),
-            let_in: AtomicUsize::new(0),
-        }
+        Self { turns: Semaphore::new(Doors::WIDTH), width: AtomicUsize::new(Doors::WIDTH), let_in: AtomicUsize::new(0) }
     }
 }
 
 impl Door {
     async fn enter(&self) -> InTurn<'_> {
         let guard = self.turns.acquire().await;
-        self.under_way.fetch_add(1, Ordering::Relaxed);
         InTurn { door: self, guard: Some(guard) }
     }
 }
 
 impl InTurn<'_> {
-    /// Says how it went. True when it was turned away where others are let in.
-    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen) -> bool {
+    /// Says how it went. True when it was turned away, and others were let in since it was the last time: a server that does not
+    /// let anybody in any more is not busy but gone.
+    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen, known: &Cell<usize>) -> bool {
         let door = self.door;
         match raced {
             Raced::Done(Ok(_)) => {
@@ -494,16 +502,11 @@ impl InTurn<'_> {
                 {
                     guard.forget();
                 }
-                door.let_in.load(Ordering::Relaxed) > 0 || door.under_way.load(Ordering::Relaxed) > 1
+                let now = door.let_in.load(Ordering::Relaxed);
+                now > known.replace(now)
             }
             Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
         }
-    }
-}
-
-impl Drop for InTurn<'_> {
-    fn drop(&mut self) {
-        self.door.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

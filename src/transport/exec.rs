@@ -228,6 +228,8 @@ impl Session {
                 Fate::Gone => None,
                 fate => Some(fate == Fate::Killed),
             },
+            // Without the wrapper its number is not known.
+            (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw => Some(false),
             _ => None,
         };
         let noise = [heard.out.noise(), heard.err.noise()].concat();
@@ -488,7 +490,8 @@ fn would_block(error: io::Error) -> io::Result<bool> {
 
 /// True when the login shell refused the wrapper's syntax in words that only csh and fish use.
 fn speaks_foreign(ran: &Ran) -> bool {
-    let End::NotBegun { status } = ran.end else { return false };
+    // Its exit status says nothing: fish ends with 0 or 127.
+    let End::NotBegun { .. } = ran.end else { return false };
     let noise = String::from_utf8_lossy(&ran.noise);
-    status != 0 && ["Badly placed", "fish:", "Unmatched '", "Missing end of"].iter().any(|sign| noise.contains(sign))
+    ["Badly placed", "fish:", "Unmatched '", "Missing end of"].iter().any(|sign| noise.contains(sign))
 }

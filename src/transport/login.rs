@@ -45,7 +45,7 @@ pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, ag
     for way in ways.into_iter().flatten() {
         let result = match way {
             Way::Keys => with_keys(ssh, wire, target, &mut offered).await,
-            Way::Agent(socket) => with_agent(ssh, target, socket, agent, &mut offered).await,
+            Way::Agent(socket) => with_agent(ssh, wire, target, socket, agent, &mut offered).await,
         };
         match result {
             Ok(()) => return Ok(()),
@@ -77,7 +77,9 @@ async fn with_keys(ssh: &ssh2::Session, wire: &Wire, target: &Target, offered: &
         let tried = drive(ssh, wire, |ssh| ssh.userauth_pubkey_memory(&target.user, None, &key.pem, None)).await;
         match tried {
             Ok(()) if ssh.authenticated() => return Ok(()),
-            Err(error) if classify::is_lost(&error) => return Err(Refusal::Gone(classify::lower(error.message()))),
+            Err(error) if classify::is_lost(&error) || wire.has_ended() => {
+                return Err(Refusal::Gone(classify::lower(error.message())));
+            }
             Ok(()) | Err(_) => {}
         }
     }
@@ -87,19 +89,20 @@ async fn with_keys(ssh: &ssh2::Session, wire: &Wire, target: &Target, offered: &
 /// Talks to the agent on another thread: libssh2's agent calls block, and a slow agent must not hold up other hosts.
 async fn with_agent(
     ssh: &ssh2::Session,
+    wire: &Wire,
     target: &Target,
     socket: &Path,
     agent: &Agent,
     offered: &mut usize,
 ) -> Result<(), Refusal> {
     let _turn = agent.turns.acquire().await;
-    let (session, user, socket) = (ssh.clone(), target.user.clone(), socket.to_owned());
+    let (session, wire, user, socket) = (ssh.clone(), wire.clone(), target.user.clone(), socket.to_owned());
     let limit = u32::try_from(target.connect_timeout.as_millis()).unwrap_or(u32::MAX);
     let (result, tried) = blocking::unblock(move || {
         session.set_blocking(true);
         session.set_timeout(limit);
         let mut tried = 0;
-        let result = try_identities(&session, &user, &socket, &mut tried);
+        let result = try_identities(&session, &wire, &user, &socket, &mut tried);
         session.set_blocking(false);
         (result, tried)
     })
@@ -108,7 +111,13 @@ async fn with_agent(
     result
 }
 
-fn try_identities(session: &ssh2::Session, user: &str, socket: &Path, tried: &mut usize) -> Result<(), Refusal> {
+fn try_identities(
+    session: &ssh2::Session,
+    wire: &Wire,
+    user: &str,
+    socket: &Path,
+    tried: &mut usize,
+) -> Result<(), Refusal> {
     let next = |_: ssh2::Error| Refusal::Next;
     let mut agent = session.agent().map_err(next)?;
     agent.set_identity_path(socket).map_err(next)?;
@@ -118,7 +127,9 @@ fn try_identities(session: &ssh2::Session, user: &str, socket: &Path, tried: &mu
         *tried += 1;
         match agent.userauth(user, &identity) {
             Ok(()) if session.authenticated() => return Ok(()),
-            Err(error) if classify::is_lost(&error) => return Err(Refusal::Gone(classify::lower(error.message()))),
+            Err(error) if classify::is_lost(&error) || wire.has_ended() => {
+                return Err(Refusal::Gone(classify::lower(error.message())));
+            }
             // An RSA certificate in the agent fails on our side (-18); the next identity may do.
             Ok(()) | Err(_) => {}
         }
@@ -146,7 +157,9 @@ fn refused(target: &Target, offered: usize, methods: &str, gone: Option<String>)
     let hint = if offered == 0 {
         "no key to offer: name one with -i, or start an ssh-agent".to_owned()
     } else {
-        format!("is the public key in ~{user}/.ssh/authorized_keys on the node, and `{user}` the right user?")
+        format!(
+            "is the public key in ~{user}/.ssh/authorized_keys on the node, and `{user}` the right user, with a login shell that exists?"
+        )
     };
     Failure::new(Phase::Auth, cause).hint(hint)
 }

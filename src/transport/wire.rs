@@ -50,6 +50,14 @@ impl Wire {
         (count > 0).then(|| String::from_utf8_lossy(&words[..count]).into_owned())
     }
 
+    /// Whether the other end has ended the connection, and everything that it said is read.
+    pub(super) fn has_ended(&self) -> bool {
+        match recv(&*self.0, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, count)) => count == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+        }
+    }
+
     /// Ends the connection at once, in both directions: nothing on it can block any more.
     pub(super) fn shut(&self) {
         let _ = shutdown(&*self.0, Shutdown::Both);

@@ -163,6 +163,7 @@ fn a_node_that_is_down() {
             &[
                 ("installed", "yes"),
                 ("coordinator", "down"),
+                ("state", "stopped"),
                 ("coordinator_pg_ctl", "3"),
                 ("timeline", "7"),
                 ("share_timeline", "7"),

@@ -81,6 +81,25 @@ impl Gsctl {
         self
     }
 
+    /// Reports in JSON on stdout. Goes to the front, since everything behind `exec` is the command.
+    pub(crate) fn json(mut self) -> Self {
+        self.arguments.splice(0..0, ["--json".into(), "-".into()]);
+        self
+    }
+
+    /// With at most so many open files; `hard` too.
+    pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        let limit = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(limit).arg(self.command.get_program()).env_clear().process_group(0);
+        shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = self.command.get_current_dir() {
+            shell.current_dir(dir);
+        }
+        self.command = shell;
+        self
+    }
+
     /// Sets a variable.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);

@@ -114,6 +114,7 @@ fn from_stopped_to_up_and_down_again() {
         all_up(&grid, number);
         assert_eq!(first_missing(&up, number), None, "{up}");
         has(&up, number, &[("state", "running"), ("check_crs", "online")]);
+        assert_eq!(host(&up, number)["changed"], true, "{up}");
         assert_eq!(lab.node(number).text(grid.mark(lab.node(number), "ohasdrun")), "reboot\n");
     }
 
@@ -122,6 +123,7 @@ fn from_stopped_to_up_and_down_again() {
     let after: Vec<_> = grid.all_running(1).iter().map(|process| process.pid).collect();
     assert_eq!(before, after, "a second start touched something\n{again}");
     assert_eq!(step(&again, 1, START), "skipped", "{again}");
+    assert_eq!(host(&again, 1)["changed"], false, "{again}");
     assert_eq!(again.json()["counts"]["ok"], 2, "{again}");
 
     // For people: a row for each node.
@@ -264,7 +266,7 @@ fn what_is_left_of_a_stack_is_started_again() {
     let cssd: Vec<_> = grid.running(2, "ocssd.bin").iter().map(|process| process.pid).collect();
     has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "partial"), ("cssd", "running")]);
     let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
-    assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "ok".to_owned()), "{run}");
+    assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "changed".to_owned()), "{run}");
     all_up(&grid, 2);
     assert_eq!(grid.running(2, "ocssd.bin").iter().map(|process| process.pid).collect::<Vec<_>>(), cssd);
 
@@ -284,7 +286,7 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
     lab.node(2).remove(Path::new("grid/cdata").join("node2.olr"));
     // crsctl says that it was started, as it only asks init.ohasd to.
     let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(5);
-    assert_eq!(step(&run, 2, START), "ok", "{run}");
+    assert_eq!(step(&run, 2, START), "changed", "{run}");
     says(&run, 2, "error", "ohasd does not run, and the OLR is missing");
     says(&run, 2, "hint", "ocrconfig -local -restore");
     says(&run, 2, "stdout", "CRS-0704");
@@ -295,7 +297,7 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
     grid.fault(2, "start_fails", "1");
     let run = gsctl(&lab, "start").run().expect(5);
     assert_eq!(step(&run, 2, START), "failed", "{run}");
-    says(&run, 2, "stdout", "CRS-4124: Oracle High Availability Services startup failed.");
+    says(&run, 2, "error", "CRS-4124: Oracle High Availability Services startup failed.");
     assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
     all_down(&grid, [2]);
     grid.heal(2, "start_fails");
@@ -325,6 +327,7 @@ fn a_stop_that_does_not_succeed() {
     grid.fault(2, "stuck", "crsd.bin");
     let run = gsctl(&lab, "stop").run().expect(5);
     says(&run, 2, "stdout", "CRS-2799: Failed to shut down resource 'ora.crsd'");
+    says(&run, 2, "error", "CRS-2795: Shutdown of Oracle High Availability Services-managed resources");
     all_down(&grid, [1]);
     assert!(grid.is_running(2, "crsd") && grid.is_running(2, "ohasd"), "{}", grid.census());
     gsctl(&lab, "stop").args(["--mode", "immediate"]).run().expect(0);
@@ -378,7 +381,7 @@ fn refusals_change_nothing() {
     let status = gsctl_with(&lab, "status", &line).args(["--connect-attempts", "1"]).run().expect(4);
     has(&status, 1, &[("state", "down")]);
     let run = start().args(["--allow-unreachable", "1", "--wait", "60s"]).run().expect(4);
-    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+    assert_eq!(host(&run, 1)["outcome"], "changed", "{run}");
     all_up(&grid, 1);
     all_up(&grid, 2);
     // A node that can't be looked at is never called stopped.

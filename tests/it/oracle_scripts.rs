@@ -224,6 +224,15 @@ fn has(shell: &[&str], facts: &Facts, want: &[(&str, &str)]) {
 }
 
 #[test]
+fn start_and_stop_give_orders_alike() {
+    let block = |script: &'static str| {
+        let start = script.find("# order ARGUMENT").expect("start of the block");
+        &script[start..script.find("main() {").expect("end of the block")]
+    };
+    assert_eq!(block(START), block(STOP));
+}
+
+#[test]
 fn the_grid_block_is_one_text() {
     let block = |script: &'static str| {
         let start = script.find("# >>> grid").expect("start of the block");
@@ -568,9 +577,10 @@ fn start_and_stop_say_what_crsctl_says() {
             (String::from_utf8_lossy(&output.stdout).trim().to_owned(), output.status.code())
         };
         node.says(&[("start crs", started, 0)]);
-        assert_eq!(run(START, &[]), (started.trim().to_owned(), Some(0)), "{shell:?}");
+        assert_eq!(run(START, &[]), (format!("{started}\nchanged=yes"), Some(0)), "{shell:?}");
         node.says(&[("start crs", failed, 1)]);
-        assert_eq!(run(START, &[]), (failed.trim().to_owned(), Some(1)), "{shell:?}");
+        let because = failed.lines().next().unwrap();
+        assert_eq!(run(START, &[]), (format!("{failed}\nbecause={because}"), Some(1)), "{shell:?}");
         // Already active is what was wanted.
         node.says(&[("start crs", active, 1), ("stat res ora.cssd -init", &resource("ONLINE"), 0)]);
         assert_eq!(run(START, &[]), (active.trim().to_owned(), Some(0)), "{shell:?}");
@@ -582,11 +592,19 @@ fn start_and_stop_say_what_crsctl_says() {
             ("start cluster", cluster, 0),
         ]);
         let (said, status) = run(START, &[]);
-        assert!(said.ends_with(cluster.trim()), "{shell:?} {said}");
+        assert!(said.ends_with(&format!("{cluster}\nchanged=yes")), "{shell:?} {said}");
         assert_eq!(status, Some(0), "{shell:?}");
         node.says(&[("stop crs", "CRS-4133: stopped\n", 0), ("stop crs -f", "CRS-4133: forced\n", 0)]);
-        assert_eq!(run(STOP, &[("mode", "fast")]), ("CRS-4133: stopped".to_owned(), Some(0)), "{shell:?}");
-        assert_eq!(run(STOP, &[("mode", "immediate")]), ("CRS-4133: forced".to_owned(), Some(0)), "{shell:?}");
+        assert_eq!(
+            run(STOP, &[("mode", "fast")]),
+            ("CRS-4133: stopped\n\nchanged=yes".to_owned(), Some(0)),
+            "{shell:?}"
+        );
+        assert_eq!(
+            run(STOP, &[("mode", "immediate")]),
+            ("CRS-4133: forced\n\nchanged=yes".to_owned(), Some(0)),
+            "{shell:?}"
+        );
     }
 }
 

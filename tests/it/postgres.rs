@@ -420,7 +420,11 @@ fn what_is_wrong_is_said_before_anything_is_changed() {
     // No entry for replication: the first missing stage is the primary.
     cluster.admit(one, "");
     let run = cluster.build(two, one, &[]).run().expect(7);
-    says(&run, &["no entry for replication", "host replication USER", "primary missing", "(no-entry)"]);
+    says(&run, &["no entry for replication", "host replication USER"]);
+    let report = cluster.build(two, one, &[]).args(["--json", "-"]).run().expect(7).json();
+    let chain = &host(&report, two.name())["chain"];
+    assert_eq!((&chain[0]["stage"], &chain[0]["up"]), (&"primary".into(), &false.into()), "{chain:#}");
+    has(&report, two.name(), &[("primary", "no-entry"), ("build", "needed")]);
     // A password that is not there, and a role that is not there.
     cluster.admit(one, "scram-sha-256");
     two.chmod("home/.pgpass", 0o644);
