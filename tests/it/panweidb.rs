@@ -371,7 +371,7 @@ fn a_main_standby_that_never_comes_is_backup_fail() {
 fn a_standby_killed_after_each_step_goes_on() {
     let cluster = Cluster::new(STANDBY);
     let kills = cluster.killed_after_each_step();
-    assert!(kills >= 12, "killed {kills} times only");
+    assert!(kills >= 15, "killed {kills} times only");
     cluster.assert_recovery();
     for node in [1, 2] {
         for once in ["gs_ctl_build", "cm_ctl_stop"] {
@@ -387,7 +387,7 @@ fn a_primary_killed_after_each_step_goes_on() {
     let cluster = Cluster::new(PRIMARY);
     cluster.conf(1, "connected=yes\n");
     let kills = cluster.killed_after_each_step();
-    assert!(kills >= 8, "killed {kills} times only");
+    assert!(kills >= 10, "killed {kills} times only");
     cluster.assert_archive();
 }
 
