@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::outcome::{Failure, Outcome, Phase, StageState, StepResult};
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 
 /// A host's place in the run's list of hosts.
 pub type HostId = usize;
@@ -28,19 +28,6 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
-}
-
-/// Why a run was cut short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CancelReason {
-    /// SIGINT: Ctrl-C.
-    Interrupt,
-    /// SIGTERM or SIGHUP.
-    Terminate,
-    /// `--deadline` passed.
-    Deadline,
-    /// More hosts failed than `--max-fail` allows.
-    MaxFail,
 }
 
 /// What happened.

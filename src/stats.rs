@@ -2,9 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::CancelReason;
 use crate::exit::ExitStatus;
 use crate::outcome::Outcome;
+
+/// Why a run was cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelReason {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM or SIGHUP.
+    Terminate,
+    /// `--deadline` passed.
+    Deadline,
+    /// More hosts failed than `--max-fail` allows.
+    MaxFail,
+}
 
 /// Hosts by verdict. Every host of a run is counted once, so the numbers add up to `hosts` when the run is over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

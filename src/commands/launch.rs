@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use indexmap::IndexMap;
 
 use crate::cli::{Options, OutputOptions, When as CliWhen};
-use crate::event::{CancelReason, Event, EventKind, Reporter};
+use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
@@ -19,7 +19,7 @@ use crate::reporter::{
     Target as ReportTarget, When,
 };
 use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 use crate::transport::Connector;
 
 use super::descriptors;

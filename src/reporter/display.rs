@@ -16,10 +16,10 @@ use super::screen::Screen;
 use super::settings::CommandKind;
 use super::style::Tone;
 use super::{Context, View, chain, plural, sanitize, summary};
-use crate::event::{Activity, CancelReason, Event, EventKind, HostId, StepId};
+use crate::event::{Activity, Event, EventKind, HostId, StepId};
 use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StageState, StepResult};
 use crate::report::RunReport;
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 
 /// Narrower terminals get lines without times and counts.
 const NARROW: usize = 60;

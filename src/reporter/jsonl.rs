@@ -10,10 +10,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json::{List, Stage, Status, bytes, failure, ms, some, to_line};
-use crate::event::{Activity, CancelReason, Event, EventKind, HostId, Reporter, Stream};
+use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 
 /// Writes one event a line, as it happens, and the result of the run last.
 pub struct JsonLines {

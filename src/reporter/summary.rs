@@ -12,10 +12,10 @@ use super::screen::Screen;
 use super::settings::CommandKind;
 use super::style::Tone;
 use super::{Context, plural, sanitize};
-use crate::event::{CancelReason, HostId};
+use crate::event::HostId;
 use crate::outcome::Outcome;
 use crate::report::{HostReport, RunReport};
-use crate::stats::{Counts, RunStats};
+use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
 struct Group {

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::screen::tests::{Broken, Sink, replay};
 use super::settings::tests::{pipe, terminal};
 use super::*;
-use crate::event::{Activity, CancelReason, EventKind, Stream};
+use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StageState, StepResult};
 use crate::report::{HostReport, StepReport};
+use crate::stats::CancelReason;
 
 fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)

@@ -21,11 +21,11 @@ use async_io::Timer;
 use futures_lite::future;
 
 use crate::control::CancelToken;
-use crate::event::{Activity, CancelReason, Event, EventKind, HostId, Reporter, StepId};
+use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Plan, Share};
 use crate::report::HostReport;
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 use crate::transport::Progress;
 use fleet::{Crew, Done, Job, Note};
 use host::HostState;

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::control::CancelToken;
-use crate::event::{CancelReason, EventKind, HostId, StepId};
+use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
+use crate::stats::CancelReason;
 use crate::transport::Command;
 
 use super::conclude::conclude;
