@@ -51,11 +51,12 @@ pub fn main() -> ExitCode {
     let world = commands::World::look();
     match commands::run(&cli, &world) {
         Ok(status) => status.into(),
-        Err(fault) => {
+        Err(error) => {
+            let status = error.downcast_ref::<commands::Fault>().map_or(exit::ExitStatus::Broken, |fault| fault.status);
             // Where even this cannot be written, the exit status is all that is left.
-            let text = reporter::sanitize::block(format!("error: {fault}").as_bytes());
+            let text = reporter::sanitize::block(format!("error: {error:#}").as_bytes());
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            fault.status.into()
+            status.into()
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::Context as _;
 use indexmap::IndexMap;
 
 use crate::cli::{Options, OutputOptions, When as CliWhen};
@@ -54,7 +55,7 @@ impl Launch<'_> {
     ///
     /// # Errors
     /// When something is wrong before anything was contacted.
-    pub(super) fn go(self) -> Result<ExitStatus, Fault> {
+    pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
         let Targets { list: targets, known_hosts, mut warnings } =
             targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
@@ -68,7 +69,7 @@ impl Launch<'_> {
                 .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
         }
         if self.options.run.dry_run {
-            return self.rehearsal(&members);
+            return Ok(self.rehearsal(&members)?);
         }
         let started = jiff::Timestamp::now();
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;
@@ -83,8 +84,8 @@ impl Launch<'_> {
             .num_threads(cores.min(targets.len()))
             .thread_name(|index| format!("shard-{index}"))
             .build()
-            .map_err(|error| Fault::usage(format!("cannot start threads: {error}")))?;
-        let signals = listen()?;
+            .context("cannot start threads")?;
+        let signals = listen().context("cannot listen for signals")?;
         let targets: Arc<[crate::transport::Target]> = targets.into();
         let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
         let crew = Fleet::start(&pool, &targets, &connector);
@@ -297,32 +298,27 @@ fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
 }
 
 /// Signals, as reasons to stop. The second one ends the program at once.
-fn listen() -> Result<async_channel::Receiver<CancelReason>, Fault> {
+fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let fault = |error: std::io::Error| Fault::usage(format!("cannot listen for signals: {error}"));
     let again = Arc::new(AtomicBool::new(false));
     for (signal, status) in
         [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)]
     {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())
-            .map_err(fault)?;
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())?;
     }
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, again.clone()).map_err(fault)?;
+        signal_hook::flag::register(signal, again.clone())?;
     }
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(fault)?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, reasons) = async_channel::unbounded();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
-                if sender.try_send(reason).is_err() {
-                    return;
-                }
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
+            if sender.try_send(reason).is_err() {
+                return;
             }
-        })
-        .map_err(fault)?;
+        }
+    })?;
     Ok(reasons)
 }
 

@@ -33,8 +33,8 @@ pub use world::World;
 /// Does what the command line says.
 ///
 /// # Errors
-/// When something is wrong before anything was contacted.
-pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
+/// A [`Fault`] when something is wrong before anything was contacted; any other error is gsctl's own.
+pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
     // Zero on the command line is "no limit", and stronger than anything that sets one.
     let timeout = options.run.timeout;
@@ -54,9 +54,9 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),
         Command::Promote(args) => book(Asked::promote(args)?, Some(&args.preflight)),
-        Command::Play(args) if args.list => list(),
-        Command::Play(args) if args.schema => schema(),
-        Command::Play(Play { show: Some(name), .. }) => show(name),
+        Command::Play(args) if args.list => Ok(list()?),
+        Command::Play(args) if args.schema => Ok(schema()?),
+        Command::Play(Play { show: Some(name), .. }) => Ok(show(name)?),
         Command::Play(args) if args.resume.is_some() || args.from.is_some() => {
             let (asked, resume) = resume::asked(args, options, world)?;
             let (plan, digest) = asked.load(timeout, world)?;
@@ -64,8 +64,8 @@ pub fn run(cli: &Cli, world: &World) -> Result<ExitStatus, Fault> {
             launch(plan, CommandKind::Playbook, book, Some(&args.preflight), options, world)
         }
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
-        Command::Hosts(args) => hosts::hosts(args, options, world),
-        Command::Runs(args) => runs::runs(args, options, world),
+        Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
+        Command::Runs(args) => Ok(runs::runs(args, options, world)?),
     }
 }
 
@@ -76,7 +76,7 @@ fn launch(
     preflight: Option<&Preflight>,
     options: &Options,
     world: &World,
-) -> Result<ExitStatus, Fault> {
+) -> anyhow::Result<ExitStatus> {
     let selected = selection::select(&options.hosts, world)?;
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);

@@ -6,12 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_executor::LocalExecutor;
+use futures_lite::FutureExt as _;
 
 use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
@@ -96,6 +98,8 @@ const IDLE: Duration = Duration::from_secs(1);
 pub struct Fleet {
     shards: Vec<Sender<(HostId, Job)>>,
     notes: Receiver<(HostId, Note)>,
+    /// Closed once every shard has ended.
+    ended: Receiver<()>,
 }
 
 impl Fleet {
@@ -104,6 +108,7 @@ impl Fleet {
     pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> Self {
         let (sender, notes) = async_channel::bounded(NOTES);
         let count = pool.current_num_threads().min(targets.len()).max(1);
+        let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
         let shards = (0..count)
             .map(|_| {
@@ -114,11 +119,26 @@ impl Fleet {
                     mark: mark.clone(),
                     notes: sender.clone(),
                 };
-                pool.spawn(move || shard.serve(&jobs));
+                let alive = alive.clone();
+                pool.spawn(move || {
+                    shard.serve(&jobs);
+                    drop(alive);
+                });
                 inbox
             })
             .collect();
-        Self { shards, notes }
+        Self { shards, notes, ended }
+    }
+}
+
+impl Drop for Fleet {
+    /// Waits until every connection is closed. Where the program ended meanwhile, OpenSSL's own tidying up and that of the
+    /// last sessions would free the same memory.
+    fn drop(&mut self) {
+        self.shards.clear();
+        self.notes.close();
+        // Nothing is ever sent: this ends when the last shard has.
+        while self.ended.recv_blocking().is_ok() {}
     }
 }
 
@@ -158,7 +178,14 @@ impl Shard {
         async_io::block_on(executor.run(async {
             while let Ok((host, job)) = jobs.recv().await {
                 let (shard, idle) = (shard.clone(), idle.clone());
-                executor.spawn(async move { shard.work(host, job, &idle).await }).detach();
+                executor
+                    .spawn(async move {
+                        let work = AssertUnwindSafe(shard.work(host, job, &idle)).catch_unwind();
+                        if work.await.is_err() {
+                            shard.tell(host, Note::Done(broken())).await;
+                        }
+                    })
+                    .detach();
             }
         }));
     }
@@ -272,10 +299,35 @@ impl Shard {
     }
 }
 
+/// A bug of ours on one host is that host's failure, not the end of the run.
+fn broken() -> Done {
+    let failure = Failure::new(Phase::Lost, "gsctl itself broke while it worked on this host")
+        .hint("this is a bug: please report it with the lines above");
+    Done::Unreached { failure: Some(failure), attempts: 0 }
+}
+
 /// Lets idle connections answer their servers, and drops those that have ended.
 async fn tend(idle: &Idle) {
     loop {
         async_io::Timer::after(IDLE).await;
         idle.borrow_mut().retain(|_, session| session.pump());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::known_hosts::KnownHosts;
+
+    #[test]
+    fn a_fleet_is_gone_only_when_its_shards_are() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let connector = Arc::new(Connector::new(Arc::new(KnownHosts::load(&[], &[]).unwrap())));
+        let targets: Arc<[Target]> = Arc::from([]);
+        for _ in 0..50 {
+            drop(Fleet::start(&pool, &targets, &connector));
+            // Whatever a shard holds, its sessions too, is gone with it.
+            assert_eq!(Arc::strong_count(&connector), 1);
+        }
     }
 }

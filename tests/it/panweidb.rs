@@ -391,6 +391,56 @@ fn a_primary_killed_after_each_step_goes_on() {
     cluster.assert_archive();
 }
 
+/// Fills the disk under the state directory after each step in turn, frees it, and goes on each time.
+#[test]
+fn a_standby_whose_journal_finds_the_disk_full_goes_on() {
+    let cluster = Cluster::new(STANDBY);
+    let lab = &cluster.lab;
+    let state = lab.dir().join("client/state");
+    fs::create_dir(&state).unwrap();
+    // The mount is gone with its namespace, so gsctl and all who look at its files run in there.
+    let script = format!(
+        r#"mount -t tmpfs -o size=512k,mode=700 none {state} || exit 99
+        good() {{ cat {state}/gsctl/runs/*/run.json 2>/dev/null | tr -d ' \n' | grep -o '"end":"good"' | wc -l; }}
+        play() {{ exec {gsctl} play panweidb/sdr-start-standby --var every=100ms -f {hosts} -i {key} \
+            -o UserKnownHostsFile={known} "$@"; }}
+        done=0 full=0 again= round=0
+        while [ $round -lt 60 ]; do
+            round=$((round + 1))
+            play $again >{state}.out 2>&1 & gsctl=$!
+            until [ "$(good)" -gt $done ] || ! kill -0 $gsctl 2>/dev/null; do sleep 0.02; done
+            cat /dev/zero >{state}/filler 2>/dev/null
+            wait $gsctl; rc=$?
+            {gsctl} runs show --json - >/dev/null || {{ echo unreadable; exit 1; }}
+            rm -f {state}/filler
+            done=$(good) again=--resume
+            case $rc in
+                0) break ;;
+                1) full=$((full + 1)) ;;
+                *) echo "exit $rc"; cat {state}.out; exit 1 ;;
+            esac
+        done
+        echo "full $full times, ended $rc""#,
+        gsctl = env!("CARGO_BIN_EXE_gsctl"),
+        state = state.display(),
+        hosts = cluster.hosts.display(),
+        key = lab.key().display(),
+        known = lab.known_hosts().display(),
+    );
+    let mut command = Command::new("unshare");
+    // An ordinary user can mount where he is root in a namespace of users.
+    command.arg(if lab.is_private() { "-m" } else { "-rm" });
+    command.args(["sh", "-c", &script]).env("XDG_STATE_HOME", &state).env("HOME", lab.client_home());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let times = said.strip_prefix("full ").and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<u32>().ok());
+    assert!(times.is_some_and(|times| times >= 5) && said.ends_with("ended 0\n"), "{said}");
+    cluster.assert_recovery();
+    for node in [1, 2] {
+        assert_eq!(cluster.calls(node, "gs_ctl_build").len(), 1, "{:?}", cluster.all_calls());
+    }
+}
+
 fn is_waiting(running: &Running) -> bool {
     running.stderr().contains("wait for the build of the main standby")
 }
