@@ -283,11 +283,12 @@ fn a_login_that_hangs_or_breaks_is_tried_again() {
 }
 
 #[test]
-fn no_algorithm_in_common_is_not_tried_again() {
+fn no_algorithm_in_common_ends_the_attempts() {
     let lab = Lab::builder().sshd_config("Ciphers aes128-ctr\nMACs umac-64@openssh.com\n").start();
-    let host = one(lab.gsctl().args(["exec", "echo ran"]), 4);
+    let host = one(lab.gsctl().args(["--connect-attempts", "12", "exec", "echo ran"]), 4);
     says(&host, "unreachable", "connect", "no common algorithms");
-    assert_eq!(host["attempts"], 1, "{host:#}");
+    // sshd may reset the connection before its offer is read, which is tried again; the attempt that reads it is the last.
+    assert!(host["attempts"].as_u64().unwrap() < 12, "{host:#}");
 }
 
 #[test]
