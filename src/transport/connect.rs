@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_io::Timer;
 use async_lock::{Semaphore, SemaphoreGuard};
-use base64::Engine as _;
 use ssh2::MethodType;
 
 use super::classify::{self, Reach};
@@ -508,12 +507,6 @@ impl InTurn<'_> {
             Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
         }
     }
-}
-
-/// A key as `known_hosts` has it.
-#[must_use]
-pub fn base64_key(blob: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(blob)
 }
 
 #[cfg(test)]
