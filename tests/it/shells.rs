@@ -16,7 +16,7 @@ fn home() -> tempfile::TempDir {
 fn candidates(home: &Path, words: &[&str]) -> Vec<String> {
     let run = Gsctl::at_home(home)
         .env("GSCTL_COMPLETE", "bash")
-        .env("_CLAP_COMPLETE_INDEX", &(words.len()).to_string())
+        .env("_CLAP_COMPLETE_INDEX", words.len().to_string())
         .env("_CLAP_IFS", "\n")
         .env("_CLAP_COMPLETE_SPACE", "false")
         .arg("--")
