@@ -68,19 +68,23 @@ pub struct Options {
 }
 
 /// Which hosts.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
     /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
-    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run.
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run. `a!b` is a without b, `a&b` what is in both,
+    /// `a^b` what is in one of them.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
     #[arg(short = 'g', long, global = true, value_name = "NAME", env = "GSCTL_GROUP")]
     pub group: Vec<String>,
+    /// Only hosts of this set.
+    #[arg(long, global = true, value_name = "SET", env = "GSCTL_INTERSECT")]
+    pub intersect: Vec<String>,
     /// Not these hosts.
     #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
     pub exclude: Vec<String>,
@@ -386,6 +390,15 @@ pub enum RunsCommand {
 /// Arguments of `hosts`.
 #[derive(Debug, Args)]
 pub struct Hosts {
+    /// Host sets, as with -w; `-` reads them from standard input, parted by blanks and line ends.
+    #[arg(value_name = "SET")]
+    pub set: Vec<String>,
+    /// Print only the names, one a line.
+    #[arg(long, conflicts_with = "fold")]
+    pub expand: bool,
+    /// Print only the names, folded to one set: node[01-12,20].
+    #[arg(long)]
+    pub fold: bool,
     /// Make a hosts file out of the output of `cm_ctl view`; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from_cm_view: Option<PathBuf>,

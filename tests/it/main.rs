@@ -10,6 +10,7 @@ mod greenplum_scripts;
 mod gsctl;
 mod help;
 mod host_keys;
+mod host_sets;
 mod hosts;
 mod interrupt;
 mod journal;
