@@ -189,6 +189,8 @@ pub struct OutputOptions {
 pub enum Command {
     /// Run a shell command on every host.
     Exec(Exec),
+    /// Run a local script on every host, in the interpreter that its `#!` names.
+    Script(Script),
     /// Connect and log in only; one line per host with the time taken and the server's banner.
     Ping,
     /// Is a process, command, port or file there on every host? All that are named must hold.
@@ -227,6 +229,18 @@ pub struct Exec {
     /// none was heard, and a command that times out is not killed on the node.
     #[arg(long)]
     pub raw: bool,
+}
+
+/// Arguments of `script`.
+#[derive(Debug, Args)]
+pub struct Script {
+    /// The script, on this machine. It is read once and nothing is left on the nodes; without a `#!` line it is for /bin/sh. What
+    /// it reads itself is empty.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Its arguments, as they are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<String>,
 }
 
 /// Arguments of `check`.

@@ -28,6 +28,7 @@ mod playbooks;
 mod postgres;
 mod reports;
 mod scale;
+mod script_command;
 mod scripts;
 mod shells;
 mod ssh_config;
