@@ -37,3 +37,4 @@ mod start;
 mod status;
 mod stop;
 mod timeouts;
+mod wait_command;
