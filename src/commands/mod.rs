@@ -10,6 +10,7 @@ mod launch;
 mod logbook;
 mod man;
 mod past;
+mod pssh;
 mod resume;
 mod runs;
 mod selection;
@@ -30,6 +31,7 @@ use books::Asked;
 pub use fault::Fault;
 use launch::Launch;
 use logbook::Book;
+pub use pssh::pssh;
 pub use world::World;
 
 /// Does what the command line says.
