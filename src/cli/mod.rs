@@ -1,6 +1,7 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+pub mod pssh;
 mod shell;
 mod values;
 

@@ -11,6 +11,7 @@ mod logbook;
 mod man;
 mod past;
 mod question;
+mod pssh;
 mod resume;
 mod runs;
 mod selection;
@@ -31,6 +32,7 @@ use books::Asked;
 pub use fault::Fault;
 use launch::Launch;
 use logbook::Book;
+pub use pssh::pssh;
 pub use world::World;
 
 /// Does what the command line says.
