@@ -158,6 +158,15 @@ pub struct OutputOptions {
     /// Status only, no remote output.
     #[arg(long, global = true)]
     pub quiet_hosts: bool,
+    /// Gather, and show each output as its difference from the most common one.
+    #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub diff: bool,
+    /// Gather, and show only the last lines of each host's output; reports keep everything.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub tail: Option<u32>,
+    /// Show only lines that match this regular expression; reports keep everything.
+    #[arg(long, global = true, value_name = "RE", conflicts_with = "quiet_hosts")]
+    pub grep: Option<String>,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_COLOR")]
     pub color: When,

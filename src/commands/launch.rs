@@ -16,8 +16,7 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
-    Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget, When,
 };
 use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
@@ -215,7 +214,7 @@ impl Launch<'_> {
             settings,
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
-            shaping: Shaping::default(),
+            shaping: super::shaping::shaping(output)?,
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
@@ -262,7 +261,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {
-    if output.gather {
+    if output.gather || output.diff || output.tail.is_some() {
         Some(Mode::Gather)
     } else if output.stream {
         Some(Mode::Stream)

@@ -11,6 +11,7 @@ mod past;
 mod resume;
 mod runs;
 mod selection;
+mod shaping;
 mod targets;
 mod world;
 

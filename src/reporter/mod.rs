@@ -15,6 +15,7 @@ pub mod table;
 
 mod burst;
 mod chain;
+mod difference;
 mod display;
 mod gather;
 mod lines;
@@ -36,7 +37,7 @@ use std::time::Duration;
 pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
-pub use shaping::Shaping;
+pub use shaping::{Keep, Shaping};
 pub use table::Table;
 
 use crate::event::{Event, HostId, Reporter, StepId};

@@ -28,6 +28,7 @@ mod postgres;
 mod reports;
 mod scale;
 mod scripts;
+mod shaping;
 mod ssh_config;
 mod standin;
 mod start;
