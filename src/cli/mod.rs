@@ -146,6 +146,12 @@ pub struct OutputOptions {
     /// Write events as JSON lines, as they happen; `-` is standard output.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSONL", value_hint = ValueHint::FilePath)]
     pub jsonl: Option<PathBuf>,
+    /// Write a JUnit report; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JUNIT", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write the run as one page for a browser, with a lane per host; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_HTML", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
     /// Write each host's output to DIR/HOST.stdout and DIR/HOST.stderr.
     #[arg(long, global = true, value_name = "DIR", env = "GSCTL_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
     pub output_dir: Option<PathBuf>,

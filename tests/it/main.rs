@@ -11,8 +11,10 @@ mod gsctl;
 mod help;
 mod host_keys;
 mod hosts;
+mod html;
 mod interrupt;
 mod journal;
+mod junit;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
