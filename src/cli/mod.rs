@@ -400,6 +400,12 @@ pub struct Play {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Runs {
+    /// Only runs that failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Print the JSON Schema of reports, for programs that read them.
+    #[arg(long, conflicts_with = "failed")]
+    pub schema: bool,
     /// What about them.
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -413,6 +419,18 @@ pub enum RunsCommand {
         /// The run's id, or the beginning of it [default: the last run].
         #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
         run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
+    },
+    /// What each host said, as far as it was kept; -w names hosts.
+    Outputs {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
     },
 }
 

@@ -9,6 +9,7 @@ mod hosts;
 mod launch;
 mod logbook;
 mod man;
+mod outputs;
 mod past;
 mod resume;
 mod runs;

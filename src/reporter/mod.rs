@@ -10,6 +10,7 @@ pub mod junit;
 pub mod output_dir;
 pub mod plural;
 pub mod sanitize;
+pub mod schema;
 pub mod settings;
 pub mod shaping;
 pub mod style;

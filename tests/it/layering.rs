@@ -22,7 +22,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/targets.rs"]),
     ("serde_saphyr", &["playbook/"]),
-    ("serde_json", &["commands/hosts.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"]),
+    (
+        "serde_json",
+        &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
+    ),
     ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs"]),

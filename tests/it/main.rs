@@ -30,6 +30,7 @@ mod playbooks;
 mod postgres;
 mod reports;
 mod scale;
+mod schema;
 mod script_command;
 mod scripts;
 mod shaping;
