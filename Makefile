@@ -7,6 +7,12 @@ CARGO ?= cargo
 INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/lib/postgresql/*/bin/initdb)))
 TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff $(INITDB)
 PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base postgresql
+# The peer that `gsctl pssh` is compared with.
+TOOLS += parallel-ssh
+PACKAGES += pssh
+# A browser for the HTML page, terminals of any size.
+TOOLS += chromium tmux
+PACKAGES += chromium tmux
 
 .PHONY: demo test lint unit lab docs tools build clean
 

@@ -1,6 +1,7 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+pub mod pssh;
 mod shell;
 mod values;
 mod wait;
@@ -144,6 +145,13 @@ pub struct RunOptions {
     /// Stop once more hosts than that have failed [default: never].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
     pub max_fail: Option<Share>,
+    /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. For commands of one
+    /// step; playbooks have --serial.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_CANARY")]
+    pub canary: Option<u32>,
+    /// Do not ask: go on once the canaries are fine, remove files on many hosts.
+    #[arg(long, global = true)]
+    pub yes: bool,
     /// Print, per step and host, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
@@ -160,6 +168,12 @@ pub struct OutputOptions {
     /// Write events as JSON lines, as they happen; `-` is standard output.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSONL", value_hint = ValueHint::FilePath)]
     pub jsonl: Option<PathBuf>,
+    /// Write a JUnit report; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JUNIT", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write the run as one page for a browser, with a lane per host; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_HTML", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
     /// Write each host's output to DIR/HOST.stdout and DIR/HOST.stderr.
     #[arg(long, global = true, value_name = "DIR", env = "GSCTL_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
     pub output_dir: Option<PathBuf>,
@@ -172,6 +186,15 @@ pub struct OutputOptions {
     /// Status only, no remote output.
     #[arg(long, global = true)]
     pub quiet_hosts: bool,
+    /// Gather, and show each output as its difference from the most common one.
+    #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub diff: bool,
+    /// Gather, and show only the last lines of each host's output; reports keep everything.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub tail: Option<u32>,
+    /// Show only lines that match this regular expression; reports keep everything.
+    #[arg(long, global = true, value_name = "RE", conflicts_with = "quiet_hosts")]
+    pub grep: Option<String>,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_COLOR")]
     pub color: When,
@@ -284,6 +307,9 @@ pub struct Rm {
     /// Files to remove; globs in the last component only, quoted against your own shell; never a directory.
     #[arg(required = true, value_name = "PATH")]
     pub path: Vec<String>,
+    /// On a terminal, ask before files are removed on more hosts than this.
+    #[arg(long, value_name = "N", default_value = "10", env = "GSCTL_CONFIRM_ABOVE")]
+    pub confirm_above: usize,
 }
 
 /// Which system's playbook.
@@ -390,6 +416,12 @@ pub struct Play {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Runs {
+    /// Only runs that failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Print the JSON Schema of reports, for programs that read them.
+    #[arg(long, conflicts_with = "failed")]
+    pub schema: bool,
     /// What about them.
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -403,6 +435,18 @@ pub enum RunsCommand {
         /// The run's id, or the beginning of it [default: the last run].
         #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
         run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
+    },
+    /// What each host said, as far as it was kept; -w names hosts.
+    Outputs {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
     },
 }
 

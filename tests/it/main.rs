@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod canary;
 mod docs;
 mod exit_status;
 mod failures;
@@ -12,8 +13,10 @@ mod help;
 mod host_keys;
 mod host_sets;
 mod hosts;
+mod html;
 mod interrupt;
 mod journal;
+mod junit;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
@@ -26,10 +29,13 @@ mod output;
 mod panweidb;
 mod playbooks;
 mod postgres;
+mod pssh;
 mod reports;
 mod scale;
+mod schema;
 mod script_command;
 mod scripts;
+mod shaping;
 mod shells;
 mod ssh_config;
 mod standin;
