@@ -8,7 +8,7 @@ INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/li
 TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish $(INITDB)
 PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish postgresql
 
-.PHONY: demo test lint unit lab docs tools build clean
+.PHONY: demo soak test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -33,6 +33,12 @@ unit: tools
 lab: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it
+
+# An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
+# SOAK_SEED repeats what went wrong.
+soak: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
 # Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
 tools:
