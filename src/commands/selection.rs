@@ -27,18 +27,13 @@ pub(super) struct Selected {
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
 pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
-    let files = files(options, world)?;
-    let mut inventories = Vec::new();
-    for path in &files {
-        let (name, text) = read(path)?;
-        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
-    }
-    let mut inventory: Inventory = file::merge(inventories);
+    let (mut inventory, files) = inventory(options, world)?;
     let groups = inventory.groups.keys().cloned().collect();
     let past = past::add(&mut inventory, options, world)?;
     let wanted = select::Selection {
         hosts: options.hosts.clone(),
         groups: options.group.clone(),
+        within: options.intersect.clone(),
         exclude: options.exclude.clone(),
     };
     let selected =
@@ -50,6 +45,20 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, groups, warnings })
+}
+
+/// Reads the hosts files: what they say together, and which they were.
+///
+/// # Errors
+/// When a file cannot be read or is wrong, or there is none and no host is named either.
+pub(super) fn inventory(options: &HostOptions, world: &World) -> Result<(Inventory, Vec<PathBuf>), Fault> {
+    let files = files(options, world)?;
+    let mut inventories = Vec::new();
+    for path in &files {
+        let (name, text) = read(path)?;
+        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
+    }
+    Ok((file::merge(inventories), files))
 }
 
 /// The hosts files that are to be read.
@@ -99,10 +108,10 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), Fault> {
 fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {
     let names: Vec<String> = files.iter().map(|path| format!("`{}`", path.display())).collect();
     let from = if names.is_empty() { String::new() } else { format!(" from {}", names.join(", ")) };
-    let hint = if options.exclude.is_empty() && options.group.is_empty() {
+    let hint = if options.exclude.is_empty() && options.group.is_empty() && options.intersect.is_empty() {
         "the hosts file has no hosts: one a line, see hosts.example"
     } else {
-        "-g and -x leave nobody; `gsctl hosts` shows who there is"
+        "-g, --intersect and -x leave nobody; `gsctl hosts` shows who there is"
     };
     Fault { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
 }
