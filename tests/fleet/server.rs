@@ -207,7 +207,7 @@ impl Peer {
             return answer(session, channel, &request, pid, &output, status);
         }
         let Some(half) = half else { return Err(russh::Error::WrongChannel) };
-        let play = Play {
+        let command = Play {
             at: self.at.clone(),
             handle: session.handle(),
             half,
@@ -218,7 +218,7 @@ impl Peer {
             status,
             cutter: self.cutter.take(),
         };
-        tokio::spawn(play.run());
+        tokio::spawn(command.run());
         Ok(())
     }
 }
