@@ -6,6 +6,7 @@ mod canary;
 mod docs;
 mod exit_status;
 mod failures;
+mod fleet;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
