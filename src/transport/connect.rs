@@ -199,7 +199,7 @@ impl Connector {
                 }
                 if classify::no_algorithm(&error)
                     && *trace.seen.borrow() == Seen::Offer
-                    && let Some(lists) = kexinit::ask(address, target.bind, target.dead_after()).await
+                    && let Some(lists) = Box::pin(kexinit::ask(address, target.bind, target.dead_after())).await
                 {
                     let missing = lists.missing(&target.algorithms);
                     if !missing.is_empty() {

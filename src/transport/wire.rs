@@ -65,7 +65,7 @@ impl Wire {
 
     /// Appends what comes next; 0 is the end.
     pub(super) async fn read(&self, to: &mut Vec<u8>) -> io::Result<usize> {
-        let mut buffer = [0_u8; 4096];
+        let mut buffer = vec![0_u8; 4096];
         let (_, count) = self.0.read_with(|socket| Ok(recv(socket, &mut buffer, RecvFlags::empty())?)).await?;
         to.extend_from_slice(&buffer[..count]);
         Ok(count)

@@ -383,8 +383,8 @@ impl SshOptions {
     #[must_use]
     pub fn environment(&self, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
         let wanted = |name: &str| self.send_env.iter().any(|p| matches_pattern(p.as_bytes(), name.as_bytes()));
-        let set = |name: &str| self.set_env.iter().any(|(set, _)| set == name);
-        let sent = own.iter().filter(|(name, _)| wanted(name) && !set(name));
+        let replaced = |name: &str| self.set_env.iter().any(|(set, _)| set == name);
+        let sent = own.iter().filter(|(name, _)| wanted(name) && !replaced(name));
         sent.map(|(name, value)| (name.clone(), value.clone())).chain(self.set_env.iter().cloned()).collect()
     }
 }
@@ -418,7 +418,8 @@ struct Draft<'a> {
     hash_known_hosts: Option<bool>,
     batch_mode: Option<bool>,
     compression: Option<bool>,
-    family: Option<Option<Family>>,
+    /// `AddressFamily` is decided, be it `any`.
+    family_decided: bool,
     /// Keywords that gsctl cannot honour, and whose value for this host has been seen.
     decided: Vec<&'a str>,
 }
@@ -446,8 +447,9 @@ impl<'a> Draft<'a> {
         };
         match setting {
             Setting::AddressFamily(family) => {
-                first(&mut self.family, *family);
-                options.family = self.family.flatten();
+                if !std::mem::replace(&mut self.family_decided, true) {
+                    options.family = *family;
+                }
             }
             Setting::Algorithms(choice) => options.algorithms.choose(choice),
             Setting::AliveCount(count) => first(&mut options.alive_count, *count),

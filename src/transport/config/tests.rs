@@ -6,6 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::transport::algorithms::{Choice, Kind};
 
 fn home(files: &[(&str, &str)]) -> TempDir {
     let home = tempfile::tempdir().unwrap();
@@ -67,10 +68,13 @@ fn every_setting() {
         ".ssh/config",
         "Host n\n hostname %h.example.com\n identityfile ~/.ssh/id_%n\n IdentitiesOnly yes\n ConnectTimeout 1m\n ConnectionAttempts 4\n \
          ServerAliveInterval 15\n ServerAliveCountMax 2\n UserKnownHostsFile ~/.ssh/known_%r /x\n GlobalKnownHostsFile none\n \
-         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n User omm\n",
+         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n User omm\n \
+         Ciphers aes128-ctr\n AddressFamily inet\n BindAddress 10.0.0.1\n SendEnv A B*\n SetEnv C=d\n",
     )]);
     let n = load(&home, &[]).resolve("n");
     let ssh = home.path().join(".ssh");
+    let mut algorithms = Offer::default();
+    algorithms.choose(&Choice::parse(Kind::Cipher, "aes128-ctr").unwrap());
     let want = SshOptions {
         host_name: Some("n.example.com".into()),
         user: Some("omm".into()),
@@ -90,6 +94,12 @@ fn every_setting() {
         identity_agent: Some(IdentityAgent::Variable("OTHER_SOCK".into())),
         batch_mode: true,
         compression: true,
+        algorithms,
+        family: Some(Family::V4),
+        bind: Some("10.0.0.1".parse().unwrap()),
+        send_env: vec!["A".into(), "B*".into()],
+        set_env: vec![("C".into(), "d".into())],
+        impossible: None,
         unhonoured: Vec::new(),
     };
     assert_eq!(n, want);
