@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
 mod algorithms;
+mod canary;
 mod docs;
 mod exit_status;
 mod failures;
@@ -27,6 +28,7 @@ mod output;
 mod panweidb;
 mod playbooks;
 mod postgres;
+mod pssh;
 mod reports;
 mod scale;
 mod script_command;
