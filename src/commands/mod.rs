@@ -9,12 +9,14 @@ mod hosts;
 mod launch;
 mod logbook;
 mod man;
+mod outputs;
 mod past;
-mod question;
 mod pssh;
+mod question;
 mod resume;
 mod runs;
 mod selection;
+mod shaping;
 mod targets;
 mod world;
 
