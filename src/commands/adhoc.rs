@@ -73,7 +73,7 @@ pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan,
     Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
 }
 
-fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
+pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
     Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
 }

@@ -8,6 +8,7 @@ mod condition;
 pub mod fleet;
 mod host;
 mod ledger;
+mod moved;
 mod refuse;
 mod resume;
 mod script;

@@ -10,7 +10,7 @@ use crate::transport::Command;
 
 use super::conclude::conclude;
 use super::condition::{holds, name_state, stages};
-use super::fleet::Crew;
+use super::fleet::{Crew, Work};
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::{Run, Turn};
@@ -153,7 +153,7 @@ impl<C: Crew> Run<'_, C> {
     fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
         let job = super::Job {
-            command: Some(command),
+            work: Work::Command(command),
             stream: false,
             last: !self.settings.keep,
             cancel: self.cancel.clone(),

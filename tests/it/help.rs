@@ -5,13 +5,14 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "exec",
     "script",
     "ping",
     "check",
     "touch",
     "rm",
+    "push",
     "start",
     "stop",
     "status",

@@ -5,6 +5,7 @@
 mod docs;
 mod exit_status;
 mod failures;
+mod files;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
