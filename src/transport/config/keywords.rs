@@ -19,6 +19,7 @@ pub(super) enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     BatchMode,
+    Compression,
     ConnectTimeout,
     ConnectionAttempts,
     GlobalKnownHostsFile,
@@ -64,7 +65,7 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("ChallengeResponseAuthentication", Harmless),
     ("Ciphers", Unsupported),
     ("ClearAllForwardings", Harmless),
-    ("Compression", Harmless),
+    ("Compression", Honoured(Key::Compression)),
     ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
     ("ConnectionAttempts", Honoured(Key::ConnectionAttempts)),
     ("ControlMaster", Harmless),
