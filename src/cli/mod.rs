@@ -2,6 +2,7 @@
 
 mod early;
 mod files;
+pub mod pssh;
 mod shell;
 mod values;
 

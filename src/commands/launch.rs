@@ -81,19 +81,9 @@ impl Launch<'_> {
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cores.min(targets.len()))
-            .thread_name(|index| format!("shard-{index}"))
-            .build()
-            .context("cannot start threads")?;
-        let signals = listen().context("cannot listen for signals")?;
-        let targets: Arc<[crate::transport::Target]> = targets.into();
-        let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
-        let crew = Fleet::start(&pool, &targets, &connector);
         let mut watcher = Watcher { reporters: &mut reporters, warnings };
-        let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
-        let finished = async_io::block_on(run);
+        let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
+        let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
         let mut report = RunReport {
             run: logbook.run.clone(),
@@ -258,6 +248,28 @@ impl Launch<'_> {
             command: self.kind,
         }
     }
+}
+
+/// Starts the fleet and the listening for signals, and carries out the plan.
+pub(super) fn carry_out(
+    plan: &Plan,
+    members: Vec<Member>,
+    settings: Settings,
+    targets: Targets,
+    ledger: &mut dyn runner::Ledger,
+    reporter: &mut dyn Reporter,
+) -> anyhow::Result<runner::Finished> {
+    let Targets { list, known_hosts, .. } = targets;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(list.len()))
+        .thread_name(|index| format!("shard-{index}"))
+        .build()
+        .context("cannot start threads")?;
+    let signals = listen().context("cannot listen for signals")?;
+    let list: Arc<[crate::transport::Target]> = list.into();
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::new(Arc::new(known_hosts))));
+    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

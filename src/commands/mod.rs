@@ -11,6 +11,7 @@ mod launch;
 mod logbook;
 mod man;
 mod past;
+mod pssh;
 mod question;
 mod resume;
 mod runs;
@@ -32,6 +33,7 @@ use books::Asked;
 pub use fault::Fault;
 use launch::Launch;
 use logbook::Book;
+pub use pssh::pssh;
 pub use world::World;
 
 /// Does what the command line says.

@@ -28,6 +28,7 @@ mod output;
 mod panweidb;
 mod playbooks;
 mod postgres;
+mod pssh;
 mod reports;
 mod scale;
 mod script_command;
