@@ -10,12 +10,14 @@ mod hosts;
 mod launch;
 mod logbook;
 mod man;
+mod outputs;
 mod past;
 mod pssh;
 mod question;
 mod resume;
 mod runs;
 mod selection;
+mod shaping;
 mod targets;
 mod world;
 
