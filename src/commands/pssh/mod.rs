@@ -133,7 +133,6 @@ fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, 
         stream: format.print && !format.opengauss,
         live: true,
         resume: None,
-        canary: None,
     };
     descriptors::arrange(&mut settings, members.len(), 1);
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
