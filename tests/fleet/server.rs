@@ -381,6 +381,16 @@ impl server::Handler for Peer {
         Ok(())
     }
 
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        _: &str,
+        _: &str,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        session.channel_failure(channel)
+    }
+
     async fn exec_request(
         &mut self,
         channel: ChannelId,

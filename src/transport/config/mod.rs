@@ -78,6 +78,25 @@ pub enum ConfigError {
     },
 }
 
+/// The variables of a locale (locale(7)), which `SendEnv` does not send.
+const LOCALE: [&str; 15] = [
+    "LANG",
+    "LANGUAGE",
+    "LC_ADDRESS",
+    "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_IDENTIFICATION",
+    "LC_MEASUREMENT",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NAME",
+    "LC_NUMERIC",
+    "LC_PAPER",
+    "LC_TELEPHONE",
+    "LC_TIME",
+];
+
 impl ConfigError {
     /// The way out, where there is one.
     #[must_use]
@@ -382,7 +401,10 @@ impl SshOptions {
     /// What to ask the server to put into the environment of commands, out of this environment and `SetEnv`.
     #[must_use]
     pub fn environment(&self, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
-        let wanted = |name: &str| self.send_env.iter().any(|p| matches_pattern(p.as_bytes(), name.as_bytes()));
+        // Debian's own file sends the locale. What gsctl reads must be in one language, and each variable is a round trip.
+        let wanted = |name: &str| {
+            !LOCALE.contains(&name) && self.send_env.iter().any(|p| matches_pattern(p.as_bytes(), name.as_bytes()))
+        };
         let replaced = |name: &str| self.set_env.iter().any(|(set, _)| set == name);
         let sent = own.iter().filter(|(name, _)| wanted(name) && !replaced(name));
         sent.map(|(name, value)| (name.clone(), value.clone())).chain(self.set_env.iter().cloned()).collect()

@@ -360,14 +360,16 @@ proptest::proptest! {
 #[test]
 fn environment_is_sent_by_pattern_and_set_once() {
     let (_home, config) = config(
-        "Host a\n SendEnv LC_* -LC_A* TERM\n SetEnv X=1 LC_B=set\nHost *\n SendEnv LANG\n SetEnv Y=2\nHost a\n SendEnv -TERM\n",
+        "Host a\n SendEnv MY_* LC_* -MY_A* TERM\n SetEnv X=1 MY_B=set\nHost *\n SendEnv LANG ALL\n SetEnv Y=2\nHost a\n SendEnv -TERM\n",
     );
-    let own = ["LANG", "LC_A", "LC_B", "LC_C", "TERM", "HOME"].map(|name| (name.to_owned(), "own".to_owned())).into();
+    let own = ["ALL", "LANG", "LC_ALL", "MY_A", "MY_B", "MY_C", "TERM", "HOME"]
+        .map(|name| (name.to_owned(), "own".to_owned()))
+        .into();
     let names = |host: &str| -> Vec<String> {
         config.resolve(host).environment(&own).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     };
-    assert_eq!(names("a"), ["LANG=own", "LC_A=own", "LC_C=own", "X=1", "LC_B=set"]);
-    assert_eq!(names("b"), ["LANG=own", "Y=2"]);
+    assert_eq!(names("a"), ["ALL=own", "MY_A=own", "MY_C=own", "X=1", "MY_B=set"]);
+    assert_eq!(names("b"), ["ALL=own", "Y=2"], "never the locale, for what gsctl reads must be in one language");
 }
 
 #[test]
