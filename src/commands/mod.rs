@@ -10,6 +10,7 @@ mod logbook;
 mod past;
 mod resume;
 mod runs;
+mod secret;
 mod selection;
 mod targets;
 mod world;

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use crate::cli::{self, SshOptions};
 use crate::inventory::host::Host;
 use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
@@ -15,6 +13,7 @@ use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::transport::{AgentUse, Target, agent_of_use};
 
 use super::fault::Fault;
+use super::secret;
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
@@ -208,7 +207,8 @@ impl<'a> KeyRing<'a> {
             return Ok(key.clone());
         }
         let terminal = may_ask && (self.world.stdin_tty || self.world.stderr_tty);
-        let mut ask = |path: &Path| Ok(ask_passphrase(path, terminal));
+        // There may be a terminal on standard error and none to ask on.
+        let mut ask = |path: &Path| Ok(if terminal { secret::passphrase(path) } else { None });
         let key = match keys::load(path, &mut ask) {
             Ok(key) => Some(Arc::new(key)),
             // ssh passes over keys in its usual places that it cannot use, and over ssh_config's that are not there.
@@ -235,15 +235,6 @@ enum Named {
     InConfig,
     /// Nowhere: it is one of ssh's usual places.
     Not,
-}
-
-/// Asks for a passphrase, on a terminal only.
-fn ask_passphrase(path: &Path, terminal: bool) -> Option<Zeroizing<String>> {
-    if !terminal {
-        return None;
-    }
-    // There may be a terminal on standard error and none to ask on.
-    rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())).ok().map(Zeroizing::new)
 }
 
 /// What is known about each agent; each is asked once.

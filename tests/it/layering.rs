@@ -14,7 +14,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ssh_key", &["transport/keys/"]),
     ("async_executor", &["runner/"]),
     ("signal_hook", &["commands/launch.rs"]),
-    ("rpassword", &["commands/targets.rs"]),
+    ("rpassword", &["commands/secret.rs"]),
     ("serde_saphyr", &["playbook/"]),
     ("serde_json", &["commands/hosts.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"]),
     ("sha2", &["commands/"]),
