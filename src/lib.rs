@@ -37,7 +37,11 @@ use clap::error::ErrorKind;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match cli::parse(&std::env::args_os().collect::<Vec<_>>()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(status) = commands::completions::answer(&words) {
+        return status.into();
+    }
+    let cli = match cli::parse(&words) {
         Ok(cli) => cli,
         Err(error) => {
             let printed = error.print();

@@ -1,6 +1,7 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+mod shell;
 mod values;
 
 use std::path::PathBuf;
@@ -9,10 +10,17 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
+pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
 
 use crate::plan::Share;
+
+/// The command line as clap knows it, for completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
 
 /// Start, watch and ask database clusters over plain SSH, all nodes at once.
 ///
@@ -60,7 +68,7 @@ pub struct Options {
 }
 
 /// Which hosts.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
     /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
@@ -199,6 +207,10 @@ pub enum Command {
     Hosts(Hosts),
     /// List past runs; `show` tells of one.
     Runs(Runs),
+    /// Print what a shell needs to complete gsctl's commands, options, hosts and groups.
+    Completions(Completions),
+    /// Print a manual page, or write all of them.
+    Man(Man),
 }
 
 /// Arguments of `exec`.

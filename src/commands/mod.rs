@@ -2,11 +2,13 @@
 
 mod adhoc;
 mod books;
+pub mod completions;
 mod descriptors;
 mod fault;
 mod hosts;
 mod launch;
 mod logbook;
+mod man;
 mod past;
 mod resume;
 mod runs;
@@ -67,6 +69,8 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
         Command::Runs(args) => Ok(runs::runs(args, options, world)?),
+        Command::Completions(args) => Ok(completions::completions(args.shell)?),
+        Command::Man(args) => Ok(man::man(args)?),
     }
 }
 

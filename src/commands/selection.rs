@@ -27,13 +27,7 @@ pub(super) struct Selected {
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
 pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
-    let files = files(options, world)?;
-    let mut inventories = Vec::new();
-    for path in &files {
-        let (name, text) = read(path)?;
-        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
-    }
-    let mut inventory: Inventory = file::merge(inventories);
+    let (mut inventory, files) = inventory(options, world)?;
     let groups = inventory.groups.keys().cloned().collect();
     let past = past::add(&mut inventory, options, world)?;
     let wanted = select::Selection {
@@ -50,6 +44,20 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, groups, warnings })
+}
+
+/// Reads the hosts files: what they say together, and which they were.
+///
+/// # Errors
+/// When a file cannot be read or is wrong, or there is none and no host is named either.
+pub(super) fn inventory(options: &HostOptions, world: &World) -> Result<(Inventory, Vec<PathBuf>), Fault> {
+    let files = files(options, world)?;
+    let mut inventories = Vec::new();
+    for path in &files {
+        let (name, text) = read(path)?;
+        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
+    }
+    Ok((file::merge(inventories), files))
 }
 
 /// The hosts files that are to be read.

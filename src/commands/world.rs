@@ -35,6 +35,12 @@ impl World {
         }
     }
 
+    /// The working directory, where there is one.
+    #[must_use]
+    pub fn directory() -> Option<PathBuf> {
+        std::env::current_dir().ok()
+    }
+
     /// An environment variable that is set and not empty.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {

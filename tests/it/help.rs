@@ -5,8 +5,22 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 12] =
-    ["exec", "ping", "check", "touch", "rm", "start", "stop", "status", "promote", "play", "hosts", "runs"];
+const COMMANDS: [&str; 14] = [
+    "exec",
+    "ping",
+    "check",
+    "touch",
+    "rm",
+    "start",
+    "stop",
+    "status",
+    "promote",
+    "play",
+    "hosts",
+    "runs",
+    "completions",
+    "man",
+];
 
 fn gsctl() -> Gsctl {
     // Clap asks for the width of the terminal; the variable stands in for it.

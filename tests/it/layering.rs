@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// Crates and parts of the standard library, and the only files that may use them: a prefix of the path under `src/`.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("clap", &["cli/", "lib.rs"]),
+    ("clap", &["cli/", "commands/completions.rs", "lib.rs"]),
+    ("clap_complete", &["commands/completions.rs"]),
+    ("clap_mangen", &["commands/man.rs"]),
     ("ssh2", &["transport/"]),
     ("rayon", &["runner/fleet.rs", "commands/launch.rs"]),
     ("indicatif", &["reporter/progress.rs"]),

@@ -28,6 +28,7 @@ mod postgres;
 mod reports;
 mod scale;
 mod scripts;
+mod shells;
 mod ssh_config;
 mod standin;
 mod start;
