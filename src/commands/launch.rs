@@ -26,6 +26,7 @@ use crate::transport::Connector;
 use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
+use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
 use super::world::World;
@@ -56,7 +57,7 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
-        let Targets { list: targets, known_hosts, mut warnings } =
+        let Targets { list: mut targets, known_hosts, mut warnings } =
             targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         self.plan
@@ -70,6 +71,9 @@ impl Launch<'_> {
         }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
+        }
+        if let Some(password) = secret::login(self.options)?.map(Arc::new) {
+            targets.iter_mut().for_each(|target| target.password = Some(password.clone()));
         }
         let started = jiff::Timestamp::now();
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;

@@ -6,6 +6,7 @@ pub mod completions;
 mod descriptors;
 mod fault;
 mod hosts;
+mod keyring;
 mod launch;
 mod logbook;
 mod man;

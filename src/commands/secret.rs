@@ -8,6 +8,8 @@ use std::path::Path;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use crate::cli::Options;
+
 use super::fault::Fault;
 
 /// No password is longer; a file that is was not meant.
@@ -29,6 +31,23 @@ pub(super) fn ask(prompt: &str) -> Result<SecretString, Fault> {
         return Err(Fault::usage(format!("`{what}`: nothing was typed")));
     }
     Ok(typed.into())
+}
+
+/// The password to log in with, where the user wants to give one.
+///
+/// # Errors
+/// When there is nobody to ask, or the file is of no use.
+pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Fault> {
+    if options.ssh.ask_password {
+        let hint = "give it in a file that only you can read: --password-file FILE";
+        return ask("Password for the hosts: ").map(Some).map_err(|fault| fault.hint(hint));
+    }
+    let Some(path) = &options.ssh.password_file else { return Ok(None) };
+    let stdin = Path::new("-");
+    if path == stdin && options.hosts.hosts_file.iter().any(|file| file == stdin) {
+        return Err(Fault::usage("`--password-file -` and `--hosts-file -` cannot both read standard input"));
+    }
+    from_file(path).map(Some)
 }
 
 /// Asks for the passphrase of a key; `None` when there is no terminal to ask on.

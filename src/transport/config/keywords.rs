@@ -19,6 +19,7 @@ pub(super) enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     BatchMode,
+    CertificateFile,
     ConnectTimeout,
     ConnectionAttempts,
     GlobalKnownHostsFile,
@@ -31,8 +32,12 @@ pub(super) enum Key {
     IdentityFile,
     IgnoreUnknown,
     Include,
+    KbdInteractiveAuthentication,
     Match,
+    PasswordAuthentication,
     Port,
+    PreferredAuthentications,
+    PubkeyAuthentication,
     ServerAliveCountMax,
     ServerAliveInterval,
     StrictHostKeyChecking,
@@ -43,7 +48,6 @@ pub(super) enum Key {
 use Effect::{Harmless, HarmlessWhen, Honoured, Unsupported};
 
 const NO: &[&str] = &["no", "false", "none"];
-const YES: &[&str] = &["yes", "true"];
 
 /// In the order of the manual page. `ssh -G` of OpenSSH 9.2 prints no keyword that is not here (a test holds that).
 const KEYWORDS: &[(&str, Effect)] = &[
@@ -57,11 +61,11 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("CanonicalizeHostname", HarmlessWhen(NO)),
     ("CanonicalizeMaxDots", Harmless),
     ("CanonicalizePermittedCNAMEs", Harmless),
-    ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
-    ("CertificateFile", HarmlessWhen(NO)),
+    ("CASignatureAlgorithms", Harmless), // gsctl takes what is safe today
+    ("CertificateFile", Honoured(Key::CertificateFile)),
     ("ChannelTimeout", Harmless), // forwarded connections
     ("CheckHostIP", HarmlessWhen(NO)),
-    ("ChallengeResponseAuthentication", Harmless),
+    ("ChallengeResponseAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("Ciphers", Unsupported),
     ("ClearAllForwardings", Harmless),
     ("Compression", Harmless),
@@ -107,10 +111,10 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("IgnoreUnknown", Honoured(Key::IgnoreUnknown)),
     ("Include", Honoured(Key::Include)),
     ("IPQoS", Harmless),
-    ("KbdInteractiveAuthentication", Harmless),
+    ("KbdInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("KbdInteractiveDevices", Harmless),
     ("KexAlgorithms", Unsupported),
-    ("KeyboardInteractiveAuthentication", Harmless),
+    ("KeyboardInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("KnownHostsCommand", HarmlessWhen(NO)),
     ("LocalCommand", Harmless), // means nothing without PermitLocalCommand
     ("LocalForward", Harmless),
@@ -121,19 +125,19 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("NoHostAuthenticationForLocalhost", HarmlessWhen(NO)),
     ("NumberOfPasswordPrompts", Harmless),
     ("ObscureKeystrokeTiming", Harmless),
-    ("PasswordAuthentication", Harmless),
+    ("PasswordAuthentication", Honoured(Key::PasswordAuthentication)),
     ("PermitLocalCommand", HarmlessWhen(NO)),
     ("PermitRemoteOpen", Harmless),
     ("PKCS11Provider", HarmlessWhen(NO)),
     ("Port", Honoured(Key::Port)),
-    ("PreferredAuthentications", Unsupported),
+    ("PreferredAuthentications", Honoured(Key::PreferredAuthentications)),
     ("Protocol", HarmlessWhen(&["2"])),
     ("ProxyCommand", HarmlessWhen(NO)),
     ("ProxyJump", HarmlessWhen(NO)),
     ("ProxyUseFdpass", Harmless), // means nothing without ProxyCommand
     ("PubkeyAcceptedAlgorithms", Unsupported),
     ("PubkeyAcceptedKeyTypes", Unsupported),
-    ("PubkeyAuthentication", HarmlessWhen(YES)),
+    ("PubkeyAuthentication", Honoured(Key::PubkeyAuthentication)),
     ("RefuseConnection", Unsupported),
     ("RekeyLimit", Harmless),
     ("RemoteCommand", HarmlessWhen(NO)),
@@ -186,12 +190,10 @@ pub(super) fn hint(name: &str) -> &'static str {
         | "HostKeyAlgorithms"
         | "PubkeyAcceptedAlgorithms"
         | "PubkeyAcceptedKeyTypes" => "gsctl offers every algorithm that it has: leave this out",
-        "CertificateFile" => "log in with a plain key, or with the agent",
         "SetEnv" | "RemoteCommand" => "put it into the command that gsctl runs",
         "BindAddress" | "BindInterface" | "AddressFamily" => {
             "give the host's address in the hosts file instead of its name"
         }
-        "PubkeyAuthentication" | "PreferredAuthentications" => "gsctl logs in with keys and the agent",
         "RevokedHostKeys" | "KnownHostsCommand" => {
             "put the keys into a known hosts file; `@revoked` lines are honoured"
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::keywords::{self, Effect, Key};
 use super::tokens;
 use crate::transport::known_hosts::HostKeyPolicy;
+use crate::transport::target::Method;
 
 /// A setting as it stands in a file or an option; paths and names not yet expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub(super) enum Setting {
     AliveCount(u32),
     AliveInterval(Duration),
     BatchMode(bool),
+    CertificateFile(String),
     ConnectTimeout(Duration),
     ConnectionAttempts(u32),
     GlobalKnownHosts(Vec<String>),
@@ -23,6 +25,10 @@ pub(super) enum Setting {
     IdentitiesOnly(bool),
     IdentityAgent(String),
     IdentityFile(String),
+    KbdInteractive(bool),
+    Password(bool),
+    PreferredAuthentications(Vec<Method>),
+    Pubkey(bool),
     Port(u16),
     StrictHostKeyChecking(HostKeyPolicy),
     User(String),
@@ -78,9 +84,9 @@ impl Meaning {
     /// The same, unless its value has tokens that cannot be expanded.
     fn check(self, arguments: &[String]) -> Result<Self, String> {
         match self {
-            Self::Set(setting @ (Setting::IdentityFile(_) | Setting::IdentityAgent(_))) => {
-                templates(arguments, setting)
-            }
+            Self::Set(
+                setting @ (Setting::CertificateFile(_) | Setting::IdentityFile(_) | Setting::IdentityAgent(_)),
+            ) => templates(arguments, setting),
             other => Ok(other),
         }
     }
@@ -120,6 +126,15 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         Key::IdentitiesOnly => Setting::IdentitiesOnly(flag(text)?),
         Key::IdentityAgent => Setting::IdentityAgent(name()?),
         Key::IdentityFile => Setting::IdentityFile(name()?),
+        Key::CertificateFile => Setting::CertificateFile(name()?),
+        Key::KbdInteractiveAuthentication => Setting::KbdInteractive(flag(text)?),
+        Key::PasswordAuthentication => Setting::Password(flag(text)?),
+        Key::PreferredAuthentications => Setting::PreferredAuthentications(methods(text)?),
+        // The two ways that ssh can bind a login to the host: gsctl does as old ssh did.
+        Key::PubkeyAuthentication if ["unbound", "host-bound"].contains(&text.to_ascii_lowercase().as_str()) => {
+            Setting::Pubkey(true)
+        }
+        Key::PubkeyAuthentication => Setting::Pubkey(flag(text)?),
         Key::Port => Setting::Port(text.parse().ok().filter(|&port| port > 0).ok_or("a number from 1 to 65535")?),
         Key::ServerAliveCountMax => Setting::AliveCount(text.parse().map_err(|_| "a number")?),
         Key::ServerAliveInterval if text.eq_ignore_ascii_case("none") => Setting::AliveInterval(Duration::ZERO),
@@ -147,6 +162,12 @@ fn strictness(text: &str) -> Result<Meaning, &'static str> {
         _ => return Err("`yes`, `accept-new`, `no` or `ask`"),
     };
     Ok(Meaning::Set(Setting::StrictHostKeyChecking(policy)))
+}
+
+/// The ways to log in, in order. ssh passes over names that it does not know, and so over those of gsctl's lack.
+fn methods(text: &str) -> Result<Vec<Method>, &'static str> {
+    let methods: Vec<Method> = text.split(',').filter_map(|name| Method::named(name.trim())).collect();
+    if methods.is_empty() { Err("some of `publickey`, `keyboard-interactive` and `password`") } else { Ok(methods) }
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {
