@@ -39,6 +39,7 @@ pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
     add(typed("hosts_file"), &mut all.hosts.hosts_file, early.hosts.hosts_file);
     add(typed("hosts"), &mut all.hosts.hosts, early.hosts.hosts);
     add(typed("group"), &mut all.hosts.group, early.hosts.group);
+    add(typed("intersect"), &mut all.hosts.intersect, early.hosts.intersect);
     add(typed("exclude"), &mut all.hosts.exclude, early.hosts.exclude);
     add(typed("identity"), &mut all.ssh.identity, early.ssh.identity);
     add(typed("ssh_option"), &mut all.ssh.ssh_option, early.ssh.ssh_option);

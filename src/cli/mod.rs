@@ -68,19 +68,23 @@ pub struct Options {
 }
 
 /// Which hosts.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
     /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
-    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run.
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run. `a!b` is a without b, `a&b` what is in both,
+    /// `a^b` what is in one of them.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
     #[arg(short = 'g', long, global = true, value_name = "NAME", env = "GSCTL_GROUP")]
     pub group: Vec<String>,
+    /// Only hosts of this set.
+    #[arg(long, global = true, value_name = "SET", env = "GSCTL_INTERSECT")]
+    pub intersect: Vec<String>,
     /// Not these hosts.
     #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
     pub exclude: Vec<String>,
@@ -191,6 +195,8 @@ pub struct OutputOptions {
 pub enum Command {
     /// Run a shell command on every host.
     Exec(Exec),
+    /// Run a local script on every host, in the interpreter that its `#!` names.
+    Script(Script),
     /// Connect and log in only; one line per host with the time taken and the server's banner.
     Ping,
     /// Is a process, command, port or file there on every host? All that are named must hold.
@@ -229,6 +235,18 @@ pub struct Exec {
     /// none was heard, and a command that times out is not killed on the node.
     #[arg(long)]
     pub raw: bool,
+}
+
+/// Arguments of `script`.
+#[derive(Debug, Args)]
+pub struct Script {
+    /// The script, on this machine. It is read once and nothing is left on the nodes; without a `#!` line it is for /bin/sh. What
+    /// it reads itself is empty.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Its arguments, as they are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<String>,
 }
 
 /// Arguments of `check`.
@@ -392,6 +410,15 @@ pub enum RunsCommand {
 /// Arguments of `hosts`.
 #[derive(Debug, Args)]
 pub struct Hosts {
+    /// Host sets, as with -w; `-` reads them from standard input, parted by blanks and line ends.
+    #[arg(value_name = "SET")]
+    pub set: Vec<String>,
+    /// Print only the names, one a line.
+    #[arg(long, conflicts_with = "fold")]
+    pub expand: bool,
+    /// Print only the names, folded to one set: node[01-12,20].
+    #[arg(long)]
+    pub fold: bool,
     /// Make a hosts file out of the output of `cm_ctl view`; `-` is standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from_cm_view: Option<PathBuf>,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Exec};
+use crate::cli::{Check as CheckArgs, Exec, Script};
+use crate::plan::shebang::Interpreter;
 use crate::plan::{Action, Check, OnFailure, Plan, Step, Template};
 
 use super::fault::Fault;
@@ -15,6 +16,20 @@ pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
 pub(super) fn exec(args: &Exec, timeout: Option<Duration>) -> Plan {
     let command = Template::literal(args.command.join(" "));
     plan("exec", Action::Run { command, raw: args.raw, stdin: None }, timeout)
+}
+
+/// `script`.
+///
+/// # Errors
+/// When the script cannot be read, or is none.
+pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, Fault> {
+    let name = args.file.display();
+    let text =
+        std::fs::read(&args.file).map_err(|error| Fault::usage(format!("script `{name}` can't be read: {error}")))?;
+    let interpreter =
+        Interpreter::of(&text).map_err(|(cause, hint)| Fault::usage(format!("script `{name}` {cause}")).hint(hint))?;
+    let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
+    Ok(plan("script", Action::Run { command, raw: false, stdin: Some(text.into()) }, timeout))
 }
 
 /// `ping`.

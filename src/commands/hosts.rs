@@ -9,6 +9,7 @@ use crate::cli::{Hosts, Options};
 use crate::exit::ExitStatus;
 use crate::inventory::cm_view;
 use crate::inventory::host::{Host, Origin};
+use crate::inventory::hostset;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
 
@@ -25,7 +26,20 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
     if let Some(path) = &args.from_cm_view {
         return from_cm_view(path);
     }
-    let selected = selection::select(&options.hosts, world)?;
+    let mut wanted = options.hosts.clone();
+    for set in &args.set {
+        match set.as_str() {
+            "-" => wanted.hosts.extend(sets_from_stdin()?),
+            set => wanted.hosts.push(set.to_owned()),
+        }
+    }
+    if args.set.iter().any(|set| set == "-") && wanted.hosts.is_empty() {
+        return Ok(ExitStatus::NoHosts);
+    }
+    let selected = selection::select(&wanted, world)?;
+    if args.expand || args.fold {
+        return finish(print_names(&selected.hosts, args.fold));
+    }
     let config = load_config(&options.ssh, world)?;
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
@@ -43,6 +57,25 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
         None => print_table(&rows, options.output.verbose, world),
     };
     finish(written)
+}
+
+/// Host sets on standard input, for `... | gsctl hosts --fold -`.
+fn sets_from_stdin() -> Result<Vec<String>, Fault> {
+    let text = io::read_to_string(io::stdin()).map_err(|error| Fault::usage(format!("standard input: {error}")))?;
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+fn print_names(hosts: &[Host], fold: bool) -> io::Result<()> {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if fold {
+        writeln!(out, "{}", hostset::fold(&names))?;
+    } else {
+        for name in names {
+            writeln!(out, "{name}")?;
+        }
+    }
+    out.flush()
 }
 
 fn print_table(rows: &[(&Host, Route)], verbose: u8, world: &World) -> io::Result<()> {

@@ -50,6 +50,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
     };
     match &cli.command {
         Command::Exec(args) => simple(adhoc::exec(args, timeout), CommandKind::Output),
+        Command::Script(args) => simple(adhoc::script(args, timeout)?, CommandKind::Output),
         Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),

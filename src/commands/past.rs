@@ -68,9 +68,9 @@ impl Past {
 
 fn asks(options: &HostOptions, group: &str) -> bool {
     let in_groups = options.group.iter().flat_map(|groups| groups.split(',')).any(|name| name.trim() == group);
-    in_groups || options.hosts.iter().chain(&options.exclude).any(|set| names(set, group))
+    in_groups || options.hosts.iter().chain(&options.intersect).chain(&options.exclude).any(|set| names(set, group))
 }
 
 fn names(set: &str, group: &str) -> bool {
-    set.split(',').any(|element| element.trim().strip_prefix('@') == Some(group))
+    set.split([',', '!', '&', '^']).any(|element| element.trim().strip_prefix('@') == Some(group))
 }

@@ -33,6 +33,7 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
     let wanted = select::Selection {
         hosts: options.hosts.clone(),
         groups: options.group.clone(),
+        within: options.intersect.clone(),
         exclude: options.exclude.clone(),
     };
     let selected =
@@ -107,10 +108,10 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), Fault> {
 fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {
     let names: Vec<String> = files.iter().map(|path| format!("`{}`", path.display())).collect();
     let from = if names.is_empty() { String::new() } else { format!(" from {}", names.join(", ")) };
-    let hint = if options.exclude.is_empty() && options.group.is_empty() {
+    let hint = if options.exclude.is_empty() && options.group.is_empty() && options.intersect.is_empty() {
         "the hosts file has no hosts: one a line, see hosts.example"
     } else {
-        "-g and -x leave nobody; `gsctl hosts` shows who there is"
+        "-g, --intersect and -x leave nobody; `gsctl hosts` shows who there is"
     };
     Fault { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
 }

@@ -30,7 +30,7 @@ pub struct SetError {
 }
 
 impl SetError {
-    fn new(set: &str, fault: Fault) -> Self {
+    pub(super) fn new(set: &str, fault: Fault) -> Self {
         Self { set: set.to_owned(), column: fault.column, message: fault.message, hint: fault.hint }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Chooses; does not ask whether anything was chosen. An empty selection is for the command to refuse.
 
+mod algebra;
 mod error;
 mod pattern;
 
@@ -9,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 
+use algebra::{Join, is_algebra, operands};
 pub use error::SelectError;
 use pattern::{fits, is_pattern};
 
@@ -25,6 +27,8 @@ pub struct Selection {
     pub hosts: Vec<String>,
     /// Groups (`--group`), of which a host must be in one. Commas part names.
     pub groups: Vec<String>,
+    /// Host sets of which a host must be in one (`--intersect`).
+    pub within: Vec<String>,
     /// Host sets to leave out (`--exclude`).
     pub exclude: Vec<String>,
 }
@@ -71,6 +75,10 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
         };
         hosts.retain(|name, host| groups.contains("all") || inside(name, host));
     }
+    if !selection.within.is_empty() {
+        let stay = matching(inventory, &hosts, &selection.within, |_| {})?;
+        hosts.retain(|name, _| stay.contains(name));
+    }
     if !selection.exclude.is_empty() {
         let gone = excluded(inventory, &hosts, &selection.exclude, &mut warnings)?;
         hosts.retain(|name, _| !gone.contains(name));
@@ -96,10 +104,52 @@ enum Wanted {
     Written(Spec),
 }
 
-/// The hosts that sets name.
+/// The hosts that sets name, in the order of the file.
 fn named(
     inventory: &Inventory,
     sets: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<IndexMap<String, Host>, SelectError> {
+    let (sums, lists): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| is_algebra(set));
+    let lists: Vec<&str> = lists.into_iter().map(String::as_str).collect();
+    let mut chosen = listed(inventory, &lists, warnings)?;
+    for set in sums {
+        for (name, host) in summed(inventory, set, warnings)? {
+            chosen.entry(name).or_insert(host);
+        }
+    }
+    let place = |name: &str| inventory.hosts.get_index_of(name).unwrap_or(usize::MAX);
+    chosen.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+    Ok(chosen)
+}
+
+/// The hosts of a set with operators.
+fn summed(inventory: &Inventory, set: &str, warnings: &mut Vec<String>) -> Result<IndexMap<String, Host>, SelectError> {
+    let mut hosts: IndexMap<String, Host> = IndexMap::new();
+    for (join, operand) in operands(set)? {
+        let inside = match join {
+            Join::With => HashSet::new(),
+            _ => matching(inventory, &hosts, &[operand], |_| {})?,
+        };
+        match join {
+            Join::With => hosts.extend(listed(inventory, &[operand], warnings)?),
+            Join::Without => hosts.retain(|name, _| !inside.contains(name)),
+            Join::Within => hosts.retain(|name, _| inside.contains(name)),
+            Join::Either => {
+                let mut others = listed(inventory, &[operand], warnings)?;
+                others.retain(|name, _| !inside.contains(name));
+                hosts.retain(|name, _| !inside.contains(name));
+                hosts.extend(others);
+            }
+        }
+    }
+    Ok(hosts)
+}
+
+/// The hosts that lists name.
+fn listed(
+    inventory: &Inventory,
+    sets: &[&str],
     warnings: &mut Vec<String>,
 ) -> Result<IndexMap<String, Host>, SelectError> {
     let mut wanted = Vec::new();
@@ -231,26 +281,40 @@ fn excluded(
     sets: &[String],
     warnings: &mut Vec<String>,
 ) -> Result<HashSet<String>, SelectError> {
+    matching(inventory, hosts, sets, |text| {
+        let option = quoted(&format!("--exclude {text}"));
+        warnings.push(format!("{option} leaves nobody out: no selected host fits it"));
+    })
+}
+
+/// The names of those hosts that the sets mean; tells of elements that mean none.
+fn matching<S: AsRef<str>>(
+    inventory: &Inventory,
+    hosts: &IndexMap<String, Host>,
+    sets: &[S],
+    mut vain: impl FnMut(&str),
+) -> Result<HashSet<String>, SelectError> {
     let bases = by_base(hosts);
-    let mut gone = HashSet::new();
+    let mut matching = HashSet::new();
     for set in sets {
-        for Element { text, names } in expand_elements(set)? {
+        if is_algebra(set.as_ref()) {
+            matching.extend(summed(inventory, set.as_ref(), &mut Vec::new())?.into_keys());
+            continue;
+        }
+        for Element { text, names } in expand_elements(set.as_ref())? {
             let mut hit = false;
             for name in names {
-                for index in meant(inventory, hosts, &bases, set, &name)? {
+                for index in meant(inventory, hosts, &bases, set.as_ref(), &name)? {
                     hit = true;
-                    gone.extend(hosts.get_index(index).map(|(name, _)| name.clone()));
+                    matching.extend(hosts.get_index(index).map(|(name, _)| name.clone()));
                 }
             }
             if !hit {
-                warnings.push(format!(
-                    "{} leaves nobody out: no selected host fits it",
-                    quoted(&format!("--exclude {text}"))
-                ));
+                vain(text);
             }
         }
     }
-    Ok(gone)
+    Ok(matching)
 }
 
 /// The hosts, by their place, that a name in an exclude set means.

@@ -4,6 +4,7 @@
 
 pub mod quote;
 pub mod script;
+pub mod shebang;
 pub mod template;
 pub mod vars;
 

@@ -92,7 +92,11 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
         if let Some(command) = &text {
             fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
         }
-        texts.push((step.name.clone(), text.map(|command| command.text).unwrap_or_default()));
+        let shown = text.map(|command| match command.stdin.len() {
+            0 => command.text,
+            bytes => format!("{}\n# reads {bytes} bytes from standard input", command.text),
+        });
+        texts.push((step.name.clone(), shown.unwrap_or_default()));
     }
     Ok(texts)
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "exec",
+    "script",
     "ping",
     "check",
     "touch",

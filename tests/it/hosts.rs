@@ -91,7 +91,10 @@ fn selection() {
     let run = hosts(&home).args(["-x", "zzz"]).run().expect(0);
     assert!(run.stderr.contains("warning: `--exclude zzz` leaves nobody out"), "{run}");
     let run = hosts(&home).args(["-x", "node[1-3],db"]).run().expect(6);
-    assert!(run.stderr.contains("error: no host selected from `hosts`\nhint: -g and -x leave nobody"), "{run}");
+    assert!(
+        run.stderr.contains("error: no host selected from `hosts`\nhint: -g, --intersect and -x leave nobody"),
+        "{run}"
+    );
     let run = hosts(&home).args(["-g", "primry"]).run().expect(2);
     assert!(run.stderr.contains("there is no group `primry`") && run.stderr.contains("primary"), "{run}");
 }

@@ -32,6 +32,7 @@ fn selection(text: &str) -> Selection {
         let values = match pair[0] {
             "-w" => &mut selection.hosts,
             "-g" => &mut selection.groups,
+            "-i" => &mut selection.within,
             "-x" => &mut selection.exclude,
             other => panic!("{other}"),
         };
