@@ -73,7 +73,9 @@ impl Launch<'_> {
             return Ok(self.rehearsal(&members)?);
         }
         if let Some(password) = secret::login(self.options)?.map(Arc::new) {
-            targets.iter_mut().for_each(|target| target.password = Some(password.clone()));
+            for target in &mut targets {
+                target.password = Some(password.clone());
+            }
         }
         let started = jiff::Timestamp::now();
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;

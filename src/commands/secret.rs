@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use secrecy::SecretString;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cli::Options;
 
@@ -91,12 +91,12 @@ pub(super) fn from_file(path: &Path) -> Result<SecretString, Fault> {
 fn first_line(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for all of it at once, so that no copy is left behind in memory.
     let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or(0) + 1));
-    for byte in from.take(MAX_LEN + 1).bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
+    let mut from = from.take(MAX_LEN + 1);
+    let mut byte = [0];
+    while from.read(&mut byte)? == 1 && byte != [b'\n'] {
+        line.push(byte[0]);
     }
+    byte.zeroize();
     if line.len() > usize::try_from(MAX_LEN).unwrap_or(usize::MAX) {
         return Err(io::Error::other(format!("its first line is longer than {MAX_LEN} bytes")));
     }
@@ -110,7 +110,7 @@ fn first_line(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -121,7 +121,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let found = from_file(&path).map_err(|fault| fault.to_string().replace(&path.display().to_string(), "PATH"));
-        let found = found.as_ref().map(|secret| secret.expose_secret()).map_err(String::as_str);
+        let found = found.as_ref().map(ExposeSecret::expose_secret).map_err(String::as_str);
         assert_eq!(found, want, "{text:?} {mode:o}");
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::cli::{self, SshOptions};
 use crate::inventory::host::Host;
-use crate::transport::Target;
 use crate::transport::config::{self, Given, SshConfig};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::transport::{Method, Target};
 
 use super::fault::Fault;
 use super::keyring::{AgentView, Choice, KeyRing};
@@ -130,7 +130,7 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
             agent,
             agent_keys,
             password: None,
-            methods: found.methods.clone(),
+            methods: found.methods.clone().unwrap_or_else(|| Method::ALL.to_vec()),
             connect_timeout: options
                 .connect_timeout
                 .or(host.connect_timeout())

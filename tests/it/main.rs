@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod certificates;
 mod docs;
 mod exit_status;
 mod failures;
@@ -24,6 +25,7 @@ mod oracle;
 mod oracle_scripts;
 mod output;
 mod panweidb;
+mod passwords;
 mod playbooks;
 mod postgres;
 mod reports;

@@ -148,7 +148,7 @@ pub struct SshOptions {
     pub certificate_files: Vec<PathBuf>,
     /// `PreferredAuthentications`, without what `PubkeyAuthentication`, `KbdInteractiveAuthentication` and
     /// `PasswordAuthentication` switch off.
-    pub methods: Vec<Method>,
+    pub methods: Option<Vec<Method>>,
     /// `IdentitiesOnly`: of the agent's keys only those in `identity_files`.
     pub identities_only: bool,
     /// `ConnectTimeout`; zero is no limit.
@@ -347,7 +347,10 @@ impl SshConfig {
             };
             switch != Some(false)
         };
-        options.methods = draft.methods.unwrap_or(&Method::ALL).iter().copied().filter(wanted).collect();
+        let switches = [draft.pubkey, draft.kbd_interactive, draft.password];
+        if draft.methods.is_some() || switches.iter().any(Option::is_some) {
+            options.methods = Some(draft.methods.unwrap_or(&Method::ALL).iter().copied().filter(wanted).collect());
+        }
         options.user_known_hosts = draft.user_known_hosts.map(paths);
         options.global_known_hosts = draft.global_known_hosts.map(paths);
         options.identity_agent = draft.identity_agent.map(|text| match text.strip_prefix('$') {

@@ -22,7 +22,10 @@ pub struct Certificate {
     pub fingerprint: String,
 }
 
-/// Reads a certificate. The error says what is wrong with the file.
+/// Reads a certificate.
+///
+/// # Errors
+/// When the file holds none for users; the words say what is wrong with it.
 pub fn load(path: &Path) -> Result<Certificate, String> {
     let name = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("certificate `{name}`: {error}"))?;
@@ -43,6 +46,7 @@ pub fn load(path: &Path) -> Result<Certificate, String> {
 }
 
 /// Where ssh looks for the certificate of a key.
+#[must_use]
 pub fn beside(key: &Path) -> PathBuf {
     let mut name = key.as_os_str().to_owned();
     name.push("-cert.pub");

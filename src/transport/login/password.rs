@@ -82,7 +82,7 @@ impl Talk {
 }
 
 impl KeyboardInteractivePrompt for Talk {
-    fn prompt<'a>(&mut self, _: &str, instructions: &str, prompts: &[Prompt<'a>]) -> Vec<String> {
+    fn prompt(&mut self, _: &str, instructions: &str, prompts: &[Prompt<'_>]) -> Vec<String> {
         self.questions += prompts.len();
         self.expired |= speaks_of_expiry(instructions);
         prompts
