@@ -142,6 +142,7 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
                 found.alive_interval.unwrap_or(KEEPALIVE.0),
                 found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
             )),
+            compression: found.compression,
             address,
             port,
             user,

@@ -7,6 +7,7 @@ pub mod json;
 pub mod jsonl;
 pub mod output_dir;
 pub mod plural;
+pub mod pssh;
 pub mod sanitize;
 pub mod settings;
 pub mod shaping;

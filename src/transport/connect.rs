@@ -176,6 +176,7 @@ impl Connector {
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
+            ssh.set_compress(target.compression);
             if let Some(recorded) = &asked_for {
                 let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
             }

@@ -41,6 +41,8 @@ pub struct Target {
     pub attempts: u32,
     /// Interval of keepalives, and how many may go unanswered. Zero interval: none are sent.
     pub keepalive: (Duration, u32),
+    /// Whether to compress what goes over the connection, where the server does so too.
+    pub compression: bool,
 }
 
 /// Whether, and when, the keys of the ssh-agent at a socket are tried.

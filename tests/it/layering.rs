@@ -28,6 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "commands/",
             "journal/",
             "reporter/output_dir.rs",
+            "reporter/pssh.rs", // the files of -o and -e
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",

@@ -82,6 +82,21 @@ fn options_on_the_command_line_win_over_the_file() {
 }
 
 #[test]
+fn compression_is_agreed_on_with_the_server() {
+    let lab = Lab::builder().sshd_config("LogLevel DEBUG1\n").start();
+    let agreed = || lab.node(1).sshd_log().matches("compression: zlib").count();
+    lab.gsctl().arg("ping").run().expect(0);
+    assert_eq!(agreed(), 0, "nobody asked for it");
+    let run = lab.gsctl().args(["-o", "Compression=yes", "exec", "seq 1 20000 | cksum; seq 1 20000"]).run().expect(0);
+    assert!(agreed() > 0, "{}", lab.node(1).sshd_log());
+    assert!(String::from_utf8_lossy(&run.stdout).ends_with("20000\n"), "the output comes through whole");
+    config(&lab, "Compression no\nCompression yes\n");
+    let before = agreed();
+    lab.gsctl().arg("ping").run().expect(0);
+    assert_eq!(agreed(), before, "the first value wins");
+}
+
+#[test]
 fn times_and_attempts() {
     let lab = Lab::start(1);
     let mute = faults::mute_port();

@@ -20,6 +20,7 @@ pub(super) enum Effect {
 pub(super) enum Key {
     BatchMode,
     CertificateFile,
+    Compression,
     ConnectTimeout,
     ConnectionAttempts,
     GlobalKnownHostsFile,
@@ -61,14 +62,14 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("CanonicalizeHostname", HarmlessWhen(NO)),
     ("CanonicalizeMaxDots", Harmless),
     ("CanonicalizePermittedCNAMEs", Harmless),
-    ("CASignatureAlgorithms", Harmless), // gsctl takes what is safe today
+    ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
     ("CertificateFile", Honoured(Key::CertificateFile)),
     ("ChannelTimeout", Harmless), // forwarded connections
     ("CheckHostIP", HarmlessWhen(NO)),
     ("ChallengeResponseAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("Ciphers", Unsupported),
     ("ClearAllForwardings", Harmless),
-    ("Compression", Harmless),
+    ("Compression", Honoured(Key::Compression)),
     ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
     ("ConnectionAttempts", Honoured(Key::ConnectionAttempts)),
     ("ControlMaster", Harmless),

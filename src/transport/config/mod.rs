@@ -173,6 +173,8 @@ pub struct SshOptions {
     pub identity_agent: Option<IdentityAgent>,
     /// `BatchMode`: ask for nothing.
     pub batch_mode: bool,
+    /// `Compression`
+    pub compression: bool,
     /// What a file says about this host and gsctl cannot honour.
     pub unhonoured: Vec<Unhonoured>,
 }
@@ -395,6 +397,7 @@ struct Draft<'a> {
     identities_only: Option<bool>,
     hash_known_hosts: Option<bool>,
     batch_mode: Option<bool>,
+    compression: Option<bool>,
     /// Keywords that gsctl cannot honour, and whose value for this host has been seen.
     decided: Vec<&'a str>,
 }
@@ -420,6 +423,10 @@ impl<'a> Draft<'a> {
             Setting::BatchMode(yes) => {
                 first(&mut self.batch_mode, *yes);
                 options.batch_mode = self.batch_mode == Some(true);
+            }
+            Setting::Compression(yes) => {
+                first(&mut self.compression, *yes);
+                options.compression = self.compression == Some(true);
             }
             Setting::ConnectTimeout(timeout) => first(&mut options.connect_timeout, *timeout),
             Setting::ConnectionAttempts(attempts) => first(&mut options.connection_attempts, *attempts),

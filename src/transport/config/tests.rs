@@ -67,7 +67,7 @@ fn every_setting() {
         ".ssh/config",
         "Host n\n hostname %h.example.com\n identityfile ~/.ssh/id_%n\n IdentitiesOnly yes\n ConnectTimeout 1m\n ConnectionAttempts 4\n \
          ServerAliveInterval 15\n ServerAliveCountMax 2\n UserKnownHostsFile ~/.ssh/known_%r /x\n GlobalKnownHostsFile none\n \
-         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n User omm\n \
+         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n User omm\n \
          CertificateFile ~/.ssh/id-cert.pub\n PreferredAuthentications gssapi,password,publickey\n PubkeyAuthentication no\n",
     )]);
     let n = load(&home, &[]).resolve("n");
@@ -92,6 +92,7 @@ fn every_setting() {
         hash_known_hosts: true,
         identity_agent: Some(IdentityAgent::Variable("OTHER_SOCK".into())),
         batch_mode: true,
+        compression: true,
         unhonoured: Vec::new(),
     };
     assert_eq!(n, want);

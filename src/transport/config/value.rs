@@ -16,6 +16,7 @@ pub(super) enum Setting {
     AliveInterval(Duration),
     BatchMode(bool),
     CertificateFile(String),
+    Compression(bool),
     ConnectTimeout(Duration),
     ConnectionAttempts(u32),
     GlobalKnownHosts(Vec<String>),
@@ -108,6 +109,7 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
     let name = || if text.is_empty() { Err(NAME) } else { Ok(text.to_owned()) };
     Ok(Meaning::Set(match key {
         Key::BatchMode => Setting::BatchMode(flag(text)?),
+        Key::Compression => Setting::Compression(flag(text)?),
         // Zero is how every duration of gsctl says "no limit".
         Key::ConnectTimeout if text.eq_ignore_ascii_case("none") => Setting::ConnectTimeout(Duration::ZERO),
         Key::ConnectTimeout => Setting::ConnectTimeout(duration(text).ok_or(SECONDS)?),
