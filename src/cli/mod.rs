@@ -172,6 +172,12 @@ pub struct OutputOptions {
     /// Write events as JSON lines, as they happen; `-` is standard output.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSONL", value_hint = ValueHint::FilePath)]
     pub jsonl: Option<PathBuf>,
+    /// Write a JUnit report; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JUNIT", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write the run as one page for a browser, with a lane per host; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_HTML", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
     /// Write each host's output to DIR/HOST.stdout and DIR/HOST.stderr.
     #[arg(long, global = true, value_name = "DIR", env = "GSCTL_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
     pub output_dir: Option<PathBuf>,
@@ -184,6 +190,15 @@ pub struct OutputOptions {
     /// Status only, no remote output.
     #[arg(long, global = true)]
     pub quiet_hosts: bool,
+    /// Gather, and show each output as its difference from the most common one.
+    #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub diff: bool,
+    /// Gather, and show only the last lines of each host's output; reports keep everything.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub tail: Option<u32>,
+    /// Show only lines that match this regular expression; reports keep everything.
+    #[arg(long, global = true, value_name = "RE", conflicts_with = "quiet_hosts")]
+    pub grep: Option<String>,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_COLOR")]
     pub color: When,
@@ -402,6 +417,12 @@ pub struct Play {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Runs {
+    /// Only runs that failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Print the JSON Schema of reports, for programs that read them.
+    #[arg(long, conflicts_with = "failed")]
+    pub schema: bool,
     /// What about them.
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -415,6 +436,18 @@ pub enum RunsCommand {
         /// The run's id, or the beginning of it [default: the last run].
         #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
         run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
+    },
+    /// What each host said, as far as it was kept; -w names hosts.
+    Outputs {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
     },
 }
 

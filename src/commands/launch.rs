@@ -16,8 +16,8 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
-    Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
+    When, WholeFile,
 };
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
@@ -195,13 +195,7 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
-        if let (Some(json), Some(jsonl)) = (&output.json, &output.jsonl)
-            && json == jsonl
-        {
-            let name = json.display();
-            return Err(Fault::usage(format!("`--json {name}` and `--jsonl {name}` would write into each other"))
-                .hint("give each a file of its own; one of them may be `-`"));
-        }
+        apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
@@ -214,12 +208,14 @@ impl Launch<'_> {
             settings,
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
-            shaping: Shaping::default(),
+            shaping: super::shaping::shaping(output)?,
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,
             jsonl: open(output.jsonl.as_deref())?,
+            junit: open(output.junit.as_deref())?,
+            html: open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
@@ -288,7 +284,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {
-    if output.gather {
+    if output.gather || output.diff || output.tail.is_some() {
         Some(Mode::Gather)
     } else if output.stream {
         Some(Mode::Stream)
@@ -304,6 +300,36 @@ fn when(when: CliWhen) -> When {
         CliWhen::Auto => When::Auto,
         CliWhen::Always => When::Always,
         CliWhen::Never => When::Never,
+    }
+}
+
+/// No two reports may go to one place.
+fn apart(output: &OutputOptions) -> Result<(), Fault> {
+    let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
+    for (number, (one, place)) in reports.iter().enumerate() {
+        let Some(place) = place else { continue };
+        if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| earlier.as_ref() == Some(place)) {
+            let name = place.display();
+            return Err(Fault::usage(format!("`--{other} {name}` and `--{one} {name}` would write into each other"))
+                .hint("give each a file of its own; one of them may be `-`"));
+        }
+    }
+    Ok(())
+}
+
+/// Tries a report file that is written at the end, before anything is contacted.
+fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
+    match path {
+        None => Ok(None),
+        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = WholeFile::prepare(path).map_err(|error| {
+                Fault::usage(format!("report file `{name}`: {error}"))
+                    .hint("nothing was contacted; name a file that can be written")
+            })?;
+            Ok(Some(ReportTarget::File(name, Box::new(file))))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod outputs;
 mod past;
 mod pssh;
 mod question;
@@ -17,6 +18,7 @@ mod resume;
 mod runs;
 mod secret;
 mod selection;
+mod shaping;
 mod targets;
 mod world;
 

@@ -122,6 +122,7 @@ fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, 
         crate::runner::rehearse(&plan, member).map_err(Fault::usage)?;
     }
     let mut settings = Settings {
+        canary: None,
         fanout: usize::try_from(args.par.unwrap_or(PAR)).unwrap_or(usize::MAX).min(members.len()),
         keep: true,
         serial: None,
