@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod algorithms;
 mod canary;
 mod certificates;
 mod docs;
 mod exit_status;
 mod failures;
+mod fleet;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
@@ -45,3 +47,4 @@ mod start;
 mod status;
 mod stop;
 mod timeouts;
+mod wait_command;
