@@ -8,6 +8,7 @@ mod certificates;
 mod docs;
 mod exit_status;
 mod failures;
+mod files;
 mod fleet;
 mod greenplum;
 mod greenplum_scripts;
