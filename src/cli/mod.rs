@@ -114,6 +114,12 @@ pub struct SshOptions {
     /// An option as in `ssh_config`; one that gsctl cannot honour is an error that names it.
     #[arg(short = 'o', long, global = true, value_name = "KEY=VALUE")]
     pub ssh_option: Vec<String>,
+    /// Ask for a password once, on the terminal; for hosts that take one, or ask for it (keyboard-interactive).
+    #[arg(long, global = true, conflicts_with = "password_file")]
+    pub ask_password: bool,
+    /// Take that password from the first line of a file that only you can read; `-` is standard input.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
     /// Host key checking [default: `StrictHostKeyChecking` of `ssh_config`, else strict].
     #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
     pub host_key_policy: Option<HostKeyPolicy>,

@@ -26,6 +26,7 @@ use crate::transport::Connector;
 use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
+use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
 use super::world::World;
@@ -79,6 +80,11 @@ impl Launch<'_> {
         }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
+        }
+        if let Some(password) = secret::login(self.options)?.map(Arc::new) {
+            for target in &mut targets {
+                target.password = Some(password.clone());
+            }
         }
         let started = jiff::Timestamp::now();
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;

@@ -1,21 +1,17 @@
 //! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
-
-use zeroize::Zeroizing;
 
 use crate::cli::{self, SshOptions};
 use crate::inventory::host::Host;
-use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
-use crate::transport::keys::{self, KeyFault, PrivateKey};
+use crate::transport::config::{self, Given, SshConfig};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::transport::target::Family;
-use crate::transport::{AgentUse, Target, agent_of_use};
+use crate::transport::{Method, Target};
 
 use super::fault::Fault;
+use super::keyring::{AgentView, Choice, KeyRing};
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
@@ -24,8 +20,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
 /// Keepalives, where nobody says.
 const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
-/// Time for the agent to say what it has.
-const AGENT: Duration = Duration::from_secs(3);
 
 /// Everything that connections need.
 #[derive(Debug)]
@@ -125,14 +119,22 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
             let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
             warnings.push(format!("{place}: `{keyword} {value}` cannot be honoured yet: {hint}"));
         }
-        let (keys, explicit) = ring.keys(host, options, &found)?;
-        let agent = agent.usage(&found, explicit, world, &mut warnings);
+        let offers = agent.offers(&found, world, &mut warnings);
+        let Choice { keys, explicit, held } = ring.choose(host, options, &found, &offers)?;
+        let agent_keys = found.identities_only.then(|| {
+            let own = keys.iter().filter_map(|key| key.public_blob.clone());
+            own.chain(held.iter().cloned()).collect()
+        });
+        let agent = offers.usage(explicit);
         targets.push(Target {
             name: host.name.clone(),
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
             policy: policy(options, &found),
             keys,
             agent,
+            agent_keys,
+            password: None,
+            methods: found.methods.clone().unwrap_or_else(|| Method::ALL.to_vec()),
             connect_timeout: options
                 .connect_timeout
                 .or(host.connect_timeout())
@@ -181,125 +183,5 @@ fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {
         Some(cli::HostKeyPolicy::AcceptNew) => HostKeyPolicy::AcceptNew,
         Some(cli::HostKeyPolicy::Off) => HostKeyPolicy::Off,
         None => found.strict_host_key_checking.unwrap_or(HostKeyPolicy::Strict),
-    }
-}
-
-/// The keys of a host, shared with every host that has the same.
-type Ring = Arc<[Arc<PrivateKey>]>;
-
-/// Keys in use, each read and decrypted once.
-struct KeyRing<'a> {
-    world: &'a World,
-    loaded: HashMap<PathBuf, Option<Arc<PrivateKey>>>,
-    rings: HashMap<Vec<PathBuf>, Ring>,
-    warnings: Vec<String>,
-}
-
-impl<'a> KeyRing<'a> {
-    fn new(world: &'a World) -> Self {
-        Self { world, loaded: HashMap::new(), rings: HashMap::new(), warnings: Vec::new() }
-    }
-
-    /// The keys of a host, and whether they were named rather than found in their usual places.
-    fn keys(&mut self, host: &Host, options: &SshOptions, found: &config::SshOptions) -> Result<(Ring, bool), Fault> {
-        let (paths, named) = if !options.identity.is_empty() {
-            (options.identity.clone(), Named::Explicitly)
-        } else if let Some(identity) = host.identity() {
-            (vec![self.world.path(identity)], Named::Explicitly)
-        } else if found.identities_given {
-            (found.identity_files.clone(), Named::InConfig)
-        } else {
-            (keys::default_identities(&self.world.home), Named::Not)
-        };
-        if let Some(ring) = self.rings.get(&paths) {
-            return Ok((ring.clone(), named == Named::Explicitly));
-        }
-        let mut ring = Vec::new();
-        for path in &paths {
-            ring.extend(self.load(path, named, !found.batch_mode)?);
-        }
-        let ring: Ring = ring.into();
-        self.rings.insert(paths, ring.clone());
-        Ok((ring, named == Named::Explicitly))
-    }
-
-    fn load(&mut self, path: &Path, named: Named, may_ask: bool) -> Result<Option<Arc<PrivateKey>>, Fault> {
-        if let Some(key) = self.loaded.get(path) {
-            return Ok(key.clone());
-        }
-        let terminal = may_ask && (self.world.stdin_tty || self.world.stderr_tty);
-        let mut ask = |path: &Path| Ok(ask_passphrase(path, terminal));
-        let key = match keys::load(path, &mut ask) {
-            Ok(key) => Some(Arc::new(key)),
-            // ssh passes over keys in its usual places that it cannot use, and over ssh_config's that are not there.
-            Err(error) if named != Named::Explicitly && matches!(error.fault, KeyFault::NotFound) => None,
-            Err(error) if named == Named::Not => {
-                self.warnings.push(format!("{error}; going on without it"));
-                None
-            }
-            Err(error) => {
-                let hint = error.hint();
-                return Err(Fault::usage(error.to_string()).maybe_hint(hint));
-            }
-        };
-        self.loaded.insert(path.to_owned(), key.clone());
-        Ok(key)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    /// With `-i` or `identity=`: it must be there and fit.
-    Explicitly,
-    /// In `ssh_config`: it may be missing.
-    InConfig,
-    /// Nowhere: it is one of ssh's usual places.
-    Not,
-}
-
-/// Asks for a passphrase, on a terminal only.
-fn ask_passphrase(path: &Path, terminal: bool) -> Option<Zeroizing<String>> {
-    if !terminal {
-        return None;
-    }
-    // There may be a terminal on standard error and none to ask on.
-    rpassword::prompt_password(format!("Passphrase for key {}: ", path.display())).ok().map(Zeroizing::new)
-}
-
-/// What is known about each agent; each is asked once.
-#[derive(Default)]
-struct AgentView {
-    answers: HashMap<PathBuf, bool>,
-}
-
-impl AgentView {
-    fn usage(
-        &mut self,
-        found: &config::SshOptions,
-        explicit: bool,
-        world: &World,
-        warnings: &mut Vec<String>,
-    ) -> AgentUse {
-        let socket = match &found.identity_agent {
-            _ if found.identities_only => None,
-            Some(IdentityAgent::Off) => None,
-            Some(IdentityAgent::Variable(name)) => world.var(name).map(PathBuf::from),
-            Some(IdentityAgent::Socket(path)) => Some(path.clone()),
-            None => world.var("SSH_AUTH_SOCK").map(PathBuf::from),
-        };
-        let Some(socket) = socket else { return AgentUse::No };
-        let usable =
-            *self.answers.entry(socket.clone()).or_insert_with_key(|socket| match agent_of_use(socket, AGENT) {
-                Ok(identities) => identities > 0,
-                Err(said) => {
-                    warnings.push(format!("the ssh-agent is of no use: {said}"));
-                    false
-                }
-            });
-        match (usable, explicit) {
-            (false, _) => AgentUse::No,
-            (true, true) => AgentUse::Last(socket),
-            (true, false) => AgentUse::First(socket),
-        }
     }
 }

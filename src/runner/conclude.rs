@@ -107,6 +107,10 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
 fn not_begun(status: i32, ran: &Ran) -> Failure {
     let noise = String::from_utf8_lossy(&ran.noise);
     let said = noise.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing").to_owned();
+    if [&noise, &String::from_utf8_lossy(&ran.stderr)].iter().any(|words| words.contains("Password change required")) {
+        return Failure::new(Phase::Command, "the user's password has expired: sshd runs nothing until it is changed")
+            .hint("log in once by hand and change it, with plain `ssh`");
+    }
     let failure = Failure::new(
         Phase::Command,
         format!("the login shell ended with exit status {status} before the command began: {said}"),

@@ -20,6 +20,7 @@ mod code {
     pub(super) const HOSTKEY_SIGN: i32 = -11;
     pub(super) const SOCKET_DISCONNECT: i32 = -13;
     pub(super) const PROTO: i32 = -14;
+    pub(super) const PASSWORD_EXPIRED: i32 = -15;
     pub(super) const METHOD_NONE: i32 = -17;
     pub(super) const CHANNEL_FAILURE: i32 = -21;
     pub(super) const REQUEST_DENIED: i32 = -22;
@@ -43,6 +44,11 @@ pub(super) fn is_refused(error: &ssh2::Error) -> bool {
 /// True when the other end, or the network, ended the connection.
 pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     matches!(session_code(error), code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV)
+}
+
+/// True when the server takes the password, and wants another one.
+pub(super) fn is_expired(error: &ssh2::Error) -> bool {
+    session_code(error) == code::PASSWORD_EXPIRED
 }
 
 /// True when client and server found no algorithm that both have.

@@ -254,6 +254,17 @@ impl Connector {
                 }
             };
         }
+        if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::Strict)
+            && self.known_hosts.has_authority(name, port)
+        {
+            let cause = format!(
+                "{}: unknown host key {}; known_hosts has only a certificate authority for it",
+                shown(name, port),
+                fingerprint(key)
+            );
+            return Err(Failure::new(Phase::HostKey, cause)
+                .hint("gsctl does not check host certificates: add the plain key, with ssh-keyscan or accept-new"));
+        }
         judge(verdict, key, target)
     }
 }

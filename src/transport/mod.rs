@@ -22,7 +22,7 @@ pub use connect::{Arrival, Connector, Progress, pause_after};
 pub use exec::{Command, End, Ran, posix};
 pub use login::agent_of_use;
 pub use session::Session;
-pub use target::{AgentUse, Target};
+pub use target::{AgentUse, Method, Target};
 pub use trailer::Mark;
 pub use transfer::{Ending, Moved, Order};
 

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::algorithms::Offer;
 use super::keys::PrivateKey;
 use super::known_hosts::HostKeyPolicy;
 
 /// Where and how to log in to one host.
+/// `Debug` shows no secret: neither keys nor the password have one that does.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The host's name as the user wrote it.
@@ -29,6 +32,12 @@ pub struct Target {
     pub keys: Arc<[Arc<PrivateKey>]>,
     /// Also try the keys of the ssh-agent: before the key files, as ssh does, unless these were named explicitly.
     pub agent: AgentUse,
+    /// Of the agent's keys only these are tried; `None`: all of them.
+    pub agent_keys: Option<Arc<[Vec<u8>]>>,
+    /// The password for all hosts, where the user gave one.
+    pub password: Option<Arc<SecretString>>,
+    /// Ways to log in, in order.
+    pub methods: Vec<Method>,
     /// Time for one attempt: resolve, connect, key exchange, login.
     pub connect_timeout: Duration,
     /// Attempts, at least one.
@@ -88,6 +97,38 @@ pub enum AgentUse {
     First(PathBuf),
     /// After the key files.
     Last(PathBuf),
+}
+
+/// A way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Key files and the ssh-agent.
+    PublicKey,
+    /// The server asks questions; the password is the answer.
+    KeyboardInteractive,
+    /// The password.
+    Password,
+}
+
+impl Method {
+    /// All, in ssh's order.
+    pub const ALL: [Self; 3] = [Self::PublicKey, Self::KeyboardInteractive, Self::Password];
+
+    /// Its name in the protocol, and in `PreferredAuthentications`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PublicKey => "publickey",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::Password => "password",
+        }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
 }
 
 impl Target {

@@ -20,7 +20,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex", &["commands/shaping.rs"]),
     ("regex_syntax", &["commands/shaping.rs"]),
     ("similar", &["reporter/difference.rs"]),
-    ("rpassword", &["commands/targets.rs"]),
+    ("rpassword", &["commands/secret.rs"]),
     ("serde_saphyr", &["playbook/"]),
     (
         "serde_json",

@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod canary;
+mod certificates;
 mod docs;
 mod exit_status;
 mod failures;
@@ -30,6 +31,7 @@ mod oracle;
 mod oracle_scripts;
 mod output;
 mod panweidb;
+mod passwords;
 mod playbooks;
 mod postgres;
 mod pssh;

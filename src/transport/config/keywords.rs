@@ -21,6 +21,7 @@ pub(super) enum Key {
     AddressFamily,
     BatchMode,
     BindAddress,
+    CertificateFile,
     Ciphers,
     Compression,
     ConnectTimeout,
@@ -36,10 +37,14 @@ pub(super) enum Key {
     IdentityFile,
     IgnoreUnknown,
     Include,
+    KbdInteractiveAuthentication,
     KexAlgorithms,
     MACs,
     Match,
+    PasswordAuthentication,
     Port,
+    PreferredAuthentications,
+    PubkeyAuthentication,
     SendEnv,
     ServerAliveCountMax,
     ServerAliveInterval,
@@ -52,7 +57,6 @@ pub(super) enum Key {
 use Effect::{Harmless, HarmlessWhen, Honoured, Unsupported};
 
 const NO: &[&str] = &["no", "false", "none"];
-const YES: &[&str] = &["yes", "true"];
 
 /// In the order of the manual page. `ssh -G` of OpenSSH 9.2 prints no keyword that is not here (a test holds that).
 const KEYWORDS: &[(&str, Effect)] = &[
@@ -67,10 +71,10 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("CanonicalizeMaxDots", Harmless),
     ("CanonicalizePermittedCNAMEs", Harmless),
     ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
-    ("CertificateFile", HarmlessWhen(NO)),
+    ("CertificateFile", Honoured(Key::CertificateFile)),
     ("ChannelTimeout", Harmless), // forwarded connections
     ("CheckHostIP", HarmlessWhen(NO)),
-    ("ChallengeResponseAuthentication", Harmless),
+    ("ChallengeResponseAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("Ciphers", Honoured(Key::Ciphers)),
     ("ClearAllForwardings", Harmless),
     ("Compression", Honoured(Key::Compression)),
@@ -116,10 +120,10 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("IgnoreUnknown", Honoured(Key::IgnoreUnknown)),
     ("Include", Honoured(Key::Include)),
     ("IPQoS", Harmless),
-    ("KbdInteractiveAuthentication", Harmless),
+    ("KbdInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("KbdInteractiveDevices", Harmless),
     ("KexAlgorithms", Honoured(Key::KexAlgorithms)),
-    ("KeyboardInteractiveAuthentication", Harmless),
+    ("KeyboardInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("KnownHostsCommand", HarmlessWhen(NO)),
     ("LocalCommand", Harmless), // means nothing without PermitLocalCommand
     ("LocalForward", Harmless),
@@ -130,19 +134,19 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("NoHostAuthenticationForLocalhost", HarmlessWhen(NO)),
     ("NumberOfPasswordPrompts", Harmless),
     ("ObscureKeystrokeTiming", Harmless),
-    ("PasswordAuthentication", Harmless),
+    ("PasswordAuthentication", Honoured(Key::PasswordAuthentication)),
     ("PermitLocalCommand", HarmlessWhen(NO)),
     ("PermitRemoteOpen", Harmless),
     ("PKCS11Provider", HarmlessWhen(NO)),
     ("Port", Honoured(Key::Port)),
-    ("PreferredAuthentications", Unsupported),
+    ("PreferredAuthentications", Honoured(Key::PreferredAuthentications)),
     ("Protocol", HarmlessWhen(&["2"])),
     ("ProxyCommand", HarmlessWhen(NO)),
     ("ProxyJump", HarmlessWhen(NO)),
     ("ProxyUseFdpass", Harmless), // means nothing without ProxyCommand
     ("PubkeyAcceptedAlgorithms", Unsupported),
     ("PubkeyAcceptedKeyTypes", Unsupported),
-    ("PubkeyAuthentication", HarmlessWhen(YES)),
+    ("PubkeyAuthentication", Honoured(Key::PubkeyAuthentication)),
     ("RefuseConnection", Unsupported),
     ("RekeyLimit", Harmless),
     ("RemoteCommand", HarmlessWhen(NO)),
@@ -192,11 +196,9 @@ pub(super) fn hint(name: &str) -> &'static str {
         "PubkeyAcceptedAlgorithms" | "PubkeyAcceptedKeyTypes" => {
             "gsctl offers every algorithm that it has: leave this out"
         }
-        "CertificateFile" => "log in with a plain key, or with the agent",
         "RemoteCommand" => "put it into the command that gsctl runs",
         "BindInterface" => "name one of its addresses: `BindAddress`",
         "BindAddress" => "give the address itself, not its name",
-        "PubkeyAuthentication" | "PreferredAuthentications" => "gsctl logs in with keys and the agent",
         "RevokedHostKeys" | "KnownHostsCommand" => {
             "put the keys into a known hosts file; `@revoked` lines are honoured"
         }

@@ -29,7 +29,7 @@ use self::value::Setting;
 use super::algorithms::Offer;
 use super::known_hosts::HostKeyPolicy;
 use super::known_hosts::pattern::{matches_list, matches_pattern};
-use super::target::Family;
+use super::target::{Family, Method};
 
 /// The file of all users of this machine.
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
@@ -184,6 +184,11 @@ pub struct SshOptions {
     pub identity_files: Vec<PathBuf>,
     /// True when some `IdentityFile` applies, be it `none`: the default identities are not tried then.
     pub identities_given: bool,
+    /// Every `CertificateFile` that applies, in order.
+    pub certificate_files: Vec<PathBuf>,
+    /// `PreferredAuthentications`, without what `PubkeyAuthentication`, `KbdInteractiveAuthentication` and
+    /// `PasswordAuthentication` switch off.
+    pub methods: Option<Vec<Method>>,
     /// `IdentitiesOnly`: of the agent's keys only those in `identity_files`.
     pub identities_only: bool,
     /// `ConnectTimeout`; zero is no limit.
@@ -386,6 +391,20 @@ impl SshConfig {
                 options.identity_files.push(path);
             }
         }
+        options.certificate_files =
+            draft.certificate_files.iter().filter(|t| !is_none(t)).map(|t| tokens.path(t)).collect();
+        let wanted = |method: &Method| {
+            let switch = match method {
+                Method::PublicKey => draft.pubkey,
+                Method::KeyboardInteractive => draft.kbd_interactive,
+                Method::Password => draft.password,
+            };
+            switch != Some(false)
+        };
+        let switches = [draft.pubkey, draft.kbd_interactive, draft.password];
+        if draft.methods.is_some() || switches.iter().any(Option::is_some) {
+            options.methods = Some(draft.methods.unwrap_or(&Method::ALL).iter().copied().filter(wanted).collect());
+        }
         options.user_known_hosts = draft.user_known_hosts.map(paths);
         options.global_known_hosts = draft.global_known_hosts.map(paths);
         options.identity_agent = draft.identity_agent.map(|text| match text.strip_prefix('$') {
@@ -433,6 +452,11 @@ enum Applies<'a> {
 #[derive(Default)]
 struct Draft<'a> {
     identity_files: Vec<&'a str>,
+    certificate_files: Vec<&'a str>,
+    methods: Option<&'a [Method]>,
+    pubkey: Option<bool>,
+    kbd_interactive: Option<bool>,
+    password: Option<bool>,
     user_known_hosts: Option<&'a [String]>,
     global_known_hosts: Option<&'a [String]>,
     identity_agent: Option<&'a str>,
@@ -500,6 +524,11 @@ impl<'a> Draft<'a> {
             }
             Setting::IdentityAgent(agent) => first(&mut self.identity_agent, agent.as_str()),
             Setting::IdentityFile(file) => self.identity_files.push(file),
+            Setting::CertificateFile(file) => self.certificate_files.push(file),
+            Setting::PreferredAuthentications(methods) => first(&mut self.methods, methods.as_slice()),
+            Setting::Pubkey(yes) => first(&mut self.pubkey, *yes),
+            Setting::KbdInteractive(yes) => first(&mut self.kbd_interactive, *yes),
+            Setting::Password(yes) => first(&mut self.password, *yes),
             Setting::Port(port) => first(&mut options.port, *port),
             Setting::SendEnv(patterns) => {
                 for pattern in patterns {

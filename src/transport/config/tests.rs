@@ -69,6 +69,7 @@ fn every_setting() {
         "Host n\n hostname %h.example.com\n identityfile ~/.ssh/id_%n\n IdentitiesOnly yes\n ConnectTimeout 1m\n ConnectionAttempts 4\n \
          ServerAliveInterval 15\n ServerAliveCountMax 2\n UserKnownHostsFile ~/.ssh/known_%r /x\n GlobalKnownHostsFile none\n \
          StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n User omm\n \
+         CertificateFile ~/.ssh/id-cert.pub\n PreferredAuthentications gssapi,password,publickey\n PubkeyAuthentication no\n \
          Ciphers aes128-ctr\n AddressFamily inet\n BindAddress 10.0.0.1\n SendEnv A B*\n SetEnv C=d\n",
     )]);
     let n = load(&home, &[]).resolve("n");
@@ -82,6 +83,8 @@ fn every_setting() {
         identity_files: vec![ssh.join("id_n")],
         identities_given: true,
         identities_only: true,
+        certificate_files: vec![ssh.join("id-cert.pub")],
+        methods: Some(vec![Method::Password]),
         connect_timeout: Some(Duration::from_secs(60)),
         connection_attempts: Some(4),
         alive_interval: Some(Duration::from_secs(15)),

@@ -9,7 +9,7 @@ use super::keywords::{self, Effect, Key};
 use super::tokens;
 use crate::transport::algorithms::{Choice, Kind};
 use crate::transport::known_hosts::HostKeyPolicy;
-use crate::transport::target::Family;
+use crate::transport::target::{Family, Method};
 
 /// A setting as it stands in a file or an option; paths and names not yet expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Setting {
     AliveInterval(Duration),
     BatchMode(bool),
     BindAddress(IpAddr),
+    CertificateFile(String),
     Compression(bool),
     ConnectTimeout(Duration),
     ConnectionAttempts(u32),
@@ -31,6 +32,10 @@ pub(super) enum Setting {
     IdentitiesOnly(bool),
     IdentityAgent(String),
     IdentityFile(String),
+    KbdInteractive(bool),
+    Password(bool),
+    PreferredAuthentications(Vec<Method>),
+    Pubkey(bool),
     Port(u16),
     /// Patterns; one after `-` takes back what went before.
     SendEnv(Vec<String>),
@@ -94,9 +99,9 @@ impl Meaning {
     /// The same, unless its value has tokens that cannot be expanded.
     fn check(self, arguments: &[String]) -> Result<Self, String> {
         match self {
-            Self::Set(setting @ (Setting::IdentityFile(_) | Setting::IdentityAgent(_))) => {
-                templates(arguments, setting)
-            }
+            Self::Set(
+                setting @ (Setting::CertificateFile(_) | Setting::IdentityFile(_) | Setting::IdentityAgent(_)),
+            ) => templates(arguments, setting),
             other => Ok(other),
         }
     }
@@ -151,6 +156,15 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         Key::IdentitiesOnly => Setting::IdentitiesOnly(flag(text)?),
         Key::IdentityAgent => Setting::IdentityAgent(name()?),
         Key::IdentityFile => Setting::IdentityFile(name()?),
+        Key::CertificateFile => Setting::CertificateFile(name()?),
+        Key::KbdInteractiveAuthentication => Setting::KbdInteractive(flag(text)?),
+        Key::PasswordAuthentication => Setting::Password(flag(text)?),
+        Key::PreferredAuthentications => Setting::PreferredAuthentications(methods(text)?),
+        // The two ways that ssh can bind a login to the host: gsctl does as old ssh did.
+        Key::PubkeyAuthentication if ["unbound", "host-bound"].contains(&text.to_ascii_lowercase().as_str()) => {
+            Setting::Pubkey(true)
+        }
+        Key::PubkeyAuthentication => Setting::Pubkey(flag(text)?),
         Key::Port => Setting::Port(text.parse().ok().filter(|&port| port > 0).ok_or("a number from 1 to 65535")?),
         Key::ServerAliveCountMax => Setting::AliveCount(text.parse().map_err(|_| "a number")?),
         Key::ServerAliveInterval if text.eq_ignore_ascii_case("none") => Setting::AliveInterval(Duration::ZERO),
@@ -195,6 +209,12 @@ fn strictness(text: &str) -> Result<Meaning, &'static str> {
         _ => return Err("`yes`, `accept-new`, `no` or `ask`"),
     };
     Ok(Meaning::Set(Setting::StrictHostKeyChecking(policy)))
+}
+
+/// The ways to log in, in order. ssh passes over names that it does not know, and so over those of gsctl's lack.
+fn methods(text: &str) -> Result<Vec<Method>, &'static str> {
+    let methods: Vec<Method> = text.split(',').filter_map(|name| Method::named(name.trim())).collect();
+    if methods.is_empty() { Err("some of `publickey`, `keyboard-interactive` and `password`") } else { Ok(methods) }
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {

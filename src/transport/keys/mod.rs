@@ -4,6 +4,7 @@
 //! passphrase libssh2 would hash the passphrase once a host, which takes longer than the rest of the login. Nothing
 //! here is printed, logged or kept on disk, and whom to ask for a passphrase is the caller's business.
 
+mod certificate;
 mod error;
 mod openssh;
 mod pem;
@@ -14,8 +15,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use zeroize::Zeroizing;
 
+pub use self::certificate::{Certificate, beside, load as load_certificate};
 pub use self::error::{KeyError, KeyFault, LooksLike};
 use self::openssh::Container;
 use self::pem::Opened;
@@ -44,6 +47,23 @@ pub struct PrivateKey {
     pub public_blob: Option<Vec<u8>>,
     /// The public key's fingerprint: `SHA256:...`.
     pub fingerprint: String,
+    /// A certificate for it; who loads the key may add one.
+    pub certificate: Option<Certificate>,
+}
+
+impl PrivateKey {
+    /// The same key with a certificate for it.
+    #[must_use]
+    pub fn certified(&self, certificate: Certificate) -> Self {
+        Self {
+            path: self.path.clone(),
+            algorithm: self.algorithm.clone(),
+            pem: self.pem.clone(),
+            public_blob: self.public_blob.clone(),
+            fingerprint: self.fingerprint.clone(),
+            certificate: Some(certificate),
+        }
+    }
 }
 
 impl fmt::Debug for PrivateKey {
@@ -77,6 +97,21 @@ pub fn load(
 pub fn default_identities(home: &Path) -> Vec<PathBuf> {
     let folder = home.join(".ssh");
     ["id_rsa", "id_ecdsa", "id_ed25519"].iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect()
+}
+
+/// The public key in a file, or in the `.pub` file beside a private one, as an agent lists it.
+#[must_use]
+pub fn public_blob(path: &Path) -> Option<Vec<u8>> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    [path, Path::new(&beside)].iter().find_map(|file| {
+        let mut text = String::new();
+        File::open(file).ok()?.take(MAX_LEN).read_to_string(&mut text).ok()?;
+        let mut words = text.split_whitespace();
+        let (key_type, key) = (words.next()?, words.next()?);
+        let blob = base64::engine::general_purpose::STANDARD.decode(key).ok()?;
+        (openssh::take(&mut &*blob)? == key_type.as_bytes()).then_some(blob)
+    })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
@@ -145,6 +180,7 @@ fn unlock(path: &Path, bytes: &[u8], ask: Ask<'_>) -> Result<PrivateKey, KeyFaul
         pem,
         fingerprint: known_hosts::fingerprint(&blob),
         public_blob: Some(blob),
+        certificate: None,
     })
 }
 

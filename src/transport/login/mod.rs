@@ -1,0 +1,224 @@
+//! Logging in: keys, the ssh-agent and the password, in the order that `ssh_config` wants.
+
+mod agent;
+mod password;
+mod words;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_lock::Semaphore;
+
+use self::password::Answer;
+use self::words::refused;
+use super::classify;
+use super::keys::PrivateKey;
+use super::session::drive;
+use super::target::{AgentUse, Method, Target};
+use super::wire::Wire;
+use crate::outcome::Failure;
+
+/// Logins that may use the agent at once: it answers one after the other, and one connection per host overwhelms it.
+const AGENT_LOGINS: usize = 4;
+
+/// What the logins of a run have in common: the ssh-agent, and the keys that have opened a door.
+#[derive(Debug)]
+pub(super) struct Agent {
+    turns: Semaphore,
+    /// Per user the public key that logged in last: tried first elsewhere, before the server has had enough.
+    good: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self { turns: Semaphore::new(AGENT_LOGINS), good: Mutex::default() }
+    }
+}
+
+impl Agent {
+    fn good(&self, user: &str) -> Option<Vec<u8>> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
+    }
+
+    fn remember(&self, user: &str, blob: &[u8]) {
+        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        if good.get(user).is_none_or(|known| known != blob) {
+            good.insert(user.to_owned(), blob.to_owned());
+        }
+    }
+}
+
+/// Why one way to log in did not work.
+enum Refusal {
+    /// The server does not take this; another way may do.
+    Next,
+    /// The connection is gone.
+    Gone(String),
+}
+
+/// What was tried on one host, and what came of it.
+#[derive(Debug, Default)]
+struct Tried {
+    /// Public keys that were offered: none is offered twice.
+    blobs: HashSet<Vec<u8>>,
+    /// How often a key was offered.
+    offered: usize,
+    /// Keys that there are.
+    keys: usize,
+    /// What became of the password; `None`: it was not sent.
+    password: Option<Answer>,
+    /// The connection ended, and this was the last word.
+    gone: Option<String>,
+    /// Methods that the server takes, as it lists them.
+    methods: String,
+}
+
+/// Logs in, or says why not.
+pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, agent: &Agent) -> Result<(), Failure> {
+    let mut tried = Tried::default();
+    for method in &target.methods {
+        let result = match (method, &target.password) {
+            (Method::PublicKey, _) => with_public_keys(ssh, wire, target, agent, &mut tried).await,
+            // It is sent once: a second try with the same password only brings an account nearer to being locked.
+            (_, Some(password)) if tried.password.is_none() => {
+                tried.methods = methods(ssh, wire, target).await;
+                if ssh.authenticated() {
+                    return Ok(());
+                }
+                if !takes(&tried.methods, *method) {
+                    continue;
+                }
+                password::log_in(ssh, wire, target, *method, password, &mut tried).await
+            }
+            (Method::KeyboardInteractive | Method::Password, _) => continue,
+        };
+        match result {
+            Ok(()) => return Ok(()),
+            Err(Refusal::Next) => {}
+            Err(Refusal::Gone(said)) => {
+                tried.gone = Some(said);
+                break;
+            }
+        }
+    }
+    if tried.gone.is_none() && tried.methods.is_empty() {
+        tried.methods = methods(ssh, wire, target).await;
+    }
+    // Asking which methods there are is itself a login with method `none`, and some servers take it.
+    if ssh.authenticated() { Ok(()) } else { Err(refused(target, &tried)) }
+}
+
+/// The methods that the server still takes, as it lists them; nothing when it does not say.
+async fn methods(ssh: &ssh2::Session, wire: &Wire, target: &Target) -> String {
+    drive(ssh, wire, |ssh| ssh.auth_methods(&target.user).map(str::to_owned)).await.unwrap_or_default()
+}
+
+/// Whether a server's list has this method. Where there is no list every method is worth a try.
+fn takes(methods: &str, method: Method) -> bool {
+    methods.is_empty() || methods.split(',').any(|name| name == method.name())
+}
+
+/// Key files and the agent, in ssh's order; what has logged in elsewhere goes first.
+async fn with_public_keys(
+    ssh: &ssh2::Session,
+    wire: &Wire,
+    target: &Target,
+    agent: &Agent,
+    tried: &mut Tried,
+) -> Result<(), Refusal> {
+    let good = agent.good(&target.user);
+    tried.keys = target.keys.len();
+    if let Some(key) = target.keys.iter().find(|key| good.is_some() && key.public_blob == good) {
+        match with_key(ssh, wire, target, agent, key, tried).await {
+            Err(Refusal::Next) => {}
+            done => return done,
+        }
+    }
+    let ways = match &target.agent {
+        AgentUse::No => [Some(Way::Keys), None],
+        AgentUse::First(socket) => [Some(Way::Agent(socket)), Some(Way::Keys)],
+        AgentUse::Last(socket) => [Some(Way::Keys), Some(Way::Agent(socket))],
+    };
+    for way in ways.into_iter().flatten() {
+        let result = match way {
+            Way::Keys => with_keys(ssh, wire, target, agent, tried).await,
+            Way::Agent(socket) => agent::log_in(ssh, wire, target, socket, agent, tried).await,
+        };
+        match result {
+            Err(Refusal::Next) => {}
+            done => return done,
+        }
+    }
+    Err(Refusal::Next)
+}
+
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Keys,
+    /// The agent at this socket.
+    Agent(&'a Path),
+}
+
+async fn with_keys(
+    ssh: &ssh2::Session,
+    wire: &Wire,
+    target: &Target,
+    agent: &Agent,
+    tried: &mut Tried,
+) -> Result<(), Refusal> {
+    for key in target.keys.iter() {
+        match with_key(ssh, wire, target, agent, key, tried).await {
+            Err(Refusal::Next) => {}
+            done => return done,
+        }
+    }
+    Err(Refusal::Next)
+}
+
+async fn with_key(
+    ssh: &ssh2::Session,
+    wire: &Wire,
+    target: &Target,
+    agent: &Agent,
+    key: &PrivateKey,
+    tried: &mut Tried,
+) -> Result<(), Refusal> {
+    if let Some(blob) = &key.public_blob
+        && !tried.blobs.insert(blob.clone())
+    {
+        return Err(Refusal::Next);
+    }
+    // As ssh does: the certificate goes before the key that it is for.
+    for public in
+        key.certificate.as_ref().map(|certificate| certificate.line.as_str()).into_iter().map(Some).chain([None])
+    {
+        tried.offered += 1;
+        let result = drive(ssh, wire, |ssh| ssh.userauth_pubkey_memory(&target.user, public, &key.pem, None)).await;
+        match result {
+            Ok(()) if ssh.authenticated() => {
+                if let Some(blob) = &key.public_blob {
+                    agent.remember(&target.user, blob);
+                }
+                return Ok(());
+            }
+            Err(error) if classify::is_lost(&error) || wire.has_ended() => {
+                return Err(Refusal::Gone(classify::lower(error.message())));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Err(Refusal::Next)
+}
+
+/// What the agent has, asked once per run.
+///
+/// # Errors
+/// When the agent is of no use; the words say why.
+pub fn agent_of_use(
+    socket: &Path,
+    limit: Duration,
+) -> Result<Vec<super::agent::AgentIdentity>, super::agent::AgentError> {
+    super::agent::probe(socket, limit)
+}
