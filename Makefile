@@ -8,7 +8,7 @@ INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/li
 TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff chromium tmux $(INITDB)
 PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base chromium tmux postgresql
 
-.PHONY: demo test lint unit lab docs tools build clean
+.PHONY: demo screenshot test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -16,6 +16,11 @@ build: tools
 demo: tools
 	$(CARGO) build --locked --bin gsctl --example lab --example standin
 	sh tests/lab/demo.sh
+
+# The picture of README. Only when the page has changed: no two pictures are the same.
+screenshot: tools
+	$(CARGO) build --locked --bin gsctl --example lab --example standin
+	sh tests/lab/screenshot.sh
 
 test: tools lint docs unit lab
 

@@ -89,7 +89,8 @@ impl Launch<'_> {
         let targets: Arc<[crate::transport::Target]> = targets.into();
         let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
         let crew = Fleet::start(&pool, &targets, &connector);
-        let mut watcher = Watcher { reporters: &mut reporters, warnings };
+        let mut watcher =
+            Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
         let finished = async_io::block_on(run);
         let mut stats = finished.stats;
@@ -352,10 +353,30 @@ fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
 struct Watcher<'a> {
     reporters: &'a mut Reporters,
     warnings: Vec<String>,
+    /// Of the terminal, as last seen.
+    size: Option<(usize, usize)>,
+    world: &'a World,
+}
+
+impl Watcher<'_> {
+    /// The live view must know the width that its lines have by now, before anything is written over them.
+    fn look_at_the_terminal(&mut self) {
+        if !self.reporters.is_live() {
+            return;
+        }
+        let size = terminal_size(self.world);
+        if size != self.size
+            && let Some((columns, rows)) = size
+        {
+            self.size = size;
+            self.reporters.resize(columns, rows);
+        }
+    }
 }
 
 impl Reporter for Watcher<'_> {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
+        self.look_at_the_terminal();
         self.reporters.event(event, stats);
         for message in self.warnings.drain(..) {
             let warning = Event { at: event.at, kind: EventKind::Warning { message } };
@@ -365,6 +386,7 @@ impl Reporter for Watcher<'_> {
     }
 
     fn tick(&mut self, at: std::time::Duration) {
+        self.look_at_the_terminal();
         self.reporters.tick(at);
     }
 }

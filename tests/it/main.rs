@@ -40,4 +40,5 @@ mod standin;
 mod start;
 mod status;
 mod stop;
+mod terminal;
 mod timeouts;
