@@ -5,8 +5,14 @@ CARGO ?= cargo
 # Debian makes a cluster of its own where it installs PostgreSQL. It does not matter: the tests have their own data
 # directories, sockets and addresses.
 INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/lib/postgresql/*/bin/initdb)))
-TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff chromium tmux $(INITDB)
-PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base chromium tmux postgresql
+TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff $(INITDB)
+PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base postgresql
+# The peer that `gsctl pssh` is compared with.
+TOOLS += parallel-ssh
+PACKAGES += pssh
+# A browser for the HTML page, terminals of any size.
+TOOLS += chromium tmux
+PACKAGES += chromium tmux
 
 .PHONY: demo screenshot test lint unit lab docs tools build clean
 

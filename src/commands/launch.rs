@@ -19,7 +19,7 @@ use crate::reporter::{
     Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
     When, WholeFile,
 };
-use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
+use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Connector;
 
@@ -44,6 +44,8 @@ pub(super) struct Launch<'a> {
     pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// Hosts that go first.
+    pub(super) canary: Option<Canary>,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
@@ -79,20 +81,10 @@ impl Launch<'_> {
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cores.min(targets.len()))
-            .thread_name(|index| format!("shard-{index}"))
-            .build()
-            .context("cannot start threads")?;
-        let signals = listen().context("cannot listen for signals")?;
-        let targets: Arc<[crate::transport::Target]> = targets.into();
-        let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
-        let crew = Fleet::start(&pool, &targets, &connector);
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
-        let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
-        let finished = async_io::block_on(run);
+        let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
+        let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
         let mut report = RunReport {
             run: logbook.run.clone(),
@@ -183,6 +175,7 @@ impl Launch<'_> {
         Settings {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
             keep: true,
+            canary: self.canary.clone(),
             serial: run.serial,
             max_fail: run.max_fail,
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
@@ -239,7 +232,12 @@ impl Launch<'_> {
             columns: size.map(|(columns, _)| columns),
             rows: size.map(|(_, rows)| rows),
             color: when(output.color),
-            progress: when(output.progress),
+            // A question would stand in the middle of it.
+            progress: if self.canary.as_ref().is_some_and(|canary| canary.ask.is_some()) {
+                When::Never
+            } else {
+                when(output.progress)
+            },
             quiet: output.quiet,
             verbose: output.verbose,
             mode: mode(output),
@@ -247,6 +245,28 @@ impl Launch<'_> {
             command: self.kind,
         }
     }
+}
+
+/// Starts the fleet and the listening for signals, and carries out the plan.
+pub(super) fn carry_out(
+    plan: &Plan,
+    members: Vec<Member>,
+    settings: Settings,
+    targets: Targets,
+    ledger: &mut dyn runner::Ledger,
+    reporter: &mut dyn Reporter,
+) -> anyhow::Result<runner::Finished> {
+    let Targets { list, known_hosts, .. } = targets;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(list.len()))
+        .thread_name(|index| format!("shard-{index}"))
+        .build()
+        .context("cannot start threads")?;
+    let signals = listen().context("cannot listen for signals")?;
+    let list: Arc<[crate::transport::Target]> = list.into();
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::new(Arc::new(known_hosts))));
+    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

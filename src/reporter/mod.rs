@@ -9,6 +9,7 @@ pub mod jsonl;
 pub mod junit;
 pub mod output_dir;
 pub mod plural;
+pub mod pssh;
 pub mod sanitize;
 pub mod schema;
 pub mod settings;

@@ -17,9 +17,7 @@ pub(crate) struct Progress {
     bars: MultiProgress,
     bar: ProgressBar,
     size: Arc<Size>,
-    writer: SharedWriter,
-    /// Lines that are on the terminal now.
-    drawn: usize,
+    drawn: bool,
 }
 
 impl Progress {
@@ -28,14 +26,14 @@ impl Progress {
     pub(crate) fn new(writer: SharedWriter, columns: usize, rows: usize) -> Self {
         let size = Arc::new(Size { columns: AtomicU16::new(0), rows: AtomicU16::new(0) });
         size.set(columns, rows);
-        let terminal = Terminal { writer: Arc::clone(&writer), size: Arc::clone(&size) };
+        let terminal = Terminal { writer, size: Arc::clone(&size) };
         // The caller's ticks set the pace, so nothing is held back here.
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(terminal)));
         let bar = bars.add(ProgressBar::new_spinner());
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
-        Self { bars, bar, size, writer, drawn: 0 }
+        Self { bars, bar, size, drawn: false }
     }
 
     /// Draws these lines, each of which fits the width, in place of those before.
@@ -44,14 +42,14 @@ impl Progress {
             self.clear();
             return;
         }
-        self.drawn = lines.len();
+        self.drawn = true;
         self.bar.set_message(lines.join("\n"));
     }
 
     /// Takes the lines off the terminal, so that something else can be written.
     pub(crate) fn clear(&mut self) {
-        if self.drawn > 0 {
-            self.drawn = 0;
+        if self.drawn {
+            self.drawn = false;
             // Its errors are those of the writer, which the next write meets again.
             let _ = self.bars.clear();
         }
@@ -59,20 +57,7 @@ impl Progress {
 
     /// Takes note of a new size.
     pub(crate) fn resize(&mut self, columns: usize, rows: usize) {
-        let before = usize::from(self.size.columns.load(Ordering::Relaxed));
-        let drawn = std::mem::take(&mut self.drawn);
-        if drawn > 0 {
-            // Indicatif fills every line up to the edge, so that all are one line to the terminal, which breaks it anew.
-            let lines = (before * drawn).div_ceil(columns.max(1));
-            let up = if lines > 1 { format!("\x1b[{}A", lines - 1) } else { String::new() };
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            // Its errors are met again by the next write.
-            let _ = writer.write_all(format!("\r{up}\x1b[J").as_bytes()).and_then(|()| writer.flush());
-            drop(writer);
-            // Indicatif counts the lines that were; one that begins anew does not.
-            self.bars.set_draw_target(ProgressDrawTarget::hidden());
-            *self = Self::new(Arc::clone(&self.writer), columns, rows);
-        }
+        self.clear();
         self.size.set(columns, rows);
     }
 }

@@ -341,7 +341,6 @@ pub(crate) mod tests {
                         'A' => row = row.saturating_sub(n),
                         'B' => row += n,
                         'K' => lines[row].clear(),
-                        'J' => lines.iter_mut().skip(row).for_each(Vec::clear),
                         'm' => {}
                         other => panic!("unexpected escape sequence {other}"),
                     }

@@ -35,6 +35,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "commands/",
             "journal/",
             "reporter/output_dir.rs",
+            "reporter/pssh.rs", // the files of -o and -e
             "reporter/whole_file.rs",
             "transport/config/",
             "transport/keys/",

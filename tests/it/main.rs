@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod canary;
 mod docs;
 mod exit_status;
 mod failures;
@@ -28,6 +29,7 @@ mod output;
 mod panweidb;
 mod playbooks;
 mod postgres;
+mod pssh;
 mod reports;
 mod scale;
 mod schema;

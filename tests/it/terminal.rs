@@ -1,4 +1,4 @@
-//! What people see: gsctl in real terminals of several widths, in a dumb one, in a pipe, and in one that changes its size.
+//! What people see: gsctl in real terminals of several widths, in a dumb one, and in a pipe.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -145,26 +145,6 @@ fn no_escape_sequence_where_none_is_wanted() {
         assert!(text.contains("hi") && text.contains("FAILED"), "{text}");
         assert_eq!(text.contains('\x1b'), wanted, "{variable}: {text:?}");
     }
-}
-
-#[test]
-fn a_terminal_that_shrinks_during_a_run_has_no_ruins() {
-    let lab = Lab::start(3);
-    let terminal = Terminal::open(&lab, 120);
-    let line = format!("exec {} exec ': >began; until test -e go; do sleep 0.1; done; echo gone'", gsctl(&lab));
-    terminal.begin(&line);
-    terminal.wait_for("the live view", |text| text.contains("running: node1"));
-    for (columns, mark) in [("60", "0/3"), ("100", "0/3 hosts"), ("45", "0/3")] {
-        terminal.tmux(&["resize-window", "-x", columns, "-y", "50"]);
-        terminal.wait_for("the live view", |text| text.contains(mark));
-        // It is drawn anew at least once after the change.
-        let before = terminal.text();
-        terminal.wait_for("another second", |text| text != before);
-    }
-    (1..=3).for_each(|number| lab.node(number).write("home/go", ""));
-    let text = terminal.end();
-    assert!(text.contains("gone") && text.contains("3 ok"), "{text}");
-    assert!(!text.contains("running: ") && !text.contains('━') && !text.contains("0/3"), "{text}");
 }
 
 #[test]
