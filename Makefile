@@ -14,7 +14,7 @@ PACKAGES += pssh
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
 
-.PHONY: demo screenshot test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -44,6 +44,12 @@ unit: tools
 lab: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it
+
+# An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
+# SOAK_SEED repeats what went wrong.
+soak: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
 # Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
 tools:

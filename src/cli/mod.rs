@@ -4,6 +4,7 @@ mod early;
 pub mod pssh;
 mod shell;
 mod values;
+mod wait;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use early::parse;
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
+pub use wait::Wait;
 
 use crate::plan::Share;
 
@@ -218,6 +220,9 @@ pub enum Command {
     Ping,
     /// Is a process, command, port or file there on every host? All that are named must hold.
     Check(Check),
+    /// Wait until a port, command, file or reboot is there on every host. All that are named must hold; a host that cannot be
+    /// reached yet is tried again. `-t` is the time for the whole wait [default: 600s].
+    Wait(Wait),
     /// Place marker files; says per path and host: created, present, denied.
     Touch(Touch),
     /// Remove marker files; says per path and host: removed, absent, denied.
@@ -482,14 +487,14 @@ mod tests {
         for command in top.get_subcommands() {
             let own: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
             let both: Vec<&&str> = own.iter().filter(|id| global.contains(id)).collect();
-            // `check --port` is the port that is looked at, so its SSH port has another long name.
-            let want: &[&&str] = if command.get_name() == "check" { &[&"port"] } else { &[] };
+            // The `--port` of `check` and `wait` is the port that is looked at, so their SSH port has another long name.
+            let want: &[&&str] = if ["check", "wait"].contains(&command.get_name()) { &[&"port"] } else { &[] };
             assert_eq!(both, want, "{}", command.get_name());
         }
     }
 
     #[test]
-    fn check_knows_the_port_to_look_at_from_that_of_ssh() {
+    fn check_and_wait_know_the_port_to_look_at_from_that_of_ssh() {
         for (words, ssh, looked_at) in [
             (&["check", "--port", "5432"][..], None, &[5432][..]),
             (&["-p", "2222", "check", "--port", "1", "--port", "2"], Some(2222), &[1, 2]),
@@ -497,9 +502,15 @@ mod tests {
             (&["check", "-p", "2222", "--port", "1"], Some(2222), &[1]),
             (&["check", "--ssh-port", "2222", "--port", "1"], Some(2222), &[1]),
         ] {
-            let cli = Cli::try_parse_from([&["gsctl"], words].concat()).unwrap();
-            let Command::Check(check) = cli.command else { panic!("{words:?}") };
-            assert_eq!((cli.options.ssh.port, &check.port[..]), (ssh, looked_at), "{words:?}");
+            for command in ["check", "wait"] {
+                let words = words.iter().map(|&word| if word == "check" { command } else { word });
+                let words: Vec<&str> = ["gsctl"].into_iter().chain(words).collect();
+                let cli = Cli::try_parse_from(&words).unwrap();
+                let (Command::Check(Check { port, .. }) | Command::Wait(Wait { port, .. })) = cli.command else {
+                    panic!("{words:?}")
+                };
+                assert_eq!((cli.options.ssh.port, &port[..]), (ssh, looked_at), "{words:?}");
+            }
         }
     }
 }

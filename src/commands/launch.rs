@@ -58,13 +58,20 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
-        let Targets { list: targets, known_hosts, mut warnings } =
+        let Targets { list: mut targets, known_hosts, mut warnings } =
             targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
+        if self.plan.is_patient() {
+            // The wait itself tries again, and a failed attempt is no news.
+            for target in &mut targets {
+                target.attempts = 1;
+            }
+        }
         self.plan
             .check_groups(&self.selected.groups)
             .map_err(|unknown| Fault::usage(unknown.to_string()).hint(unknown.hint()))?;
         self.check_count()?;
+        self.check_quorum()?;
         let members = self.members(&targets)?;
         for member in &members {
             runner::rehearse(&self.plan, member)
@@ -118,6 +125,18 @@ impl Launch<'_> {
         let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
         Err(Fault::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
             .hint("choose with -w, as in `-w node2`"))
+    }
+
+    /// More hosts than there are can't be waited for.
+    fn check_quorum(&self) -> Result<(), Fault> {
+        let hosts = self.selected.hosts.len();
+        match self.plan.wanted() {
+            Some(wanted) if wanted > hosts => {
+                Err(Fault::usage(format!("`--quorum {wanted}` of {hosts} selected hosts"))
+                    .hint("write fewer, or a part: `50%`"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hosts with the values of the plan's variables on each.

@@ -56,6 +56,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Script(args) => simple(adhoc::script(args, timeout)?, CommandKind::Output),
         Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
+        Command::Wait(args) => simple(adhoc::wait(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
         Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
         Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),

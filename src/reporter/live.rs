@@ -65,7 +65,7 @@ impl Live {
         match &event.kind {
             EventKind::HostStarted { host } => self.at(*host, Activity::Connecting(Phase::Resolve), at),
             EventKind::PhaseStarted { host, phase } => self.at(*host, Activity::Connecting(*phase), at),
-            EventKind::Connected { host, .. } => {
+            EventKind::Connected { host, .. } if !self.is_missed(*host) => {
                 let state = &mut self.hosts[*host];
                 state.activity = state.step.map(|step| (Activity::Step(step), at));
             }
@@ -91,6 +91,12 @@ impl Live {
             EventKind::Waiting { host, fact, value, .. } => {
                 self.waiting = Some((*host, fact.clone(), value.clone(), at));
             }
+            EventKind::Missing { host, step, what } => {
+                self.hosts[*host].activity = None;
+                if let Some(what) = what {
+                    self.at(*host, Activity::Stage(*step, what.clone()), at);
+                }
+            }
             EventKind::HostStepFinished { host, step, .. } => {
                 self.hosts[*host].activity = None;
                 if let Some(current) = self.step.as_mut().filter(|current| current.id == *step) {
@@ -110,7 +116,14 @@ impl Live {
     }
 
     fn at(&mut self, host: HostId, activity: Activity, at: Duration) {
-        self.hosts[host].activity = Some((activity, at));
+        if !self.is_missed(host) {
+            self.hosts[host].activity = Some((activity, at));
+        }
+    }
+
+    /// What a host misses says more than how it is being asked.
+    fn is_missed(&self, host: HostId) -> bool {
+        matches!(self.hosts[host].activity, Some((Activity::Stage(..), _)))
     }
 
     /// The lines to draw now. Each fits the width, and all fit the height.

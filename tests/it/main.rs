@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod algorithms;
 mod canary;
 mod docs;
 mod exit_status;
 mod failures;
+mod fleet;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
@@ -44,3 +46,4 @@ mod status;
 mod stop;
 mod terminal;
 mod timeouts;
+mod wait_command;
