@@ -1,6 +1,7 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+mod files;
 pub mod pssh;
 mod shell;
 mod values;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
+pub use files::Push;
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
@@ -227,6 +229,11 @@ pub enum Command {
     Touch(Touch),
     /// Remove marker files; says per path and host: removed, absent, denied.
     Rm(Rm),
+    /// Copy files and directories to every host; what is there already is left alone, what was cut short goes on.
+    ///
+    /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, and gets its name once its
+    /// SHA-256 is right; a symbolic link in that place is replaced. `--timeout` is for all files of a host together.
+    Push(Push),
     /// Start the cluster and watch every node's startup chain come up.
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.

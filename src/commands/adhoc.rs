@@ -123,7 +123,7 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, F
     Ok(plan("wait", Action::Wait(Box::new(wait)), None))
 }
 
-fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
+pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
     Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
 }

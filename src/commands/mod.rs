@@ -5,6 +5,7 @@ mod books;
 pub mod completions;
 mod descriptors;
 mod fault;
+mod files;
 mod hosts;
 mod launch;
 mod logbook;
@@ -60,6 +61,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
         Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
         Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
+        Command::Push(args) => simple(files::push(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),

@@ -2,6 +2,7 @@
 //!
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
+pub mod push;
 pub mod quote;
 pub mod script;
 pub mod shebang;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+pub use push::Push;
 pub use template::Template;
 pub use vars::{VarCheck, VarSpec, Vars};
 
@@ -248,6 +250,8 @@ pub enum Cleanup {
 pub enum Action {
     /// Connect and log in only.
     Ping,
+    /// Copy files to the node.
+    Push(std::sync::Arc<Push>),
     /// Run a command in the user's login shell.
     Run {
         /// The command. Variables in it are quoted for the shell.
@@ -314,9 +318,12 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
-                true
-            }
+            Self::Run { .. }
+            | Self::Script { .. }
+            | Self::Remove { .. }
+            | Self::Touch { .. }
+            | Self::Write { .. }
+            | Self::Push(_) => true,
             Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
         }
     }

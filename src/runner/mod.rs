@@ -10,6 +10,7 @@ pub mod fleet;
 mod host;
 mod ledger;
 mod missing;
+mod moved;
 mod refuse;
 mod resume;
 mod script;

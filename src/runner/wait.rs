@@ -11,7 +11,7 @@ use crate::transport::Command;
 
 use super::conclude::conclude;
 use super::condition::{holds, name_state, stages};
-use super::fleet::Crew;
+use super::fleet::{Crew, Work};
 use super::missing::{in_vain, may_come, not_yet};
 use super::script::{self, Depth};
 use super::step::is_gone;
@@ -169,8 +169,12 @@ impl<C: Crew> Run<'_, C> {
     /// Begins a look: not worth an event of its own, once a second on every host.
     fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
-        let job =
-            super::Job { command: Some(command), stream: false, last: !self.settings.keep, cancel: self.looks.clone() };
+        let job = super::Job {
+            work: Work::Command(command),
+            stream: false,
+            last: !self.settings.keep,
+            cancel: self.looks.clone(),
+        };
         self.begin(host, step, job);
         if let Some(since) = since {
             self.hosts[host].activity = Some(since);

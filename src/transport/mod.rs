@@ -15,6 +15,7 @@ mod login;
 pub mod session;
 pub mod target;
 pub mod trailer;
+pub mod transfer;
 mod wire;
 
 pub use connect::{Arrival, Connector, Progress, pause_after};
@@ -23,6 +24,7 @@ pub use login::agent_of_use;
 pub use session::Session;
 pub use target::{AgentUse, Target};
 pub use trailer::Mark;
+pub use transfer::{Ending, Moved, Order};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {

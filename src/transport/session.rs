@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::{StreamExt, future};
-use ssh2::{Channel, DisconnectCode, ErrorCode};
+use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
 
 use super::classify;
 use super::target::Target;
@@ -17,7 +17,7 @@ use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
 
 /// libssh2's "try again when the socket is ready".
-const EAGAIN: i32 = -37;
+pub(super) const EAGAIN: i32 = -37;
 
 /// A logged-in connection.
 pub struct Session {
@@ -31,6 +31,10 @@ pub struct Session {
     /// Channels that are done with: the last one is kept, because reading it is the only way to let libssh2 answer the
     /// server while no command runs.
     done: Vec<Channel>,
+    /// SFTP, once it was needed. Dropping it waits for the server, unless the socket is shut.
+    pub(super) sftp: Option<Sftp>,
+    /// Files whose transfer was cut short: the same is true of them.
+    pub(super) open_files: Vec<File>,
     /// The login shell does not understand POSIX syntax.
     pub foreign_shell: bool,
     /// Time for the server to open a channel.
@@ -69,6 +73,8 @@ impl Session {
             address,
             banner,
             done: Vec::new(),
+            sftp: None,
+            open_files: Vec::new(),
             foreign_shell: false,
             patience: target.connect_timeout,
             env: target.env.clone(),
@@ -126,6 +132,16 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether the other end has ended the connection.
+    pub(super) fn has_ended(&self) -> bool {
+        self.wire.has_ended()
+    }
+
+    /// Time for the server to open a channel.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Runs one libssh2 call until it is done.

@@ -97,8 +97,9 @@ fn every_option_and_command_that_is_named_is_there() {
     {
         help += &Gsctl::at_home(Path::new("/")).args([command, "--help"]).run().expect(0).text();
     }
-    // Options of cargo and of the lab.
-    let others: BTreeSet<&str> = ["--example", "--nodes", "--test"].into();
+    // Options of cargo, of the lab and of the simulated fleet.
+    let others: BTreeSet<&str> =
+        ["--bin", "--dir", "--example", "--nodes", "--profile", "--release", "--rule", "--seed", "--test"].into();
     for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "hosts.example"] {
         let text = read(name);
         let options = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));

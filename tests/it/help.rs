@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "exec",
     "script",
     "ping",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 16] = [
     "wait",
     "touch",
     "rm",
+    "push",
     "start",
     "stop",
     "status",

@@ -40,6 +40,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",
+            // What is copied to the nodes: it may be larger than memory.
+            "transport/transfer/",
         ],
     ),
 ];

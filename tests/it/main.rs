@@ -7,6 +7,7 @@ mod canary;
 mod docs;
 mod exit_status;
 mod failures;
+mod files;
 mod fleet;
 mod greenplum;
 mod greenplum_scripts;

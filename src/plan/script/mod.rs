@@ -5,6 +5,7 @@
 //! it has looked at after doing it.
 
 mod answer;
+pub mod push;
 #[cfg(test)]
 mod tests;
 
