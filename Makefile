@@ -14,7 +14,7 @@ PACKAGES += pssh
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
 
-.PHONY: demo soak test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -22,6 +22,11 @@ build: tools
 demo: tools
 	$(CARGO) build --locked --bin gsctl --example lab --example standin
 	sh tests/lab/demo.sh
+
+# The picture of README. Only when the page has changed: no two pictures are the same.
+screenshot: tools
+	$(CARGO) build --locked --bin gsctl --example lab --example standin
+	sh tests/lab/screenshot.sh
 
 test: tools lint docs unit lab
 

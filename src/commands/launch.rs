@@ -94,7 +94,8 @@ impl Launch<'_> {
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
-        let mut watcher = Watcher { reporters: &mut reporters, warnings };
+        let mut watcher =
+            Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
         let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
@@ -397,10 +398,30 @@ fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
 struct Watcher<'a> {
     reporters: &'a mut Reporters,
     warnings: Vec<String>,
+    /// Of the terminal, as last seen.
+    size: Option<(usize, usize)>,
+    world: &'a World,
+}
+
+impl Watcher<'_> {
+    /// The live view must know the width that its lines have by now, before anything is written over them.
+    fn look_at_the_terminal(&mut self) {
+        if !self.reporters.is_live() {
+            return;
+        }
+        let size = terminal_size(self.world);
+        if size != self.size
+            && let Some((columns, rows)) = size
+        {
+            self.size = size;
+            self.reporters.resize(columns, rows);
+        }
+    }
 }
 
 impl Reporter for Watcher<'_> {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
+        self.look_at_the_terminal();
         self.reporters.event(event, stats);
         for message in self.warnings.drain(..) {
             let warning = Event { at: event.at, kind: EventKind::Warning { message } };
@@ -410,6 +431,7 @@ impl Reporter for Watcher<'_> {
     }
 
     fn tick(&mut self, at: std::time::Duration) {
+        self.look_at_the_terminal();
         self.reporters.tick(at);
     }
 }

@@ -103,6 +103,11 @@ impl Courses {
             }
             EventKind::HostStepFinished { step, result, .. } => {
                 let broken = matches!(course.open, Some((At::Phase(_), _)));
+                // A wait looks again and again, and is one time all the same.
+                if course.open.is_none() && !result.elapsed.is_zero() {
+                    let after = course.spans.last().map_or(Duration::ZERO, |span| span.to);
+                    course.open = Some((At::Step(*step), now.saturating_sub(result.elapsed).max(after)));
+                }
                 course.close(now, broken, Some(result.outcome));
                 let most = if self.kept > MUCH { LITTLE } else { MOST };
                 let mut kept = result.clone();

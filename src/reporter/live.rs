@@ -24,6 +24,8 @@ const BAR_FROM: usize = 60;
 #[derive(Debug, Clone, Default)]
 struct Host {
     activity: Option<(Activity, Duration)>,
+    /// The step that it connects for.
+    step: Option<StepId>,
     chain: Vec<StageState>,
     /// Since when the first missing stage is that one.
     stage_since: Duration,
@@ -63,12 +65,18 @@ impl Live {
         match &event.kind {
             EventKind::HostStarted { host } => self.at(*host, Activity::Connecting(Phase::Resolve), at),
             EventKind::PhaseStarted { host, phase } => self.at(*host, Activity::Connecting(*phase), at),
-            EventKind::Connected { host, .. } if !self.is_missed(*host) => self.hosts[*host].activity = None,
+            EventKind::Connected { host, .. } if !self.is_missed(*host) => {
+                let state = &mut self.hosts[*host];
+                state.activity = state.step.map(|step| (Activity::Step(step), at));
+            }
             EventKind::StepStarted { step, hosts } => {
                 self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
                 self.waiting = None;
             }
-            EventKind::HostStepStarted { host, step } => self.at(*host, Activity::Step(*step), at),
+            EventKind::HostStepStarted { host, step } => {
+                self.hosts[*host].step = Some(*step);
+                self.at(*host, Activity::Step(*step), at);
+            }
             EventKind::ChainSeen { host, stages } => {
                 let state = &mut self.hosts[*host];
                 let name = |stages: &[StageState]| first_missing(stages).map(|stage| stage.stage.clone());

@@ -47,5 +47,6 @@ mod standin;
 mod start;
 mod status;
 mod stop;
+mod terminal;
 mod timeouts;
 mod wait_command;

@@ -1,0 +1,167 @@
+//! What people see: gsctl in real terminals of several widths, in a dumb one, and in a pipe.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::lab::{Lab, faults, wait};
+
+/// What every shell line of a test begins with: gsctl with the lab's files, as words for a shell.
+fn gsctl(lab: &Lab) -> String {
+    format!(
+        "'{}' -f '{}' -i '{}' -F none -o UserKnownHostsFile='{}' --connect-attempts 1",
+        env!("CARGO_BIN_EXE_gsctl"),
+        lab.hosts_file().display(),
+        lab.key().display(),
+        lab.known_hosts().display()
+    )
+}
+
+/// A terminal in a server of its own, with a shell in it.
+struct Terminal {
+    server: String,
+    home: std::path::PathBuf,
+}
+
+impl Terminal {
+    #[track_caller]
+    fn open(lab: &Lab, columns: usize) -> Self {
+        let server = format!("gsctl-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let this = Self { server, home: lab.client_home() };
+        let mut command = this.command();
+        command.args(["-f", "/dev/null", "new-session", "-d", "-x", &columns.to_string(), "-y", "50"]);
+        command.args(["env", "-i", "TERM=screen-256color", "LC_ALL=C.UTF-8", "PS1=prompt> "]);
+        command
+            .arg(format!("HOME={}", this.home.display()))
+            .arg("PATH=/usr/bin:/bin")
+            .arg("sh")
+            .env("LC_ALL", "C.UTF-8");
+        assert!(command.status().expect("tmux is there: `make tools` installs it").success());
+        this.wait_for("the prompt", |text| text.contains("prompt>"));
+        this
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("tmux");
+        command.args(["-u", "-L", &self.server]).env_remove("TMUX");
+        command
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// All that the terminal shows and has shown.
+    fn text(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-S", "-"]).trim_end().to_owned()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, there: impl Fn(&str) -> bool) {
+        let came = wait::within(std::time::Duration::from_secs(60), || there(&self.text()));
+        assert!(came, "{what} did not come:\n{}", self.text());
+    }
+
+    /// Types a line; gives what is seen below it once the prompt is back.
+    #[track_caller]
+    fn run(&self, line: &str) -> String {
+        self.begin(line);
+        self.end()
+    }
+
+    fn begin(&self, line: &str) {
+        // A script keeps the line short, so that its echo is not broken over lines.
+        std::fs::write(self.home.join("run"), line).unwrap();
+        self.tmux(&["send-keys", "-l", "clear; sh $HOME/run; echo 'status' $?"]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    #[track_caller]
+    fn end(&self) -> String {
+        self.wait_for("the end", |text| {
+            text.lines().any(|line| line.starts_with("status ")) && text.ends_with("prompt>")
+        });
+        self.text()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.command().arg("kill-server").status();
+    }
+}
+
+/// Remote output that would like to do something to the terminal.
+const HOSTILE: &str = r"printf '\033[2J\033[31mred\rhead\a\t漢字\tend \377\n'; test $(hostname) != node2";
+
+fn seen(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn terminals_of_several_widths() {
+    let lab = Lab::start(3);
+    for columns in [40, 80, 200] {
+        let terminal = Terminal::open(&lab, columns);
+        let text = terminal.run(&format!("exec {} exec '{}'", gsctl(&lab), HOSTILE.replace('\'', "'\\''")));
+        let lines = seen(&text);
+        // What nodes print is harmless, and told apart.
+        assert!(text.contains("\\x1b[2J\\x1b[31mred\\rhead\\x07"), "{text}");
+        assert!(text.contains("漢字") && text.contains("\\xff"), "{text}");
+        // Nothing is left of the live view; what failed stands last, by name; the status and the prompt follow.
+        assert!(!lines.iter().any(|line| line.contains("running: ") || line.contains('━')), "{text}");
+        let summary = lines.iter().position(|line| line.contains("Summary")).unwrap_or_else(|| panic!("{text}"));
+        let after = lines[summary..].join(" ");
+        assert!(after.contains("FAILED node2"), "{text}");
+        assert_eq!(&lines[lines.len() - 2..], ["status 5", "prompt>"], "{text}");
+        let rules: Vec<&String> = lines.iter().filter(|line| line.starts_with("-----")).collect();
+        assert!(rules.len() >= 4 && rules.iter().all(|rule| rule.chars().count() <= columns), "{text}");
+        // No line was broken by the terminal: gsctl's own end between words.
+        let joined = terminal.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
+        let wide = |line: &&str| {
+            !line.contains("x1b[2J")
+                && !line.starts_with("prompt>")
+                && unicode_width::UnicodeWidthStr::width(line.trim_end()) > columns
+        };
+        assert_eq!(joined.lines().find(wide), None, "{joined}");
+    }
+}
+
+#[test]
+fn no_escape_sequence_where_none_is_wanted() {
+    let lab = Lab::start(2);
+    let command = || lab.gsctl().args(["exec", "echo hi; test $(hostname) != node2"]);
+    for variable in [("TERM", "dumb"), ("NO_COLOR", "1"), ("TERM", "xterm")] {
+        let run = command().env(variable.0, variable.1).run().expect(5);
+        assert!(!run.stdout.contains(&0x1b) && !run.stderr.contains(['\x1b', '\r']), "{run}");
+    }
+    // On a terminal, `script` shows every byte.
+    for (variable, wanted) in [("TERM=dumb", false), ("NO_COLOR=1 TERM=dumb", false), ("TERM=xterm", true)] {
+        let line = format!("env {variable} {} exec 'echo hi; test $(hostname) != node2'", gsctl(&lab));
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &line, "/dev/null"]).env("HOME", lab.client_home());
+        let output = script.stdin(std::process::Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("hi") && text.contains("FAILED"), "{text}");
+        assert_eq!(text.contains('\x1b'), wanted, "{variable}: {text:?}");
+    }
+}
+
+#[test]
+fn a_thousand_hosts_fit_a_terminal() {
+    let lab = Lab::start(1);
+    let closed = faults::closed_port();
+    let lines = (1..=1000).fold(String::new(), |mut text, number| {
+        let _ = write!(text, "{}", lab.hosts_line(&format!("many{number:04}"), closed.address()));
+        text
+    });
+    std::fs::write(lab.hosts_file(), lines).unwrap();
+    let terminal = Terminal::open(&lab, 80);
+    let line = format!("exec {} exec true", gsctl(&lab));
+    let lines = seen(&terminal.run(&line));
+    assert!(lines.len() < 40, "{lines:#?}");
+    let text = lines.join("\n");
+    assert!(text.contains("1000 hosts: 1000 unreachable"), "{text}");
+    assert!(text.contains("many[0001-1000]") && text.contains("connection refused"), "{text}");
+    assert_eq!(&lines[lines.len() - 2..], ["status 4", "prompt>"], "{text}");
+}
