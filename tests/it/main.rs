@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
 mod docs;
+mod environment;
 mod exit_status;
 mod failures;
 mod greenplum;
