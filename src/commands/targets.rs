@@ -12,6 +12,7 @@ use crate::inventory::host::Host;
 use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
 use crate::transport::keys::{self, KeyFault, PrivateKey};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::transport::target::Family;
 use crate::transport::{AgentUse, Target, agent_of_use};
 
 use super::fault::Fault;
@@ -116,6 +117,9 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
             Some(_) => {}
             None => known = Some(files),
         }
+        if let Some(why) = &found.impossible {
+            return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
+        }
         for item in &found.unhonoured {
             let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);
             let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
@@ -141,6 +145,10 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
                 found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
             )),
             compression: found.compression,
+            family: family(&found, &host.name)?,
+            bind: found.bind,
+            env: found.environment(&world.env).into(),
+            algorithms: found.algorithms,
             address,
             port,
             user,
@@ -154,6 +162,17 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
         .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
         .hash_names(hash);
     Ok(Targets { list: targets, known_hosts, warnings })
+}
+
+/// The family of addresses that a host may be connected to at: that of the address to connect from, too.
+fn family(found: &config::SshOptions, host: &str) -> Result<Option<Family>, Fault> {
+    let bound = found.bind.as_ref().map(Family::of);
+    match (found.family, bound) {
+        (Some(wanted), Some(bound)) if wanted != bound => {
+            Err(Fault::usage(format!("host `{host}`: `AddressFamily` wants {wanted} and `BindAddress` is {bound}")))
+        }
+        (wanted, bound) => Ok(wanted.or(bound)),
+    }
 }
 
 fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {

@@ -164,17 +164,22 @@ fn exit_failure(status: i32) -> Failure {
 }
 
 fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
-    let words = |check: &Check, said: &str| match check {
-        // The others name what they looked at.
-        Check::Command(command) => format!("`{command}`: {said}"),
-        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
-    };
-    let pairs = checks.iter().zip(results);
-    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
+    let failed = unmet(checks, results);
     if failed.is_empty() {
         return of_status(status);
     }
     StepResult::failed(Failure::new(Phase::Command, failed.join("; ")))
+}
+
+/// What does not hold, in words.
+pub(super) fn unmet(checks: &[Check], results: &[Result<(), String>]) -> Vec<String> {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) | Check::NoFile(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect()
 }
 
 fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {

@@ -3,11 +3,13 @@
 //! One task, on the caller's thread, decides everything: which host does what next, what an answer means, when to stop.
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
+mod canary;
 mod conclude;
 mod condition;
 pub mod fleet;
 mod host;
 mod ledger;
+mod missing;
 mod refuse;
 mod resume;
 mod script;
@@ -27,6 +29,7 @@ use crate::plan::{Plan, Share};
 use crate::report::HostReport;
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Progress;
+pub use canary::{Canary, Gate};
 use fleet::{Crew, Done, Job, Note};
 use host::HostState;
 pub use host::Member;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub fanout: usize,
     /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
     pub keep: bool,
+    /// Hosts that go first, in a plan of one step.
+    pub canary: Option<Canary>,
     /// Hosts in a batch, for steps that do not say.
     pub serial: Option<Share>,
     /// More failed hosts than this stop the run, for steps that do not say.
@@ -121,6 +126,7 @@ pub async fn run<C: Crew>(
         reporter,
         stats,
         cancel: CancelToken::default(),
+        looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
         unwritten: false,
@@ -146,6 +152,8 @@ struct Run<'a, C> {
     reporter: &'a mut dyn Reporter,
     stats: RunStats,
     cancel: CancelToken,
+    /// Stops looks that nobody waits for any more.
+    looks: CancelToken,
     /// No further step is begun.
     stopped: bool,
     /// Some host failed at the step that is under way.
@@ -312,7 +320,7 @@ impl<C: Crew> Run<'_, C> {
                 return Some(done);
             }
             Note::Progress(Progress::Phase(phase)) => {
-                host.activity = Some((Activity::Connecting(phase), Instant::now()));
+                host.is_at(Activity::Connecting(phase));
                 self.emit(EventKind::PhaseStarted { host: id, phase });
             }
             Note::Progress(Progress::Retry { attempt, of, failure, retry_in }) => {
@@ -322,7 +330,7 @@ impl<C: Crew> Run<'_, C> {
                 host.address = Some(address.clone());
                 host.attempts = attempts;
                 host.connect.get_or_insert(took);
-                host.activity = Some((Activity::Step(host.step), Instant::now()));
+                host.is_at(Activity::Step(host.step));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
             }
             Note::Output(stream, bytes) => {
@@ -341,6 +349,7 @@ impl<C: Crew> Run<'_, C> {
         self.stats.cancelled = Some(reason);
         self.emit(EventKind::CancelRequested { reason, running: self.stats.running });
         self.cancel.cancel();
+        self.looks.cancel();
     }
 
     /// Begins a job on a host.

@@ -82,6 +82,8 @@ pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>)
     match look {
         Look::Probe(probe) => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Look::Run(command) => command.render_shell(vars),
+        Look::Checks { checks, rebooted: false } => posix(&script::check(checks)),
+        Look::Checks { checks, rebooted: true } => posix(&script::check_and_boot(checks)),
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_io::Timer;
 use async_lock::{Semaphore, SemaphoreGuard};
-use ssh2::MethodType;
 
+use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
+use super::kexinit;
 use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::session::{Session, Stopwatch, drive};
@@ -172,14 +173,22 @@ impl Connector {
         let shown = address.to_string();
         let mut asked_for: Option<Recorded> = None;
         loop {
-            let wire = Wire::connect(address, target.dead_after()).await.map_err(|e| classify::connect(&shown, &e))?;
+            let wire = Wire::connect(address, target.bind, target.dead_after())
+                .await
+                .map_err(|e| classify::connect(&shown, &e))?;
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
             ssh.set_compress(target.compression);
+            let mut offered = target.algorithms.apply(&ssh);
             if let Some(recorded) = &asked_for {
-                let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
+                let names = target.algorithms.for_known(&recorded.types);
+                if names.is_empty() {
+                    return Err(recorded.not_allowed(target));
+                }
+                offered = offered.and_then(|()| algorithms::prefer(&ssh, Kind::HostKey, &names));
             }
+            offered.map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             trace.seen.replace(Seen::Connection);
             let shaken = shake(&mut ssh, &wire, trace).await;
             if let Err(error) = shaken {
@@ -187,6 +196,15 @@ impl Connector {
                     && classify::nothing_in_common(&error)
                 {
                     return Err(recorded.gone(target));
+                }
+                if classify::no_algorithm(&error)
+                    && *trace.seen.borrow() == Seen::Offer
+                    && let Some(lists) = Box::pin(kexinit::ask(address, target.bind, target.dead_after())).await
+                {
+                    let missing = lists.missing(&target.algorithms);
+                    if !missing.is_empty() {
+                        return Err(classify::no_common(&shown, &missing));
+                    }
                 }
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
@@ -303,13 +321,16 @@ impl Recorded {
             format!("{shown}: the host key has changed: {file} line {line} has {types}, the server has none such");
         Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &self.file))
     }
-}
 
-/// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.
-fn preference(types: &[String]) -> String {
-    let names: Vec<&str> =
-        types.iter().map(|name| if name == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256" } else { name.as_str() }).collect();
-    names.join(",")
+    /// The recorded types may not be asked for, so nobody knows whether the server still has such a key.
+    fn not_allowed(&self, target: &Target) -> Failure {
+        let shown = shown(&target.host_key_name, target.port);
+        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
+        let cause =
+            format!("{shown}: {file} line {line} has {types}, and `{}` allows none such", Kind::HostKey.keyword());
+        Failure::new(Phase::HostKey, cause)
+            .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
+    }
 }
 
 /// Exchanges keys, and notes what the peer says first, for the day that it is not SSH.
@@ -368,18 +389,29 @@ enum Seen {
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-    let (name, port) = (target.address.clone(), target.port);
+    let mut addresses = look_up(&target.address, target.port).await?;
+    if addresses.is_empty() {
+        return Err(Failure::new(Phase::Resolve, format!("`{}` has no address", target.address)));
+    }
+    if let Some(family) = target.family {
+        addresses.retain(|address| family.has(address));
+        if addresses.is_empty() {
+            let cause = format!("`{}` has no {family} address", target.address);
+            return Err(Failure::new(Phase::Resolve, cause).hint("see `AddressFamily` and `BindAddress` of ssh_config"));
+        }
+    }
+    Ok(addresses)
+}
+
+async fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(ip) = name.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let asked = name.clone();
+    let asked = name.to_owned();
     let found = blocking::unblock(move || (asked.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
-    let mut addresses: Vec<SocketAddr> = found.map_err(|error| classify::resolve(&name, &error))?;
+    let mut addresses: Vec<SocketAddr> = found.map_err(|error| classify::resolve(name, &error))?;
     let mut seen = std::collections::HashSet::new();
     addresses.retain(|address| seen.insert(*address));
-    if addresses.is_empty() {
-        return Err(Failure::new(Phase::Resolve, format!("`{name}` has no address")));
-    }
     Ok(addresses)
 }
 
@@ -521,10 +553,5 @@ mod tests {
             let base = Duration::from_millis(500 << round.min(4));
             assert!(*pause >= base / 2 && *pause < base * 3 / 2, "{pauses:?}");
         }
-    }
-
-    #[test]
-    fn old_rsa_lines_ask_for_new_signatures() {
-        assert_eq!(preference(&["ssh-rsa".into(), "ssh-ed25519".into()]), "rsa-sha2-512,rsa-sha2-256,ssh-ed25519");
     }
 }

@@ -3,10 +3,12 @@
 //! Gives sessions and what commands on them did, as data. Knows nothing of runs, steps or reports.
 
 pub mod agent;
+pub mod algorithms;
 mod classify;
 pub mod config;
 pub mod connect;
 pub mod exec;
+mod kexinit;
 pub mod keys;
 pub mod known_hosts;
 mod login;

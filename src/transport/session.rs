@@ -3,6 +3,7 @@
 //! Sessions are non-blocking and belong to one task at a time: libssh2 frees channels without a lock.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -34,6 +35,8 @@ pub struct Session {
     pub foreign_shell: bool,
     /// Time for the server to open a channel.
     patience: Duration,
+    /// Environment to ask for before each command.
+    env: Arc<[(String, String)]>,
 }
 
 /// Why there is no channel with a command on it.
@@ -68,6 +71,7 @@ impl Session {
             done: Vec::new(),
             foreign_shell: false,
             patience: target.connect_timeout,
+            env: target.env.clone(),
         }
     }
 
@@ -91,6 +95,14 @@ impl Session {
         };
         // The server may take its time to start the command, but not to say that it is alive.
         let silence = Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero());
+        let announced = match race(self.announce(&mut channel), Deadline::after(silence), None).await {
+            Raced::Done(done) => done.map_err(|error| classify::lower(error.message())),
+            Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
+        };
+        if let Err(said) = announced {
+            self.done.push(channel);
+            return Err(Unopened::Broken(said));
+        }
         let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
         let unopened = match race(starting, Deadline::after(silence), None).await {
             Raced::Done(Ok(())) => return Ok(channel),
@@ -102,6 +114,18 @@ impl Session {
         };
         self.done.push(channel);
         Err(unopened)
+    }
+
+    /// Sends the environment that the next command on this channel is to have, as far as the server takes it.
+    async fn announce(&self, channel: &mut Channel) -> Result<(), ssh2::Error> {
+        for (name, value) in self.env.iter() {
+            match self.drive(|_| channel.setenv(name, value)).await {
+                // A server takes what it likes, and ssh does not mind either.
+                Err(error) if !classify::is_refused(&error) => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Runs one libssh2 call until it is done.
