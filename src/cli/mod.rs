@@ -1,6 +1,7 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+mod environment;
 mod files;
 pub mod pssh;
 mod shell;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
+pub use environment::Environment;
 pub use files::Push;
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
@@ -268,8 +270,17 @@ pub struct Exec {
     pub command: Vec<String>,
     /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
     /// none was heard, and a command that times out is not killed on the node.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["env", "chdir", "shell"])]
     pub raw: bool,
+    /// Variables and directory.
+    #[command(flatten)]
+    pub environment: Environment,
+    /// The shell of the node that runs the command, as `SH -c COMMAND` [default: the user's login shell].
+    #[arg(long, value_name = "SH", value_hint = ValueHint::Other)]
+    pub shell: Option<String>,
+    /// What the command reads on every host: a file of this machine, `-` is gsctl's own standard input [default: nothing].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stdin: Option<PathBuf>,
 }
 
 /// Arguments of `script`.
@@ -282,6 +293,9 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
+    /// Variables and directory.
+    #[command(flatten)]
+    pub environment: Environment,
 }
 
 /// Arguments of `check`.

@@ -1,14 +1,20 @@
 //! Plans of one step: `exec`, `ping`, `check`, `wait`, `touch`, `rm`.
 
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Exec, Script, Wait as WaitArgs};
+use crate::cli::{Check as CheckArgs, Environment, Exec, HostOptions, Script, Wait as WaitArgs};
+use crate::plan::manner::surroundings;
+use crate::plan::quote::quote;
 use crate::plan::shebang::Interpreter;
 use crate::plan::{
-    Action, Check, Look, OnFailure, Plan, Quorum, Share, Step, Template, Until, Wait, script::validate_path,
+    Action, Check, Look, Manner, OnFailure, Plan, Quorum, Share, Step, Template, Until, Wait, script::validate_path,
 };
 
 use super::fault::Fault;
+use super::world::World;
 
 /// Time for the commands that gsctl makes itself, where nobody says.
 pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,10 +25,45 @@ const WAIT: Duration = Duration::from_secs(600);
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// `exec`.
-#[must_use]
-pub(super) fn exec(args: &Exec, timeout: Option<Duration>) -> Plan {
-    let command = Template::literal(args.command.join(" "));
-    plan("exec", Action::Run { command, raw: args.raw, stdin: None }, timeout)
+///
+/// # Errors
+/// When what the command is to read cannot be read.
+pub(super) fn exec(args: &Exec, options: &HostOptions, world: &World, limit: Option<Duration>) -> Result<Plan, Fault> {
+    let command = args.command.join(" ");
+    let command = match &args.shell {
+        Some(shell) if shell.is_empty() => {
+            return Err(Fault::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
+        }
+        Some(shell) => format!("exec {} -c {}", quote(shell), quote(&command)),
+        None => command,
+    };
+    let stdin = args.stdin.as_deref().map(|path| input(path, options, world)).transpose()?;
+    let manner = Manner { raw: args.raw, stdin, before: before(&args.environment), posix: args.shell.is_some() };
+    Ok(plan("exec", Action::Run { command: Template::literal(command), manner }, limit))
+}
+
+/// What is done on the node before a command.
+fn before(environment: &Environment) -> String {
+    surroundings(&environment.env, environment.chdir.as_deref())
+}
+
+/// Reads what a command will read: once, for all hosts.
+fn input(path: &Path, options: &HostOptions, world: &World) -> Result<Arc<[u8]>, Fault> {
+    let wrong = |error: io::Error| Fault::usage(format!("`--stdin {}` can't be read: {error}", path.display()));
+    if path != Path::new("-") {
+        return Ok(std::fs::read(path).map_err(wrong)?.into());
+    }
+    if options.hosts_file.iter().any(|file| file == Path::new("-")) {
+        return Err(Fault::usage("`--stdin -` and `-f -` both want standard input").hint("put one of them into a file"));
+    }
+    if world.stdin_tty {
+        return Err(
+            Fault::usage("`--stdin -`: standard input is a terminal").hint("pipe something into gsctl, or name a file")
+        );
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map_err(wrong)?;
+    Ok(bytes.into())
 }
 
 /// `script`.
@@ -36,7 +77,9 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, F
     let interpreter =
         Interpreter::of(&text).map_err(|(cause, hint)| Fault::usage(format!("script `{name}` {cause}")).hint(hint))?;
     let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
-    Ok(plan("script", Action::Run { command, raw: false, stdin: Some(text.into()) }, timeout))
+    let manner =
+        Manner { stdin: Some(text.into()), before: before(&args.environment), posix: true, ..Manner::default() };
+    Ok(plan("script", Action::Run { command, manner }, timeout))
 }
 
 /// `ping`.

@@ -2,6 +2,7 @@
 //!
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
+pub mod manner;
 pub mod push;
 pub mod quote;
 pub mod script;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+pub use manner::Manner;
 pub use push::Push;
 pub use template::Template;
 pub use vars::{VarCheck, VarSpec, Vars};
@@ -256,10 +258,8 @@ pub enum Action {
     Run {
         /// The command. Variables in it are quoted for the shell.
         command: Template,
-        /// Send it as it is, without the wrapper that makes trailer and kill possible.
-        raw: bool,
-        /// What it reads; `None` is nothing.
-        stdin: Option<std::sync::Arc<[u8]>>,
+        /// How.
+        manner: Manner,
     },
     /// Run a script of the playbook's own in /bin/sh, which finds every variable set, as a probe does. Its `key=value`
     /// lines are facts; of those `changed`, `because` and `hint` are its own word on what it did and why it failed.

@@ -137,7 +137,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     Ok(match key {
         "run" => match scope.script(node, &what)? {
             Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
-            None => Action::Run { command: scope.command(node, &what)?, raw: false, stdin: None },
+            None => Action::Run { command: scope.command(node, &what)?, manner: crate::plan::Manner::default() },
         },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,

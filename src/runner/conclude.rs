@@ -86,6 +86,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         End::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
+        End::Unprepared => unprepared(ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
             Failure::new(Phase::Timeout, format!("no end within {limit}"))
@@ -101,6 +102,14 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         }
         End::Cancelled => Failure::new(Phase::Command, "stopped"),
     }
+}
+
+/// What was to come before the command failed; the node said why.
+fn unprepared(ran: &Ran) -> Failure {
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let said = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("the node did not say why");
+    Failure::new(Phase::Command, format!("the command was not run: {said}"))
+        .hint("is the directory of --chdir there, and may the login user enter it?")
 }
 
 /// The login shell ended before the command began: its own words are the best explanation.

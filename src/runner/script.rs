@@ -14,7 +14,9 @@ use super::host::Member;
 
 /// Bytes of a command; room is left for the quotes that a login shell without POSIX syntax needs.
 const LONGEST: usize = 100_000;
-/// The same without the wrapper.
+/// Bytes of what goes before it, which always travels in an argument.
+const LONGEST_BEFORE: usize = 12_000;
+/// Bytes of a command without the wrapper.
 const LONGEST_RAW: usize = 32_000;
 /// Permission bits of the file in which a node keeps the state of the run.
 const STATE_MODE: u32 = 0o600;
@@ -36,11 +38,13 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
     let vars = &member.vars;
     let text = match &step.action {
         Action::Ping | Action::State { .. } | Action::Push(_) => return Ok(None),
-        Action::Run { command, raw, stdin } => {
+        Action::Run { command, manner } => {
             return Ok(Some(Command {
                 text: command.render_shell(vars),
-                stdin: stdin.clone().unwrap_or_else(|| Arc::from([])),
-                raw: *raw,
+                stdin: manner.stdin.clone().unwrap_or_else(|| Arc::from([])),
+                raw: manner.raw,
+                before: manner.before.clone(),
+                posix: manner.posix,
                 timeout: limit(step, member),
             }));
         }
@@ -144,9 +148,12 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
         if let Some(command) = &text {
             fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
         }
-        let shown = text.map(|command| match command.stdin.len() {
-            0 => command.text,
-            bytes => format!("{}\n# reads {bytes} bytes from standard input", command.text),
+        let shown = text.map(|command| {
+            let before = if command.before.is_empty() { String::new() } else { command.before + "\n" };
+            match command.stdin.len() {
+                0 => before + &command.text,
+                bytes => format!("{before}{}\n# reads {bytes} bytes from standard input", command.text),
+            }
         });
         texts.push((step.name.clone(), shown.unwrap_or_default()));
     }
@@ -156,6 +163,13 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
 /// Whether a command can be sent at all: what a login shell is given as an argument ends at 128 KiB on Linux, and what goes
 /// without the wrapper must fit into one SSH packet.
 fn fits(command: &Command) -> Result<(), String> {
+    let before = command.before.len();
+    if before > LONGEST_BEFORE {
+        return Err(format!(
+            "the variables and the directory are {before} bytes, longer than the {LONGEST_BEFORE} that can be sent\n\
+             hint: give long values to the command with --stdin"
+        ));
+    }
     let (length, limit) = (command.text.len(), if command.raw { LONGEST_RAW } else { LONGEST });
     if length <= limit {
         return Ok(());

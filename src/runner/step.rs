@@ -137,7 +137,8 @@ impl<C: Crew> Run<'_, C> {
             running -= 1;
             self.stats.running -= 1;
             let limit = script::limit(step, &self.hosts[host].member);
-            let asked = Action::Run { command: crate::plan::Template::default(), raw: false, stdin: None };
+            let asked =
+                Action::Run { command: crate::plan::Template::default(), manner: crate::plan::Manner::default() };
             let result = conclude(&asked, limit, done);
             if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
                 match node::parse_tests(&result.stdout) {

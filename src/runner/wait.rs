@@ -298,7 +298,7 @@ impl<C: Crew> Run<'_, C> {
             let Turn::Done(host, done) = self.turn(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
-            let asked = Action::Run { command: Template::default(), raw: false, stdin: None };
+            let asked = Action::Run { command: Template::default(), manner: crate::plan::Manner::default() };
             let result = conclude(&asked, Some(EVIDENCE), done);
             self.hosts[host].evidence = result.stdout;
         }

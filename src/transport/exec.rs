@@ -13,7 +13,7 @@ use ssh2::Channel;
 
 use super::classify;
 use super::session::{Session, Stopwatch, Unopened};
-use super::trailer::{Mark, Reader};
+use super::trailer::{self, Mark, Reader};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
 use crate::plan::script::killer;
@@ -30,6 +30,10 @@ pub struct Command {
     pub stdin: std::sync::Arc<[u8]>,
     /// Send it as it is, without the wrapper: no process id, no trailer, no kill.
     pub raw: bool,
+    /// POSIX shell text that comes first; empty is none. Where it fails the command is not run.
+    pub before: String,
+    /// The text is for /bin/sh where the login shell does not understand POSIX syntax.
+    pub posix: bool,
     /// Time for it on the node; `None`: no limit.
     pub timeout: Option<Duration>,
 }
@@ -38,7 +42,14 @@ impl Command {
     /// A command that reads nothing.
     #[must_use]
     pub fn new(text: impl Into<String>, timeout: Option<Duration>) -> Self {
-        Self { text: text.into(), stdin: std::sync::Arc::from([]), raw: false, timeout }
+        Self {
+            text: text.into(),
+            stdin: std::sync::Arc::from([]),
+            raw: false,
+            before: String::new(),
+            posix: false,
+            timeout,
+        }
     }
 }
 
@@ -66,6 +77,8 @@ pub struct Ran {
 pub enum End {
     /// With this exit status, heard to the end.
     Exit(i32),
+    /// What comes before the command failed, and the command was not run.
+    Unprepared,
     /// Killed by this signal (name without `SIG`).
     Signal(String),
     /// The connection broke before the result was heard.
@@ -374,12 +387,17 @@ fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool) -> (String, Cow<
     if command.raw {
         return (command.text.clone(), stdin);
     }
-    let whole = if foreign { mark.wrap_foreign(&command.text) } else { mark.wrap(&command.text) };
+    let script = if foreign && !command.posix {
+        Cow::Owned(Mark::for_login_shell(&command.text))
+    } else {
+        Cow::Borrowed(command.text.as_str())
+    };
+    let send = |text: String| if foreign { trailer::encode(&text) } else { text };
+    let whole = send(mark.wrap(&command.before, &script));
     if whole.len() <= LONGEST {
         return (whole, stdin);
     }
-    let script = if foreign { Mark::for_login_shell(&command.text) } else { command.text.clone() };
-    let text = if foreign { mark.wrap_foreign_read(script.len()) } else { mark.wrap_read(script.len()) };
+    let text = send(mark.wrap_read(&command.before, script.len()));
     (text, Cow::Owned([script.as_bytes(), &stdin].concat()))
 }
 
@@ -416,7 +434,11 @@ pub fn fate(stdout: &[u8]) -> Fate {
 
 /// Both trailers were read.
 fn exit(heard: &Heard<'_>) -> End {
-    heard.out.status().map_or(End::Unheard, End::Exit)
+    match heard.out.status() {
+        Some(trailer::UNPREPARED) => End::Unprepared,
+        Some(status) => End::Exit(status),
+        None => End::Unheard,
+    }
 }
 
 /// The connection broke. A signal that came first is still the truth.

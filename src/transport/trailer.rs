@@ -9,6 +9,9 @@ use memchr::memmem;
 
 use crate::plan::quote::quote;
 
+/// The status in a trailer where what comes before the command failed.
+pub const UNPREPARED: i32 = 1000;
+
 /// A random word that no output holds by chance: 20 letters and digits, new for each run.
 #[derive(Debug, Clone)]
 pub struct Mark(String);
@@ -24,29 +27,31 @@ impl Mark {
     ///
     /// The command runs in a subshell of the login shell itself, so that it is what `ssh HOST COMMAND` would run: same
     /// shell, same start-up files, same `$$`. A shell with another syntax (csh, fish) stops at the function definition,
-    /// before anything is run; [`Self::wrap_foreign`] is for those. Where the other end is gone before the command
+    /// before anything is run; [`encode`] is for those. Where the other end is gone before the command
     /// begins (a profile that slept past the timeout), the first `printf` fails and the command is not run.
     /// Standard error is tried first: a restricted shell forbids `>&2`, and must say so before the command is run.
+    ///
+    /// `before` is text of ours that is run first. Where it fails the trailer has a status that no command has.
     #[must_use]
-    pub fn wrap(&self, command: &str) -> String {
-        self.frame(&quote(command))
+    pub fn wrap(&self, before: &str, command: &str) -> String {
+        self.frame(before, &quote(command))
     }
 
     /// The same for a command of so many bytes that come first on standard input: an SSH packet holds 35,000 at most, and
     /// Linux gives a shell no argument longer than 128 KiB. `dd` reads a byte at a time, so what follows is left alone.
     #[must_use]
-    pub fn wrap_read(&self, bytes: usize) -> String {
-        self.frame(&format!("\"$(dd bs=1 count={bytes} 2>/dev/null)\""))
+    pub fn wrap_read(&self, before: &str, bytes: usize) -> String {
+        self.frame(before, &format!("\"$(dd bs=1 count={bytes} 2>/dev/null)\""))
     }
 
     /// The mark of a wrapped command, and the shell word that was wrapped: what a server that only plays at running
-    /// commands has to know. `None`: this is not the wrapper.
+    /// commands has to know. `None`: this is not the wrapper, or something comes before the command.
     #[must_use]
     pub fn unwrap(text: &str) -> Option<(Self, &str)> {
         const WORD: &str = "\0";
         let (_, rest) = text.split_once("printf '%s<\\n' ")?;
         let mark = Self(rest.split_once(' ')?.0.to_owned());
-        let frame = mark.frame(WORD);
+        let frame = mark.frame("", WORD);
         let (before, after) = frame.split_once(WORD)?;
         let word = text.strip_prefix(before)?.strip_suffix(after)?;
         Some((mark, word))
@@ -59,27 +64,16 @@ impl Mark {
     }
 
     /// The wrapper around a word for `eval`.
-    fn frame(&self, word: &str) -> String {
+    fn frame(&self, before: &str, word: &str) -> String {
         let Self(mark) = self;
+        let before = match before {
+            "" => String::new(),
+            text => format!("{{ {text};}}||{{ printf '%s={UNPREPARED}\\n' {mark};exit 1;}};"),
+        };
         format!(
-            "g(){{ :;}};printf '%s<\\n' {mark} >&2||exit 141;printf '%s<%s\\n' {mark} $$||exit 141;(eval {word});s=$?;\
+            "g(){{ :;}};printf '%s<\\n' {mark} >&2||exit 141;printf '%s<%s\\n' {mark} $$||exit 141;({before}eval {word});s=$?;\
              printf '%s=%s\\n' {mark} $s;printf '%s.\\n' {mark} >&2;exit $s"
         )
-    }
-
-    /// The wrapped command, for any login shell that can `exec /bin/sh -c` a single-quoted word.
-    ///
-    /// csh, fish and POSIX shells do not agree on quotes, backslashes, `!` and newlines inside quotes, so these travel as
-    /// octal numbers. The command itself is run by the login shell, `$SHELL`.
-    #[must_use]
-    pub fn wrap_foreign(&self, command: &str) -> String {
-        encode(&self.wrap(&Self::for_login_shell(command)))
-    }
-
-    /// The same for the text of [`Self::for_login_shell`] that comes first on standard input.
-    #[must_use]
-    pub fn wrap_foreign_read(&self, bytes: usize) -> String {
-        encode(&self.wrap_read(bytes))
     }
 
     /// POSIX shell text that has the login shell run a command.
@@ -89,8 +83,12 @@ impl Mark {
     }
 }
 
-/// Shell text as a command for any login shell.
-fn encode(inner: &str) -> String {
+/// POSIX shell text as a command for any login shell that can `exec /bin/sh -c` a single-quoted word.
+///
+/// csh, fish and POSIX shells do not agree on quotes, backslashes, `!` and newlines inside quotes, so these travel as
+/// octal numbers.
+#[must_use]
+pub fn encode(inner: &str) -> String {
     let mut encoded = String::with_capacity(inner.len() * 2);
     for c in inner.chars() {
         if matches!(c, '\'' | '"' | '\\' | '!' | '$' | '`' | '\n') {
@@ -331,7 +329,7 @@ mod tests {
     #[track_caller]
     fn shell_case(shell: &[&str], command: &str, want_out: &str, want_status: i32) {
         let mark = Mark::default();
-        for text in [mark.wrap(command), mark.wrap_foreign(command)] {
+        for text in [mark.wrap("", command), encode(&mark.wrap("", &Mark::for_login_shell(command)))] {
             let output = Command::new(shell[0])
                 .args(&shell[1..])
                 .args(["-c", &text])
@@ -362,10 +360,10 @@ mod tests {
     #[test]
     fn what_was_wrapped_is_found_again() {
         let mark = Mark::default();
-        let whole = mark.wrap("echo 'it is'");
+        let whole = mark.wrap("", "echo 'it is'");
         let (found, word) = Mark::unwrap(&whole).expect("it is the wrapper");
         assert_eq!((found.as_str(), word), (mark.as_str(), quote("echo 'it is'").as_str()));
-        assert_eq!(Mark::unwrap(&mark.wrap_read(7)).map(|(_, word)| word.contains("count=7 ")), Some(true));
+        assert_eq!(Mark::unwrap(&mark.wrap_read("", 7)).map(|(_, word)| word.contains("count=7 ")), Some(true));
         assert!(Mark::unwrap("true").is_none() && Mark::unwrap(&whole[..whole.len() - 1]).is_none());
     }
 

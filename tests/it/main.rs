@@ -6,6 +6,7 @@ mod algorithms;
 mod canary;
 mod certificates;
 mod docs;
+mod environment;
 mod exit_status;
 mod failures;
 mod files;

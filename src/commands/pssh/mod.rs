@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::cli::pssh::{Dialect, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
-use crate::plan::{Action, OnFailure, Plan, Step, Template, Vars};
+use crate::plan::{Action, Manner, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
 use crate::runner::{Allow, Member, NoLedger, Settings};
 
@@ -103,7 +103,8 @@ fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, 
         std::io::stdin().read_to_end(&mut bytes)?;
     }
     let stdin = args.send_input.then(|| Arc::from(bytes));
-    let action = Action::Run { command: Template::literal(args.command.join(" ")), raw: false, stdin };
+    let manner = Manner { stdin, ..Manner::default() };
+    let action = Action::Run { command: Template::literal(args.command.join(" ")), manner };
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
     let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
     let members: Vec<Member> = targets

@@ -113,12 +113,8 @@ impl Session {
 
     /// Runs a script of ours and reads its answers.
     async fn ask(&mut self, script: String, bounds: Bounds<'_>) -> Result<Answers, Ending> {
-        let command = Command {
-            text: "exec /bin/sh -s".to_owned(),
-            stdin: script.into_bytes().into(),
-            raw: false,
-            timeout: bounds.deadline.left(),
-        };
+        let command =
+            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", bounds.deadline.left()) };
         let ran = self.run(&command, bounds.mark, bounds.cancel, None).await;
         match ran.end {
             End::Exit(0) => Ok(node::parse(&ran.stdout)),

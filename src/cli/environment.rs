@@ -1,0 +1,26 @@
+//! In which surroundings a command runs: variables and directory.
+
+use clap::{Args, ValueHint};
+
+/// Variables and directory of a command.
+#[derive(Debug, Default, Args)]
+pub struct Environment {
+    /// Set an environment variable for the command; repeatable. Not for secrets: the node's process table shows it.
+    #[arg(long, value_name = "K=V", value_parser = assignment)]
+    pub env: Vec<(String, String)>,
+    /// Run the command in this directory of the node, or not at all; a relative one begins where the login does.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::Other)]
+    pub chdir: Option<String>,
+}
+
+/// `NAME=VALUE` with a name that every shell takes.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(format!("`{text}` has no `=`: write NAME=VALUE"));
+    };
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if name.is_empty() || !plain || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!("`{name}` is no name of a variable: letters, digits and `_`, no digit in front"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
