@@ -12,7 +12,7 @@ use crate::inventory::host::Host;
 use crate::transport::config::{self, Given, IdentityAgent, SshConfig};
 use crate::transport::keys::{self, KeyFault, PrivateKey};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
-use crate::transport::{AgentUse, Target, agent_of_use};
+use crate::transport::{AgentUse, Target, Via, agent_of_use};
 
 use super::fault::Fault;
 use super::world::World;
@@ -140,6 +140,7 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
                 found.alive_interval.unwrap_or(KEEPALIVE.0),
                 found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
             )),
+            via: Via::Network,
             address,
             port,
             user,

@@ -6,10 +6,15 @@ pub mod agent;
 mod classify;
 pub mod config;
 pub mod connect;
+mod door;
 pub mod exec;
+mod gate;
 pub mod keys;
 pub mod known_hosts;
 mod login;
+mod passage;
+mod proxy;
+mod resolve;
 pub mod session;
 pub mod target;
 pub mod trailer;
@@ -19,7 +24,7 @@ pub use connect::{Arrival, Connector, Progress, pause_after};
 pub use exec::{Command, End, Ran, posix};
 pub use login::agent_of_use;
 pub use session::Session;
-pub use target::{AgentUse, Target};
+pub use target::{AgentUse, ProxyCommand, Target, Via};
 pub use trailer::Mark;
 
 /// `1 key`, `3 keys`.

@@ -16,7 +16,7 @@ use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
 
 /// libssh2's "try again when the socket is ready".
-const EAGAIN: i32 = -37;
+pub(super) const EAGAIN: i32 = -37;
 
 /// A logged-in connection.
 pub struct Session {
@@ -69,6 +69,21 @@ impl Session {
             foreign_shell: false,
             patience: target.connect_timeout,
         }
+    }
+
+    /// What libssh2 knows of it.
+    pub(super) fn ssh(&self) -> &ssh2::Session {
+        &self.ssh
+    }
+
+    /// What it goes over.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Interval of keepalives, and how many may go unanswered.
+    pub(super) fn keepalive(&self) -> (Duration, u32) {
+        self.keepalive
     }
 
     /// Opens a channel and starts a command on it.

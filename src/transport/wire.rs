@@ -3,56 +3,91 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Async;
 use futures_lite::future;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 use ssh2::BlockDirections;
+
+use super::passage::{Lease, Passage};
 
 /// A socket shared by a session and whoever waits for it.
 ///
 /// libssh2 keeps only the number of the descriptor, so every session holds one of these for as long as it lives.
 #[derive(Debug, Clone)]
-pub(super) struct Wire(Arc<Async<OwnedFd>>);
+pub(super) struct Wire(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: Async<OwnedFd>,
+    /// What carries it, where that is not the network.
+    passage: Option<Arc<Passage>>,
+    /// Tells whoever carries it that nobody wants it any more.
+    _lease: Option<Lease>,
+}
 
 impl Wire {
     /// Connects over TCP.
     pub(super) async fn connect(address: SocketAddr, dead_after: Duration) -> io::Result<Self> {
         let stream = Async::<std::net::TcpStream>::connect(address).await?.into_inner()?;
         stream.set_nodelay(true)?;
-        let wire = Self(Arc::new(Async::new(OwnedFd::from(stream))?));
+        let socket = Async::new(OwnedFd::from(stream))?;
         // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
         // has the option, and the connection is as good without it.
-        let _ = sockopt::set_socket_keepalive(&*wire.0, true);
+        let _ = sockopt::set_socket_keepalive(&socket, true);
         #[cfg(target_os = "linux")]
-        let _ = sockopt::set_tcp_user_timeout(&*wire.0, u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX));
+        let _ = sockopt::set_tcp_user_timeout(&socket, u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX));
         #[cfg(not(target_os = "linux"))]
         let _ = dead_after;
-        Ok(wire)
+        Ok(Self(Arc::new(Inner { socket, passage: None, _lease: None })))
+    }
+
+    /// One end of a pair of sockets; what is behind the other end says in `passage` why it ended.
+    pub(super) fn over(stream: UnixStream, passage: Arc<Passage>, lease: Option<Lease>) -> io::Result<Self> {
+        let socket = Async::new(OwnedFd::from(stream))?;
+        Ok(Self(Arc::new(Inner { socket, passage: Some(passage), _lease: lease })))
+    }
+
+    /// What carries it, where that is not the network.
+    pub(super) fn passage(&self) -> Option<&Arc<Passage>> {
+        self.0.passage.as_ref()
+    }
+
+    /// Why what carries it has ended, if it has.
+    pub(super) fn severed(&self) -> Option<String> {
+        self.passage()?.ended()
+    }
+
+    /// True when a packet of a few dozen bytes would go out at once, and whole.
+    pub(super) fn has_room(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0.socket, PollFlags::OUT)];
+        poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits until what libssh2 waits for may go on.
     pub(super) async fn ready(&self, directions: BlockDirections) -> io::Result<()> {
         match directions {
-            BlockDirections::Outbound => self.0.writable().await,
-            BlockDirections::Both => future::or(self.0.readable(), self.0.writable()).await,
+            BlockDirections::Outbound => self.0.socket.writable().await,
+            BlockDirections::Both => future::or(self.0.socket.readable(), self.0.socket.writable()).await,
             // `None`: nothing is known to be in the way, so wait for news.
-            BlockDirections::Inbound | BlockDirections::None => self.0.readable().await,
+            BlockDirections::Inbound | BlockDirections::None => self.0.socket.readable().await,
         }
     }
 
     /// What the peer said first, as far as it is there; it stays there to be read.
     pub(super) fn peek(&self) -> Option<String> {
         let mut words = [0_u8; 80];
-        let (_, count) = recv(&*self.0, &mut words, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+        let (_, count) = recv(&self.0.socket, &mut words, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
         (count > 0).then(|| String::from_utf8_lossy(&words[..count]).into_owned())
     }
 
     /// Whether the other end has ended the connection, and everything that it said is read.
     pub(super) fn has_ended(&self) -> bool {
-        match recv(&*self.0, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(&self.0.socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, count)) => count == 0,
             Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
         }
@@ -60,12 +95,12 @@ impl Wire {
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.
     pub(super) fn shut(&self) {
-        let _ = shutdown(&*self.0, Shutdown::Both);
+        let _ = shutdown(&self.0.socket, Shutdown::Both);
     }
 }
 
 impl AsRawFd for Wire {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.get_ref().as_raw_fd()
+        self.0.socket.get_ref().as_raw_fd()
     }
 }
