@@ -103,6 +103,9 @@ pub struct SshOptions {
     /// Private key file; repeatable.
     #[arg(short = 'i', long, global = true, value_name = "FILE", env = "GSCTL_IDENTITY", value_hint = ValueHint::FilePath)]
     pub identity: Vec<PathBuf>,
+    /// Jump hosts, `[user@]host[:port]`, with commas between them in the order in which they are passed; `none` for none.
+    #[arg(short = 'J', long, global = true, value_name = "SPEC", env = "GSCTL_JUMP")]
+    pub jump: Option<String>,
     /// `ssh_config` file; `none` reads none [default: ~/.ssh/config].
     #[arg(short = 'F', long, global = true, value_name = "FILE", env = "GSCTL_SSH_CONFIG", value_hint = ValueHint::FilePath)]
     pub ssh_config: Option<PathBuf>,
@@ -142,6 +145,13 @@ pub struct RunOptions {
     /// Stop once more hosts than that have failed [default: never].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
     pub max_fail: Option<Share>,
+    /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. For commands of one
+    /// step; playbooks have --serial.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_CANARY")]
+    pub canary: Option<u32>,
+    /// Do not ask: go on once the canaries are fine, remove files on many hosts.
+    #[arg(long, global = true)]
+    pub yes: bool,
     /// Print, per step and host, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
@@ -279,6 +289,9 @@ pub struct Rm {
     /// Files to remove; globs in the last component only, quoted against your own shell; never a directory.
     #[arg(required = true, value_name = "PATH")]
     pub path: Vec<String>,
+    /// On a terminal, ask before files are removed on more hosts than this.
+    #[arg(long, value_name = "N", default_value = "10", env = "GSCTL_CONFIRM_ABOVE")]
+    pub confirm_above: usize,
 }
 
 /// Which system's playbook.

@@ -51,6 +51,7 @@ mod tests {
     #[track_caller]
     fn case(hosts: usize, steps: usize, limit: Option<usize>, fanout: usize, keep: bool) {
         let mut settings = Settings {
+            canary: None,
             fanout: hosts.min(128),
             keep: true,
             resume: None,

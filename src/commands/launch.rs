@@ -19,7 +19,7 @@ use crate::reporter::{
     Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
     Target as ReportTarget, When,
 };
-use crate::runner::{self, Allow, Member, Settings, fleet::Fleet};
+use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Connector;
 
@@ -44,6 +44,8 @@ pub(super) struct Launch<'a> {
     pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// Hosts that go first.
+    pub(super) canary: Option<Canary>,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
@@ -57,7 +59,7 @@ impl Launch<'_> {
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
         let Targets { list: targets, known_hosts, mut warnings } =
-            targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
+            targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         self.plan
             .check_groups(&self.selected.groups)
@@ -182,6 +184,7 @@ impl Launch<'_> {
         Settings {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
             keep: true,
+            canary: self.canary.clone(),
             serial: run.serial,
             max_fail: run.max_fail,
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
@@ -242,7 +245,12 @@ impl Launch<'_> {
             columns: size.map(|(columns, _)| columns),
             rows: size.map(|(_, rows)| rows),
             color: when(output.color),
-            progress: when(output.progress),
+            // A question would stand in the middle of it.
+            progress: if self.canary.as_ref().is_some_and(|canary| canary.ask.is_some()) {
+                When::Never
+            } else {
+                when(output.progress)
+            },
             quiet: output.quiet,
             verbose: output.verbose,
             mode: mode(output),

@@ -6,10 +6,12 @@ pub mod completions;
 mod descriptors;
 mod fault;
 mod hosts;
+mod jumps;
 mod launch;
 mod logbook;
 mod man;
 mod past;
+mod question;
 mod resume;
 mod runs;
 mod selection;
@@ -18,13 +20,13 @@ mod world;
 
 use std::io::Write;
 
-use crate::cli::{Cli, Command, Options, Play, Preflight};
+use crate::cli::{Cli, Command, Options, Play, Preflight, Rm};
 use crate::exit::ExitStatus;
 use crate::plan::Plan;
 use crate::playbook::builtin;
 use crate::reporter::CommandKind;
 use crate::reporter::style::Styles;
-use crate::runner::Allow;
+use crate::runner::{Allow, Canary, Gate};
 
 use books::Asked;
 pub use fault::Fault;
@@ -52,6 +54,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
+        Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
         Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
@@ -85,7 +88,39 @@ fn launch(
     let selected = selection::select(&options.hosts, world)?;
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
-    Launch { plan, selected, book, kind, allow, force, options, world }.go()
+    let canary = canary(&plan, options)?;
+    Launch { plan, selected, book, kind, allow, force, canary, options, world }.go()
+}
+
+/// The hosts that go first, and who is asked before the others follow.
+fn canary(plan: &Plan, options: &Options) -> Result<Option<Canary>, Fault> {
+    let Some(first) = options.run.canary else { return Ok(None) };
+    if plan.steps.len() > 1 {
+        return Err(Fault::usage(format!("`--canary` is for commands of one step; `{}` has more", plan.name))
+            .hint("--serial does each step in batches, and --max-fail 0 ends it at the first failure"));
+    }
+    if !options.run.yes && !options.run.dry_run && !question::somebody_there() {
+        return Err(Fault::usage("`--canary` asks before the other hosts follow, and there is no terminal to ask on")
+            .hint("--yes goes on by itself once the canaries are fine"));
+    }
+    let ask = (!options.run.yes).then(|| Gate::new(question::ask));
+    Ok(Some(Canary { first: usize::try_from(first).unwrap_or(usize::MAX), ask }))
+}
+
+/// `rm` on many hosts, with somebody at the terminal: is it meant?
+fn confirmed(args: &Rm, options: &Options, world: &World) -> Result<bool, Fault> {
+    if options.run.yes || options.run.dry_run || !world.stdin_tty || !world.stderr_tty {
+        return Ok(true);
+    }
+    let hosts = selection::select(&options.hosts, world)?.hosts;
+    if hosts.len() <= args.confirm_above {
+        return Ok(true);
+    }
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let set = crate::inventory::hostset::fold(&names);
+    let paths = args.path.join(" ");
+    let question = format!("remove {paths} on {} hosts, {set}?", hosts.len());
+    Ok(question::ask(&crate::reporter::sanitize::line(question.as_bytes())))
 }
 
 /// `play --list`.

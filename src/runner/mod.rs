@@ -3,6 +3,7 @@
 //! One task, on the caller's thread, decides everything: which host does what next, what an answer means, when to stop.
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
+mod canary;
 mod conclude;
 mod condition;
 pub mod fleet;
@@ -27,6 +28,7 @@ use crate::plan::{Plan, Share};
 use crate::report::HostReport;
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Progress;
+pub use canary::{Canary, Gate};
 use fleet::{Crew, Done, Job, Note};
 use host::HostState;
 pub use host::Member;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub fanout: usize,
     /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
     pub keep: bool,
+    /// Hosts that go first, in a plan of one step.
+    pub canary: Option<Canary>,
     /// Hosts in a batch, for steps that do not say.
     pub serial: Option<Share>,
     /// More failed hosts than this stop the run, for steps that do not say.

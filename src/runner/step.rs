@@ -75,7 +75,16 @@ impl<C: Crew> Run<'_, C> {
     async fn batches(&mut self, id: StepId, hosts: Vec<HostId>) {
         let serial = self.plan.steps[id].serial.or(self.settings.serial);
         let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
-        let hosts = self.pass_tests(id, hosts).await;
+        let mut hosts = self.pass_tests(id, hosts).await;
+        if let Some(canary) = self.settings.canary.clone()
+            && canary.first < hosts.len()
+        {
+            let others = hosts.split_off(canary.first);
+            if !self.send_canary(id, &canary, &hosts, others.len()).await {
+                return;
+            }
+            hosts = others;
+        }
         for batch in hosts.chunks(size) {
             if self.stats.cancelled.is_some() {
                 break;
@@ -149,7 +158,7 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// A step's command on some hosts, as many at once as the fanout allows.
-    async fn fan(&mut self, id: StepId, hosts: &[HostId]) {
+    pub(super) async fn fan(&mut self, id: StepId, hosts: &[HostId]) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);

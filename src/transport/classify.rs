@@ -53,7 +53,8 @@ pub(super) fn is_late(error: &ssh2::Error) -> bool {
 /// A jump host that did not open a channel to a host.
 pub(super) fn not_forwarded(jump: &str, at: &str, said: &str) -> Failure {
     // libssh2's words: `Channel open failure (connect failed)`.
-    let reason = said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("refused", |(inside, _)| inside);
+    let reason =
+        said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("refused", |(inside, _)| inside);
     match reason {
         "administratively prohibited" => {
             Failure::new(Phase::Connect, format!("through {jump}: {jump} may not connect to {at}: {reason}"))
@@ -62,7 +63,8 @@ pub(super) fn not_forwarded(jump: &str, at: &str, said: &str) -> Failure {
         "connect failed" => Failure::new(Phase::Connect, format!("through {jump}: {jump} cannot connect to {at}"))
             .hint(format!("is the node up, and does {jump} reach it by this name or address and port?"))
             .retryable(),
-        _ => Failure::new(Phase::Connect, format!("through {jump}: {jump} did not connect to {at}: {reason}")).retryable(),
+        _ => Failure::new(Phase::Connect, format!("through {jump}: {jump} did not connect to {at}: {reason}"))
+            .retryable(),
     }
 }
 

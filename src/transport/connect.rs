@@ -150,9 +150,7 @@ impl Dialer {
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => {
-                Some(Err(through(target, too_late(target, phase.get(), &trace.seen.borrow()))))
-            }
+            Raced::Done(Err(None)) => Some(Err(through(target, too_late(target, phase.get(), &trace.seen.borrow())))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -247,6 +245,7 @@ impl Dialer {
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
+            ssh.set_compress(target.compression);
             if let Some(recorded) = &asked_for {
                 let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
             }

@@ -75,7 +75,12 @@ impl Door {
 impl InTurn<'_> {
     /// Says how it went. True when it was turned away, and others were let in since it was the last time: a server that does not
     /// let anybody in any more is not busy but gone.
-    pub(super) fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, turned_away: bool, known: &Cell<usize>) -> bool {
+    pub(super) fn leave<T>(
+        mut self,
+        raced: &Raced<Result<T, Failure>>,
+        turned_away: bool,
+        known: &Cell<usize>,
+    ) -> bool {
         let door = self.door;
         match raced {
             Raced::Done(Ok(_)) => {

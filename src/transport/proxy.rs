@@ -29,7 +29,8 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
     let begun = Instant::now();
     let passage = Arc::new(Passage::default());
     let (lease, wanted) = async_channel::bounded(1);
-    let started = start(command).and_then(|(proxy, stream)| Ok((proxy, Wire::over(stream, passage.clone(), Some(lease))?)));
+    let started =
+        start(command).and_then(|(proxy, stream)| Ok((proxy, Wire::over(stream, passage.clone(), Some(lease))?)));
     let mut proxy = match started {
         Ok((proxy, wire)) => {
             hand_over(Ok(Carried { wire, took: begun.elapsed() }));
@@ -46,7 +47,7 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
         proxy.listen(&passage).await;
         let status = proxy.ended().await;
         passage.end(last_words(status, &passage.words()));
-        future::pending().await
+        future::pending::<()>().await;
     };
     future::or(unwanted, listening).await;
     proxy.end().await;

@@ -32,6 +32,8 @@ pub struct Target {
     pub attempts: u32,
     /// Interval of keepalives, and how many may go unanswered. Zero interval: none are sent.
     pub keepalive: (Duration, u32),
+    /// Whether to compress what goes over the connection, where the server does so too.
+    pub compression: bool,
     /// What carries the connection to it.
     pub via: Via,
 }

@@ -14,14 +14,14 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("console", &["reporter/style.rs"]),
     ("openssl", &["transport/keys/", "transport/known_hosts/"]),
     ("ssh_key", &["transport/keys/"]),
-    ("async_executor", &["runner/"]),
+    ("async_executor", &["runner/", "transport/gate/"]),
     ("signal_hook", &["commands/launch.rs"]),
     ("rpassword", &["commands/targets.rs"]),
     ("serde_saphyr", &["playbook/"]),
     ("serde_json", &["commands/hosts.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"]),
     ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
-    ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs"]),
+    ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "transport/proxy.rs"]),
     (
         "std::fs",
         &[

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod canary;
 mod docs;
 mod exit_status;
 mod failures;
@@ -14,6 +15,7 @@ mod host_sets;
 mod hosts;
 mod interrupt;
 mod journal;
+mod jump;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;

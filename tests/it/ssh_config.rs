@@ -82,6 +82,21 @@ fn options_on_the_command_line_win_over_the_file() {
 }
 
 #[test]
+fn compression_is_agreed_on_with_the_server() {
+    let lab = Lab::builder().sshd_config("LogLevel DEBUG1\n").start();
+    let agreed = || lab.node(1).sshd_log().matches("compression: zlib").count();
+    lab.gsctl().arg("ping").run().expect(0);
+    assert_eq!(agreed(), 0, "nobody asked for it");
+    let run = lab.gsctl().args(["-o", "Compression=yes", "exec", "seq 1 20000 | cksum; seq 1 20000"]).run().expect(0);
+    assert!(agreed() > 0, "{}", lab.node(1).sshd_log());
+    assert!(String::from_utf8_lossy(&run.stdout).ends_with("20000\n"), "the output comes through whole");
+    config(&lab, "Compression no\nCompression yes\n");
+    let before = agreed();
+    lab.gsctl().arg("ping").run().expect(0);
+    assert_eq!(agreed(), before, "the first value wins");
+}
+
+#[test]
 fn times_and_attempts() {
     let lab = Lab::start(1);
     let mute = faults::mute_port();
@@ -118,9 +133,9 @@ fn what_cannot_be_honoured_is_named() {
     let before = connections();
     for (option, said, hint) in [
         (
-            "ProxyJump=bastion",
-            "ssh option `ProxyJump=bastion`: gsctl cannot honour `ProxyJump` yet",
-            "run it where the hosts",
+            "ProxyUseFdpass=yes",
+            "ssh option `ProxyUseFdpass=yes`: gsctl cannot honour `ProxyUseFdpass` yet",
+            "without -F",
         ),
         ("Ciphers=aes128-ctr", "gsctl cannot honour `Ciphers` yet", "leave this out"),
         ("SetEnv=A=b", "gsctl cannot honour `SetEnv` yet", "put it into the command"),
@@ -140,10 +155,10 @@ fn what_cannot_be_honoured_is_named() {
     assert_eq!(connections(), before);
 
     // In a file it is a warning, once, with its place, and only where it concerns a selected host.
-    let path = config(&lab, "Host node1\n ProxyJump bastion\nHost elsewhere\n Ciphers x\nHost *\n Compression yes\n");
+    let path = config(&lab, "Host node1\n BindInterface lo9\nHost elsewhere\n Ciphers x\nHost *\n Compression yes\n");
     let run = lab.gsctl().arg("ping").run().expect(0);
     assert_eq!(run.stderr.matches("warning").count(), 1, "{run}");
-    let said = format!("ssh config `{}`, line 2: `ProxyJump bastion` cannot be honoured yet: ", path.display());
+    let said = format!("ssh config `{}`, line 2: `BindInterface lo9` cannot be honoured yet: ", path.display());
     assert!(run.stderr.contains(&said), "{run}");
     let run = lab.gsctl().args(["-w", "node2", "ping"]).run().expect(0);
     assert!(!run.stderr.contains("warning"), "{run}");

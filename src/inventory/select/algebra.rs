@@ -5,7 +5,7 @@
 use crate::inventory::hostset::SetError;
 use crate::inventory::problem::Fault;
 
-/// How an operand is joined to what stands before it. All bind alike, from left to right, as in ClusterShell.
+/// How an operand is joined to what stands before it. All bind alike, from left to right, as in `ClusterShell`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Join {
     /// `,`: these too.

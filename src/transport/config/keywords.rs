@@ -19,6 +19,7 @@ pub(super) enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     BatchMode,
+    Compression,
     ConnectTimeout,
     ConnectionAttempts,
     GlobalKnownHostsFile,
@@ -33,6 +34,8 @@ pub(super) enum Key {
     Include,
     Match,
     Port,
+    ProxyCommand,
+    ProxyJump,
     ServerAliveCountMax,
     ServerAliveInterval,
     StrictHostKeyChecking,
@@ -64,7 +67,7 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("ChallengeResponseAuthentication", Harmless),
     ("Ciphers", Unsupported),
     ("ClearAllForwardings", Harmless),
-    ("Compression", Harmless),
+    ("Compression", Honoured(Key::Compression)),
     ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
     ("ConnectionAttempts", Honoured(Key::ConnectionAttempts)),
     ("ControlMaster", Harmless),
@@ -128,9 +131,9 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("Port", Honoured(Key::Port)),
     ("PreferredAuthentications", Unsupported),
     ("Protocol", HarmlessWhen(&["2"])),
-    ("ProxyCommand", HarmlessWhen(NO)),
-    ("ProxyJump", HarmlessWhen(NO)),
-    ("ProxyUseFdpass", Harmless), // means nothing without ProxyCommand
+    ("ProxyCommand", Honoured(Key::ProxyCommand)),
+    ("ProxyJump", Honoured(Key::ProxyJump)),
+    ("ProxyUseFdpass", HarmlessWhen(NO)),
     ("PubkeyAcceptedAlgorithms", Unsupported),
     ("PubkeyAcceptedKeyTypes", Unsupported),
     ("PubkeyAuthentication", HarmlessWhen(YES)),
@@ -179,7 +182,8 @@ pub(super) fn find(keyword: &str) -> Option<(&'static str, Effect)> {
 /// What to do instead of a keyword that cannot be honoured.
 pub(super) fn hint(name: &str) -> &'static str {
     match name {
-        "ProxyJump" | "ProxyCommand" => "gsctl connects straight to each host: run it where the hosts can be reached",
+        "ProxyUseFdpass" => "let the command carry the connection itself: `nc` without -F",
+        "ProxyJump" => "write the name of the jump host: of tokens none is expanded here",
         "Ciphers"
         | "KexAlgorithms"
         | "MACs"

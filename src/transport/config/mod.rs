@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use self::file::{About, Block, Condition, Item, Owner, Reader, Subject, Warning};
 use self::tokens::Tokens;
+pub use self::value::Proxy;
 use self::value::Setting;
 use super::known_hosts::HostKeyPolicy;
 use super::known_hosts::pattern::matches_list;
@@ -127,6 +128,8 @@ pub struct Given<'a> {
     pub port: Option<u16>,
     /// The address to connect to.
     pub address: Option<&'a str>,
+    /// It is a jump host: `-o` options that say who, where and through what are about the hosts behind it.
+    pub as_jump: bool,
 }
 
 /// The settings of one host. `None` is for what nothing sets.
@@ -167,6 +170,10 @@ pub struct SshOptions {
     pub identity_agent: Option<IdentityAgent>,
     /// `BatchMode`: ask for nothing.
     pub batch_mode: bool,
+    /// `ProxyJump` or `ProxyCommand`
+    pub proxy: Option<Proxy>,
+    /// `Compression`
+    pub compression: bool,
     /// What a file says about this host and gsctl cannot honour.
     pub unhonoured: Vec<Unhonoured>,
 }
@@ -175,6 +182,8 @@ pub struct SshOptions {
 #[derive(Debug)]
 pub struct SshConfig {
     blocks: Vec<Block>,
+    /// How many of the blocks, from the front, are `-o` options.
+    from_options: usize,
     warnings: Vec<Warning>,
     home: PathBuf,
     local_user: String,
@@ -198,6 +207,7 @@ impl SshConfig {
         for option in options {
             reader.option(option)?;
         }
+        let from_options = reader.blocks.len();
         match file {
             Some(file) if file == Path::new("none") => {}
             Some(file) => reader.file(file, Owner::User)?,
@@ -211,6 +221,7 @@ impl SshConfig {
         let uid = rustix::process::getuid().as_raw();
         Ok(Self {
             blocks: reader.blocks,
+            from_options,
             warnings: reader.warnings,
             home: home.to_owned(),
             local_user: local_user(uid).unwrap_or_else(|| uid.to_string()),
@@ -262,10 +273,11 @@ impl SshConfig {
             ..SshOptions::default()
         };
         let mut draft = Draft::default();
-        for block in &self.blocks {
+        for (number, block) in self.blocks.iter().enumerate() {
+            let foreign = given.as_jump && number < self.from_options;
             match self.applies(&block.conditions, host, &options) {
                 Applies::Yes => {
-                    for item in &block.items {
+                    for item in block.items.iter().filter(|item| !foreign || !item.is_about_one_host()) {
                         draft.take(item, host, &mut options);
                     }
                 }
@@ -331,6 +343,10 @@ impl SshConfig {
                 options.identity_files.push(path);
             }
         }
+        options.proxy = draft.proxy.map(|proxy| match proxy {
+            Proxy::Command(text) => Proxy::Command(tokens.command(text)),
+            Proxy::None | Proxy::Jump(_) => proxy.clone(),
+        });
         options.user_known_hosts = draft.user_known_hosts.map(paths);
         options.global_known_hosts = draft.global_known_hosts.map(paths);
         options.identity_agent = draft.identity_agent.map(|text| match text.strip_prefix('$') {
@@ -370,6 +386,8 @@ struct Draft<'a> {
     identities_only: Option<bool>,
     hash_known_hosts: Option<bool>,
     batch_mode: Option<bool>,
+    proxy: Option<&'a Proxy>,
+    compression: Option<bool>,
     /// Keywords that gsctl cannot honour, and whose value for this host has been seen.
     decided: Vec<&'a str>,
 }
@@ -396,6 +414,10 @@ impl<'a> Draft<'a> {
                 first(&mut self.batch_mode, *yes);
                 options.batch_mode = self.batch_mode == Some(true);
             }
+            Setting::Compression(yes) => {
+                first(&mut self.compression, *yes);
+                options.compression = self.compression == Some(true);
+            }
             Setting::ConnectTimeout(timeout) => first(&mut options.connect_timeout, *timeout),
             Setting::ConnectionAttempts(attempts) => first(&mut options.connection_attempts, *attempts),
             Setting::GlobalKnownHosts(files) => first(&mut self.global_known_hosts, files.as_slice()),
@@ -411,6 +433,7 @@ impl<'a> Draft<'a> {
             }
             Setting::IdentityAgent(agent) => first(&mut self.identity_agent, agent.as_str()),
             Setting::IdentityFile(file) => self.identity_files.push(file),
+            Setting::Proxy(proxy) => first(&mut self.proxy, proxy),
             Setting::Port(port) => first(&mut options.port, *port),
             Setting::StrictHostKeyChecking(policy) => first(&mut options.strict_host_key_checking, *policy),
             Setting::User(user) => first(&mut options.user, user.clone()),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::keywords::{self, Effect, Key};
 use super::tokens;
+use crate::inventory::jump::parse_jump;
+use crate::inventory::spec::Spec;
 use crate::transport::known_hosts::HostKeyPolicy;
 
 /// A setting as it stands in a file or an option; paths and names not yet expanded.
@@ -14,6 +16,7 @@ pub(super) enum Setting {
     AliveCount(u32),
     AliveInterval(Duration),
     BatchMode(bool),
+    Compression(bool),
     ConnectTimeout(Duration),
     ConnectionAttempts(u32),
     GlobalKnownHosts(Vec<String>),
@@ -24,9 +27,21 @@ pub(super) enum Setting {
     IdentityAgent(String),
     IdentityFile(String),
     Port(u16),
+    Proxy(Proxy),
     StrictHostKeyChecking(HostKeyPolicy),
     User(String),
     UserKnownHosts(Vec<String>),
+}
+
+/// What carries the connection to a host; `ProxyJump` and `ProxyCommand` are two words for it, and the first one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Nothing: it goes over the network.
+    None,
+    /// These jump hosts, in the order in which they are passed.
+    Jump(Vec<Spec>),
+    /// A command, for the user's shell.
+    Command(String),
 }
 
 /// What a keyword and its arguments come to.
@@ -65,6 +80,8 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         Effect::Honoured(Key::GlobalKnownHostsFile) => {
             templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
         }
+        Effect::Honoured(Key::ProxyJump) => jump(first),
+        Effect::Honoured(Key::ProxyCommand) => command(first),
         Effect::Honoured(key) => {
             if let Some(extra) = arguments.get(1) {
                 return Err(format!("`{name}` takes one value; `{extra}` is one too many"));
@@ -95,6 +112,25 @@ fn templates(arguments: &[String], setting: Setting) -> Result<Meaning, String> 
     Ok(Meaning::Set(setting))
 }
 
+fn jump(text: &str) -> Result<Meaning, String> {
+    if text.contains('%') {
+        return Ok(Meaning::Unsupported);
+    }
+    let hops = parse_jump(text).map_err(|error| format!("`ProxyJump {text}`: {}", error.message))?;
+    Ok(Meaning::Set(Setting::Proxy(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) })))
+}
+
+fn command(text: &str) -> Result<Meaning, String> {
+    if text.is_empty() {
+        return Err("`ProxyCommand` wants a value".to_owned());
+    }
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Meaning::Set(Setting::Proxy(Proxy::None)));
+    }
+    tokens::check_command(text)?;
+    Ok(Meaning::Set(Setting::Proxy(Proxy::Command(text.to_owned()))))
+}
+
 /// A keyword of one value. The error says what is wanted instead.
 fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
     const SECONDS: &str = "a time such as `10` or `1m30s`";
@@ -102,6 +138,7 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
     let name = || if text.is_empty() { Err(NAME) } else { Ok(text.to_owned()) };
     Ok(Meaning::Set(match key {
         Key::BatchMode => Setting::BatchMode(flag(text)?),
+        Key::Compression => Setting::Compression(flag(text)?),
         // Zero is how every duration of gsctl says "no limit".
         Key::ConnectTimeout if text.eq_ignore_ascii_case("none") => Setting::ConnectTimeout(Duration::ZERO),
         Key::ConnectTimeout => Setting::ConnectTimeout(duration(text).ok_or(SECONDS)?),
@@ -131,6 +168,8 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         | Key::IgnoreUnknown
         | Key::Include
         | Key::Match
+        | Key::ProxyCommand
+        | Key::ProxyJump
         | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),
     }))
 }

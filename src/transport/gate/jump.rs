@@ -148,7 +148,7 @@ impl Jump {
     async fn lost(&mut self, number: u64, why: &str, unserved: Option<Request>) {
         let Some(at) = self.lines.iter().position(|line| line.number == number) else { return };
         let line = self.lines.remove(at);
-        for request in unserved {
+        if let Some(request) = unserved {
             let _ = self.queue.0.try_send(request);
         }
         let steady = line.since.elapsed() >= STEADY || line.was_idle();
@@ -157,8 +157,9 @@ impl Jump {
             self.spare = 1;
         } else if self.spare == 0 {
             let hint = format!("the connection to {} does not last: look at its sshd's log", self.target.name);
-            return self
-                .give_up(Failure::new(crate::outcome::Phase::Connect, format!("{why}, not for the first time")).hint(hint));
+            return self.give_up(
+                Failure::new(crate::outcome::Phase::Connect, format!("{why}, not for the first time")).hint(hint),
+            );
         } else {
             self.spare -= 1;
         }
@@ -184,7 +185,8 @@ impl Jump {
     /// Logs in beside connections that are stuck with hosts that do not answer.
     async fn widen(&mut self) {
         let now = Instant::now();
-        let stuck = |line: &Rc<Line>| line.busy_since().is_some_and(|since| now.duration_since(since) >= self.patience());
+        let stuck =
+            |line: &Rc<Line>| line.busy_since().is_some_and(|since| now.duration_since(since) >= self.patience());
         if self.queue.1.is_empty() || !self.lines.iter().all(stuck) {
             return;
         }
@@ -194,4 +196,3 @@ impl Jump {
         }
     }
 }
-

@@ -172,18 +172,18 @@ impl Line {
             let event = {
                 let readable = async {
                     // Without a channel there is nothing to read with, and nobody whom it could concern.
-                    if self.opening.borrow().is_none() && self.seats.borrow().iter().all(|seat| seat.at_eof()) {
+                    let deaf = self.seats.borrow().iter().all(|seat| seat.at_eof());
+                    if deaf && !self.is_opening() {
                         future::pending::<()>().await;
                     }
                     Event::Readable(self.session.wire().ready(BlockDirections::Inbound).await)
                 };
                 let wanted = async {
-                    match self.opening.borrow().is_none() {
-                        true => self.queue.recv().await.map_or(Event::Stirred, Event::Wanted),
-                        false => {
-                            Timer::after(LOOK.min(self.until_deadline())).await;
-                            Event::Stirred
-                        }
+                    if self.is_opening() {
+                        Timer::after(LOOK.min(self.until_deadline())).await;
+                        Event::Stirred
+                    } else {
+                        self.queue.recv().await.map_or(Event::Stirred, Event::Wanted)
                     }
                 };
                 let stirred = async {
@@ -227,6 +227,10 @@ impl Line {
         }
     }
 
+    fn is_opening(&self) -> bool {
+        self.opening.borrow().is_some()
+    }
+
     fn begin(&self, request: Request) {
         if request.is_withdrawn() {
             return;
@@ -250,7 +254,7 @@ impl Line {
 
     /// Everything that can be done now, and then word to whoever got something.
     async fn turn(self: &Rc<Self>) -> Result<(), String> {
-        if self.opening.borrow().is_none()
+        if !self.is_opening()
             && let Ok(request) = self.queue.try_recv()
         {
             self.begin(request);
@@ -258,7 +262,7 @@ impl Line {
         {
             let _pen = self.pen.lock().await;
             self.sweep().await?;
-            if self.opening.borrow().is_some() { self.open().await? } else { self.drain().await? }
+            if self.is_opening() { self.open().await? } else { self.drain().await? }
         }
         for seat in &*self.seats.borrow() {
             if seat.has_news() {

@@ -39,7 +39,7 @@ pub(super) struct Requests(Sender<Request>);
 #[derive(Debug)]
 pub(super) struct Request {
     /// To whom; how is in its [`Via`].
-    pub(super) target: Target,
+    pub(super) target: Arc<Target>,
     answer: Sender<Result<Carried, Failure>>,
 }
 
@@ -88,7 +88,7 @@ impl Requests {
     /// A connection to a host, through whatever carries it.
     pub(super) async fn carry(&self, target: &Target) -> Result<Carried, Failure> {
         let (answer, answered) = async_channel::bounded(1);
-        let sent = self.0.send(Request { target: target.clone(), answer }).await;
+        let sent = self.0.send(Request { target: Arc::new(target.clone()), answer }).await;
         let gone = || {
             Failure::new(Phase::Connect, "gsctl itself broke while it worked on what carries this connection")
                 .hint("this is a bug: please report it with the lines above")

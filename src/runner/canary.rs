@@ -1,0 +1,76 @@
+//! A few hosts first: where they are fine, and whoever is asked agrees, the others follow.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::event::{HostId, StepId};
+use crate::stats::CancelReason;
+
+use super::Run;
+use super::fleet::Crew;
+
+/// Hosts that go first.
+#[derive(Debug, Clone)]
+pub struct Canary {
+    /// How many.
+    pub first: usize,
+    /// Who is asked before the others follow; `None`: nobody.
+    pub ask: Option<Gate>,
+}
+
+/// Somebody who is asked, and may take his time.
+#[derive(Clone)]
+pub struct Gate(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Gate {
+    /// Asks with this function, on a thread of its own.
+    #[must_use]
+    pub fn new(ask: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+/// Time between two looks whether there is an answer.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl<C: Crew> Run<'_, C> {
+    /// Does the step on the first hosts. True where the others may follow.
+    pub(super) async fn send_canary(&mut self, id: StepId, canary: &Canary, first: &[HostId], others: usize) -> bool {
+        self.fan(id, first).await;
+        if self.stats.cancelled.is_some() {
+            return false;
+        }
+        let failed = first.iter().filter(|&&host| self.hosts[host].out).count();
+        if failed > 0 {
+            let message =
+                format!("{failed} of {} canaries failed: the other {others} hosts were left alone", first.len());
+            self.emit(crate::event::EventKind::Warning { message });
+            self.cut_short(CancelReason::MaxFail);
+            return false;
+        }
+        let Some(gate) = canary.ask.clone() else { return true };
+        // What the canaries said is to be read before the answer.
+        self.reporter.tick(self.start.elapsed());
+        let question =
+            format!("{} of {} hosts are done, go on with the other {others}?", first.len(), first.len() + others);
+        let (tell, answer) = async_channel::bounded(1);
+        blocking::unblock(move || tell.try_send((gate.0)(&question))).detach();
+        while self.stats.cancelled.is_none() {
+            match answer.try_recv() {
+                Ok(true) => return true,
+                Ok(false) => self.cut_short(CancelReason::Interrupt),
+                Err(_) => {
+                    self.turn(Some(Instant::now() + LOOK)).await;
+                }
+            }
+        }
+        false
+    }
+}
