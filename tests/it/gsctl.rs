@@ -204,6 +204,12 @@ impl Running {
         kill_process(pid, signal).expect("the child is ours");
     }
 
+    /// Sends a signal to gsctl and everything in its process group, as Ctrl-C on a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a number");
+        kill_process_group(pid, signal).expect("the child is ours");
+    }
+
     /// What it wrote to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text()
