@@ -214,20 +214,31 @@ impl Dialer {
         trace.seen.replace(Seen::Nothing);
         let Carried { wire, took } = self.gate.carry(target).await?;
         let left = target.connect_timeout.saturating_sub(took);
-        let carrier = wire.passage().cloned();
+        // Held to the end: as long as somebody has it, what carries it tells why it ended.
+        let held = wire.clone();
         let raced = race(self.log_in_at(target, None, wire, trace, enter), Deadline::after(Some(left)), None).await;
         trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
         drop(way);
-        let ended = match &carrier {
-            Some(carrier) if matches!(raced, Raced::Done(Err(_))) => carrier.ended_soon().await,
-            Some(carrier) => carrier.ended(),
-            None => None,
-        };
-        match (raced, ended) {
-            (Raced::Done(Ok(session)), _) => Ok(session),
-            (_, Some(why)) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
-            (Raced::Done(Err(failure)), None) => Err(Some(through(target, failure))),
-            (Raced::Late | Raced::Cancelled, None) => Err(None),
+        match raced {
+            Raced::Done(Ok(session)) => Ok(session),
+            // The other end's own answer, which more attempts will not change.
+            Raced::Done(Err(failure)) if !failure.retryable => Err(Some(through(target, failure))),
+            Raced::Done(Err(failure)) => {
+                let why = match (&target.via, held.passage()) {
+                    // A command may end its output a moment before itself.
+                    (Via::Command(_), Some(passage)) => passage.ended_soon().await,
+                    _ => held.severed(),
+                };
+                Err(Some(match (why, &target.via) {
+                    (None, _) => through(target, failure),
+                    (Some(why), Via::Command(_)) => Failure { cause: format!("{}: {why}", failure.cause), ..failure },
+                    (Some(why), _) => Failure::new(Phase::Connect, why).retryable(),
+                }))
+            }
+            Raced::Late | Raced::Cancelled => match held.severed() {
+                Some(why) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
+                None => Err(None),
+            },
         }
     }
 

@@ -132,11 +132,11 @@ fn a_jump_host_that_lets_nobody_through_is_named() {
     assert_eq!((&said["attempts"], logins(jump)), (&3.into(), 1), "{said:#}");
 
     // Nothing is known of its host key.
-    let none = lab.dir().join("client/nobody");
-    fs::write(&none, "").unwrap();
+    let empty = lab.dir().join("client/nobody");
+    fs::write(&empty, "").unwrap();
     let strict = lab.bare_gsctl().hosts_file(&file).arg("-i").arg(lab.key()).arg("-o");
     let strict =
-        strict.arg(format!("UserKnownHostsFile={}", none.display())).args(["-J", "node1", "-w", "deep", "ping"]);
+        strict.arg(format!("UserKnownHostsFile={}", empty.display())).args(["-J", "node1", "-w", "deep", "ping"]);
     says(&host(&report(strict, 4), "deep"), "unreachable", "host_key", "through node1: [");
 
     // Circles are seen before anything is contacted.
@@ -330,7 +330,7 @@ fn a_command_carries_the_connection_and_goes_with_it() {
         ("/nonexistent/nc %h", "the ProxyCommand ended with exit status 127: "),
         ("sh -c 'kill -9 $$'", "the ProxyCommand was killed by signal 9"),
         ("sleep 4923", "the server said nothing within 1s"),
-        ("echo hello", "the ProxyCommand ended with exit status 0"),
+        ("echo hello", "not SSH: it says `hello`"),
     ] {
         let gsctl = proxy(text).args(["-w", "node1", "--connect-timeout", "1s", "--connect-attempts", "2", "ping"]);
         let host = host(&report(gsctl, 4), "node1");
