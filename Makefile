@@ -7,8 +7,14 @@ CARGO ?= cargo
 INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/lib/postgresql/*/bin/initdb)))
 TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff $(INITDB)
 PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base postgresql
+# The peer that `gsctl pssh` is compared with.
+TOOLS += parallel-ssh
+PACKAGES += pssh
+# A browser for the HTML page, terminals of any size.
+TOOLS += chromium tmux
+PACKAGES += chromium tmux
 
-.PHONY: demo test lint unit lab docs tools build clean
+.PHONY: demo soak test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -33,6 +39,12 @@ unit: tools
 lab: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it
+
+# An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
+# SOAK_SEED repeats what went wrong.
+soak: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
 # Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
 tools:

@@ -119,6 +119,15 @@ pub enum EventKind {
         /// Its value, `None` where there was no answer.
         value: Option<String>,
     },
+    /// A look at what a wait misses on a host; sent when it changed.
+    Missing {
+        /// The host that was looked at.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+        /// What is not true yet, or why nobody can tell; `None` where nothing is missing.
+        what: Option<String>,
+    },
     /// A host is done with a step.
     HostStepFinished {
         /// Which host.

@@ -34,6 +34,12 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+/// Whose command line it is.
+enum Asked {
+    Gsctl(Box<cli::Cli>),
+    Pssh(Box<cli::pssh::Pssh>),
+}
+
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -41,8 +47,12 @@ pub fn main() -> ExitCode {
     if let Some(status) = commands::completions::answer(&words) {
         return status.into();
     }
-    let cli = match cli::parse(&words) {
-        Ok(cli) => cli,
+    let understood = match cli::pssh::called(&words) {
+        Some(words) => cli::pssh::Pssh::read(&words).map(|args| Asked::Pssh(Box::new(args))),
+        None => cli::parse(&words).map(|cli| Asked::Gsctl(Box::new(cli))),
+    };
+    let asked = match understood {
+        Ok(asked) => asked,
         Err(error) => {
             let printed = error.print();
             let status = match error.kind() {
@@ -53,8 +63,12 @@ pub fn main() -> ExitCode {
         }
     };
     let world = commands::World::look();
-    match commands::run(&cli, &world) {
-        Ok(status) => status.into(),
+    let done = match &asked {
+        Asked::Gsctl(cli) => commands::run(cli, &world).map(ExitCode::from),
+        Asked::Pssh(args) => commands::pssh(args, &world).map(ExitCode::from),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             let status = error.downcast_ref::<commands::Fault>().map_or(exit::ExitStatus::Broken, |fault| fault.status);
             // Where even this cannot be written, the exit status is all that is left.

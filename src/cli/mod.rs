@@ -1,8 +1,11 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
 mod early;
+mod files;
+pub mod pssh;
 mod shell;
 mod values;
+mod wait;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,9 +13,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
+pub use files::Push;
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
+pub use wait::Wait;
 
 use crate::plan::Share;
 
@@ -168,6 +173,12 @@ pub struct OutputOptions {
     /// Write events as JSON lines, as they happen; `-` is standard output.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JSONL", value_hint = ValueHint::FilePath)]
     pub jsonl: Option<PathBuf>,
+    /// Write a JUnit report; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_JUNIT", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write the run as one page for a browser, with a lane per host; `-` is standard output.
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_HTML", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
     /// Write each host's output to DIR/HOST.stdout and DIR/HOST.stderr.
     #[arg(long, global = true, value_name = "DIR", env = "GSCTL_OUTPUT_DIR", value_hint = ValueHint::DirPath)]
     pub output_dir: Option<PathBuf>,
@@ -180,6 +191,15 @@ pub struct OutputOptions {
     /// Status only, no remote output.
     #[arg(long, global = true)]
     pub quiet_hosts: bool,
+    /// Gather, and show each output as its difference from the most common one.
+    #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub diff: bool,
+    /// Gather, and show only the last lines of each host's output; reports keep everything.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with_all = ["stream", "quiet_hosts"])]
+    pub tail: Option<u32>,
+    /// Show only lines that match this regular expression; reports keep everything.
+    #[arg(long, global = true, value_name = "RE", conflicts_with = "quiet_hosts")]
+    pub grep: Option<String>,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "GSCTL_COLOR")]
     pub color: When,
@@ -205,10 +225,18 @@ pub enum Command {
     Ping,
     /// Is a process, command, port or file there on every host? All that are named must hold.
     Check(Check),
+    /// Wait until a port, command, file or reboot is there on every host. All that are named must hold; a host that cannot be
+    /// reached yet is tried again. `-t` is the time for the whole wait [default: 600s].
+    Wait(Wait),
     /// Place marker files; says per path and host: created, present, denied.
     Touch(Touch),
     /// Remove marker files; says per path and host: removed, absent, denied.
     Rm(Rm),
+    /// Copy files and directories to every host; what is there already is left alone, what was cut short goes on.
+    ///
+    /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, and gets its name once its
+    /// SHA-256 is right; a symbolic link in that place is replaced. `--timeout` is for all files of a host together.
+    Push(Push),
     /// Start the cluster and watch every node's startup chain come up.
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.
@@ -398,6 +426,12 @@ pub struct Play {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Runs {
+    /// Only runs that failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Print the JSON Schema of reports, for programs that read them.
+    #[arg(long, conflicts_with = "failed")]
+    pub schema: bool,
     /// What about them.
     #[command(subcommand)]
     pub command: Option<RunsCommand>,
@@ -411,6 +445,18 @@ pub enum RunsCommand {
         /// The run's id, or the beginning of it [default: the last run].
         #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
         run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
+    },
+    /// What each host said, as far as it was kept; -w names hosts.
+    Outputs {
+        /// The run's id, or the beginning of it [default: the last run].
+        #[arg(value_name = "RUN", default_value = "last", hide_default_value = true)]
+        run: String,
+        /// Only hosts that failed.
+        #[arg(long)]
+        failed: bool,
     },
 }
 
@@ -451,14 +497,14 @@ mod tests {
         for command in top.get_subcommands() {
             let own: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
             let both: Vec<&&str> = own.iter().filter(|id| global.contains(id)).collect();
-            // `check --port` is the port that is looked at, so its SSH port has another long name.
-            let want: &[&&str] = if command.get_name() == "check" { &[&"port"] } else { &[] };
+            // The `--port` of `check` and `wait` is the port that is looked at, so their SSH port has another long name.
+            let want: &[&&str] = if ["check", "wait"].contains(&command.get_name()) { &[&"port"] } else { &[] };
             assert_eq!(both, want, "{}", command.get_name());
         }
     }
 
     #[test]
-    fn check_knows_the_port_to_look_at_from_that_of_ssh() {
+    fn check_and_wait_know_the_port_to_look_at_from_that_of_ssh() {
         for (words, ssh, looked_at) in [
             (&["check", "--port", "5432"][..], None, &[5432][..]),
             (&["-p", "2222", "check", "--port", "1", "--port", "2"], Some(2222), &[1, 2]),
@@ -466,9 +512,15 @@ mod tests {
             (&["check", "-p", "2222", "--port", "1"], Some(2222), &[1]),
             (&["check", "--ssh-port", "2222", "--port", "1"], Some(2222), &[1]),
         ] {
-            let cli = Cli::try_parse_from([&["gsctl"], words].concat()).unwrap();
-            let Command::Check(check) = cli.command else { panic!("{words:?}") };
-            assert_eq!((cli.options.ssh.port, &check.port[..]), (ssh, looked_at), "{words:?}");
+            for command in ["check", "wait"] {
+                let words = words.iter().map(|&word| if word == "check" { command } else { word });
+                let words: Vec<&str> = ["gsctl"].into_iter().chain(words).collect();
+                let cli = Cli::try_parse_from(&words).unwrap();
+                let (Command::Check(Check { port, .. }) | Command::Wait(Wait { port, .. })) = cli.command else {
+                    panic!("{words:?}")
+                };
+                assert_eq!((cli.options.ssh.port, &port[..]), (ssh, looked_at), "{words:?}");
+            }
         }
     }
 }

@@ -1,15 +1,22 @@
-//! Plans of one step: `exec`, `ping`, `check`, `touch`, `rm`.
+//! Plans of one step: `exec`, `ping`, `check`, `wait`, `touch`, `rm`.
 
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Exec, Script};
+use crate::cli::{Check as CheckArgs, Exec, Script, Wait as WaitArgs};
 use crate::plan::shebang::Interpreter;
-use crate::plan::{Action, Check, OnFailure, Plan, Step, Template};
+use crate::plan::{
+    Action, Check, Look, OnFailure, Plan, Quorum, Share, Step, Template, Until, Wait, script::validate_path,
+};
 
 use super::fault::Fault;
 
 /// Time for the commands that gsctl makes itself, where nobody says.
 pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for a wait, where nobody says.
+const WAIT: Duration = Duration::from_secs(600);
+/// No limit for a wait: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// `exec`.
 #[must_use]
@@ -73,7 +80,50 @@ pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan,
     Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
 }
 
-fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
+/// `wait`.
+///
+/// # Errors
+/// When something that is waited for is not understood.
+pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, Fault> {
+    for (option, paths) in [("--file", &args.file), ("--no-file", &args.no_file)] {
+        for path in paths {
+            validate_path(path).map_err(|said| Fault::usage(format!("`{option} {path}`: {said}")))?;
+        }
+    }
+    if args.every.is_zero() {
+        return Err(Fault::usage("`--every` must be more than nothing").hint("write a time such as `1s`"));
+    }
+    let quorum = match args.quorum {
+        None => Quorum::All,
+        Some(Share::Count(0) | Share::Percent(0)) => {
+            return Err(Fault::usage("`--quorum` must be more than nothing").hint("write `5` or `20%`"));
+        }
+        Some(Share::Count(count)) => Quorum::Count(count),
+        Some(Share::Percent(percent)) => Quorum::Percent(percent),
+    };
+    let mut checks: Vec<Check> = args.port.iter().copied().map(Check::Port).collect();
+    checks.extend(args.command.iter().cloned().map(Check::Command));
+    checks.extend(args.file.iter().cloned().map(Check::File));
+    checks.extend(args.no_file.iter().cloned().map(Check::NoFile));
+    let wait = Wait {
+        look: Look::Checks { checks, rebooted: args.rebooted },
+        until: Until::Checks,
+        patient: true,
+        quorum,
+        every: args.every,
+        timeout: match timeout {
+            None => WAIT,
+            Some(Duration::ZERO) => FOREVER,
+            Some(limit) => limit,
+        },
+        give_up: Vec::new(),
+        hint: None,
+        evidence: None,
+    };
+    Ok(plan("wait", Action::Wait(Box::new(wait)), None))
+}
+
+pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
     Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
 }

@@ -16,8 +16,8 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::report::RunReport;
 use crate::reporter::{
-    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Shaping,
-    Target as ReportTarget, When,
+    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
+    When, WholeFile,
 };
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
@@ -58,13 +58,20 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
-        let Targets { list: targets, known_hosts, mut warnings } =
+        let Targets { list: mut targets, known_hosts, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
+        if self.plan.is_patient() {
+            // The wait itself tries again, and a failed attempt is no news.
+            for target in &mut targets {
+                target.attempts = 1;
+            }
+        }
         self.plan
             .check_groups(&self.selected.groups)
             .map_err(|unknown| Fault::usage(unknown.to_string()).hint(unknown.hint()))?;
         self.check_count()?;
+        self.check_quorum()?;
         let members = self.members(&targets)?;
         for member in &members {
             runner::rehearse(&self.plan, member)
@@ -81,19 +88,9 @@ impl Launch<'_> {
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cores.min(targets.len()))
-            .thread_name(|index| format!("shard-{index}"))
-            .build()
-            .context("cannot start threads")?;
-        let signals = listen().context("cannot listen for signals")?;
-        let targets: Arc<[crate::transport::Target]> = targets.into();
-        let connector = Arc::new(Connector::new(Arc::new(known_hosts)));
-        let crew = Fleet::start(&pool, &targets, &connector);
         let mut watcher = Watcher { reporters: &mut reporters, warnings };
-        let run = runner::run(&self.plan, members, settings, crew, signals, logbook.ledger(), &mut watcher);
-        let finished = async_io::block_on(run);
+        let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
+        let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
         let mut report = RunReport {
             run: logbook.run.clone(),
@@ -127,6 +124,18 @@ impl Launch<'_> {
         let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
         Err(Fault::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
             .hint("choose with -w, as in `-w node2`"))
+    }
+
+    /// More hosts than there are can't be waited for.
+    fn check_quorum(&self) -> Result<(), Fault> {
+        let hosts = self.selected.hosts.len();
+        match self.plan.wanted() {
+            Some(wanted) if wanted > hosts => {
+                Err(Fault::usage(format!("`--quorum {wanted}` of {hosts} selected hosts"))
+                    .hint("write fewer, or a part: `50%`"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hosts with the values of the plan's variables on each.
@@ -199,13 +208,7 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
-        if let (Some(json), Some(jsonl)) = (&output.json, &output.jsonl)
-            && json == jsonl
-        {
-            let name = json.display();
-            return Err(Fault::usage(format!("`--json {name}` and `--jsonl {name}` would write into each other"))
-                .hint("give each a file of its own; one of them may be `-`"));
-        }
+        apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
@@ -218,12 +221,14 @@ impl Launch<'_> {
             settings,
             names,
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
-            shaping: Shaping::default(),
+            shaping: super::shaping::shaping(output)?,
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
             json: open(output.json.as_deref())?,
             jsonl: open(output.jsonl.as_deref())?,
+            junit: open(output.junit.as_deref())?,
+            html: open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
@@ -260,6 +265,28 @@ impl Launch<'_> {
     }
 }
 
+/// Starts the fleet and the listening for signals, and carries out the plan.
+pub(super) fn carry_out(
+    plan: &Plan,
+    members: Vec<Member>,
+    settings: Settings,
+    targets: Targets,
+    ledger: &mut dyn runner::Ledger,
+    reporter: &mut dyn Reporter,
+) -> anyhow::Result<runner::Finished> {
+    let Targets { list, known_hosts, .. } = targets;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(list.len()))
+        .thread_name(|index| format!("shard-{index}"))
+        .build()
+        .context("cannot start threads")?;
+    let signals = listen().context("cannot listen for signals")?;
+    let list: Arc<[crate::transport::Target]> = list.into();
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::new(Arc::new(known_hosts))));
+    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+}
+
 /// Width and height of the terminal, where there is one.
 #[must_use]
 pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
@@ -270,7 +297,7 @@ pub(super) fn terminal_size(world: &World) -> Option<(usize, usize)> {
 }
 
 fn mode(output: &OutputOptions) -> Option<Mode> {
-    if output.gather {
+    if output.gather || output.diff || output.tail.is_some() {
         Some(Mode::Gather)
     } else if output.stream {
         Some(Mode::Stream)
@@ -286,6 +313,36 @@ fn when(when: CliWhen) -> When {
         CliWhen::Auto => When::Auto,
         CliWhen::Always => When::Always,
         CliWhen::Never => When::Never,
+    }
+}
+
+/// No two reports may go to one place.
+fn apart(output: &OutputOptions) -> Result<(), Fault> {
+    let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
+    for (number, (one, place)) in reports.iter().enumerate() {
+        let Some(place) = place else { continue };
+        if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| earlier.as_ref() == Some(place)) {
+            let name = place.display();
+            return Err(Fault::usage(format!("`--{other} {name}` and `--{one} {name}` would write into each other"))
+                .hint("give each a file of its own; one of them may be `-`"));
+        }
+    }
+    Ok(())
+}
+
+/// Tries a report file that is written at the end, before anything is contacted.
+fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
+    match path {
+        None => Ok(None),
+        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = WholeFile::prepare(path).map_err(|error| {
+                Fault::usage(format!("report file `{name}`: {error}"))
+                    .hint("nothing was contacted; name a file that can be written")
+            })?;
+            Ok(Some(ReportTarget::File(name, Box::new(file))))
+        }
     }
 }
 

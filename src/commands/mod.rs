@@ -5,16 +5,20 @@ mod books;
 pub mod completions;
 mod descriptors;
 mod fault;
+mod files;
 mod hosts;
 mod jumps;
 mod launch;
 mod logbook;
 mod man;
+mod outputs;
 mod past;
+mod pssh;
 mod question;
 mod resume;
 mod runs;
 mod selection;
+mod shaping;
 mod targets;
 mod world;
 
@@ -32,6 +36,7 @@ use books::Asked;
 pub use fault::Fault;
 use launch::Launch;
 use logbook::Book;
+pub use pssh::pssh;
 pub use world::World;
 
 /// Does what the command line says.
@@ -53,9 +58,11 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Script(args) => simple(adhoc::script(args, timeout)?, CommandKind::Output),
         Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
+        Command::Wait(args) => simple(adhoc::wait(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
         Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
         Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
+        Command::Push(args) => simple(files::push(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),

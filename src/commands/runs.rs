@@ -14,11 +14,12 @@ use crate::journal::{Journal, Problem, lock};
 use crate::outcome::Outcome;
 use crate::reporter::Table;
 use crate::reporter::sanitize::words;
+use crate::reporter::schema::schema;
 use crate::reporter::style::Styles;
 
 use super::fault::Fault;
 use super::world::World;
-use super::{hosts, launch};
+use super::{hosts, launch, outputs};
 
 /// `runs` and `runs show`.
 ///
@@ -28,15 +29,20 @@ pub(super) fn runs(args: &Runs, options: &Options, world: &World) -> Result<Exit
     let journal = Journal::new(world.state_dir());
     let json = options.output.json.as_deref();
     match &args.command {
-        None => list(&journal, json, world),
-        Some(RunsCommand::Show { run }) => show(&journal, run, json),
+        None if args.schema => {
+            let text = format!("{:#}\n", schema());
+            hosts::finish(io::stdout().lock().write_all(text.as_bytes()))
+        }
+        None => list(&journal, args.failed, json, world),
+        Some(RunsCommand::Show { run, failed }) => show(&journal, run, *failed, json),
+        Some(RunsCommand::Outputs { run, failed }) => said(&journal, run, *failed, &options.hosts.hosts, world),
     }
 }
 
 /// A run in the list: one that cannot be read is there too.
 type Listed = (String, Result<Record, Problem>);
 
-fn list(journal: &Journal, json: Option<&Path>, world: &World) -> Result<ExitStatus, Fault> {
+fn list(journal: &Journal, failed: bool, json: Option<&Path>, world: &World) -> Result<ExitStatus, Fault> {
     let runs: Vec<Listed> = journal
         .ids()
         .map_err(|problem| fault(&problem))?
@@ -45,6 +51,7 @@ fn list(journal: &Journal, json: Option<&Path>, world: &World) -> Result<ExitSta
             let record = journal.load(&id);
             (id, record)
         })
+        .filter(|(_, record)| !failed || record.as_ref().is_ok_and(|record| has_failed(journal, record)))
         .collect();
     if let Some(path) = json {
         let runs: Vec<Value> = runs.iter().map(|(id, run)| brief(journal, id, run)).collect();
@@ -101,15 +108,14 @@ fn brief(journal: &Journal, id: &str, run: &Result<Record, Problem>) -> Value {
     }
 }
 
-fn show(journal: &Journal, run: &str, json: Option<&Path>) -> Result<ExitStatus, Fault> {
+fn show(journal: &Journal, run: &str, failed: bool, json: Option<&Path>) -> Result<ExitStatus, Fault> {
     let id = journal.find(run).map_err(|problem| fault(&problem))?;
     let record = journal.load(&id).map_err(|problem| fault(&problem))?;
-    let report: Option<Value> = match journal.report(&id).map_err(|problem| fault(&problem))? {
-        Some(text) => Some(serde_json::from_slice(&text).map_err(|error| {
-            Fault::usage(format!("report `{}`: {error}", journal.run_dir(&id).join("report.json").display()))
-        })?),
-        None => None,
-    };
+    let mut report = report(journal, &id)?;
+    if failed && let Some(report) = &mut report {
+        let kept: Vec<Value> = outputs::chosen(report, &[], true)?.into_iter().cloned().collect();
+        report["hosts"] = Value::Array(kept);
+    }
     if let Some(path) = json {
         let mut value = json!(record);
         value["running"] = json!(life(journal, &record) == "running");
@@ -120,6 +126,36 @@ fn show(journal: &Journal, run: &str, json: Option<&Path>) -> Result<ExitStatus,
         return print_json(path, &value);
     }
     hosts::finish(tell(journal, &record, report.as_ref(), &mut io::stdout().lock()))
+}
+
+/// What hosts said in a past run.
+fn said(journal: &Journal, run: &str, failed: bool, sets: &[String], world: &World) -> Result<ExitStatus, Fault> {
+    let id = journal.find(run).map_err(|problem| fault(&problem))?;
+    let record = journal.load(&id).map_err(|problem| fault(&problem))?;
+    if record.output_left_out {
+        return Err(Fault::usage(format!("the output of run {id} was too much to keep"))
+            .hint("--output-dir DIR writes it to files while a run goes on"));
+    }
+    let Some(report) = report(journal, &id)? else {
+        return Err(Fault::usage(format!("run {id} has no end, so nothing of its output was kept")));
+    };
+    let hosts = outputs::chosen(&report, sets, failed)?;
+    hosts::finish(outputs::write(&hosts, world, &mut io::stdout().lock()))
+}
+
+/// A run's report, if it came to one.
+fn report(journal: &Journal, id: &str) -> Result<Option<Value>, Fault> {
+    match journal.report(id).map_err(|problem| fault(&problem))? {
+        Some(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+            Fault::usage(format!("report `{}`: {error}", journal.run_dir(id).join("report.json").display()))
+        }),
+        None => Ok(None),
+    }
+}
+
+/// Whether it is over, one way or another, and not as it should be.
+fn has_failed(journal: &Journal, record: &Record) -> bool {
+    !matches!(life(journal, record).as_str(), "success" | "running")
 }
 
 /// A run in words.

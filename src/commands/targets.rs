@@ -13,6 +13,7 @@ use crate::inventory::spec::Spec;
 use crate::transport::config::{self, Given, IdentityAgent, Proxy, SshConfig};
 use crate::transport::keys::{self, KeyFault, PrivateKey};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::transport::target::Family;
 use crate::transport::{AgentUse, ProxyCommand, Target, Via, agent_of_use};
 
 use super::fault::Fault;
@@ -226,6 +227,9 @@ impl Draft<'_> {
             Some(_) => {}
             None => self.known = Some(files),
         }
+        if let Some(why) = &found.impossible {
+            return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
+        }
         for item in &found.unhonoured {
             let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);
             let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
@@ -254,6 +258,10 @@ impl Draft<'_> {
                 found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
             )),
             compression: found.compression,
+            family: family(&found, &host.name)?,
+            bind: found.bind,
+            env: found.environment(&world.env).into(),
+            algorithms: found.algorithms,
             via,
             address,
             port,
@@ -267,6 +275,17 @@ fn circle(name: &str, path: &str) -> Fault {
     Fault::usage(format!("host `{name}`: its jump hosts go round in a circle: {path}")).hint(format!(
         "let it be reached without: `{name} jump=none` in the hosts file, or `ProxyJump none` for it in ssh_config"
     ))
+}
+
+/// The family of addresses that a host may be connected to at: that of the address to connect from, too.
+fn family(found: &config::SshOptions, host: &str) -> Result<Option<Family>, Fault> {
+    let bound = found.bind.as_ref().map(Family::of);
+    match (found.family, bound) {
+        (Some(wanted), Some(bound)) if wanted != bound => {
+            Err(Fault::usage(format!("host `{host}`: `AddressFamily` wants {wanted} and `BindAddress` is {bound}")))
+        }
+        (wanted, bound) => Ok(wanted.or(bound)),
+    }
 }
 
 fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {

@@ -2,6 +2,7 @@
 //!
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
+pub mod push;
 pub mod quote;
 pub mod script;
 pub mod shebang;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+pub use push::Push;
 pub use template::Template;
 pub use vars::{VarCheck, VarSpec, Vars};
 
@@ -65,6 +67,24 @@ impl Plan {
     #[must_use]
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Whether it waits for hosts that cannot be reached yet, and does nothing else.
+    #[must_use]
+    pub fn is_patient(&self) -> bool {
+        self.steps.iter().all(|step| matches!(&step.action, Action::Wait(wait) if wait.patient))
+    }
+
+    /// Hosts that such a wait wants, where that is a number of its own.
+    #[must_use]
+    pub fn wanted(&self) -> Option<usize> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Wait(wait) if wait.patient => match wait.quorum {
+                Quorum::Count(count) => Some(count),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// Whether it names states of the run, which only a journal keeps.
@@ -230,6 +250,8 @@ pub enum Cleanup {
 pub enum Action {
     /// Connect and log in only.
     Ping,
+    /// Copy files to the node.
+    Push(std::sync::Arc<Push>),
     /// Run a command in the user's login shell.
     Run {
         /// The command. Variables in it are quoted for the shell.
@@ -296,9 +318,12 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
-                true
-            }
+            Self::Run { .. }
+            | Self::Script { .. }
+            | Self::Remove { .. }
+            | Self::Touch { .. }
+            | Self::Write { .. }
+            | Self::Push(_) => true,
             Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
         }
     }
@@ -311,6 +336,13 @@ pub enum Look {
     Probe(String),
     /// A command; its `key=value` and `key : value` lines are facts, and so is `exit_status`.
     Run(Template),
+    /// Checks, as those of [`Action::Check`].
+    Checks {
+        /// The checks.
+        checks: Vec<Check>,
+        /// And the node has booted since the wait began.
+        rebooted: bool,
+    },
 }
 
 /// A wait.
@@ -320,6 +352,8 @@ pub struct Wait {
     pub look: Look,
     /// When a host is there.
     pub until: Until,
+    /// Hosts that cannot be reached are tried again, as they may still be on their way up; else they are given up.
+    pub patient: bool,
     /// How many hosts must be there.
     pub quorum: Quorum,
     /// Pause from the start of one look to the start of the next, on one host.
@@ -341,6 +375,8 @@ pub enum Until {
     Chain,
     /// A condition on facts holds.
     Condition(Condition),
+    /// Everything looked at holds ([`Look::Checks`]).
+    Checks,
 }
 
 /// How many hosts a wait wants.
@@ -352,6 +388,8 @@ pub enum Quorum {
     Majority,
     /// So many.
     Count(usize),
+    /// So many per cent, rounded up.
+    Percent(u8),
     /// One.
     Any,
 }
@@ -406,4 +444,6 @@ pub enum Check {
     Port(u16),
     /// A file is there.
     File(String),
+    /// A file is gone.
+    NoFile(String),
 }

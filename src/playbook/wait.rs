@@ -50,6 +50,7 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
     Ok(Wait {
         look: look(scope, &fields)?,
         until,
+        patient: false,
         quorum,
         every,
         timeout: scope.time(&fields, "timeout")?.unwrap_or(TIMEOUT),

@@ -216,6 +216,10 @@ impl View for Display {
                 let value = value.as_deref().map_or_else(|| "no answer".to_owned(), sanitize::words);
                 self.say(*host, "Waiting", Tone::Plain, format!("{}: {value}", sanitize::words(fact)), at, ctx);
             }
+            EventKind::Missing { host, what, .. } if !ctx.settings.live || verbose > 0 => {
+                let (word, tone) = if what.is_some() { ("Waiting", Tone::Plain) } else { ("There", Tone::Ok) };
+                self.say(*host, word, tone, what.as_deref().map(sanitize::words).unwrap_or_default(), at, ctx);
+            }
             EventKind::HostStepFinished { host, step, result } => self.step_finished(*host, *step, result, at, ctx),
             EventKind::StepFinished { .. } => {
                 Self::write(self.burst.drain(), ctx, screen)?;

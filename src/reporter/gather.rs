@@ -10,8 +10,9 @@ use indexmap::IndexMap;
 
 use super::columns::width;
 use super::screen::Screen;
+use super::shaping::Shown;
 use super::style::{Styles, Tone};
-use super::{Context, Shaping, View, plural, sanitize};
+use super::{Context, Shaping, View, difference, plural, sanitize};
 use crate::event::{Event, EventKind, HostId, StepId, Stream};
 use crate::outcome::StepResult;
 use crate::report::RunReport;
@@ -61,6 +62,7 @@ struct Gathered {
 #[derive(Debug, Default)]
 pub(crate) struct GatherView {
     steps: IndexMap<StepId, Gathered>,
+    shown: Shown,
 }
 
 impl GatherView {
@@ -80,7 +82,9 @@ impl GatherView {
             return;
         }
         for (groups, bytes) in [(&mut gathered.stdout, &result.stdout), (&mut gathered.stderr, &result.stderr)] {
-            let bytes = shaping.apply(bytes);
+            let all = bytes;
+            let bytes = shaping.apply(all);
+            self.shown.count(all, &bytes);
             if !bytes.is_empty() {
                 groups.entry((ending.clone(), bytes.into_owned())).or_default().push(host);
             }
@@ -94,8 +98,15 @@ impl GatherView {
                 hosts.sort_unstable();
             }
             groups.sort_by_key(|(_, hosts)| (usize::MAX - hosts.len(), hosts.first().copied()));
-            for ((ending, bytes), hosts) in groups {
-                write_group(stream, step, &ending, &bytes, &hosts, ctx, screen)?;
+            let common = groups.first().map(|((_, bytes), hosts)| (bytes.clone(), ctx.fold(hosts)));
+            let alone = groups.len() == 1;
+            for (number, ((ending, bytes), hosts)) in groups.into_iter().enumerate() {
+                let against = match &common {
+                    Some((bytes, hosts)) if ctx.shaping.diff && number > 0 => Against::Other(bytes, hosts),
+                    _ if ctx.shaping.diff && alone && hosts.len() > 1 => Against::Same,
+                    _ => Against::Nothing,
+                };
+                write_group(stream, step, &ending, &bytes, &hosts, &against, ctx, screen)?;
             }
         }
         if ctx.settings.verbose > 0 && !gathered.silent.is_empty() {
@@ -126,16 +137,32 @@ impl View for GatherView {
         // A run that was cut short never said that its step is over.
         std::mem::take(&mut self.steps)
             .into_iter()
-            .try_for_each(|(step, gathered)| Self::write(gathered, step, ctx, screen))
+            .try_for_each(|(step, gathered)| Self::write(gathered, step, ctx, screen))?;
+        match self.shown.words().filter(|_| !ctx.settings.quiet) {
+            Some(words) => screen.err_line(&ctx.err.paint(Tone::Dim, &words)),
+            None => Ok(()),
+        }
     }
 }
 
+/// What `--diff` says about a group.
+enum Against<'a> {
+    /// Shown whole.
+    Nothing,
+    /// All hosts said this.
+    Same,
+    /// The most common output, and its hosts.
+    Other(&'a [u8], &'a str),
+}
+
+#[expect(clippy::too_many_arguments, reason = "a group is what it is")]
 fn write_group(
     stream: Stream,
     step: StepId,
     ending: &Ending,
     bytes: &[u8],
     hosts: &[HostId],
+    against: &Against<'_>,
     ctx: &Context,
     screen: &mut Screen,
 ) -> io::Result<()> {
@@ -152,6 +179,16 @@ fn write_group(
         rest.push_str(", stderr");
     }
     rest.push_str(&ending.words());
+    match against {
+        Against::Nothing => {}
+        Against::Same => rest.push_str(", all the same"),
+        Against::Other(common, others) if *common == bytes => {
+            let _ = write!(rest, ", same output as {others}");
+        }
+        Against::Other(_, others) => {
+            let _ = write!(rest, ", differs from {others}");
+        }
+    }
     let room = ctx.settings.columns.filter(|_| tty).unwrap_or(usize::MAX);
     let rule = "-".repeat((width(&folded) + width(&rest)).min(room).min(120));
     let tone = if *ending == Ending::Well { Tone::Strong } else { Tone::Bad };
@@ -162,7 +199,9 @@ fn write_group(
         rule = styles.paint(Tone::Dim, &rule),
     );
     let mut text = header.into_bytes();
-    if tty {
+    if let Against::Other(common, _) = against {
+        text.extend_from_slice(&difference::unified(common, bytes, styles, tty));
+    } else if tty {
         text.extend_from_slice(sanitize::block(bytes).as_bytes());
     } else {
         text.extend_from_slice(bytes);

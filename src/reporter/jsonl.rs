@@ -155,6 +155,11 @@ impl Serialize for Line<'_> {
                 map.serialize_entry("fact", fact)?;
                 some(&mut map, "value", value.as_ref())?;
             }
+            EventKind::Missing { host, step, what } => {
+                self.host(&mut map, *host)?;
+                self.step(&mut map, *step)?;
+                some(&mut map, "what", what.as_ref())?;
+            }
             EventKind::HostStepFinished { host, step, result } => {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
@@ -250,6 +255,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::Output { .. } => "output",
         EventKind::ChainSeen { .. } => "chain_seen",
         EventKind::Waiting { .. } => "waiting",
+        EventKind::Missing { .. } => "missing",
         EventKind::HostStepFinished { .. } => "host_step_finished",
         EventKind::StepFinished { .. } => "step_finished",
         EventKind::Refused { .. } => "refused",

@@ -63,7 +63,7 @@ impl Live {
         match &event.kind {
             EventKind::HostStarted { host } => self.at(*host, Activity::Connecting(Phase::Resolve), at),
             EventKind::PhaseStarted { host, phase } => self.at(*host, Activity::Connecting(*phase), at),
-            EventKind::Connected { host, .. } => self.hosts[*host].activity = None,
+            EventKind::Connected { host, .. } if !self.is_missed(*host) => self.hosts[*host].activity = None,
             EventKind::StepStarted { step, hosts } => {
                 self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
                 self.waiting = None;
@@ -82,6 +82,12 @@ impl Live {
             }
             EventKind::Waiting { host, fact, value, .. } => {
                 self.waiting = Some((*host, fact.clone(), value.clone(), at));
+            }
+            EventKind::Missing { host, step, what } => {
+                self.hosts[*host].activity = None;
+                if let Some(what) = what {
+                    self.at(*host, Activity::Stage(*step, what.clone()), at);
+                }
             }
             EventKind::HostStepFinished { host, step, .. } => {
                 self.hosts[*host].activity = None;
@@ -102,7 +108,14 @@ impl Live {
     }
 
     fn at(&mut self, host: HostId, activity: Activity, at: Duration) {
-        self.hosts[host].activity = Some((activity, at));
+        if !self.is_missed(host) {
+            self.hosts[host].activity = Some((activity, at));
+        }
+    }
+
+    /// What a host misses says more than how it is being asked.
+    fn is_missed(&self, host: HostId) -> bool {
+        matches!(self.hosts[host].activity, Some((Activity::Stage(..), _)))
     }
 
     /// The lines to draw now. Each fits the width, and all fit the height.

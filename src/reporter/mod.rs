@@ -3,18 +3,25 @@
 //! It must not ask the environment anything: writers, sizes and settings are given. Start at [`Reporters`].
 
 pub mod columns;
+pub mod html;
 pub mod json;
 pub mod jsonl;
+pub mod junit;
 pub mod output_dir;
 pub mod plural;
+pub mod pssh;
 pub mod sanitize;
+pub mod schema;
 pub mod settings;
 pub mod shaping;
 pub mod style;
 pub mod table;
+pub mod whole_file;
 
 mod burst;
 mod chain;
+mod course;
+mod difference;
 mod display;
 mod gather;
 mod lines;
@@ -36,8 +43,9 @@ use std::time::Duration;
 pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
-pub use shaping::Shaping;
+pub use shaping::{Keep, Shaping};
 pub use table::Table;
+pub use whole_file::WholeFile;
 
 use crate::event::{Event, HostId, Reporter, StepId};
 use crate::report::RunReport;
@@ -84,9 +92,13 @@ pub struct Setup {
     pub json: Option<Target>,
     /// `--jsonl`.
     pub jsonl: Option<Target>,
+    /// `--junit`.
+    pub junit: Option<Target>,
+    /// `--html`.
+    pub html: Option<Target>,
     /// `--output-dir`.
     pub output_dir: Option<OutputDir>,
-    /// Reporters of other kinds, by the name that an error gives them: `JUnit report`, `journal`.
+    /// Reporters of other kinds, by the name that an error gives them.
     pub more: Vec<(String, Box<dyn Reporter + Send>)>,
 }
 
@@ -111,9 +123,22 @@ impl Reporters {
     /// All reporters of a run.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { mut settings, names, steps, shaping, closing, stdout, stderr, json, jsonl, output_dir, more } =
-            setup;
-        let taken = matches!(json, Some(Target::Stdout)) || matches!(jsonl, Some(Target::Stdout));
+        let Setup {
+            mut settings,
+            names,
+            steps,
+            shaping,
+            closing,
+            stdout,
+            stderr,
+            json,
+            jsonl,
+            junit,
+            html,
+            output_dir,
+            more,
+        } = setup;
+        let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(Target::Stdout)));
         // A report on the terminal itself and a live view would tear each other.
         settings.live &= !(taken && settings.stdout_tty);
         let screen = Screen::new(stdout, stderr, &settings);
@@ -131,6 +156,14 @@ impl Reporters {
         if let Some(target) = json {
             let (name, is_stdout, writer) = open(target, &screen);
             add(name, is_stdout, Box::new(json::JsonReport::new(writer)));
+        }
+        if let Some(target) = junit {
+            let (name, is_stdout, writer) = open(target, &screen);
+            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone())));
+        }
+        if let Some(target) = html {
+            let (name, is_stdout, writer) = open(target, &screen);
+            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len())));
         }
         for (name, reporter) in more {
             add(name, false, reporter);

@@ -16,11 +16,42 @@ pub struct Shaping {
     pub tail: Option<usize>,
     /// `--grep`: lines that this holds for.
     pub keep: Option<Keep>,
+    /// `--diff`: as a difference from the most common output.
+    pub diff: bool,
+}
+
+/// Lines that were shown, and lines that there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Shown.
+    pub lines: usize,
+    /// All.
+    pub of: usize,
+}
+
+impl Shown {
+    /// Counts the lines of an output, and what was shown of it.
+    pub fn count(&mut self, all: &[u8], shown: &[u8]) {
+        let lines = |bytes: &[u8]| bytes.split_inclusive(|&byte| byte == b'\n').count();
+        self.of += lines(all);
+        self.lines += lines(shown);
+    }
+
+    /// What was left out, in words, where something was.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let Self { lines, of } = self;
+        (lines < of).then(|| format!("{lines} of {of} lines shown; reports keep everything"))
+    }
 }
 
 impl fmt::Debug for Shaping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shaping").field("tail", &self.tail).field("keep", &self.keep.is_some()).finish()
+        f.debug_struct("Shaping")
+            .field("tail", &self.tail)
+            .field("keep", &self.keep.is_some())
+            .field("diff", &self.diff)
+            .finish()
     }
 }
 
@@ -67,10 +98,10 @@ mod tests {
         let text = b"a1\nb\r\na2\na3";
         let case = |shaping: &Shaping, want: &[u8]| assert_eq!(shaping.apply(text).as_ref(), want);
         case(&Shaping::default(), text);
-        case(&Shaping { tail: Some(2), keep: None }, b"a2\na3");
-        case(&Shaping { tail: Some(9), keep: None }, text);
-        case(&Shaping { tail: None, keep: Some(Arc::clone(&keep)) }, b"a1\na2\na3");
-        case(&Shaping { tail: Some(1), keep: Some(Arc::clone(&keep)) }, b"a3");
-        assert!(Shaping { tail: None, keep: Some(keep) }.keeps(b"a\r\n"));
+        case(&Shaping { tail: Some(2), keep: None, diff: false }, b"a2\na3");
+        case(&Shaping { tail: Some(9), keep: None, diff: false }, text);
+        case(&Shaping { tail: None, keep: Some(Arc::clone(&keep)), diff: false }, b"a1\na2\na3");
+        case(&Shaping { tail: Some(1), keep: Some(Arc::clone(&keep)), diff: false }, b"a3");
+        assert!(Shaping { tail: None, keep: Some(keep), diff: false }.keeps(b"a\r\n"));
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::columns;
 use super::lines::{LONGEST, LineBuffer, Piece, SCARCE};
 use super::screen::Screen;
+use super::shaping::Shown;
 use super::style::{Styles, Tone};
 use super::{Context, View, sanitize};
 use crate::event::{Event, EventKind, HostId, Stream};
@@ -28,6 +29,7 @@ pub(crate) struct StreamView {
     /// Width of the names on a terminal; nothing is padded elsewhere, so that `host: ` is all there is to strip.
     name_width: usize,
     single: bool,
+    shown: Shown,
 }
 
 impl StreamView {
@@ -40,6 +42,7 @@ impl StreamView {
             held: 0,
             name_width: if ctx.settings.stdout_tty { longest.min(WIDEST_NAME) } else { 0 },
             single: ctx.names.len() == 1,
+            shown: Shown::default(),
         }
     }
 
@@ -64,7 +67,7 @@ impl StreamView {
     }
 
     fn write(
-        &self,
+        &mut self,
         host: HostId,
         stream: Stream,
         piece: &Piece,
@@ -72,9 +75,11 @@ impl StreamView {
         ctx: &Context,
         screen: &mut Screen,
     ) -> io::Result<()> {
+        self.shown.of += 1;
         if !ctx.shaping.keeps(&piece.bytes) {
             return Ok(());
         }
+        self.shown.lines += 1;
         let mut line = Vec::with_capacity(piece.bytes.len() + self.name_width + 4);
         if !self.single {
             let styles = match stream {
@@ -135,7 +140,11 @@ impl View for StreamView {
         let mut hosts: Vec<HostId> = self.buffers.keys().map(|&(host, _)| host).collect();
         hosts.sort_unstable();
         hosts.dedup();
-        hosts.into_iter().try_for_each(|host| self.end(host, ctx, screen))
+        hosts.into_iter().try_for_each(|host| self.end(host, ctx, screen))?;
+        match self.shown.words().filter(|_| !ctx.settings.quiet) {
+            Some(words) => screen.err_line(&ctx.err.paint(Tone::Dim, &words)),
+            None => Ok(()),
+        }
     }
 }
 

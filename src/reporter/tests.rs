@@ -48,6 +48,8 @@ impl Play {
             stderr: Box::new(err.clone()),
             json: Some(Target::File("run.json".into(), Box::new(json.clone()))),
             jsonl: Some(Target::File("run.jsonl".into(), Box::new(jsonl.clone()))),
+            junit: None,
+            html: None,
             output_dir: None,
             more: Vec::new(),
         };

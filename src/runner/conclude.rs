@@ -16,6 +16,7 @@ pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> 
         Done::Unreached { failure: None, .. } => StepResult::new(Outcome::Cancelled),
         Done::Reached => StepResult::new(Outcome::Ok),
         Done::Ran(ran) => of_command(action, limit, *ran),
+        Done::Moved(moved) => super::moved::of_moved(limit, *moved),
     }
 }
 
@@ -39,7 +40,7 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
             StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
         }
         Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
-        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
+        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } | Action::Push(_) => {
             of_changes(script::parse_changes(&ran.stdout), status)
         }
     };
@@ -61,12 +62,12 @@ fn cut_off(action: &Action, ran: Ran, result: StepResult) -> StepResult {
 }
 
 /// Adds what every result of a command has.
-fn heard(ran: Ran, result: StepResult) -> StepResult {
+pub(super) fn heard(ran: Ran, result: StepResult) -> StepResult {
     StepResult { stdout: ran.stdout, stderr: ran.stderr, remote_killed: ran.killed, elapsed: ran.elapsed, ..result }
 }
 
 /// Why a command that was not heard to the end has failed.
-fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
+pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
     match end {
         End::Exit(status) => exit_failure(*status),
         End::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
@@ -155,20 +156,25 @@ fn exit_failure(status: i32) -> Failure {
 }
 
 fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> StepResult {
-    let words = |check: &Check, said: &str| match check {
-        // The others name what they looked at.
-        Check::Command(command) => format!("`{command}`: {said}"),
-        Check::Process { .. } | Check::Port(_) | Check::File(_) => said.to_owned(),
-    };
-    let pairs = checks.iter().zip(results);
-    let failed: Vec<String> = pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect();
+    let failed = unmet(checks, results);
     if failed.is_empty() {
         return of_status(status);
     }
     StepResult::failed(Failure::new(Phase::Command, failed.join("; ")))
 }
 
-fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
+/// What does not hold, in words.
+pub(super) fn unmet(checks: &[Check], results: &[Result<(), String>]) -> Vec<String> {
+    let words = |check: &Check, said: &str| match check {
+        // The others name what they looked at.
+        Check::Command(command) => format!("`{command}`: {said}"),
+        Check::Process { .. } | Check::Port(_) | Check::File(_) | Check::NoFile(_) => said.to_owned(),
+    };
+    let pairs = checks.iter().zip(results);
+    pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect()
+}
+
+pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
     let denied: Vec<String> = changes
         .iter()
         .filter(|change| change.action == ChangeKind::Denied)

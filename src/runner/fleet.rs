@@ -19,19 +19,32 @@ use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::transport::exec::{self, Fate};
-use crate::transport::{Arrival, Command, Connector, End, Mark, Progress, Ran, Session, Target, pause_after};
+use crate::transport::{
+    Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Target, pause_after,
+};
 
 /// Something to do on one host.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// What to run; `None`: connect and log in only.
-    pub command: Option<Command>,
+    /// What to do.
+    pub work: Work,
     /// Send output as it comes.
     pub stream: bool,
     /// Close the connection afterwards.
     pub last: bool,
     /// What stops it. Cleanups have a token of their own, so that they run after the run was cancelled.
     pub cancel: CancelToken,
+}
+
+/// What is done on a host.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Connect and log in only.
+    Login,
+    /// Run a command.
+    Command(Command),
+    /// Copy files.
+    Push(Order),
 }
 
 /// What comes back from the fleet.
@@ -70,6 +83,8 @@ pub enum Done {
     Reached,
     /// The command was run.
     Ran(Box<Ran>),
+    /// Files were copied.
+    Moved(Box<Moved>),
 }
 
 /// Where jobs go and notes come from. The run knows the fleet only as this, so that it can be tested without a network.
@@ -201,11 +216,15 @@ impl Shard {
                 Err(done) => return self.tell(host, Note::Done(done)).await,
             },
         };
-        let Some(command) = &job.command else {
-            if !job.last {
-                idle.borrow_mut().insert(host, session);
+        let command = match &job.work {
+            Work::Command(command) => command,
+            Work::Push(order) => return self.push(host, session, order, &job, idle).await,
+            Work::Login => {
+                if !job.last {
+                    idle.borrow_mut().insert(host, session);
+                }
+                return self.tell(host, Note::Done(Done::Reached)).await;
             }
-            return self.tell(host, Note::Done(Done::Reached)).await;
         };
         let mut ran = self.run(host, &mut session, command, &job).await;
         let mut attempt = u32::from(!reused);
@@ -219,7 +238,8 @@ impl Shard {
         {
             drop(session);
             if let (1.., End::NotSent(said)) = (attempt, &ran.end) {
-                self.pause(host, attempt, said, &job.cancel).await;
+                self.pause(host, attempt, format!("connection lost before the command was sent: {said}"), &job.cancel)
+                    .await;
             }
             attempt += 1;
             session = match self.connect(host, &job.cancel).await {
@@ -236,6 +256,33 @@ impl Shard {
             idle.borrow_mut().insert(host, session);
         }
         self.tell(host, Note::Done(Done::Ran(Box::new(ran)))).await;
+    }
+
+    /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
+    async fn push(&self, host: HostId, mut session: Session, order: &Order, job: &Job, idle: &Idle) {
+        let deadline = Deadline::after(order.timeout);
+        let mut attempt = 1;
+        let moved = loop {
+            let moved = session.push(order, &self.mark, deadline, Some(&job.cancel)).await;
+            let over = attempt >= self.targets[host].attempts
+                || job.cancel.is_cancelled()
+                || deadline.left().is_some_and(|left| left.is_zero());
+            let Some(said) = moved.lost().filter(|_| !over) else { break moved };
+            drop(session);
+            self.pause(host, attempt, format!("connection lost during the copy: {said}"), &job.cancel).await;
+            attempt += 1;
+            session = match self.connect(host, &job.cancel).await {
+                Ok(session) => session,
+                Err(done) => return self.tell(host, Note::Done(done)).await,
+            };
+        };
+        // What was cut short has left its files open on it.
+        if !job.last && matches!(moved.end, Ending::Whole) {
+            idle.borrow_mut().insert(host, session);
+        } else {
+            drop(session);
+        }
+        self.tell(host, Note::Done(Done::Moved(Box::new(moved)))).await;
     }
 
     async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Session, Done> {
@@ -258,9 +305,9 @@ impl Shard {
     }
 
     /// Tells of an attempt that came to nothing, and waits before the next.
-    async fn pause(&self, host: HostId, attempt: u32, said: &str, cancel: &CancelToken) {
+    async fn pause(&self, host: HostId, attempt: u32, said: String, cancel: &CancelToken) {
         let retry_in = pause_after(attempt);
-        let failure = Failure::new(Phase::Lost, format!("connection lost before the command was sent: {said}"));
+        let failure = Failure::new(Phase::Lost, said);
         let of = self.targets[host].attempts;
         let _ = self.notes.try_send((host, Note::Progress(Progress::Retry { attempt, of, failure, retry_in })));
         let _ = race(async_io::Timer::after(retry_in), Deadline::default(), Some(cancel)).await;

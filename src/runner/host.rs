@@ -85,6 +85,13 @@ impl HostState {
         !self.to_clean.is_empty()
     }
 
+    /// Remembers what it is at. What it is waited for says more than how it is being asked.
+    pub(super) fn is_at(&mut self, activity: Activity) {
+        if !matches!(self.activity, Some((Activity::Stage(..), _))) {
+            self.activity = Some((activity, Instant::now()));
+        }
+    }
+
     /// Takes the result of a step into account.
     pub(super) fn record(&mut self, name: &str, result: &StepResult) {
         self.changed |=
@@ -99,10 +106,13 @@ impl HostState {
             changes: result.changes.clone(),
         });
         if !result.outcome.is_success() {
-            self.out = true;
-            if self.failure.is_none() {
+            if !self.out || self.failure.is_none() {
                 self.failure.clone_from(&result.failure);
             }
+            self.out = true;
+        } else if result.outcome == Outcome::Skipped && self.failure.is_none() {
+            // No failure of the run, but why it was left out is worth a word.
+            self.failure.clone_from(&result.failure);
         }
     }
 

@@ -9,6 +9,8 @@ mod condition;
 pub mod fleet;
 mod host;
 mod ledger;
+mod missing;
+mod moved;
 mod refuse;
 mod resume;
 mod script;
@@ -125,6 +127,7 @@ pub async fn run<C: Crew>(
         reporter,
         stats,
         cancel: CancelToken::default(),
+        looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
         unwritten: false,
@@ -150,6 +153,8 @@ struct Run<'a, C> {
     reporter: &'a mut dyn Reporter,
     stats: RunStats,
     cancel: CancelToken,
+    /// Stops looks that nobody waits for any more.
+    looks: CancelToken,
     /// No further step is begun.
     stopped: bool,
     /// Some host failed at the step that is under way.
@@ -316,7 +321,7 @@ impl<C: Crew> Run<'_, C> {
                 return Some(done);
             }
             Note::Progress(Progress::Phase(phase)) => {
-                host.activity = Some((Activity::Connecting(phase), Instant::now()));
+                host.is_at(Activity::Connecting(phase));
                 self.emit(EventKind::PhaseStarted { host: id, phase });
             }
             Note::Progress(Progress::Retry { attempt, of, failure, retry_in }) => {
@@ -326,7 +331,7 @@ impl<C: Crew> Run<'_, C> {
                 host.address = Some(address.clone());
                 host.attempts = attempts;
                 host.connect.get_or_insert(took);
-                host.activity = Some((Activity::Step(host.step), Instant::now()));
+                host.is_at(Activity::Step(host.step));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
             }
             Note::Output(stream, bytes) => {
@@ -345,6 +350,7 @@ impl<C: Crew> Run<'_, C> {
         self.stats.cancelled = Some(reason);
         self.emit(EventKind::CancelRequested { reason, running: self.stats.running });
         self.cancel.cancel();
+        self.looks.cancel();
     }
 
     /// Begins a job on a host.

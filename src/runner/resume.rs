@@ -10,7 +10,7 @@ use crate::plan::{Action, On, Step};
 use crate::transport::Command;
 
 use super::conclude::conclude;
-use super::fleet::Crew;
+use super::fleet::{Crew, Work};
 use super::ledger::{Ledger, StepEnd};
 use super::{CLEANUP_TIMEOUT, Resume, Run, Turn, script};
 
@@ -98,7 +98,7 @@ impl<C: Crew> Run<'_, C> {
                 let Some(host) = queue.pop_front() else { break };
                 let path = path.render_plain(&self.hosts[host].member.vars);
                 let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
-                self.submit(host, id, Some(command), false);
+                self.submit(host, id, Work::Command(command), false);
                 running += 1;
             }
             if running == 0 {
@@ -172,6 +172,7 @@ fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
         | Action::Script { .. }
         | Action::Remove { .. }
         | Action::Touch { .. }
-        | Action::Write { .. } => resume.has(id, host) || (step.on == On::Any && resume.is_good(id)),
+        | Action::Write { .. }
+        | Action::Push(_) => resume.has(id, host) || (step.on == On::Any && resume.is_good(id)),
     }
 }

@@ -12,8 +12,8 @@ use crate::transport::Command;
 
 use super::conclude::conclude;
 use super::condition::holds;
-use super::fleet::{Crew, Done, Job};
-use super::script::{self, Depth};
+use super::fleet::{Crew, Done, Job, Work};
+use super::script;
 use super::{CLEANUP_TIMEOUT, Run, Turn};
 
 impl<C: Crew> Run<'_, C> {
@@ -127,7 +127,7 @@ impl<C: Crew> Run<'_, C> {
                 let Some(host) = queue.pop_front() else { break };
                 let text = script::file_tests(step, &self.hosts[host].member.vars).unwrap_or_default();
                 let limit = script::limit(step, &self.hosts[host].member);
-                self.submit(host, id, Some(Command::new(text, limit)), false);
+                self.submit(host, id, Work::Command(Command::new(text, limit)), false);
                 running += 1;
             }
             if running == 0 {
@@ -169,9 +169,9 @@ impl<C: Crew> Run<'_, C> {
             while running < self.settings.fanout && self.stats.cancelled.is_none() {
                 let Some((host, retries)) = queue.pop_front() else { break };
                 left.insert(host, retries);
-                match script::command(plan, step, &self.hosts[host].member, Depth::Full) {
-                    Ok(command) => {
-                        self.submit(host, id, command, last);
+                match script::work(plan, step, &self.hosts[host].member) {
+                    Ok(work) => {
+                        self.submit(host, id, work, last);
                         running += 1;
                     }
                     // Said before contact for every host, so this is a bug; the host must not be lost over it.
@@ -204,12 +204,12 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Sends a job to a host.
-    pub(super) fn submit(&mut self, host: HostId, step: StepId, command: Option<Command>, last: bool) {
+    pub(super) fn submit(&mut self, host: HostId, step: StepId, work: Work, last: bool) {
         // What is to be undone must be heard to its end, or nobody knows whether there is something to undo.
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
-        let job = Job { command, stream: self.settings.stream, last, cancel };
+        let job = Job { work, stream: self.settings.stream, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -268,7 +268,7 @@ impl<C: Crew> Run<'_, C> {
                 }
                 let command = Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT));
                 under_way.insert(host, (step, paths));
-                self.submit(host, step, Some(command), false);
+                self.submit(host, step, Work::Command(command), false);
             }
             queue = later;
             if under_way.is_empty() {

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use crate::control::CancelToken;
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Action, Look, On, OnFailure, Quorum, Step, Template, Until, Verdict, Wait};
+use crate::plan::{Action, Look, On, OnFailure, Quorum, Share, Step, Template, Until, Verdict, Wait};
 use crate::transport::Command;
 
 use super::conclude::conclude;
 use super::condition::{holds, name_state, stages};
-use super::fleet::Crew;
+use super::fleet::{Crew, Work};
+use super::missing::{in_vain, may_come, not_yet};
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::{Run, Turn};
@@ -23,25 +25,27 @@ const LOOK: Duration = Duration::from_secs(15);
 const EVIDENCE: Duration = Duration::from_secs(10);
 
 /// A host that is waited for.
-struct Waiting {
-    host: HostId,
+pub(super) struct Waiting {
+    pub(super) host: HostId,
     /// When the next look is due.
     due: Instant,
     /// A look is under way since.
     looking: Option<Instant>,
     /// The latest look found it where it is wanted.
-    there: bool,
+    pub(super) there: bool,
     /// It will not come, and this is why.
     lost: Option<Failure>,
     /// Since when each `give_up` rule has held.
     held: Vec<Option<Instant>>,
     /// Since when its first missing stage has been the first missing one.
-    stuck: Instant,
-    /// What the latest look said about the fact that is waited for.
-    value: Option<String>,
+    pub(super) stuck: Instant,
+    /// What the latest look said about the fact that is waited for, or what it missed.
+    pub(super) value: Option<String>,
     /// Why the latest look failed, if it did.
-    trouble: Option<Failure>,
-    looks: u32,
+    pub(super) trouble: Option<Failure>,
+    /// The boot id that was found first, where a reboot is waited for.
+    pub(super) boot: Option<String>,
+    pub(super) looks: u32,
 }
 
 impl Waiting {
@@ -56,6 +60,7 @@ impl Waiting {
             stuck: now,
             value: None,
             trouble: None,
+            boot: None,
             looks: 0,
         }
     }
@@ -84,6 +89,9 @@ impl<C: Crew> Run<'_, C> {
         let need = if any { 1 } else { needed(wait.quorum, waiting.len()) };
         let mut end = began + wait.timeout;
         let mut hopeless = false;
+        if self.stats.cancelled.is_none() {
+            self.looks = CancelToken::default();
+        }
         while self.stats.cancelled.is_none() {
             let now = Instant::now();
             if any
@@ -104,9 +112,9 @@ impl<C: Crew> Run<'_, C> {
                 hopeless = true;
                 end = end.min(now + SETTLE);
             }
-            self.look_where_due(id, step, wait, &mut waiting, now);
-            let next =
-                waiting.iter().filter(|host| host.looking.is_none() && host.lost.is_none()).map(|host| host.due).min();
+            let more = self.look_where_due(id, step, wait, &mut waiting, now);
+            let idle = waiting.iter().filter(|host| more && host.looking.is_none() && host.lost.is_none());
+            let next = idle.map(|host| host.due).min();
             let until = next.map_or(end, |next| next.min(end));
             if let Turn::Done(host, done) = self.turn(Some(until)).await {
                 self.stats.running -= 1;
@@ -117,7 +125,12 @@ impl<C: Crew> Run<'_, C> {
                 self.seen(id, wait, &mut waiting[index], result, gone, began);
             }
         }
+        if wait.patient {
+            // Who is not up by now may take long to answer.
+            self.looks.cancel();
+        }
         self.drain(&mut waiting).await;
+        self.looks = self.cancel.clone();
         let enough = waiting.iter().filter(|host| host.there).count() >= need;
         self.collect_evidence(id, wait, &waiting, enough).await;
         for host in waiting {
@@ -125,15 +138,15 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
-    /// Begins a look on every host where one is due.
-    fn look_where_due(&mut self, id: StepId, step: &Step, wait: &Wait, waiting: &mut [Waiting], now: Instant) {
+    /// Begins a look on every host where one is due, the longest due first. True where there is room for more.
+    fn look_where_due(&mut self, id: StepId, step: &Step, wait: &Wait, waiting: &mut [Waiting], now: Instant) -> bool {
         let mut running = waiting.iter().filter(|host| host.looking.is_some()).count();
-        for host in waiting.iter_mut() {
+        let is_due = |host: &&mut Waiting| host.looking.is_none() && host.lost.is_none() && host.due <= now;
+        let mut due: Vec<&mut Waiting> = waiting.iter_mut().filter(is_due).collect();
+        due.sort_by_key(|host| host.due);
+        for host in due {
             if running >= self.settings.fanout {
                 break;
-            }
-            if host.looking.is_some() || host.lost.is_some() || host.due > now {
-                continue;
             }
             let state = &self.hosts[host.host];
             let Ok(Some(command)) = script::command(self.plan, step, &state.member, Depth::Light(&state.facts)) else {
@@ -145,18 +158,22 @@ impl<C: Crew> Run<'_, C> {
             host.due = now + wait.every;
             host.looks += 1;
             self.begin_quietly(host.host, id, command);
+            if host.there {
+                self.hosts[host.host].activity = None;
+            }
             running += 1;
         }
+        running < self.settings.fanout
     }
 
     /// Begins a look: not worth an event of its own, once a second on every host.
     fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
         let job = super::Job {
-            command: Some(command),
+            work: Work::Command(command),
             stream: false,
             last: !self.settings.keep,
-            cancel: self.cancel.clone(),
+            cancel: self.looks.clone(),
         };
         self.begin(host, step, job);
         if let Some(since) = since {
@@ -172,9 +189,19 @@ impl<C: Crew> Run<'_, C> {
         if result.outcome == Outcome::Cancelled {
             return;
         }
+        if let Some(failure) = result.failure.clone().filter(|failure| gone && wait.patient && may_come(failure)) {
+            self.seen_away(id, host, failure);
+            return;
+        }
         if gone {
             host.there = false;
             host.lost.clone_from(&result.failure);
+            return;
+        }
+        if let Until::Checks = wait.until {
+            host.trouble.clone_from(&result.failure);
+            self.hosts[host.host].facts.extend(result.facts.clone());
+            self.seen_checks(id, &wait.look, host, &result, began);
             return;
         }
         let mut facts = result.facts;
@@ -195,6 +222,7 @@ impl<C: Crew> Run<'_, C> {
         state.facts.extend(facts);
         let vars = &state.member.vars;
         match &wait.until {
+            Until::Checks => {}
             Until::Chain => {
                 let since = now.saturating_duration_since(began);
                 let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
@@ -281,7 +309,9 @@ impl<C: Crew> Run<'_, C> {
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
             Look::Run(command) => crate::transport::posix(&command.render_shell(&state.member.vars)),
-            Look::Probe(_) => script::look_text(self.plan, evidence, &state.member.vars, Depth::Full),
+            Look::Probe(_) | Look::Checks { .. } => {
+                script::look_text(self.plan, evidence, &state.member.vars, Depth::Full)
+            }
         }
     }
 
@@ -290,6 +320,9 @@ impl<C: Crew> Run<'_, C> {
         let now = Instant::now();
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
+        } else if let (Until::Checks, true) = (&wait.until, enough) {
+            let lost = host.lost.as_ref().map(Failure::to_string);
+            not_yet(lost.as_deref().or(host.value.as_deref()))
         } else if let Some(lost) = host.lost {
             StepResult::failed(lost)
         } else if self.stats.cancelled.is_some() {
@@ -306,7 +339,7 @@ impl<C: Crew> Run<'_, C> {
         result.elapsed = now.saturating_duration_since(began);
         self.hosts[host.host].activity = None;
         // A host that one could do without, and that another one stood in for, does not fail the step.
-        if self.plan.steps[id].on_failure == OnFailure::Continue && enough {
+        if self.plan.steps[id].on_failure == OnFailure::Continue && enough && !matches!(wait.until, Until::Checks) {
             result.outcome = Outcome::Ok;
         }
         self.end_step(host.host, id, result);
@@ -316,6 +349,9 @@ impl<C: Crew> Run<'_, C> {
     fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
+        if let Until::Checks = wait.until {
+            return in_vain(host, wait.timeout, cut, known.address.is_some());
+        }
         if let Some(trouble) = &host.trouble {
             // Its phase stays: a node that was lost is no node that answered.
             let cause = format!("not up after {limit}: the last look failed: {}", trouble.cause);
@@ -334,7 +370,7 @@ impl<C: Crew> Run<'_, C> {
                 let why = if cut { "no longer waited for, as another host is beyond help; " } else { "" };
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
-            (Until::Chain, None) => (format!("not up after {limit}"), hint),
+            (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
             (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
@@ -369,6 +405,7 @@ fn needed(quorum: Quorum, of: usize) -> usize {
         Quorum::All => of,
         Quorum::Majority => of / 2 + 1,
         Quorum::Count(count) => count,
+        Quorum::Percent(percent) => Share::Percent(percent).to_begin(of),
         Quorum::Any => 1,
     }
 }

@@ -76,6 +76,19 @@ pub(super) fn nothing_in_common(error: &ssh2::Error) -> bool {
     )
 }
 
+/// True when the lists of client and server were compared, and nothing fitted.
+pub(super) fn no_algorithm(error: &ssh2::Error) -> bool {
+    matches!(session_code(error), code::KEX_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED)
+}
+
+/// Client and server have nothing in common; each kind that is missing is a sentence.
+pub(super) fn no_common(address: &str, missing: &[String]) -> Failure {
+    let cause = format!("{address}: no common algorithms with the server: {}", missing.join(", "));
+    Failure::new(Phase::Connect, cause).hint(
+        "update sshd on the node, allow more in its sshd_config, or in ssh_config here where that leaves some out",
+    )
+}
+
 /// A name that was not found.
 pub(super) fn resolve(name: &str, error: &io::Error) -> Failure {
     // getaddrinfo's temporary failure is worth another attempt; a name that does not exist is not.

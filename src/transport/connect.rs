@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Timer;
-use ssh2::MethodType;
 
+use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
 use super::door::{Doors, PATIENCE};
 use super::gate::{Carried, Gate, Requests};
+use super::kexinit;
 use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::resolve::resolve;
@@ -257,9 +258,15 @@ impl Dialer {
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
             ssh.set_compress(target.compression);
+            let mut offered = target.algorithms.apply(&ssh);
             if let Some(recorded) = &asked_for {
-                let _ = ssh.method_pref(MethodType::HostKey, &preference(&recorded.types));
+                let names = target.algorithms.for_known(&recorded.types);
+                if names.is_empty() {
+                    return Err(recorded.not_allowed(target));
+                }
+                offered = offered.and_then(|()| algorithms::prefer(&ssh, Kind::HostKey, &names));
             }
+            offered.map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             trace.seen.replace(Seen::Connection);
             let shaken = shake(&mut ssh, &wire, trace).await;
             if let Err(error) = shaken {
@@ -267,6 +274,15 @@ impl Dialer {
                     && classify::nothing_in_common(&error)
                 {
                     return Err(recorded.gone(target));
+                }
+                if classify::no_algorithm(&error)
+                    && *trace.seen.borrow() == Seen::Offer
+                    && let Some(lists) = Box::pin(kexinit::ask(address, target.bind, target.dead_after())).await
+                {
+                    let missing = lists.missing(&target.algorithms);
+                    if !missing.is_empty() {
+                        return Err(classify::no_common(&shown, &missing));
+                    }
                 }
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
@@ -327,7 +343,9 @@ impl Dialer {
 
 /// Connects to one address of a host.
 async fn connect_to(target: &Target, address: SocketAddr) -> Result<Wire, Failure> {
-    Wire::connect(address, target.dead_after()).await.map_err(|error| classify::connect(&address.to_string(), &error))
+    Wire::connect(address, target.bind, target.dead_after())
+        .await
+        .map_err(|error| classify::connect(&address.to_string(), &error))
 }
 
 /// An address and a port, for messages.
@@ -408,13 +426,16 @@ impl Recorded {
             format!("{shown}: the host key has changed: {file} line {line} has {types}, the server has none such");
         Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &self.file))
     }
-}
 
-/// Names for libssh2's list of host key algorithms, from the types in `known_hosts`.
-fn preference(types: &[String]) -> String {
-    let names: Vec<&str> =
-        types.iter().map(|name| if name == "ssh-rsa" { "rsa-sha2-512,rsa-sha2-256" } else { name.as_str() }).collect();
-    names.join(",")
+    /// The recorded types may not be asked for, so nobody knows whether the server still has such a key.
+    fn not_allowed(&self, target: &Target) -> Failure {
+        let shown = shown(&target.host_key_name, target.port);
+        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
+        let cause =
+            format!("{shown}: {file} line {line} has {types}, and `{}` allows none such", Kind::HostKey.keyword());
+        Failure::new(Phase::HostKey, cause)
+            .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
+    }
 }
 
 /// Exchanges keys, and notes what the peer says first, for the day that it is not SSH.
@@ -541,10 +562,5 @@ mod tests {
             let base = Duration::from_millis(500 << round.min(4));
             assert!(*pause >= base / 2 && *pause < base * 3 / 2, "{pauses:?}");
         }
-    }
-
-    #[test]
-    fn old_rsa_lines_ask_for_new_signatures() {
-        assert_eq!(preference(&["ssh-rsa".into(), "ssh-ed25519".into()]), "rsa-sha2-512,rsa-sha2-256,ssh-ed25519");
     }
 }

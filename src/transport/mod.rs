@@ -3,12 +3,14 @@
 //! Gives sessions and what commands on them did, as data. Knows nothing of runs, steps or reports.
 
 pub mod agent;
+pub mod algorithms;
 mod classify;
 pub mod config;
 pub mod connect;
 mod door;
 pub mod exec;
 mod gate;
+mod kexinit;
 pub mod keys;
 pub mod known_hosts;
 mod login;
@@ -18,6 +20,7 @@ mod resolve;
 pub mod session;
 pub mod target;
 pub mod trailer;
+pub mod transfer;
 mod wire;
 
 pub use connect::{Arrival, Connector, Progress, pause_after};
@@ -26,6 +29,7 @@ pub use login::agent_of_use;
 pub use session::Session;
 pub use target::{AgentUse, ProxyCommand, Target, Via};
 pub use trailer::Mark;
+pub use transfer::{Ending, Moved, Order};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {

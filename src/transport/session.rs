@@ -3,11 +3,12 @@
 //! Sessions are non-blocking and belong to one task at a time: libssh2 frees channels without a lock.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::{StreamExt, future};
-use ssh2::{Channel, DisconnectCode, ErrorCode};
+use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
 
 use super::classify;
 use super::target::Target;
@@ -30,10 +31,16 @@ pub struct Session {
     /// Channels that are done with: the last one is kept, because reading it is the only way to let libssh2 answer the
     /// server while no command runs.
     done: Vec<Channel>,
+    /// SFTP, once it was needed. Dropping it waits for the server, unless the socket is shut.
+    pub(super) sftp: Option<Sftp>,
+    /// Files whose transfer was cut short: the same is true of them.
+    pub(super) open_files: Vec<File>,
     /// The login shell does not understand POSIX syntax.
     pub foreign_shell: bool,
     /// Time for the server to open a channel.
     patience: Duration,
+    /// Environment to ask for before each command.
+    env: Arc<[(String, String)]>,
 }
 
 /// Why there is no channel with a command on it.
@@ -66,8 +73,11 @@ impl Session {
             address,
             banner,
             done: Vec::new(),
+            sftp: None,
+            open_files: Vec::new(),
             foreign_shell: false,
             patience: target.connect_timeout,
+            env: target.env.clone(),
         }
     }
 
@@ -106,6 +116,14 @@ impl Session {
         };
         // The server may take its time to start the command, but not to say that it is alive.
         let silence = Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero());
+        let announced = match race(self.announce(&mut channel), Deadline::after(silence), None).await {
+            Raced::Done(done) => done.map_err(|error| classify::lower(error.message())),
+            Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
+        };
+        if let Err(said) = announced {
+            self.done.push(channel);
+            return Err(Unopened::Broken(said));
+        }
         let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
         let unopened = match race(starting, Deadline::after(silence), None).await {
             Raced::Done(Ok(())) => return Ok(channel),
@@ -117,6 +135,28 @@ impl Session {
         };
         self.done.push(channel);
         Err(unopened)
+    }
+
+    /// Sends the environment that the next command on this channel is to have, as far as the server takes it.
+    async fn announce(&self, channel: &mut Channel) -> Result<(), ssh2::Error> {
+        for (name, value) in self.env.iter() {
+            match self.drive(|_| channel.setenv(name, value)).await {
+                // A server takes what it likes, and ssh does not mind either.
+                Err(error) if !classify::is_refused(&error) => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the other end has ended the connection.
+    pub(super) fn has_ended(&self) -> bool {
+        self.wire.has_ended()
+    }
+
+    /// Time for the server to open a channel.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Runs one libssh2 call until it is done.

@@ -1,9 +1,12 @@
 //! Where and how to log in to one host: everything decided, nothing left to look up.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::algorithms::Offer;
 use super::keys::PrivateKey;
 use super::known_hosts::HostKeyPolicy;
 
@@ -34,6 +37,14 @@ pub struct Target {
     pub keepalive: (Duration, u32),
     /// Whether to compress what goes over the connection, where the server does so too.
     pub compression: bool,
+    /// What is offered in the key exchange.
+    pub algorithms: Offer,
+    /// Connect to addresses of this family only.
+    pub family: Option<Family>,
+    /// Connect from this address.
+    pub bind: Option<IpAddr>,
+    /// Environment to ask for before each command. The server takes what its `AcceptEnv` names.
+    pub env: Arc<[(String, String)]>,
     /// What carries the connection to it.
     pub via: Via,
 }
@@ -56,6 +67,38 @@ pub struct ProxyCommand {
     pub text: String,
     /// The user's shell.
     pub shell: PathBuf,
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4
+    V4,
+    /// IPv6
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: &IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// Whether an address belongs to it.
+    #[must_use]
+    pub fn has(self, address: &SocketAddr) -> bool {
+        Self::of(&address.ip()) == self
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
 }
 
 /// Whether, and when, the keys of the ssh-agent at a socket are tried.

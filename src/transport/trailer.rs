@@ -39,6 +39,25 @@ impl Mark {
         self.frame(&format!("\"$(dd bs=1 count={bytes} 2>/dev/null)\""))
     }
 
+    /// The mark of a wrapped command, and the shell word that was wrapped: what a server that only plays at running
+    /// commands has to know. `None`: this is not the wrapper.
+    #[must_use]
+    pub fn unwrap(text: &str) -> Option<(Self, &str)> {
+        const WORD: &str = "\0";
+        let (_, rest) = text.split_once("printf '%s<\\n' ")?;
+        let mark = Self(rest.split_once(' ')?.0.to_owned());
+        let frame = mark.frame(WORD);
+        let (before, after) = frame.split_once(WORD)?;
+        let word = text.strip_prefix(before)?.strip_suffix(after)?;
+        Some((mark, word))
+    }
+
+    /// The mark itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The wrapper around a word for `eval`.
     fn frame(&self, word: &str) -> String {
         let Self(mark) = self;
@@ -338,6 +357,16 @@ mod tests {
             shell_case(shell, "exec sh -c 'exit 255'", "", 255);
             shell_case(shell, "set -e; false; echo not reached", "", 1);
         }
+    }
+
+    #[test]
+    fn what_was_wrapped_is_found_again() {
+        let mark = Mark::default();
+        let whole = mark.wrap("echo 'it is'");
+        let (found, word) = Mark::unwrap(&whole).expect("it is the wrapper");
+        assert_eq!((found.as_str(), word), (mark.as_str(), quote("echo 'it is'").as_str()));
+        assert_eq!(Mark::unwrap(&mark.wrap_read(7)).map(|(_, word)| word.contains("count=7 ")), Some(true));
+        assert!(Mark::unwrap("true").is_none() && Mark::unwrap(&whole[..whole.len() - 1]).is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A connected socket, and waiting for it. Knows nothing of SSH.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_io::Async;
 use futures_lite::future;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, recv, send, shutdown, sockopt};
 use ssh2::BlockDirections;
 
 use super::passage::{Lease, Passage};
@@ -31,11 +32,14 @@ struct Inner {
 }
 
 impl Wire {
-    /// Connects over TCP.
-    pub(super) async fn connect(address: SocketAddr, dead_after: Duration) -> io::Result<Self> {
-        let stream = Async::<std::net::TcpStream>::connect(address).await?.into_inner()?;
-        stream.set_nodelay(true)?;
-        let socket = Async::new(OwnedFd::from(stream))?;
+    /// Connects over TCP, from an address of this machine where one is given.
+    pub(super) async fn connect(address: SocketAddr, from: Option<IpAddr>, dead_after: Duration) -> io::Result<Self> {
+        let socket = match from {
+            None => OwnedFd::from(Async::<std::net::TcpStream>::connect(address).await?.into_inner()?),
+            Some(from) => connect_from(from, address).await?,
+        };
+        sockopt::set_tcp_nodelay(&socket, true)?;
+        let socket = Async::new(socket)?;
         // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
         // has the option, and the connection is as good without it.
         let _ = sockopt::set_socket_keepalive(&socket, true);
@@ -85,11 +89,28 @@ impl Wire {
         (count > 0).then(|| String::from_utf8_lossy(&words[..count]).into_owned())
     }
 
+    /// Sends all of it.
+    pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sent = self.0.socket.write_with(|socket| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)).await?;
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Appends what comes next; 0 is the end.
+    pub(super) async fn read(&self, to: &mut Vec<u8>) -> io::Result<usize> {
+        let mut buffer = vec![0_u8; 4096];
+        let (_, count) = self.0.socket.read_with(|socket| Ok(recv(socket, &mut buffer, RecvFlags::empty())?)).await?;
+        to.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+
     /// Whether the other end has ended the connection, and everything that it said is read.
     pub(super) fn has_ended(&self) -> bool {
         match recv(&self.0.socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, count)) => count == 0,
-            Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
     }
 
@@ -97,6 +118,23 @@ impl Wire {
     pub(super) fn shut(&self) {
         let _ = shutdown(&self.0.socket, Shutdown::Both);
     }
+}
+
+/// A TCP connection from this address of the machine.
+async fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = Async::new(net::socket(family, SocketType::STREAM, None)?)?;
+    rustix::io::fcntl_setfd(socket.get_ref(), rustix::io::FdFlags::CLOEXEC)?;
+    net::bind(&socket, &SocketAddr::new(from, 0))?;
+    match net::connect(&socket, &to) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => {
+            socket.writable().await?;
+            sockopt::socket_error(&socket)??;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    socket.into_inner()
 }
 
 impl AsRawFd for Wire {

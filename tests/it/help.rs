@@ -5,13 +5,15 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "exec",
     "script",
     "ping",
     "check",
+    "wait",
     "touch",
     "rm",
+    "push",
     "start",
     "stop",
     "status",
@@ -82,6 +84,8 @@ fn what_is_not_understood_is_2_and_says_the_nearest() {
         (&["strat"], "start"),
         (&["exec"], "<COMMAND>"),
         (&["check"], "--process"),
+        (&["wait"], "--rebooted"),
+        (&["wait", "--file", "x", "--quorum", "most"], "`5` or `20%`"),
         (&["--port", "99999", "ping"], "99999"),
         (&["--fanout", "0", "ping"], "'0'"),
         (&["--keepalive", "15sx0", "ping"], "15sx3"),

@@ -16,21 +16,35 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ssh_key", &["transport/keys/"]),
     ("async_executor", &["runner/", "transport/gate/"]),
     ("signal_hook", &["commands/launch.rs"]),
+    ("quick_junit", &["reporter/junit.rs"]),
+    ("regex", &["commands/shaping.rs"]),
+    ("regex_syntax", &["commands/shaping.rs"]),
+    ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/targets.rs"]),
     ("serde_saphyr", &["playbook/"]),
-    ("serde_json", &["commands/hosts.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"]),
+    (
+        "serde_json",
+        &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
+    ),
     ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
-    ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "transport/proxy.rs"]),
+    (
+        "std::process",
+        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+    ),
     (
         "std::fs",
         &[
             "commands/",
             "journal/",
             "reporter/output_dir.rs",
+            "reporter/pssh.rs", // the files of -o and -e
+            "reporter/whole_file.rs",
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",
+            // What is copied to the nodes: it may be larger than memory.
+            "transport/transfer/",
         ],
     ),
 ];

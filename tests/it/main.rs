@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod algorithms;
 mod canary;
+mod addresses;
 mod docs;
 mod exit_status;
 mod failures;
+mod files;
+mod fleet;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
@@ -13,9 +17,11 @@ mod help;
 mod host_keys;
 mod host_sets;
 mod hosts;
+mod html;
 mod interrupt;
 mod journal;
 mod jump;
+mod junit;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod lab_selftest;
@@ -28,10 +34,13 @@ mod output;
 mod panweidb;
 mod playbooks;
 mod postgres;
+mod pssh;
 mod reports;
 mod scale;
+mod schema;
 mod script_command;
 mod scripts;
+mod shaping;
 mod shells;
 mod ssh_config;
 mod standin;
@@ -39,3 +48,4 @@ mod start;
 mod status;
 mod stop;
 mod timeouts;
+mod wait_command;

@@ -156,3 +156,20 @@ gs_file() {
         gs_failed "$1" "$2 is not there"
     fi
 }
+
+# gs_no_file N PATH: a symbolic link to nowhere is still a file.
+gs_no_file() {
+    if [ -e "$2" ] || [ -L "$2" ]; then
+        gs_failed "$1" "$2 is still there"
+    elif gs_hidden "$2"; then
+        gs_failed "$1" "$gs_why"
+    else
+        gs_ok "$1"
+    fi
+}
+
+# Facts from which a later look can tell that the node has booted meanwhile.
+gs_boot() {
+    read -r gs_id <"$gs_proc/sys/kernel/random/boot_id" && printf 'boot_id=%s\n' "$gs_id"
+    read -r gs_up gs_rest <"$gs_proc/uptime" && printf 'uptime=%s\n' "${gs_up%%.*}"
+} 2>/dev/null

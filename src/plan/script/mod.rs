@@ -5,6 +5,7 @@
 //! it has looked at after doing it.
 
 mod answer;
+pub mod push;
 #[cfg(test)]
 mod tests;
 
@@ -89,12 +90,18 @@ pub fn write(path: &str, content: &str, mode: u32) -> String {
 /// Prints `ok N` or `failed N<tab>REASON`, `N` counting from 0. Ends with 1 unless all hold.
 #[must_use]
 pub fn check(checks: &[Check]) -> String {
-    check_with("/proc", checks)
+    check_with("/proc", checks, "")
 }
 
-fn check_with(proc: &str, checks: &[Check]) -> String {
+/// The same, after the facts `boot_id` and `uptime` (in whole seconds) of the node.
+#[must_use]
+pub fn check_and_boot(checks: &[Check]) -> String {
+    check_with("/proc", checks, "gs_boot\n")
+}
+
+fn check_with(proc: &str, checks: &[Check], before: &str) -> String {
     let calls = checks.iter().enumerate().map(|(n, check)| check_call(n, check));
-    let calls: String = std::iter::once(format!("gs_proc={}\n", quote(proc))).chain(calls).collect();
+    let calls: String = [format!("gs_proc={}\n", quote(proc)), before.to_owned()].into_iter().chain(calls).collect();
     compose(&[COMMON, CHECK], &calls)
 }
 
@@ -107,6 +114,7 @@ fn check_call(n: usize, check: &Check) -> String {
         Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
         Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
         Check::File(path) => format!("gs_file {n} {}\n", quote(path)),
+        Check::NoFile(path) => format!("gs_no_file {n} {}\n", quote(path)),
     }
 }
 

@@ -480,7 +480,7 @@ impl Running {
 
 #[track_caller]
 fn checks(shell: &[&str], proc: &str, list: &[Check]) -> Vec<Result<(), String>> {
-    let output = run_in(shell, &check_with(proc, list), Path::new("/"), false);
+    let output = run_in(shell, &check_with(proc, list, ""), Path::new("/"), false);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
     let results = parse_checks(&output.stdout, list.len());
     assert_eq!(output.status.code(), Some(i32::from(!results.iter().all(Result::is_ok))), "{shell:?} {results:?}");
@@ -578,6 +578,8 @@ fn a_check_does_not_find_itself() {
 fn checks_commands_ports_and_files() {
     let place = Place::new();
     let file = place.file("it's", "");
+    let link = place.name("link");
+    std::os::unix::fs::symlink("/no/such", &link).unwrap();
     let v4 = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let v6 = std::net::TcpListener::bind("[::1]:0").unwrap();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -598,6 +600,9 @@ fn checks_commands_ports_and_files() {
                 Check::File(place.name("none")),
                 // Leaves a child that holds whatever output there is.
                 Check::Command("sleep 30 & true".to_owned()),
+                Check::NoFile(place.name("none")),
+                Check::NoFile(file.clone()),
+                Check::NoFile(link.clone()),
             ],
         );
         assert!(results[..4].iter().all(Result::is_ok), "{shell:?} {results:?}");
@@ -607,7 +612,9 @@ fn checks_commands_ports_and_files() {
         wrong(&results[6], "exit status");
         wrong(&results[7], &format!("nothing listens on TCP port {closed}"));
         wrong(&results[8], "is not there");
-        assert!(results[9].is_ok());
+        assert!(results[9].is_ok() && results[10].is_ok());
+        wrong(&results[11], "is still there");
+        wrong(&results[12], "is still there");
         let by_tool = checks(shell, "/no/proc", &[Check::Port(closed)]);
         wrong(&by_tool[0], "nothing listens");
     }
@@ -748,5 +755,24 @@ fn modes_in_words() {
         (0o4644, "-rwSr--r--"),
     ] {
         assert_eq!(mode_words(mode), words);
+    }
+}
+
+#[test]
+fn the_boot_is_told_before_the_checks() {
+    let place = Place::new();
+    fs::create_dir_all(place.name("sys/kernel/random")).unwrap();
+    fs::write(place.name("sys/kernel/random/boot_id"), "1b4e28ba-2fa1\n").unwrap();
+    fs::write(place.name("uptime"), "61.93 100.00\n").unwrap();
+    for shell in SHELLS {
+        let told = |proc: &str| {
+            let script = check_with(proc, &[Check::Command("true".to_owned())], "gs_boot\n");
+            let output = run_in(shell, &script, Path::new("/"), false);
+            assert!(output.status.success() && output.stderr.is_empty(), "{shell:?} {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let proc = Path::new(&place.name("uptime")).parent().unwrap().display().to_string();
+        assert_eq!(told(&proc), "boot_id=1b4e28ba-2fa1\nuptime=61\nok 0\n");
+        assert_eq!(told("/no/proc"), "ok 0\n");
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::keywords::{self, Key};
 use super::value::{Meaning, Setting, meaning};
-use super::{ConfigError, Unhonoured, words};
+use super::{ConfigError, Impossible, Unhonoured, words};
+use crate::transport::algorithms::Kind;
 use crate::transport::known_hosts::pattern::{matches_list, matches_pattern};
 
 /// As deep as ssh follows `Include`.
@@ -30,6 +31,8 @@ pub(super) enum Item {
     Set(Setting),
     Off(&'static str),
     Unhonoured(Arc<Unhonoured>),
+    /// No host that it is for can be connected to.
+    Impossible(Kind, Arc<Impossible>),
 }
 
 impl Item {
@@ -134,6 +137,7 @@ impl<'a> Reader<'a> {
                 let hint = "put it into a file and name that with `-F`".to_owned();
                 return Err(wrong(format!("`{name}` has its place in a file only"), Some(hint)));
             }
+            Meaning::Impossible(_, message) => return Err(wrong(message, None)),
             Meaning::Unsupported => {
                 return Err(wrong(format!("gsctl cannot honour `{name}` yet"), Some(keywords::hint(name).into())));
             }
@@ -184,6 +188,10 @@ impl<'a> Reader<'a> {
                 }
                 Meaning::Nothing => {}
                 Meaning::Off(name) => self.add(&conditions, Item::Off(name)),
+                Meaning::Impossible(kind, message) => {
+                    let what = Impossible { file: file.to_path_buf(), line: number + 1, message };
+                    self.add(&conditions, Item::Impossible(kind, Arc::new(what)));
+                }
                 Meaning::Unsupported => {
                     let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
                     let text = format!("{place}: gsctl cannot honour `{name}` yet; {}", keywords::hint(name));

@@ -18,13 +18,17 @@ pub(super) enum Effect {
 /// The keywords that take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
+    AddressFamily,
     BatchMode,
+    BindAddress,
+    Ciphers,
     Compression,
     ConnectTimeout,
     ConnectionAttempts,
     GlobalKnownHostsFile,
     HashKnownHosts,
     Host,
+    HostKeyAlgorithms,
     HostKeyAlias,
     HostName,
     IdentitiesOnly,
@@ -32,12 +36,16 @@ pub(super) enum Key {
     IdentityFile,
     IgnoreUnknown,
     Include,
+    KexAlgorithms,
+    MACs,
     Match,
     Port,
     ProxyCommand,
     ProxyJump,
+    SendEnv,
     ServerAliveCountMax,
     ServerAliveInterval,
+    SetEnv,
     StrictHostKeyChecking,
     User,
     UserKnownHostsFile,
@@ -51,9 +59,9 @@ const YES: &[&str] = &["yes", "true"];
 /// In the order of the manual page. `ssh -G` of OpenSSH 9.2 prints no keyword that is not here (a test holds that).
 const KEYWORDS: &[(&str, Effect)] = &[
     ("AddKeysToAgent", Harmless),
-    ("AddressFamily", HarmlessWhen(&["any"])),
+    ("AddressFamily", Honoured(Key::AddressFamily)),
     ("BatchMode", Honoured(Key::BatchMode)),
-    ("BindAddress", Unsupported),
+    ("BindAddress", Honoured(Key::BindAddress)),
     ("BindInterface", Unsupported),
     ("CanonicalDomains", Harmless), // means nothing without CanonicalizeHostname
     ("CanonicalizeFallbackLocal", Harmless),
@@ -65,7 +73,7 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("ChannelTimeout", Harmless), // forwarded connections
     ("CheckHostIP", HarmlessWhen(NO)),
     ("ChallengeResponseAuthentication", Harmless),
-    ("Ciphers", Unsupported),
+    ("Ciphers", Honoured(Key::Ciphers)),
     ("ClearAllForwardings", Harmless),
     ("Compression", Honoured(Key::Compression)),
     ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
@@ -101,7 +109,7 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("HostbasedAcceptedAlgorithms", Harmless),
     ("HostbasedAuthentication", HarmlessWhen(NO)),
     ("HostbasedKeyTypes", Harmless),
-    ("HostKeyAlgorithms", Unsupported),
+    ("HostKeyAlgorithms", Honoured(Key::HostKeyAlgorithms)),
     ("HostKeyAlias", Honoured(Key::HostKeyAlias)),
     ("HostName", Honoured(Key::HostName)),
     ("IdentitiesOnly", Honoured(Key::IdentitiesOnly)),
@@ -112,14 +120,14 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("IPQoS", Harmless),
     ("KbdInteractiveAuthentication", Harmless),
     ("KbdInteractiveDevices", Harmless),
-    ("KexAlgorithms", Unsupported),
+    ("KexAlgorithms", Honoured(Key::KexAlgorithms)),
     ("KeyboardInteractiveAuthentication", Harmless),
     ("KnownHostsCommand", HarmlessWhen(NO)),
     ("LocalCommand", Harmless), // means nothing without PermitLocalCommand
     ("LocalForward", Harmless),
     ("LogLevel", Harmless),
     ("LogVerbose", Harmless),
-    ("MACs", Unsupported),
+    ("MACs", Honoured(Key::MACs)),
     ("Match", Honoured(Key::Match)),
     ("NoHostAuthenticationForLocalhost", HarmlessWhen(NO)),
     ("NumberOfPasswordPrompts", Harmless),
@@ -147,11 +155,11 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("RhostsRSAAuthentication", Harmless),
     ("RSAAuthentication", Harmless),
     ("SecurityKeyProvider", Harmless),
-    ("SendEnv", Harmless),
+    ("SendEnv", Honoured(Key::SendEnv)),
     ("ServerAliveCountMax", Honoured(Key::ServerAliveCountMax)),
     ("ServerAliveInterval", Honoured(Key::ServerAliveInterval)),
     ("SessionType", HarmlessWhen(&["default"])),
-    ("SetEnv", Unsupported),
+    ("SetEnv", Honoured(Key::SetEnv)),
     ("SmartcardDevice", Unsupported),
     ("StdinNull", Harmless),
     ("StreamLocalBindMask", Harmless),
@@ -184,17 +192,13 @@ pub(super) fn hint(name: &str) -> &'static str {
     match name {
         "ProxyUseFdpass" => "let the command carry the connection itself: `nc` without -F",
         "ProxyJump" => "write the name of the jump host: of tokens none is expanded here",
-        "Ciphers"
-        | "KexAlgorithms"
-        | "MACs"
-        | "HostKeyAlgorithms"
-        | "PubkeyAcceptedAlgorithms"
-        | "PubkeyAcceptedKeyTypes" => "gsctl offers every algorithm that it has: leave this out",
-        "CertificateFile" => "log in with a plain key, or with the agent",
-        "SetEnv" | "RemoteCommand" => "put it into the command that gsctl runs",
-        "BindAddress" | "BindInterface" | "AddressFamily" => {
-            "give the host's address in the hosts file instead of its name"
+        "PubkeyAcceptedAlgorithms" | "PubkeyAcceptedKeyTypes" => {
+            "gsctl offers every algorithm that it has: leave this out"
         }
+        "CertificateFile" => "log in with a plain key, or with the agent",
+        "RemoteCommand" => "put it into the command that gsctl runs",
+        "BindInterface" => "name one of its addresses: `BindAddress`",
+        "BindAddress" => "give the address itself, not its name",
         "PubkeyAuthentication" | "PreferredAuthentications" => "gsctl logs in with keys and the agent",
         "RevokedHostKeys" | "KnownHostsCommand" => {
             "put the keys into a known hosts file; `@revoked` lines are honoured"

@@ -15,8 +15,11 @@ mod tokens;
 mod value;
 mod words;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +27,10 @@ use self::file::{About, Block, Condition, Item, Owner, Reader, Subject, Warning}
 use self::tokens::Tokens;
 pub use self::value::Proxy;
 use self::value::Setting;
+use super::algorithms::Offer;
 use super::known_hosts::HostKeyPolicy;
-use super::known_hosts::pattern::matches_list;
+use super::known_hosts::pattern::{matches_list, matches_pattern};
+use super::target::Family;
 
 /// The file of all users of this machine.
 const SYSTEM_FILE: &str = "/etc/ssh/ssh_config";
@@ -107,6 +112,23 @@ impl Unhonoured {
     }
 }
 
+/// A line under which no connection to its hosts can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impossible {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Why.
+    pub message: String,
+}
+
+impl fmt::Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ssh config `{}`, line {}: {}", self.file.display(), self.line, self.message)
+    }
+}
+
 /// Which agent to ask for keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityAgent {
@@ -174,6 +196,18 @@ pub struct SshOptions {
     pub proxy: Option<Proxy>,
     /// `Compression`
     pub compression: bool,
+    /// `HostKeyAlgorithms`, `KexAlgorithms`, `Ciphers` and `MACs`
+    pub algorithms: Offer,
+    /// `AddressFamily`; `None` is any.
+    pub family: Option<Family>,
+    /// `BindAddress`
+    pub bind: Option<IpAddr>,
+    /// Patterns of `SendEnv`, for names in gsctl's own environment.
+    pub send_env: Vec<String>,
+    /// `SetEnv`: names and values.
+    pub set_env: Vec<(String, String)>,
+    /// Why the host cannot be connected to under what a file says.
+    pub impossible: Option<Impossible>,
     /// What a file says about this host and gsctl cannot honour.
     pub unhonoured: Vec<Unhonoured>,
 }
@@ -358,6 +392,17 @@ impl SshConfig {
     }
 }
 
+impl SshOptions {
+    /// What to ask the server to put into the environment of commands, out of this environment and `SetEnv`.
+    #[must_use]
+    pub fn environment(&self, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
+        let wanted = |name: &str| self.send_env.iter().any(|p| matches_pattern(p.as_bytes(), name.as_bytes()));
+        let replaced = |name: &str| self.set_env.iter().any(|(set, _)| set == name);
+        let sent = own.iter().filter(|(name, _)| wanted(name) && !replaced(name));
+        sent.map(|(name, value)| (name.clone(), value.clone())).chain(self.set_env.iter().cloned()).collect()
+    }
+}
+
 /// The files in which ssh looks for known hosts when nothing else is set: the user's.
 #[must_use]
 pub fn default_user_known_hosts(home: &Path) -> Vec<PathBuf> {
@@ -388,6 +433,8 @@ struct Draft<'a> {
     batch_mode: Option<bool>,
     proxy: Option<&'a Proxy>,
     compression: Option<bool>,
+    /// `AddressFamily` is decided, be it `any`.
+    family_decided: bool,
     /// Keywords that gsctl cannot honour, and whose value for this host has been seen.
     decided: Vec<&'a str>,
 }
@@ -397,6 +444,12 @@ impl<'a> Draft<'a> {
     fn take(&mut self, item: &'a Item, host: &str, options: &mut SshOptions) {
         let setting = match item {
             Item::Set(setting) => setting,
+            Item::Impossible(kind, why) => {
+                if !options.algorithms.chosen(*kind) {
+                    first(&mut options.impossible, why.as_ref().clone());
+                }
+                return;
+            }
             Item::Off(name) => return self.decided.push(name),
             Item::Unhonoured(what) => {
                 // As for all others the first value would win.
@@ -408,12 +461,19 @@ impl<'a> Draft<'a> {
             }
         };
         match setting {
+            Setting::AddressFamily(family) => {
+                if !std::mem::replace(&mut self.family_decided, true) {
+                    options.family = *family;
+                }
+            }
+            Setting::Algorithms(choice) => options.algorithms.choose(choice),
             Setting::AliveCount(count) => first(&mut options.alive_count, *count),
             Setting::AliveInterval(interval) => first(&mut options.alive_interval, *interval),
             Setting::BatchMode(yes) => {
                 first(&mut self.batch_mode, *yes);
                 options.batch_mode = self.batch_mode == Some(true);
             }
+            Setting::BindAddress(address) => first(&mut options.bind, *address),
             Setting::Compression(yes) => {
                 first(&mut self.compression, *yes);
                 options.compression = self.compression == Some(true);
@@ -435,6 +495,22 @@ impl<'a> Draft<'a> {
             Setting::IdentityFile(file) => self.identity_files.push(file),
             Setting::Proxy(proxy) => first(&mut self.proxy, proxy),
             Setting::Port(port) => first(&mut options.port, *port),
+            Setting::SendEnv(patterns) => {
+                for pattern in patterns {
+                    match pattern.strip_prefix('-') {
+                        Some(taken_back) => {
+                            options.send_env.retain(|kept| !matches_pattern(taken_back.as_bytes(), kept.as_bytes()));
+                        }
+                        None => options.send_env.push(pattern.clone()),
+                    }
+                }
+            }
+            Setting::SetEnv(pairs) => {
+                // Not even of another name: ssh takes one line of them.
+                if options.set_env.is_empty() {
+                    options.set_env.clone_from(pairs);
+                }
+            }
             Setting::StrictHostKeyChecking(policy) => first(&mut options.strict_host_key_checking, *policy),
             Setting::User(user) => first(&mut options.user, user.clone()),
             Setting::UserKnownHosts(files) => first(&mut self.user_known_hosts, files.as_slice()),

@@ -6,6 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::transport::algorithms::{Choice, Kind};
 
 fn home(files: &[(&str, &str)]) -> TempDir {
     let home = tempfile::tempdir().unwrap();
@@ -67,10 +68,13 @@ fn every_setting() {
         ".ssh/config",
         "Host n\n hostname %h.example.com\n identityfile ~/.ssh/id_%n\n IdentitiesOnly yes\n ConnectTimeout 1m\n ConnectionAttempts 4\n \
          ServerAliveInterval 15\n ServerAliveCountMax 2\n UserKnownHostsFile ~/.ssh/known_%r /x\n GlobalKnownHostsFile none\n \
-         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n ProxyCommand nc -X '%r' %h %p # %n\n User omm\n",
+         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n ProxyCommand nc -X '%r' %h %p # %n\n User omm\n \
+         Ciphers aes128-ctr\n AddressFamily inet\n BindAddress 10.0.0.1\n SendEnv A B*\n SetEnv C=d\n",
     )]);
     let n = load(&home, &[]).resolve("n");
     let ssh = home.path().join(".ssh");
+    let mut algorithms = Offer::default();
+    algorithms.choose(&Choice::parse(Kind::Cipher, "aes128-ctr").unwrap());
     let want = SshOptions {
         host_name: Some("n.example.com".into()),
         user: Some("omm".into()),
@@ -91,6 +95,12 @@ fn every_setting() {
         batch_mode: true,
         compression: true,
         proxy: Some(Proxy::Command("nc -X 'omm' n.example.com 22 # n".into())),
+        algorithms,
+        family: Some(Family::V4),
+        bind: Some("10.0.0.1".parse().unwrap()),
+        send_env: vec!["A".into(), "B*".into()],
+        set_env: vec![("C".into(), "d".into())],
+        impossible: None,
         unhonoured: Vec::new(),
     };
     assert_eq!(n, want);
@@ -127,7 +137,7 @@ fn no_identity_at_all_is_not_the_same_as_none_set() {
 
 #[test]
 fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
-    let text = "SendEnv LANG\nGSSAPIAuthentication yes\nHost a\n BindAddress ::1\nHost b\n bindaddress ::2\n Ciphers +aes128-cbc\n\
+    let text = "SendEnv LANG\nGSSAPIAuthentication yes\nHost a\n SmartcardDevice x\nHost b\n smartcarddevice y\n BindInterface eth0\n\
                 Host c\n PermitLocalCommand no\n AddKeysToAgent confirm\n ForwardAgent no\nHost *\n UserKnownHostsFile ~/%C\n Frobnicate 1\n";
     let (home, config) = config(text);
     let file = home.path().join(".ssh/config");
@@ -136,10 +146,10 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
         config.warnings(),
         [
             format!(
-                "ssh config `{file}`, line 4: gsctl cannot honour `BindAddress` yet; give the host's address in the hosts file instead of its name"
+                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; leave it out, or use ssh for these hosts"
             ),
             format!(
-                "ssh config `{file}`, line 7: gsctl cannot honour `Ciphers` yet; gsctl offers every algorithm that it has: leave this out"
+                "ssh config `{file}`, line 7: gsctl cannot honour `BindInterface` yet; name one of its addresses: `BindAddress`"
             ),
             format!(
                 "ssh config `{file}`, line 13: gsctl cannot honour `UserKnownHostsFile` yet; leave it out, or use ssh for these hosts"
@@ -155,8 +165,8 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
             .map(|what| format!("{} {} {}", what.keyword, what.value, what.line))
             .collect()
     };
-    assert_eq!(keywords("a"), ["BindAddress ::1 4", "UserKnownHostsFile ~/%C 13"]);
-    assert_eq!(keywords("b"), ["BindAddress ::2 6", "Ciphers +aes128-cbc 7", "UserKnownHostsFile ~/%C 13"]);
+    assert_eq!(keywords("a"), ["SmartcardDevice x 4", "UserKnownHostsFile ~/%C 13"]);
+    assert_eq!(keywords("b"), ["SmartcardDevice y 6", "BindInterface eth0 7", "UserKnownHostsFile ~/%C 13"]);
     assert_eq!(keywords("c"), ["UserKnownHostsFile ~/%C 13"]);
 }
 
@@ -371,4 +381,30 @@ proptest::proptest! {
             let _ = config.resolve(&host);
         }
     }
+}
+
+#[test]
+fn environment_is_sent_by_pattern_and_set_once() {
+    let (_home, config) = config(
+        "Host a\n SendEnv LC_* -LC_A* TERM\n SetEnv X=1 LC_B=set\nHost *\n SendEnv LANG\n SetEnv Y=2\nHost a\n SendEnv -TERM\n",
+    );
+    let own = ["LANG", "LC_A", "LC_B", "LC_C", "TERM", "HOME"].map(|name| (name.to_owned(), "own".to_owned())).into();
+    let names = |host: &str| -> Vec<String> {
+        config.resolve(host).environment(&own).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    assert_eq!(names("a"), ["LANG=own", "LC_A=own", "LC_C=own", "X=1", "LC_B=set"]);
+    assert_eq!(names("b"), ["LANG=own", "Y=2"]);
+}
+
+#[test]
+fn algorithms_that_leave_none_are_the_matter_of_their_hosts_only() {
+    let (home, config) = config("Host a\n Ciphers no-such\nHost b\n Ciphers aes256-ctr\nHost *\n Ciphers nor-this\n");
+    let file = home.path().join(".ssh/config");
+    let said = config.resolve("a").impossible.unwrap();
+    assert_eq!(said.line, 2);
+    let start =
+        format!("ssh config `{}`, line 2: `Ciphers` leaves none that gsctl has in `no-such`; it has ", file.display());
+    assert!(said.to_string().starts_with(&start), "{said}");
+    assert_eq!(config.resolve("b").impossible, None);
+    assert_eq!(config.resolve("c").impossible.unwrap().line, 6);
 }

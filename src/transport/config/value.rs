@@ -2,20 +2,27 @@
 //!
 //! It checks values, and neither expands paths nor decides which setting wins.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::keywords::{self, Effect, Key};
 use super::tokens;
 use crate::inventory::jump::parse_jump;
 use crate::inventory::spec::Spec;
+use crate::transport::algorithms::{Choice, Kind};
 use crate::transport::known_hosts::HostKeyPolicy;
+use crate::transport::target::Family;
 
 /// A setting as it stands in a file or an option; paths and names not yet expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Setting {
+    /// `None` is any.
+    AddressFamily(Option<Family>),
+    Algorithms(Choice),
     AliveCount(u32),
     AliveInterval(Duration),
     BatchMode(bool),
+    BindAddress(IpAddr),
     Compression(bool),
     ConnectTimeout(Duration),
     ConnectionAttempts(u32),
@@ -28,6 +35,10 @@ pub(super) enum Setting {
     IdentityFile(String),
     Port(u16),
     Proxy(Proxy),
+    /// Patterns; one after `-` takes back what went before.
+    SendEnv(Vec<String>),
+    /// Names and values.
+    SetEnv(Vec<(String, String)>),
     StrictHostKeyChecking(HostKeyPolicy),
     User(String),
     UserKnownHosts(Vec<String>),
@@ -59,6 +70,8 @@ pub(super) enum Meaning {
     Off(&'static str),
     /// Something that matters, and that gsctl cannot do yet.
     Unsupported,
+    /// A choice of algorithms that leaves none. The text says why.
+    Impossible(Kind, String),
     /// Not a keyword.
     Unknown,
 }
@@ -82,6 +95,8 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         }
         Effect::Honoured(Key::ProxyJump) => jump(first),
         Effect::Honoured(Key::ProxyCommand) => command(first),
+        Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
+        Effect::Honoured(Key::SetEnv) => set_env(arguments),
         Effect::Honoured(key) => {
             if let Some(extra) = arguments.get(1) {
                 return Err(format!("`{name}` takes one value; `{extra}` is one too many"));
@@ -137,6 +152,20 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
     const NAME: &str = "a name";
     let name = || if text.is_empty() { Err(NAME) } else { Ok(text.to_owned()) };
     Ok(Meaning::Set(match key {
+        Key::AddressFamily => Setting::AddressFamily(match text.to_ascii_lowercase().as_str() {
+            "any" => None,
+            "inet" => Some(Family::V4),
+            "inet6" => Some(Family::V6),
+            _ => return Err("`any`, `inet` or `inet6`"),
+        }),
+        Key::Ciphers => return Ok(algorithms(Kind::Cipher, text)),
+        Key::HostKeyAlgorithms => return Ok(algorithms(Kind::HostKey, text)),
+        Key::KexAlgorithms => return Ok(algorithms(Kind::Kex, text)),
+        Key::MACs => return Ok(algorithms(Kind::Mac, text)),
+        Key::BindAddress => match text.parse() {
+            Ok(address) => Setting::BindAddress(address),
+            Err(_) => return Ok(Meaning::Unsupported),
+        },
         Key::BatchMode => Setting::BatchMode(flag(text)?),
         Key::Compression => Setting::Compression(flag(text)?),
         // Zero is how every duration of gsctl says "no limit".
@@ -170,8 +199,25 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         | Key::Match
         | Key::ProxyCommand
         | Key::ProxyJump
+        | Key::SendEnv
+        | Key::SetEnv
         | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),
     }))
+}
+
+fn algorithms(kind: Kind, text: &str) -> Meaning {
+    match Choice::parse(kind, text) {
+        Ok(choice) => Meaning::Set(Setting::Algorithms(choice)),
+        Err(said) => Meaning::Impossible(kind, said),
+    }
+}
+
+fn set_env(arguments: &[String]) -> Result<Meaning, String> {
+    let pair = |argument: &String| match argument.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`SetEnv` wants NAME=VALUE, not `{argument}`")),
+    };
+    Ok(Meaning::Set(Setting::SetEnv(arguments.iter().map(pair).collect::<Result<_, _>>()?)))
 }
 
 fn strictness(text: &str) -> Result<Meaning, &'static str> {

@@ -1,0 +1,17 @@
+//! Arguments of `push`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// Files and directories on this machine; directories with all that is in them. Links to files are followed.
+    #[arg(required = true, value_name = "SRC", value_hint = ValueHint::AnyPath)]
+    pub source: Vec<PathBuf>,
+    /// Where to on the nodes. An existing directory, or a path that ends with `/`, means into it; so do several SRC and a
+    /// directory. `{host}`, `{address}` and `{user}` are the node's. A relative path starts at the home directory.
+    #[arg(required = true, value_name = "DEST")]
+    pub dest: String,
+}

@@ -1,0 +1,95 @@
+//! Files that are copied to the nodes: what is known of them before anything is contacted.
+
+use std::path::PathBuf;
+
+use super::Template;
+
+/// What is copied, and where to.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Files and directories, each directory before what is in it.
+    pub copies: Vec<Copy>,
+    /// The path on the nodes.
+    pub dest: Template,
+    /// Always into `dest`, which is a directory or becomes one. Otherwise only if it is one.
+    pub into: bool,
+}
+
+/// One file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// Where it is on this machine.
+    pub local: PathBuf,
+    /// Its path under the destination.
+    pub name: String,
+    /// What is in it.
+    pub content: Content,
+    /// Permission bits.
+    pub mode: u32,
+    /// When it was last changed, in seconds.
+    pub modified: i64,
+}
+
+/// What is in a file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Other copies.
+    Dir,
+    /// Bytes.
+    File {
+        /// How many.
+        size: u64,
+        /// Their SHA-256, in hexadecimal.
+        sha256: String,
+        /// The same of name and content: what the file is called on the node until it is whole.
+        tag: String,
+    },
+}
+
+/// Where a copy goes on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its path.
+    pub path: String,
+    /// What it is called until it is whole; empty for a directory.
+    pub part: String,
+}
+
+impl Push {
+    /// Where each copy goes.
+    #[must_use]
+    pub fn places(&self, dest: &str, into: bool) -> Vec<Place> {
+        // A path that begins with a dash would be an option.
+        let dest = if dest.starts_with('-') { format!("./{dest}") } else { dest.to_owned() };
+        let slash = if dest.ends_with('/') { "" } else { "/" };
+        let place = |copy: &Copy| {
+            let path = if into { format!("{dest}{slash}{}", copy.name) } else { dest.clone() };
+            let dir = path.rfind('/').map_or("", |at| &path[..=at]);
+            let part = match &copy.content {
+                Content::Dir => String::new(),
+                Content::File { tag, .. } => format!("{dir}.gsctl-{tag}.part"),
+            };
+            Place { path, part }
+        };
+        self.copies.iter().map(place).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_beside_its_file() {
+        let content = Content::File { size: 1, sha256: "aa".to_owned(), tag: "t".to_owned() };
+        let copy = Copy { local: PathBuf::new(), name: "d/f".to_owned(), content, mode: 0o644, modified: 0 };
+        let push = Push { copies: vec![copy], dest: Template::default(), into: true };
+        let place = |dest, into| push.places(dest, into).remove(0);
+        let is = |path: &str, part: &str| Place { path: path.to_owned(), part: part.to_owned() };
+        assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
+        assert_eq!(place("/x/", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
+        assert_eq!(place("/x", false), is("/x", "/.gsctl-t.part"));
+        assert_eq!(place("-x", false), is("./-x", "./.gsctl-t.part"));
+        assert_eq!(place("x", false), is("x", ".gsctl-t.part"));
+    }
+}

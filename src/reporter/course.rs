@@ -1,0 +1,196 @@
+//! The course of every host through a run, kept from events: when it was at what, and what its steps came to.
+//!
+//! For reports that are made at the end and say more than the report of the run does. It must not word or write anything.
+
+use std::time::Duration;
+
+use crate::event::{Event, EventKind, HostId, StepId};
+use crate::outcome::{Outcome, Phase, StepResult};
+
+/// Bytes of one stream of one step that are kept; of what is longer, the beginning and the end.
+const MOST: usize = 64 * 1024;
+/// The same once all hosts together have printed much.
+const LITTLE: usize = 4 * 1024;
+/// How much is much.
+const MUCH: usize = 64 * 1024 * 1024;
+
+/// What a host was at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// A phase of its connection.
+    Phase(Phase),
+    /// Between two attempts to connect.
+    Pause,
+    /// A step.
+    Step(StepId),
+}
+
+/// A time in which a host was at something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) at: At,
+    pub(crate) from: Duration,
+    pub(crate) to: Duration,
+    /// The attempt ended here.
+    pub(crate) broken: bool,
+    /// The verdict on a step.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// One host's course.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// In order of time.
+    pub(crate) spans: Vec<Span>,
+    /// Stages of the chain that came up, and when.
+    pub(crate) ups: Vec<(String, Duration)>,
+    /// Steps that are done, with as much output as is kept.
+    pub(crate) steps: Vec<(StepId, StepResult)>,
+    open: Option<(At, Duration)>,
+    step: Option<StepId>,
+    chain_seen: bool,
+}
+
+/// The courses of all hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Courses {
+    hosts: Vec<Course>,
+    kept: usize,
+}
+
+impl Courses {
+    /// For so many hosts.
+    #[must_use]
+    pub(crate) fn new(hosts: usize) -> Self {
+        Self { hosts: std::iter::repeat_with(Course::default).take(hosts).collect(), kept: 0 }
+    }
+
+    /// A host's course.
+    #[must_use]
+    pub(crate) fn of(&self, host: HostId) -> Option<&Course> {
+        self.hosts.get(host)
+    }
+
+    /// Takes one event.
+    pub(crate) fn event(&mut self, event: &Event) {
+        let now = event.at;
+        let Some(host) = host_of(&event.kind) else { return };
+        let Some(course) = self.hosts.get_mut(host) else { return };
+        match &event.kind {
+            EventKind::HostStepStarted { step, .. } => {
+                course.step = Some(*step);
+                course.enter(At::Step(*step), now);
+            }
+            EventKind::PhaseStarted { phase, .. } => course.enter(At::Phase(*phase), now),
+            EventKind::Connected { .. } => match course.step {
+                Some(step) => course.enter(At::Step(step), now),
+                None => course.close(now, false, None),
+            },
+            EventKind::AttemptFailed { .. } => {
+                course.close(now, true, None);
+                course.enter(At::Pause, now);
+            }
+            EventKind::ChainSeen { stages, .. } => {
+                for stage in stages.iter().filter(|stage| stage.up) {
+                    // What is up at the first look came up before the run.
+                    if course.chain_seen && course.ups.iter().all(|(name, _)| *name != stage.stage) {
+                        course.ups.push((stage.stage.clone(), now));
+                    } else if !course.chain_seen {
+                        course.ups.push((stage.stage.clone(), Duration::MAX));
+                    }
+                }
+                course.chain_seen = true;
+            }
+            EventKind::HostStepFinished { step, result, .. } => {
+                let broken = matches!(course.open, Some((At::Phase(_), _)));
+                course.close(now, broken, Some(result.outcome));
+                let most = if self.kept > MUCH { LITTLE } else { MOST };
+                let mut kept = result.clone();
+                kept.stdout = cut(&result.stdout, most);
+                kept.stderr = cut(&result.stderr, most);
+                self.kept += kept.stdout.len() + kept.stderr.len();
+                course.steps.push((*step, kept));
+                course.step = None;
+            }
+            EventKind::HostFinished { .. } => course.close(now, false, None),
+            _ => {}
+        }
+    }
+
+    /// Closes what is still open.
+    pub(crate) fn finish(&mut self, now: Duration) {
+        for course in &mut self.hosts {
+            course.close(now, false, None);
+            course.ups.retain(|(_, at)| *at != Duration::MAX);
+        }
+    }
+}
+
+impl Course {
+    fn enter(&mut self, at: At, now: Duration) {
+        self.close(now, false, None);
+        self.open = Some((at, now));
+    }
+
+    fn close(&mut self, now: Duration, broken: bool, outcome: Option<Outcome>) {
+        let Some((at, from)) = self.open.take() else { return };
+        // A step that only waited for its connection took no time.
+        if from < now || outcome.is_some() {
+            self.spans.push(Span { at, from, to: now, broken, outcome });
+        }
+    }
+}
+
+fn host_of(kind: &EventKind) -> Option<HostId> {
+    match kind {
+        EventKind::HostStepStarted { host, .. }
+        | EventKind::PhaseStarted { host, .. }
+        | EventKind::Connected { host, .. }
+        | EventKind::AttemptFailed { host, .. }
+        | EventKind::ChainSeen { host, .. }
+        | EventKind::HostStepFinished { host, .. }
+        | EventKind::HostFinished { host, .. } => Some(*host),
+        _ => None,
+    }
+}
+
+/// The beginning and the end of what is too long, with a line between that says so.
+fn cut(bytes: &[u8], most: usize) -> Vec<u8> {
+    if bytes.len() <= most {
+        return bytes.to_vec();
+    }
+    let (head, tail) = (most / 4, most - most / 4);
+    let left = bytes.len() - most;
+    [&bytes[..head], format!("\n[gsctl: {left} bytes left out]\n").as_bytes(), &bytes[bytes.len() - tail..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_is_what_happened() {
+        let ms = Duration::from_millis;
+        let mut courses = Courses::new(1);
+        let mut send = |at, kind| courses.event(&Event { at: ms(at), kind });
+        send(0, EventKind::HostStepStarted { host: 0, step: 0 });
+        send(0, EventKind::PhaseStarted { host: 0, phase: Phase::Resolve });
+        send(2, EventKind::PhaseStarted { host: 0, phase: Phase::Connect });
+        send(9, EventKind::Connected { host: 0, address: "a".into(), took: ms(9), banner: "b".into() });
+        let result = StepResult { stdout: vec![b'x'; MOST + 1], ..StepResult::new(Outcome::Ok) };
+        send(12, EventKind::HostStepFinished { host: 0, step: 0, result });
+        courses.finish(ms(20));
+        let course = courses.of(0).unwrap();
+        let spans: Vec<_> = course.spans.iter().map(|span| (span.at, span.from, span.to)).collect();
+        assert_eq!(
+            spans,
+            [
+                (At::Phase(Phase::Resolve), ms(0), ms(2)),
+                (At::Phase(Phase::Connect), ms(2), ms(9)),
+                (At::Step(0), ms(9), ms(12))
+            ]
+        );
+        let kept = String::from_utf8(course.steps[0].1.stdout.clone()).unwrap();
+        assert!(kept.contains("\n[gsctl: 1 bytes left out]\n"));
+    }
+}

@@ -1,0 +1,109 @@
+//! The report of a run as JUnit XML, for CI: the suite is the run, a test case is a host, or a step on a host where there are
+//! several.
+//!
+//! XML cannot hold every byte, so output stands there as on a terminal: control characters are visible. A host that did not end
+//! well is never green: where none of its steps says so, a case of its own does.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::course::Courses;
+use super::sanitize;
+use crate::event::{Event, Reporter};
+use crate::outcome::{Failure, Outcome, StepResult};
+use crate::report::{HostReport, RunReport};
+use crate::stats::RunStats;
+
+/// Keeps what the steps came to, and writes it at the end.
+pub struct JunitReport {
+    writer: Box<dyn Write + Send>,
+    courses: Courses,
+    steps: Vec<String>,
+}
+
+impl JunitReport {
+    /// A report to this writer, opened before anything was contacted.
+    #[must_use]
+    pub fn new(writer: Box<dyn Write + Send>, hosts: usize, steps: Vec<String>) -> Self {
+        Self { writer, courses: Courses::new(hosts), steps }
+    }
+
+    fn suite(&self, report: &RunReport) -> TestSuite {
+        let mut suite = TestSuite::new(sanitize::words(&report.command));
+        suite.timestamp = report.started.parse().ok();
+        suite.set_time(report.elapsed);
+        suite.add_property(("run", report.run.as_str()));
+        suite.add_property(("status", report.status.name()));
+        for (id, host) in report.hosts.iter().enumerate() {
+            let steps = self.courses.of(id).map(|course| course.steps.as_slice()).unwrap_or_default();
+            let name = sanitize::words(&host.host);
+            for (step, result) in steps {
+                let mut case = if self.steps.len() > 1 {
+                    let step = self.steps.get(*step).map(|step| sanitize::words(step)).unwrap_or_default();
+                    case(&name, &step, result.outcome, result.failure.as_ref(), result.elapsed)
+                } else {
+                    case(suite.name.as_str(), &name, result.outcome, result.failure.as_ref(), result.elapsed)
+                };
+                add_output(&mut case, result);
+                suite.add_test_case(case);
+            }
+            let told = steps.iter().any(|(_, result)| result.outcome == host.outcome);
+            if steps.is_empty() || !host.outcome.is_success() && !told {
+                suite.add_test_case(whole(&name, suite.name.as_str(), self.steps.len() > 1, host));
+            }
+        }
+        suite
+    }
+}
+
+impl Reporter for JunitReport {
+    fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
+        self.courses.event(event);
+        Ok(())
+    }
+
+    fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
+        let mut whole = Report::new("gsctl");
+        whole.set_time(report.elapsed);
+        whole.add_test_suite(self.suite(report));
+        whole.serialize(&mut self.writer).map_err(io::Error::other)?;
+        self.writer.flush()
+    }
+}
+
+/// A host whose steps do not tell its verdict.
+fn whole(name: &str, suite: &str, many: bool, host: &HostReport) -> TestCase {
+    let (class, name) = if many { (name, "the whole run") } else { (suite, name) };
+    case(class, name, host.outcome, host.failure.as_ref(), host.elapsed)
+}
+
+fn case(class: &str, name: &str, outcome: Outcome, failure: Option<&Failure>, took: Duration) -> TestCase {
+    let mut status = match outcome {
+        Outcome::Ok | Outcome::Changed => TestCaseStatus::success(),
+        Outcome::Skipped => TestCaseStatus::skipped(),
+        Outcome::Failed | Outcome::TimedOut | Outcome::Refused => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Outcome::Unreachable | Outcome::Cancelled => TestCaseStatus::non_success(NonSuccessKind::Error),
+    };
+    if !outcome.is_success() {
+        status.set_type(outcome.name());
+        let message = failure.map_or_else(|| "not finished".to_owned(), super::display::why);
+        status.set_message(message.as_str());
+        if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
+            status.set_description(format!("{message}\nhint: {}", sanitize::words(hint)));
+        }
+    }
+    let mut case = TestCase::new(name, status);
+    case.set_classname(class).set_time(took);
+    case
+}
+
+fn add_output(case: &mut TestCase, result: &StepResult) {
+    if !result.stdout.is_empty() {
+        case.set_system_out(sanitize::block(&result.stdout));
+    }
+    if !result.stderr.is_empty() {
+        case.set_system_err(sanitize::block(&result.stderr));
+    }
+}

@@ -1,0 +1,219 @@
+//! pssh's lines, files and exit statuses, in two dialects: pssh 2.3's, and that of the pssh that openGauss brings along.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Zoned;
+
+use super::lines::{LONGEST, LineBuffer};
+use super::output_dir::safe_name;
+use crate::event::{Event, EventKind, HostId, Reporter, Stream};
+use crate::outcome::{Outcome, StepResult};
+use crate::stats::RunStats;
+
+/// What pssh was asked to print.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct PsshFormat {
+    /// `-i`.
+    pub inline: bool,
+    /// `--inline-stdout`.
+    pub inline_stdout: bool,
+    /// `-P`.
+    pub print: bool,
+    /// `-s`.
+    pub shell: bool,
+    /// The dialect of openGauss.
+    pub opengauss: bool,
+    /// Warnings too.
+    pub verbose: bool,
+    /// `-o`.
+    pub outdir: Option<PathBuf>,
+    /// `-e`.
+    pub errdir: Option<PathBuf>,
+}
+
+/// How ssh would have ended on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Code(i32),
+    Killed,
+    Interrupted,
+    Cancelled,
+}
+
+/// Speaks as pssh does.
+pub struct PsshLines<'a> {
+    format: PsshFormat,
+    names: Vec<String>,
+    files: Vec<String>,
+    started: Zoned,
+    out: &'a mut (dyn Write + Send),
+    err: &'a mut (dyn Write + Send),
+    ends: Vec<End>,
+    told: Vec<bool>,
+    held: HashMap<(HostId, bool), LineBuffer>,
+}
+
+impl<'a> PsshLines<'a> {
+    /// Makes the directories for output.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn new(
+        format: PsshFormat,
+        names: Vec<String>,
+        started: Zoned,
+        out: &'a mut (dyn Write + Send),
+        err: &'a mut (dyn Write + Send),
+    ) -> io::Result<Self> {
+        for dir in [&format.outdir, &format.errdir].into_iter().flatten() {
+            fs::create_dir_all(dir)?;
+        }
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut files = Vec::new();
+        for name in &names {
+            let count = seen.entry(name).or_default();
+            files.push(if *count == 0 { safe_name(name) } else { format!("{}.{count}", safe_name(name)) });
+            *count += 1;
+        }
+        let told = vec![false; names.len()];
+        Ok(Self { format, names, files, started, out, err, ends: Vec::new(), told, held: HashMap::new() })
+    }
+
+    /// pssh's exit status.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        let failed = self.ends.iter().find(|end| **end != End::Code(0));
+        match failed {
+            None => 0,
+            Some(_) if self.ends.contains(&End::Killed) => 3,
+            Some(End::Code(code)) if self.format.shell => u8::try_from(*code).unwrap_or(u8::MAX),
+            Some(_) if self.ends.contains(&End::Code(255)) => 4,
+            Some(_) => 5,
+        }
+    }
+
+    fn tell(&mut self, at: Duration, host: HostId, end: End, result: &StepResult) -> io::Result<()> {
+        self.told[host] = true;
+        self.ends.push(end);
+        let name = self.names[host].clone();
+        // What ssh would have said itself comes on standard error.
+        let mut stderr = result.stderr.clone();
+        if let (Some(failure), End::Code(255)) = (&result.failure, end)
+            && result.exit_status.is_none()
+        {
+            let said = super::sanitize::words(&failure.to_string());
+            stderr.extend_from_slice(format!("ssh: {said}\n").as_bytes());
+        }
+        if self.format.shell {
+            self.err.write_all(&ended(&stderr))?;
+            self.out.write_all(&ended(&result.stdout))?;
+            if end == End::Killed {
+                writeln!(self.err, "{name}: Timed out, Killed by signal 9")?;
+            }
+        } else {
+            let inline = self.format.inline || self.format.inline_stdout;
+            if self.format.opengauss && !inline && !result.stdout.is_empty() {
+                write!(self.out, "{name}: ")?;
+                self.out.write_all(&ended(&result.stdout))?;
+            }
+            let time = self.started.saturating_add(jiff::SignedDuration::try_from(at).unwrap_or_default());
+            let time = time.strftime("%H:%M:%S");
+            let count = self.ends.len();
+            match end {
+                End::Code(0) => writeln!(self.out, "[{count}] {time} [SUCCESS] {name}")?,
+                End::Code(code) => {
+                    writeln!(self.out, "[{count}] {time} [FAILURE] {name} Exited with error code {code}")?;
+                }
+                End::Killed => writeln!(self.out, "[{count}] {time} [FAILURE] {name} Timed out, Killed by signal 9")?,
+                End::Interrupted => writeln!(self.out, "[{count}] {time} [FAILURE] {name} Interrupted")?,
+                End::Cancelled => writeln!(self.out, "[{count}] {time} [FAILURE] {name} Cancelled")?,
+            }
+            if inline {
+                self.out.write_all(&result.stdout)?;
+            }
+            if self.format.inline && !stderr.is_empty() {
+                self.out.write_all(b"Stderr: ")?;
+                self.out.write_all(&stderr)?;
+            }
+        }
+        self.out.flush()?;
+        self.err.flush()?;
+        self.keep(self.format.outdir.clone(), host, &result.stdout)?;
+        self.keep(self.format.errdir.clone(), host, &stderr)
+    }
+
+    fn keep(&self, dir: Option<PathBuf>, host: HostId, bytes: &[u8]) -> io::Result<()> {
+        let Some(dir) = dir else { return Ok(()) };
+        // pssh leaves no file where there is no output, OM's own does, for its owner alone.
+        if bytes.is_empty() && !self.format.opengauss {
+            return Ok(());
+        }
+        let mode = if self.format.opengauss { 0o600 } else { 0o666 };
+        let path = dir.join(&self.files[host]);
+        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?.write_all(bytes)
+    }
+
+    fn print(&mut self, host: HostId, stream: Stream, bytes: Option<&[u8]>) -> io::Result<()> {
+        let is_out = stream == Stream::Stdout;
+        let buffer = self.held.entry((host, is_out)).or_default();
+        let pieces = match bytes {
+            Some(bytes) => buffer.push(bytes, LONGEST),
+            None => buffer.end().into_iter().collect(),
+        };
+        let to: &mut dyn Write = if is_out { &mut *self.out } else { &mut *self.err };
+        for piece in pieces {
+            write!(to, "{}: ", self.names[host])?;
+            to.write_all(&piece.bytes)?;
+            to.write_all(b"\n")?;
+        }
+        to.flush()
+    }
+}
+
+impl Reporter for PsshLines<'_> {
+    fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
+        match &event.kind {
+            EventKind::Output { host, stream, bytes, .. } if self.format.print && !self.format.opengauss => {
+                self.print(*host, *stream, Some(bytes))
+            }
+            EventKind::HostStepFinished { host, result, .. } => {
+                self.print(*host, Stream::Stdout, None)?;
+                self.print(*host, Stream::Stderr, None)?;
+                self.tell(event.at, *host, end(result), result)
+            }
+            EventKind::HostFinished { host, outcome, .. } if !self.told[*host] => {
+                self.tell(event.at, *host, End::Cancelled, &StepResult::new(*outcome))
+            }
+            EventKind::Warning { message } if self.format.verbose => {
+                writeln!(self.err, "warning: {}", super::sanitize::words(message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How ssh, which pssh starts, would have ended. It makes a 255 of a signal and of everything of its own.
+fn end(result: &StepResult) -> End {
+    match (result.outcome, result.exit_status) {
+        (Outcome::TimedOut, _) => End::Killed,
+        (Outcome::Cancelled, _) => End::Interrupted,
+        (Outcome::Unreachable, _) => End::Code(255),
+        (_, Some(status)) => End::Code(status),
+        (outcome, None) => End::Code(if outcome.is_success() { 0 } else { 255 }),
+    }
+}
+
+/// Bytes that end in a newline, if there are any.
+fn ended(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        bytes.push(b'\n');
+    }
+    bytes
+}

@@ -1,0 +1,106 @@
+//! A JSON Schema of the report, `gsctl.run/1`, for whoever reads it with a program.
+//!
+//! Must not decide what a report is: `json` does. A test holds that real reports are what the schema says, with no key more.
+
+use serde_json::{Value, json};
+
+use crate::exit::ExitStatus;
+use crate::outcome::Outcome;
+use crate::report::SCHEMA;
+
+/// The schema, in the 2020-12 dialect.
+#[must_use]
+pub fn schema() -> Value {
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let ms = json!({ "type": "integer", "minimum": 0, "description": "milliseconds" });
+    let text = json!({ "type": "string" });
+    let counts: serde_json::Map<String, Value> =
+        Outcome::ALL.iter().map(|outcome| (outcome.name().to_owned(), count.clone())).collect();
+    let base64 =
+        json!({ "type": "string", "contentEncoding": "base64", "description": "there where the bytes are not UTF-8" });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gsctl report of a run",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["schema", "run", "command", "started", "elapsed_ms", "status", "counts", "hosts"],
+        "properties": {
+            "schema": { "const": SCHEMA },
+            "run": { "type": "string", "description": "the run's id; ids sort by time" },
+            "command": text,
+            "started": { "type": "string", "format": "date-time" },
+            "elapsed_ms": ms,
+            "status": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["code", "name"],
+                "properties": {
+                    "code": { "enum": ExitStatus::ALL.map(ExitStatus::code) },
+                    "name": { "enum": ExitStatus::ALL.map(ExitStatus::name) },
+                },
+            },
+            "state": { "type": "string", "description": "the state of the run, where its playbook names one" },
+            "counts": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": Outcome::ALL.map(Outcome::name),
+                "properties": counts,
+            },
+            "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
+        },
+        "$defs": {
+            "outcome": { "enum": Outcome::ALL.map(Outcome::name) },
+            "phase": { "enum": ["resolve", "connect", "host_key", "auth", "command", "timeout", "lost"] },
+            "host": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["host", "port", "outcome", "changed", "attempts", "elapsed_ms"],
+                "properties": {
+                    "host": text, "address": text, "user": text,
+                    "port": { "type": "integer", "minimum": 0, "maximum": 65535 },
+                    "outcome": { "$ref": "#/$defs/outcome" },
+                    "changed": { "type": "boolean" },
+                    "phase": { "$ref": "#/$defs/phase" },
+                    "error": text, "hint": text,
+                    "attempts": count, "connect_ms": ms, "elapsed_ms": ms,
+                    "exit_status": { "type": "integer" },
+                    "signal": text,
+                    "remote_killed": { "type": "boolean" },
+                    "stdout": text, "stdout_base64": base64, "stderr": text, "stderr_base64": base64,
+                    "facts": { "type": "object", "additionalProperties": { "type": "string" } },
+                    "chain": { "type": "array", "items": { "$ref": "#/$defs/stage" } },
+                    "steps": { "type": "array", "items": { "$ref": "#/$defs/step" } },
+                },
+            },
+            "stage": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["stage", "up"],
+                "properties": { "stage": text, "up": { "type": "boolean" }, "after_ms": ms, "value": text },
+            },
+            "step": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["name", "outcome", "elapsed_ms"],
+                "properties": {
+                    "name": text,
+                    "outcome": { "$ref": "#/$defs/outcome" },
+                    "phase": { "$ref": "#/$defs/phase" },
+                    "error": text, "hint": text, "elapsed_ms": ms,
+                    "exit_status": { "type": "integer" },
+                    "changes": { "type": "array", "items": { "$ref": "#/$defs/change" } },
+                },
+            },
+            "change": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["path", "action"],
+                "properties": {
+                    "path": text,
+                    "action": { "enum": ["removed", "absent", "created", "present", "written", "same", "denied"] },
+                    "note": text,
+                },
+            },
+        },
+    })
+}
