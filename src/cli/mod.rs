@@ -110,6 +110,9 @@ pub struct SshOptions {
     /// Private key file; repeatable.
     #[arg(short = 'i', long, global = true, value_name = "FILE", env = "GSCTL_IDENTITY", value_hint = ValueHint::FilePath)]
     pub identity: Vec<PathBuf>,
+    /// Jump hosts, `[user@]host[:port]`, with commas between them in the order in which they are passed; `none` for none.
+    #[arg(short = 'J', long, global = true, value_name = "SPEC", env = "GSCTL_JUMP")]
+    pub jump: Option<String>,
     /// `ssh_config` file; `none` reads none [default: ~/.ssh/config].
     #[arg(short = 'F', long, global = true, value_name = "FILE", env = "GSCTL_SSH_CONFIG", value_hint = ValueHint::FilePath)]
     pub ssh_config: Option<PathBuf>,

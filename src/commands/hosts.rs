@@ -12,8 +12,10 @@ use crate::inventory::host::{Host, Origin};
 use crate::inventory::hostset;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
+use crate::transport::config::Proxy;
 
 use super::fault::Fault;
+use super::jumps::{self, Role};
 use super::targets::{Route, load_config, route};
 use super::world::World;
 use super::{launch, selection};
@@ -45,8 +47,12 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
     for warning in &selected.warnings {
         let _ = writeln!(err, "warning: {warning}");
     }
-    let rows: Vec<(&Host, Route)> =
-        selected.hosts.iter().map(|host| (host, route(host, &options.ssh, &config))).collect();
+    let mut rows = Vec::with_capacity(selected.hosts.len());
+    for host in &selected.hosts {
+        let route = route(host, &options.ssh, &config, Role::Selected);
+        let way = jumps::way(host, &options.ssh, &route.options, Role::Selected)?;
+        rows.push(Row { host, route, way });
+    }
     let written = match &options.output.json {
         Some(path) if path == Path::new("-") => print_json(&rows, &mut io::stdout().lock()),
         Some(path) => {
@@ -78,26 +84,47 @@ fn print_names(hosts: &[Host], fold: bool) -> io::Result<()> {
     out.flush()
 }
 
-fn print_table(rows: &[(&Host, Route)], verbose: u8, world: &World) -> io::Result<()> {
-    let mut table = Table::new(["HOST", "ADDRESS", "PORT", "USER", "GROUPS", "SETTINGS"]);
-    for (host, route) in rows {
+/// A host, where it is, and what carries the connection to it.
+struct Row<'a> {
+    host: &'a Host,
+    route: Route,
+    way: Proxy,
+}
+
+impl Row<'_> {
+    /// What carries the connection, where it is not the network.
+    fn via(&self) -> Option<String> {
+        match &self.way {
+            Proxy::None => None,
+            Proxy::Jump(hops) => Some(jumps::shown(hops)),
+            Proxy::Command(_) => Some("ProxyCommand".to_owned()),
+        }
+    }
+}
+
+fn print_table(rows: &[Row<'_>], verbose: u8, world: &World) -> io::Result<()> {
+    // A column only for those who have something to see in it.
+    let carried = rows.iter().any(|row| row.via().is_some());
+    let jump = if carried { &["JUMP"][..] } else { &[] };
+    let heads = [&["HOST", "ADDRESS", "PORT", "USER"], jump, &["GROUPS", "SETTINGS"]].concat();
+    let mut table = Table::new(heads);
+    for row in rows {
+        let Row { host, route, .. } = row;
         let settings: Vec<String> = host
             .settings
             .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "address" | "port" | "user"))
+            .filter(|(key, _)| {
+                !matches!(key.as_str(), "address" | "jump" | "port" | "user") || *key == "jump" && verbose > 0
+            })
             .map(|(key, setting)| match verbose {
                 0 => format!("{key}={}", setting.value),
                 _ => format!("{key}={} ({})", setting.value, origin(&setting.origin)),
             })
             .collect();
-        table.row([
-            host.name.as_str(),
-            &route.address,
-            &route.port.to_string(),
-            &route.user,
-            &host.groups.join(","),
-            &settings.join(" "),
-        ]);
+        let via = carried.then(|| row.via().unwrap_or_default());
+        let cells = [host.name.clone(), route.address.clone(), route.port.to_string(), route.user.clone()];
+        let rest = [host.groups.join(","), settings.join(" ")];
+        table.row(cells.into_iter().chain(via).chain(rest));
     }
     let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
@@ -112,20 +139,27 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-fn print_json(rows: &[(&Host, Route)], out: &mut dyn Write) -> io::Result<()> {
+fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
     let hosts: Vec<Value> = rows
         .iter()
-        .map(|(host, route)| {
+        .map(|row| {
+            let Row { host, route, .. } = row;
             let vars: Map<String, Value> =
                 host.vars().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
-            json!({
+            let mut value = json!({
                 "host": host.name,
                 "address": route.address,
                 "port": route.port,
                 "user": route.user,
                 "groups": host.groups,
                 "vars": vars,
-            })
+            });
+            match &row.way {
+                Proxy::None => {}
+                Proxy::Jump(hops) => value["jump"] = jumps::shown(hops).into(),
+                Proxy::Command(command) => value["proxy_command"] = command.as_str().into(),
+            }
+            value
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &json!({ "schema": "gsctl.hosts/1", "hosts": hosts }))?;

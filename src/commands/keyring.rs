@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::SshOptions;
 use crate::inventory::host::Host;
 use crate::transport::agent::AgentIdentity;
 use crate::transport::config::{self, IdentityAgent};
@@ -51,19 +50,19 @@ impl<'a> KeyRing<'a> {
         Self { world, loaded: HashMap::new(), choices: HashMap::new(), warnings: Vec::new() }
     }
 
-    /// The keys of a host.
+    /// The keys of a host; `typed` are those of the command line.
     ///
     /// # Errors
     /// When a key file that was named cannot be used.
     pub(super) fn choose(
         &mut self,
         host: &Host,
-        options: &SshOptions,
+        typed: &[PathBuf],
         found: &config::SshOptions,
         offers: &Offers,
     ) -> Result<Choice, Fault> {
-        let (identities, named) = if !options.identity.is_empty() {
-            (options.identity.clone(), Named::Explicitly)
+        let (identities, named) = if !typed.is_empty() {
+            (typed.to_vec(), Named::Explicitly)
         } else if let Some(identity) = host.identity() {
             (vec![self.world.path(identity)], Named::Explicitly)
         } else if found.identities_given {

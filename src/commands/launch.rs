@@ -60,7 +60,7 @@ impl Launch<'_> {
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
         let Targets { list: mut targets, known_hosts, mut warnings } =
-            targets::build(&self.selected.hosts, &self.options.ssh, self.world)?;
+            targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         if self.plan.is_patient() {
             // The wait itself tries again, and a failed attempt is no news.

@@ -7,6 +7,7 @@ mod descriptors;
 mod fault;
 mod files;
 mod hosts;
+mod jumps;
 mod keyring;
 mod launch;
 mod logbook;

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
+
 use crate::cli::HostOptions;
 use crate::exit::ExitStatus;
 use crate::inventory::{Inventory, file, host::Host, select};
@@ -12,10 +14,12 @@ use super::past;
 use super::world::World;
 
 /// The hosts of a run, and what is worth saying about how they came about.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Selected {
     /// In the file's order, each once.
     pub(super) hosts: Vec<Host>,
+    /// Every host that the hosts file knows: a jump host need not be selected.
+    pub(super) known: IndexMap<String, Host>,
     /// Names of all groups.
     pub(super) groups: Vec<String>,
     /// Warnings, each a fragment.
@@ -44,7 +48,7 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
     if selected.hosts.is_empty() {
         return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
     }
-    Ok(Selected { hosts: selected.hosts, groups, warnings })
+    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
 }
 
 /// Reads the hosts files: what they say together, and which they were.

@@ -1,17 +1,22 @@
 //! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{self, SshOptions};
-use crate::inventory::host::Host;
-use crate::transport::config::{self, Given, SshConfig};
+use crate::inventory::host::{Host, Origin};
+use crate::inventory::spec::Spec;
+use crate::transport::config::{self, Given, Proxy, SshConfig};
 use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::transport::target::Family;
-use crate::transport::{Method, Target};
+use crate::transport::{Method, ProxyCommand, Target, Via};
 
 use super::fault::Fault;
+use super::jumps::{self, Role};
 use super::keyring::{AgentView, Choice, KeyRing};
+use super::selection::Selected;
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
@@ -58,11 +63,12 @@ pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConf
 
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
 #[must_use]
-pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig) -> Route {
-    let user = options.user.as_deref().or(host.user());
-    let port = options.port.or(host.port());
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Route {
+    let as_jump = role == Role::Jump;
+    let user = options.user.as_deref().filter(|_| !as_jump).or(host.user());
+    let port = options.port.filter(|_| !as_jump).or(host.port());
     let address = host.get("address");
-    let found = config.resolve_with(asked_for(host), &Given { user, port, address });
+    let found = config.resolve_with(asked_for(host), &Given { user, port, address, as_jump });
     Route {
         address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
         port: port.or(found.port).unwrap_or(22),
@@ -85,31 +91,137 @@ fn asked_for(host: &Host) -> &str {
 ///
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
-pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
     let config = load_config(options, world)?;
-    let mut warnings: Vec<String> = config.general_warnings().into_iter().map(str::to_owned).collect();
-    let mut ring = KeyRing::new(world);
-    let mut agent = AgentView::default();
-    let mut known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)> = None;
-    let mut targets = Vec::with_capacity(hosts.len());
-    for host in hosts {
-        if let Some(jump) = host.jump() {
-            return Err(Fault::usage(format!("host `{}`: jump={jump} cannot be honoured yet", host.name))
-                .hint("reach the node directly, or run gsctl on the jump host"));
+    let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
+    let mut draft = Draft {
+        selected,
+        options,
+        world,
+        config,
+        ring: KeyRing::new(world),
+        agent: AgentView::default(),
+        known: None,
+        jumps: HashMap::new(),
+        warnings,
+    };
+    let list = selected.hosts.iter().map(|host| draft.target(host)).collect::<Result<Vec<_>, _>>()?;
+    let mut warnings = draft.warnings;
+    warnings.append(&mut draft.ring.warnings);
+    warnings.sort();
+    warnings.dedup();
+    let (user_files, global_files, hash) = draft.known.unwrap_or_default();
+    let known_hosts = KnownHosts::load(&user_files, &global_files)
+        .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
+        .hash_names(hash);
+    Ok(Targets { list, known_hosts, warnings })
+}
+
+/// Targets in the making.
+struct Draft<'a> {
+    selected: &'a Selected,
+    options: &'a SshOptions,
+    world: &'a World,
+    config: SshConfig,
+    ring: KeyRing<'a>,
+    agent: AgentView,
+    /// The first host's `known_hosts` files.
+    known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)>,
+    /// Jump hosts, by how they are written and the chain before them: each is one for the whole run.
+    jumps: HashMap<(String, String), Arc<Target>>,
+    warnings: Vec<String>,
+}
+
+impl Draft<'_> {
+    fn target(&mut self, host: &Host) -> Result<Target, Fault> {
+        let route = route(host, self.options, &self.config, Role::Selected);
+        let via = self.via(host, &route.options, Role::Selected, &mut Vec::new())?;
+        self.aim(host, route, Role::Selected, via)
+    }
+
+    /// What carries the connection to a host. `under_way` are jump hosts whose own way is being looked for.
+    fn via(
+        &mut self,
+        host: &Host,
+        found: &config::SshOptions,
+        role: Role,
+        under_way: &mut Vec<String>,
+    ) -> Result<Via, Fault> {
+        match jumps::way(host, self.options, found, role)? {
+            Proxy::None => Ok(Via::Network),
+            Proxy::Command(text) => {
+                let shell = self.world.var("SHELL").unwrap_or("/bin/sh").into();
+                Ok(Via::Command(ProxyCommand { text, shell }))
+            }
+            Proxy::Jump(hops) => {
+                let mut via = None;
+                for hop in hops {
+                    via = Some(Via::Jump(self.jump(&hop, via, under_way)?));
+                }
+                Ok(via.unwrap_or(Via::Network))
+            }
         }
-        let Route { address, port, user, options: found } = route(host, options, &config);
+    }
+
+    /// A jump host. `before`: what carries the connection to it; `None` for the first of a list, which may have jump hosts of
+    /// its own.
+    fn jump(&mut self, hop: &Spec, before: Option<Via>, under_way: &mut Vec<String>) -> Result<Arc<Target>, Fault> {
+        let text = jumps::shown(std::slice::from_ref(hop));
+        let chain = match &before {
+            Some(Via::Jump(jump)) => jump.chain(),
+            _ => String::new(),
+        };
+        let key = (text.clone(), chain);
+        if let Some(target) = self.jumps.get(&key) {
+            return Ok(target.clone());
+        }
+        let mut host = self.selected.known.get(&hop.host).cloned().unwrap_or_else(|| Host::new(hop.host.clone()));
+        for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
+            if let Some(value) = value {
+                host.set(setting, value, Origin::CommandLine);
+            }
+        }
+        let route = route(&host, self.options, &self.config, Role::Jump);
+        if under_way.contains(&text) {
+            under_way.push(text);
+            return Err(circle(&host.name, &under_way.join(" -> ")));
+        }
+        let via = if let Some(via) = before {
+            via
+        } else {
+            under_way.push(text);
+            let via = self.via(&host, &route.options, Role::Jump, under_way)?;
+            under_way.pop();
+            via
+        };
+        let target = Arc::new(self.aim(&host, route, Role::Jump, via)?);
+        self.jumps.insert(key, target.clone());
+        Ok(target)
+    }
+
+    /// Everything about one host is decided.
+    fn aim(&mut self, host: &Host, route: Route, role: Role, via: Via) -> Result<Target, Fault> {
+        let Route { address, port, user, options: found } = route;
+        let (options, world) = (self.options, self.world);
+        let mut next = &via;
+        while let Via::Jump(jump) = next {
+            if (&jump.user, &jump.address, jump.port) == (&user, &address, port) {
+                return Err(circle(&host.name, &format!("{} -> {}", jump.name, host.name)));
+            }
+            next = &jump.via;
+        }
         let files = (
             found.user_known_hosts.clone().unwrap_or_else(|| config::default_user_known_hosts(&world.home)),
             found.global_known_hosts.clone().unwrap_or_else(config::default_global_known_hosts),
             found.hash_known_hosts,
         );
-        match &known {
-            Some(first) if *first != files => warnings.push(format!(
+        match &self.known {
+            Some(first) if *first != files => self.warnings.push(format!(
                 "host `{}` has known_hosts files of its own, which cannot be honoured yet; the first host's are used",
                 host.name
             )),
             Some(_) => {}
-            None => known = Some(files),
+            None => self.known = Some(files),
         }
         if let Some(why) = &found.impossible {
             return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
@@ -117,16 +229,19 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
         for item in &found.unhonoured {
             let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);
             let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
-            warnings.push(format!("{place}: `{keyword} {value}` cannot be honoured yet: {hint}"));
+            self.warnings.push(format!("{place}: `{keyword} {value}` cannot be honoured yet: {hint}"));
         }
-        let offers = agent.offers(&found, world, &mut warnings);
-        let Choice { keys, explicit, held } = ring.choose(host, options, &found, &offers)?;
+        // What is typed is about the hosts that are selected; a jump host of which nothing else is known may share it.
+        let own = role == Role::Jump && (host.identity().is_some() || found.identities_given);
+        let typed = if own { &[] } else { options.identity.as_slice() };
+        let offers = self.agent.offers(&found, world, &mut self.warnings);
+        let Choice { keys, explicit, held } = self.ring.choose(host, typed, &found, &offers)?;
         let agent_keys = found.identities_only.then(|| {
             let own = keys.iter().filter_map(|key| key.public_blob.clone());
             own.chain(held.iter().cloned()).collect()
         });
         let agent = offers.usage(explicit);
-        targets.push(Target {
+        Ok(Target {
             name: host.name.clone(),
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
             policy: policy(options, &found),
@@ -151,19 +266,19 @@ pub(super) fn build(hosts: &[Host], options: &SshOptions, world: &World) -> Resu
             bind: found.bind,
             env: found.environment(&world.env).into(),
             algorithms: found.algorithms,
+            via,
             address,
             port,
             user,
-        });
+        })
     }
-    warnings.append(&mut ring.warnings);
-    warnings.sort();
-    warnings.dedup();
-    let (user_files, global_files, hash) = known.unwrap_or_default();
-    let known_hosts = KnownHosts::load(&user_files, &global_files)
-        .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
-        .hash_names(hash);
-    Ok(Targets { list: targets, known_hosts, warnings })
+}
+
+/// A jump host that is reached through itself.
+fn circle(name: &str, path: &str) -> Fault {
+    Fault::usage(format!("host `{name}`: its jump hosts go round in a circle: {path}")).hint(format!(
+        "let it be reached without: `{name} jump=none` in the hosts file, or `ProxyJump none` for it in ssh_config"
+    ))
 }
 
 /// The family of addresses that a host may be connected to at: that of the address to connect from, too.

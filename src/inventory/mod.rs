@@ -9,6 +9,7 @@ mod fold;
 mod foreign;
 pub mod host;
 pub mod hostset;
+pub mod jump;
 mod problem;
 mod resolve;
 pub mod select;

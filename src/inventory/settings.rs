@@ -3,6 +3,7 @@
 //! Checks a value where gsctl knows the key; what a playbook's variable may be is the playbook's business.
 
 use super::host::KNOWN_SETTINGS;
+use super::jump::parse_jump;
 use super::problem::quoted;
 use super::spec::{SpecError, check_host, check_user, is_address, parse_port, parse_spec};
 use super::suggest::distance;
@@ -35,7 +36,7 @@ pub(super) fn check(key: &str, value: &str, written: &str) -> Result<(), SpecErr
         "user" => check_user(value),
         "port" => parse_port(value).map(drop),
         "identity" if value.is_empty() => Err(SpecError::new("the path of `identity` is empty")),
-        "jump" => check_jump(value),
+        "jump" => parse_jump(value).map(drop),
         "timeout" | "connect_timeout" => {
             duration::parse(value).map(drop).map_err(|error| SpecError::new(format!("{key}: {error}")))
         }
@@ -75,17 +76,6 @@ fn check_address(value: &str) -> Result<(), SpecError> {
         }
         _ => check_host(value),
     }
-}
-
-/// `jump` is what ssh -J takes: one host, or several with commas between, or `none`.
-fn check_jump(value: &str) -> Result<(), SpecError> {
-    if value == "none" {
-        return Ok(());
-    }
-    value.split(',').try_for_each(|hop| {
-        let hop = hop.strip_prefix("ssh://").unwrap_or(hop);
-        parse_spec(hop).map(drop).map_err(|error| SpecError { message: format!("jump: {}", error.message), ..error })
-    })
 }
 
 /// The known setting that an unknown key is a slip of, most likely.

@@ -218,7 +218,7 @@ impl Shard {
         };
         let command = match &job.work {
             Work::Command(command) => command,
-            Work::Push(order) => return self.push(host, session, order, &job, idle).await,
+            Work::Push(order) => return Box::pin(self.push(host, session, order, &job, idle)).await,
             Work::Login => {
                 if !job.last {
                     idle.borrow_mut().insert(host, session);
@@ -291,8 +291,9 @@ impl Shard {
         let mut progress = move |progress| {
             let _ = notes.try_send((host, Note::Progress(progress)));
         };
+        // Boxed: a login's state is large, and of no use once there is a session.
         let Arrival { session, attempts, took } =
-            self.connector.connect(&self.targets[host], Some(cancel), &mut progress).await;
+            Box::pin(self.connector.connect(&self.targets[host], Some(cancel), &mut progress)).await;
         match session {
             None => Err(Done::Unreached { failure: None, attempts }),
             Some(Err(failure)) => Err(Done::Unreached { failure: Some(failure), attempts }),

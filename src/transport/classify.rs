@@ -51,6 +51,29 @@ pub(super) fn is_expired(error: &ssh2::Error) -> bool {
     session_code(error) == code::PASSWORD_EXPIRED
 }
 
+/// True when libssh2 gave up waiting for an answer.
+pub(super) fn is_late(error: &ssh2::Error) -> bool {
+    session_code(error) == code::TIMEOUT
+}
+
+/// A jump host that did not open a channel to a host.
+pub(super) fn not_forwarded(jump: &str, at: &str, said: &str) -> Failure {
+    // libssh2's words: `Channel open failure (connect failed)`.
+    let reason =
+        said.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("refused", |(inside, _)| inside);
+    match reason {
+        "administratively prohibited" => {
+            Failure::new(Phase::Connect, format!("through {jump}: {jump} may not connect to {at}: {reason}"))
+                .hint(format!("{jump}'s sshd forbids forwarding: AllowTcpForwarding, PermitOpen, or the key's options"))
+        }
+        "connect failed" => Failure::new(Phase::Connect, format!("through {jump}: {jump} cannot connect to {at}"))
+            .hint(format!("is the node up, and does {jump} reach it by this name or address and port?"))
+            .retryable(),
+        _ => Failure::new(Phase::Connect, format!("through {jump}: {jump} did not connect to {at}: {reason}"))
+            .retryable(),
+    }
+}
+
 /// True when client and server found no algorithm that both have.
 pub(super) fn nothing_in_common(error: &ssh2::Error) -> bool {
     matches!(

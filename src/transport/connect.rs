@@ -1,23 +1,23 @@
 //! From a name to a logged-in session: resolve, connect, key exchange, host key, login; with attempts and backoff.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Timer;
-use async_lock::{Semaphore, SemaphoreGuard};
 
 use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
+use super::door::{Doors, PATIENCE};
+use super::gate::{Carried, Gate, Requests};
 use super::kexinit;
 use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
 use super::login::{Agent, log_in};
+use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
-use super::target::Target;
+use super::target::{Target, Via};
 use super::wire::Wire;
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
@@ -26,9 +26,17 @@ use crate::outcome::{Failure, Phase};
 /// What all connections of a run share.
 #[derive(Debug)]
 pub struct Connector {
+    dialer: Dialer,
+    gate: Gate,
+}
+
+/// Gets sessions; the shards and the gate's thread have one each.
+#[derive(Debug, Clone)]
+pub(super) struct Dialer {
     known_hosts: Arc<KnownHosts>,
-    agent: Agent,
-    doors: Doors,
+    agent: Arc<Agent>,
+    doors: Arc<Doors>,
+    gate: Requests,
 }
 
 /// What happens while a host is being connected to.
@@ -63,11 +71,27 @@ impl Connector {
     /// For a run that trusts these host keys.
     #[must_use]
     pub fn new(known_hosts: Arc<KnownHosts>) -> Self {
-        Self { known_hosts, agent: Agent::default(), doors: Doors::default() }
+        let (gate, requests) = Gate::new();
+        Self { dialer: Dialer { known_hosts, agent: Arc::default(), doors: Arc::default(), gate: requests }, gate }
     }
 
     /// Connects to a host and logs in, with as many attempts as it has.
     pub async fn connect(
+        &self,
+        target: &Target,
+        cancel: Option<&CancelToken>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Arrival {
+        if !matches!(target.via, Via::Network) {
+            self.gate.open(&self.dialer);
+        }
+        self.dialer.connect(target, cancel, progress).await
+    }
+}
+
+impl Dialer {
+    /// Connects to a host and logs in, with as many attempts as it has.
+    pub(super) async fn connect(
         &self,
         target: &Target,
         cancel: Option<&CancelToken>,
@@ -118,11 +142,16 @@ impl Connector {
                 progress(Progress::Phase(next));
             }
         };
-        let work = self.reach(target, trace, &mut enter);
+        let work = async {
+            match &target.via {
+                Via::Network => self.over_network(target, trace, &mut enter).await,
+                Via::Jump(_) | Via::Command(_) => self.carried(target, trace, &mut enter).await,
+            }
+        };
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(too_late(target, phase.get(), &trace.seen.borrow()))),
+            Raced::Done(Err(None)) => Some(Err(through(target, too_late(target, phase.get(), &trace.seen.borrow())))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -130,29 +159,36 @@ impl Connector {
     /// Tries the host's addresses in turn. `Err(None)`: the time ran out.
     ///
     /// The clock stands still while the host waits for its turn at a busy address: that is not the host's fault.
-    async fn reach(
+    async fn over_network(
         &self,
         target: &Target,
         trace: &Trace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Resolve);
-        let deadline = Deadline::after(Some(target.connect_timeout));
-        let addresses = match race(resolve(target), deadline, None).await {
+        let mut left = target.connect_timeout;
+        let watch = Stopwatch::start();
+        let addresses = match race(resolve(target), Deadline::after(Some(left)), None).await {
             Raced::Done(found) => found?,
             Raced::Late | Raced::Cancelled => return Err(None),
         };
-        // Each address has its share, so that a dead first one does not cost the time of the second.
-        let share = target.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        left = left.saturating_sub(watch.elapsed());
         let mut last = None;
-        for &address in &addresses {
+        for (tried, &address) in addresses.iter().enumerate() {
             enter(Phase::Connect);
-            let door = self.doors.at(address);
+            let door = self.doors.at(&address.to_string());
             let turn = door.enter().await;
             trace.seen.replace(Seen::Nothing);
-            let work = self.log_in_at(target, address, trace, enter);
+            // Each address has its share of what is left, so that a dead first one does not cost the time of the second.
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let watch = Stopwatch::start();
+            let work = async {
+                let wire = connect_to(target, address).await?;
+                self.log_in_at(target, Some(address), wire, trace, enter).await
+            };
             let raced = race(work, Deadline::after(Some(share)), None).await;
-            trace.crowded.set(turn.leave(&raced, &trace.seen.borrow(), &trace.let_in));
+            left = left.saturating_sub(watch.elapsed());
+            trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
             match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
@@ -163,19 +199,61 @@ impl Connector {
         Err(last)
     }
 
+    /// Goes through a jump host, or a command. `Err(None)`: the time ran out.
+    ///
+    /// The clock stands still while others are before the host: the jump host's own login is no fault of the host's.
+    async fn carried(
+        &self,
+        target: &Target,
+        trace: &Trace,
+        enter: &mut dyn FnMut(Phase),
+    ) -> Result<Session, Option<Failure>> {
+        enter(Phase::Connect);
+        let way = self.doors.way(target).await;
+        let door = self.doors.at(&target.chain());
+        let turn = door.enter().await;
+        trace.seen.replace(Seen::Nothing);
+        let Carried { wire, took } = self.gate.carry(target).await?;
+        let left = target.connect_timeout.saturating_sub(took);
+        // Held to the end: as long as somebody has it, what carries it tells why it ended.
+        let held = wire.clone();
+        let raced = race(self.log_in_at(target, None, wire, trace, enter), Deadline::after(Some(left)), None).await;
+        trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
+        drop(way);
+        match raced {
+            Raced::Done(Ok(session)) => Ok(session),
+            // The other end's own answer, which more attempts will not change.
+            Raced::Done(Err(failure)) if !failure.retryable => Err(Some(through(target, failure))),
+            Raced::Done(Err(failure)) => {
+                let why = match (&target.via, held.passage()) {
+                    // A command may end its output a moment before itself.
+                    (Via::Command(_), Some(passage)) => passage.ended_soon().await,
+                    _ => held.severed(),
+                };
+                Err(Some(match (why, &target.via) {
+                    (None, _) => through(target, failure),
+                    (Some(why), Via::Command(_)) => Failure { cause: format!("{}: {why}", failure.cause), ..failure },
+                    (Some(why), _) => Failure::new(Phase::Connect, why).retryable(),
+                }))
+            }
+            Raced::Late | Raced::Cancelled => match held.severed() {
+                Some(why) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
+                None => Err(None),
+            },
+        }
+    }
+
     async fn log_in_at(
         &self,
         target: &Target,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
+        mut wire: Wire,
         trace: &Trace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
-        let shown = address.to_string();
+        let shown = address.map_or_else(|| place(&target.address, target.port), |address| address.to_string());
         let mut asked_for: Option<Recorded> = None;
         loop {
-            let wire = Wire::connect(address, target.bind, target.dead_after())
-                .await
-                .map_err(|e| classify::connect(&shown, &e))?;
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
             ssh.set_tcp_stream(wire.clone());
@@ -199,7 +277,8 @@ impl Connector {
                 }
                 if classify::no_algorithm(&error)
                     && *trace.seen.borrow() == Seen::Offer
-                    && let Some(lists) = Box::pin(kexinit::ask(address, target.bind, target.dead_after())).await
+                    && let Ok(wire) = self.connect_again(target, address).await
+                    && let Some(lists) = Box::pin(kexinit::ask(&wire)).await
                 {
                     let missing = lists.missing(&target.algorithms);
                     if !missing.is_empty() {
@@ -222,14 +301,24 @@ impl Connector {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
                     asked_for = Some(recorded);
                     wire.shut();
+                    wire = self.connect_again(target, address).await?;
                     continue;
                 }
                 (Trust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
             }
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
-            let session = Session::new(ssh, wire, address.ip().to_string(), target);
+            let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
+            let session = Session::new(ssh, wire, reached, target);
             return outcome.map(|()| session);
+        }
+    }
+
+    /// One more connection to the same server, the same way.
+    async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<Wire, Failure> {
+        match address {
+            Some(address) => connect_to(target, address).await,
+            None => Ok(self.gate.carry(target).await?.wire),
         }
     }
 
@@ -267,6 +356,28 @@ impl Connector {
         }
         judge(verdict, key, target)
     }
+}
+
+/// Connects to one address of a host.
+async fn connect_to(target: &Target, address: SocketAddr) -> Result<Wire, Failure> {
+    Wire::connect(address, target.bind, target.dead_after())
+        .await
+        .map_err(|error| classify::connect(&address.to_string(), &error))
+}
+
+/// An address and a port, for messages.
+pub(super) fn place(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+/// A failure to connect, with the name of the jump host in front.
+pub(super) fn through(target: &Target, mut failure: Failure) -> Failure {
+    if let Via::Jump(jump) = &target.via
+        && failure.phase == Phase::Connect
+    {
+        failure.cause = format!("through {}: {}", jump.name, failure.cause);
+    }
+    failure
 }
 
 /// A host as `known_hosts` has it.
@@ -399,33 +510,6 @@ enum Seen {
     Offer,
 }
 
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
-    let mut addresses = look_up(&target.address, target.port).await?;
-    if addresses.is_empty() {
-        return Err(Failure::new(Phase::Resolve, format!("`{}` has no address", target.address)));
-    }
-    if let Some(family) = target.family {
-        addresses.retain(|address| family.has(address));
-        if addresses.is_empty() {
-            let cause = format!("`{}` has no {family} address", target.address);
-            return Err(Failure::new(Phase::Resolve, cause).hint("see `AddressFamily` and `BindAddress` of ssh_config"));
-        }
-    }
-    Ok(addresses)
-}
-
-async fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    if let Ok(ip) = name.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let asked = name.to_owned();
-    let found = blocking::unblock(move || (asked.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
-    let mut addresses: Vec<SocketAddr> = found.map_err(|error| classify::resolve(name, &error))?;
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(*address));
-    Ok(addresses)
-}
-
 impl Seen {
     /// sshd closes a connection over its `MaxStartups` without a word, or, as of late, with these.
     fn turned_away(&self) -> bool {
@@ -453,7 +537,7 @@ fn not_ssh(at: &str, words: &str) -> Failure {
 
 fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
     let limit = human(target.connect_timeout);
-    let at = format!("{}:{}", target.address, target.port);
+    let at = place(&target.address, target.port);
     if let Seen::Words(words) = seen {
         return not_ssh(&at, words);
     }
@@ -482,75 +566,6 @@ fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
 #[must_use]
 pub fn pause_after(attempt: u32) -> Duration {
     Duration::from_millis(500 << attempt.saturating_sub(1).min(4)).mul_f64(0.5 + fastrand::f64())
-}
-
-/// Turns away at a busy door that are not counted as attempts.
-const PATIENCE: u32 = 20;
-
-/// Logins under way at one address are few at a time: sshd's `MaxStartups` begins to drop connections at ten, or where it is
-/// set to, so the door gets narrower with each one that is dropped.
-#[derive(Debug, Default)]
-struct Doors(Mutex<HashMap<SocketAddr, Arc<Door>>>);
-
-#[derive(Debug)]
-struct Door {
-    turns: Semaphore,
-    width: AtomicUsize,
-    let_in: AtomicUsize,
-}
-
-/// A place in a door.
-struct InTurn<'a> {
-    door: &'a Door,
-    /// `None` once given back, or given up.
-    guard: Option<SemaphoreGuard<'a>>,
-}
-
-impl Doors {
-    const WIDTH: usize = 8;
-
-    fn at(&self, address: SocketAddr) -> Arc<Door> {
-        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        doors.entry(address).or_default().clone()
-    }
-}
-
-impl Default for Door {
-    fn default() -> Self {
-        Self { turns: Semaphore::new(Doors::WIDTH), width: AtomicUsize::new(Doors::WIDTH), let_in: AtomicUsize::new(0) }
-    }
-}
-
-impl Door {
-    async fn enter(&self) -> InTurn<'_> {
-        let guard = self.turns.acquire().await;
-        InTurn { door: self, guard: Some(guard) }
-    }
-}
-
-impl InTurn<'_> {
-    /// Says how it went. True when it was turned away, and others were let in since it was the last time: a server that does not
-    /// let anybody in any more is not busy but gone.
-    fn leave<T>(mut self, raced: &Raced<Result<T, Failure>>, seen: &Seen, known: &Cell<usize>) -> bool {
-        let door = self.door;
-        match raced {
-            Raced::Done(Ok(_)) => {
-                door.let_in.fetch_add(1, Ordering::Relaxed);
-                false
-            }
-            Raced::Done(Err(failure)) if seen.turned_away() && failure.retryable => {
-                let narrower = |width: usize| (width > 1).then(|| width - 1);
-                if door.width.fetch_update(Ordering::Relaxed, Ordering::Relaxed, narrower).is_ok()
-                    && let Some(guard) = self.guard.take()
-                {
-                    guard.forget();
-                }
-                let now = door.let_in.load(Ordering::Relaxed);
-                now > known.replace(now)
-            }
-            Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
-        }
-    }
 }
 
 #[cfg(test)]

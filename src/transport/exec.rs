@@ -200,7 +200,17 @@ impl Session {
         } else {
             first
         };
-        Ran { elapsed: watch.elapsed(), ..ran }
+        Ran { elapsed: watch.elapsed(), end: self.with_reason(ran.end).await, ..ran }
+    }
+
+    /// Where what carried the connection has ended, that is why it was lost.
+    async fn with_reason(&self, end: End) -> End {
+        let (End::Lost(_) | End::NotSent(_), Some(passage)) = (&end, self.wire().passage()) else { return end };
+        match (passage.ended_soon().await, end) {
+            (Some(why), End::Lost(_)) => End::Lost(why),
+            (Some(why), End::NotSent(_)) => End::NotSent(why),
+            (_, end) => end,
+        }
     }
 
     async fn run_once(

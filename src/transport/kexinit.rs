@@ -2,9 +2,6 @@
 //!
 //! libssh2 only says that there is none in common. So after that one more connection reads the list.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use super::algorithms::{Kind, Offer, is_marker};
 use super::wire::Wire;
 
@@ -55,9 +52,8 @@ impl Lists {
     }
 }
 
-/// Asks a server. `None`: it did not say.
-pub(super) async fn ask(address: SocketAddr, bind: Option<std::net::IpAddr>, dead_after: Duration) -> Option<Lists> {
-    let wire = Wire::connect(address, bind, dead_after).await.ok()?;
+/// Asks the server at the other end of a fresh connection. `None`: it did not say.
+pub(super) async fn ask(wire: &Wire) -> Option<Lists> {
     // Some servers wait for this before they send theirs.
     wire.write_all(b"SSH-2.0-gsctl\r\n").await.ok()?;
     let mut bytes = Vec::new();

@@ -81,6 +81,21 @@ impl Session {
         }
     }
 
+    /// What libssh2 knows of it.
+    pub(super) fn ssh(&self) -> &ssh2::Session {
+        &self.ssh
+    }
+
+    /// What it goes over.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Interval of keepalives, and how many may go unanswered.
+    pub(super) fn keepalive(&self) -> (Duration, u32) {
+        self.keepalive
+    }
+
     /// Opens a channel and starts a command on it.
     pub(super) async fn open(&mut self, command: &str) -> Result<Channel, Unopened> {
         self.sweep();

@@ -54,6 +54,28 @@ pub struct Target {
     pub bind: Option<IpAddr>,
     /// Environment to ask for before each command. The server takes what its `AcceptEnv` names.
     pub env: Arc<[(String, String)]>,
+    /// What carries the connection to it.
+    pub via: Via,
+}
+
+/// What carries a connection to a host.
+#[derive(Debug, Clone)]
+pub enum Via {
+    /// The network, from here.
+    Network,
+    /// The connection to another host.
+    Jump(Arc<Target>),
+    /// A command on this machine.
+    Command(ProxyCommand),
+}
+
+/// A command whose standard input and output are the connection to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyCommand {
+    /// Its text, for the shell.
+    pub text: String,
+    /// The user's shell.
+    pub shell: PathBuf,
 }
 
 /// A family of addresses.
@@ -136,5 +158,23 @@ impl Target {
     #[must_use]
     pub fn dead_after(&self) -> Duration {
         self.keepalive.0 * self.keepalive.1
+    }
+
+    /// Login, address and port, after those of the jump hosts before it: what tells one chain of jump hosts from another.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let own = format!("{}@{}:{}", self.user, self.address, self.port);
+        match &self.via {
+            Via::Network => own,
+            Via::Jump(jump) => format!("{},{own}", jump.chain()),
+            Via::Command(command) => format!("{},{own}", command.text),
+        }
+    }
+
+    /// The names of the jump hosts before it, as `-J` takes them.
+    #[must_use]
+    pub fn jumps(&self) -> Option<String> {
+        let Via::Jump(jump) = &self.via else { return None };
+        Some(jump.jumps().map_or_else(|| jump.name.clone(), |before| format!("{before},{}", jump.name)))
     }
 }

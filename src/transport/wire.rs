@@ -3,20 +3,33 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Async;
 use futures_lite::future;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, recv, send, shutdown, sockopt};
 use ssh2::BlockDirections;
+
+use super::passage::{Lease, Passage};
 
 /// A socket shared by a session and whoever waits for it.
 ///
 /// libssh2 keeps only the number of the descriptor, so every session holds one of these for as long as it lives.
 #[derive(Debug, Clone)]
-pub(super) struct Wire(Arc<Async<OwnedFd>>);
+pub(super) struct Wire(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: Async<OwnedFd>,
+    /// What carries it, where that is not the network.
+    passage: Option<Arc<Passage>>,
+    /// Tells whoever carries it that nobody wants it any more.
+    _lease: Option<Lease>,
+}
 
 impl Wire {
     /// Connects over TCP, from an address of this machine where one is given.
@@ -26,38 +39,60 @@ impl Wire {
             Some(from) => connect_from(from, address).await?,
         };
         sockopt::set_tcp_nodelay(&socket, true)?;
-        let wire = Self(Arc::new(Async::new(socket)?));
+        let socket = Async::new(socket)?;
         // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
         // has the option, and the connection is as good without it.
-        let _ = sockopt::set_socket_keepalive(&*wire.0, true);
+        let _ = sockopt::set_socket_keepalive(&socket, true);
         #[cfg(target_os = "linux")]
-        let _ = sockopt::set_tcp_user_timeout(&*wire.0, u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX));
+        let _ = sockopt::set_tcp_user_timeout(&socket, u32::try_from(dead_after.as_millis()).unwrap_or(u32::MAX));
         #[cfg(not(target_os = "linux"))]
         let _ = dead_after;
-        Ok(wire)
+        Ok(Self(Arc::new(Inner { socket, passage: None, _lease: None })))
+    }
+
+    /// One end of a pair of sockets; what is behind the other end says in `passage` why it ended.
+    pub(super) fn over(stream: UnixStream, passage: Arc<Passage>, lease: Option<Lease>) -> io::Result<Self> {
+        let socket = Async::new(OwnedFd::from(stream))?;
+        Ok(Self(Arc::new(Inner { socket, passage: Some(passage), _lease: lease })))
+    }
+
+    /// What carries it, where that is not the network.
+    pub(super) fn passage(&self) -> Option<&Arc<Passage>> {
+        self.0.passage.as_ref()
+    }
+
+    /// Why what carries it has ended, if it has.
+    pub(super) fn severed(&self) -> Option<String> {
+        self.passage()?.ended()
+    }
+
+    /// True when a packet of a few dozen bytes would go out at once, and whole.
+    pub(super) fn has_room(&self) -> bool {
+        let mut fds = [PollFd::new(&self.0.socket, PollFlags::OUT)];
+        poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits until what libssh2 waits for may go on.
     pub(super) async fn ready(&self, directions: BlockDirections) -> io::Result<()> {
         match directions {
-            BlockDirections::Outbound => self.0.writable().await,
-            BlockDirections::Both => future::or(self.0.readable(), self.0.writable()).await,
+            BlockDirections::Outbound => self.0.socket.writable().await,
+            BlockDirections::Both => future::or(self.0.socket.readable(), self.0.socket.writable()).await,
             // `None`: nothing is known to be in the way, so wait for news.
-            BlockDirections::Inbound | BlockDirections::None => self.0.readable().await,
+            BlockDirections::Inbound | BlockDirections::None => self.0.socket.readable().await,
         }
     }
 
     /// What the peer said first, as far as it is there; it stays there to be read.
     pub(super) fn peek(&self) -> Option<String> {
         let mut words = [0_u8; 80];
-        let (_, count) = recv(&*self.0, &mut words, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+        let (_, count) = recv(&self.0.socket, &mut words, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
         (count > 0).then(|| String::from_utf8_lossy(&words[..count]).into_owned())
     }
 
     /// Sends all of it.
     pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let sent = self.0.write_with(|socket| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)).await?;
+            let sent = self.0.socket.write_with(|socket| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)).await?;
             bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())
@@ -66,14 +101,14 @@ impl Wire {
     /// Appends what comes next; 0 is the end.
     pub(super) async fn read(&self, to: &mut Vec<u8>) -> io::Result<usize> {
         let mut buffer = vec![0_u8; 4096];
-        let (_, count) = self.0.read_with(|socket| Ok(recv(socket, &mut buffer, RecvFlags::empty())?)).await?;
+        let (_, count) = self.0.socket.read_with(|socket| Ok(recv(socket, &mut buffer, RecvFlags::empty())?)).await?;
         to.extend_from_slice(&buffer[..count]);
         Ok(count)
     }
 
     /// Whether the other end has ended the connection, and everything that it said is read.
     pub(super) fn has_ended(&self) -> bool {
-        match recv(&*self.0, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(&self.0.socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, count)) => count == 0,
             Err(error) => error != Errno::AGAIN && error != Errno::INTR,
         }
@@ -81,7 +116,7 @@ impl Wire {
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.
     pub(super) fn shut(&self) {
-        let _ = shutdown(&*self.0, Shutdown::Both);
+        let _ = shutdown(&self.0.socket, Shutdown::Both);
     }
 }
 
@@ -104,6 +139,6 @@ async fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<OwnedFd> {
 
 impl AsRawFd for Wire {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.get_ref().as_raw_fd()
+        self.0.socket.get_ref().as_raw_fd()
     }
 }

@@ -100,6 +100,25 @@ impl Gsctl {
         self
     }
 
+    /// With these files in the place of others, for this program alone: real paths, and where it sees them.
+    pub(crate) fn with_files(mut self, files: &[(std::path::PathBuf, String)]) -> Self {
+        let mounts = files
+            .iter()
+            .fold(String::new(), |text, (from, to)| format!("{text}mount --bind '{}' '{to}' && ", from.display()));
+        let mut shell = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            shell.arg("--map-root-user");
+        }
+        shell.args(["--mount", "/bin/sh", "-c", &format!("{mounts}exec \"$0\" \"$@\"")]);
+        shell.arg(self.command.get_program()).env_clear().process_group(0);
+        shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = self.command.get_current_dir() {
+            shell.current_dir(dir);
+        }
+        self.command = shell;
+        self
+    }
+
     /// Sets a variable.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
@@ -202,6 +221,12 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a number");
         kill_process(pid, signal).expect("the child is ours");
+    }
+
+    /// Sends a signal to gsctl and everything in its process group, as Ctrl-C on a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a number");
+        kill_process_group(pid, signal).expect("the child is ours");
     }
 
     /// What it wrote to stderr so far.

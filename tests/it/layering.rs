@@ -14,7 +14,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("console", &["reporter/style.rs"]),
     ("openssl", &["transport/keys/", "transport/known_hosts/"]),
     ("ssh_key", &["transport/keys/"]),
-    ("async_executor", &["runner/"]),
+    ("async_executor", &["runner/", "transport/gate/"]),
     ("signal_hook", &["commands/launch.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),
     ("regex", &["commands/shaping.rs"]),
@@ -28,7 +28,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
     ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
-    ("std::process", &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs"]),
+    (
+        "std::process",
+        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+    ),
     (
         "std::fs",
         &[

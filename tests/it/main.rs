@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+mod addresses;
 mod algorithms;
 mod canary;
 mod certificates;
@@ -21,6 +22,7 @@ mod hosts;
 mod html;
 mod interrupt;
 mod journal;
+mod jump;
 mod junit;
 #[path = "../lab/mod.rs"]
 mod lab;

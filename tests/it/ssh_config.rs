@@ -133,9 +133,9 @@ fn what_cannot_be_honoured_is_named() {
     let before = connections();
     for (option, said, hint) in [
         (
-            "ProxyJump=bastion",
-            "ssh option `ProxyJump=bastion`: gsctl cannot honour `ProxyJump` yet",
-            "run it where the hosts",
+            "ProxyUseFdpass=yes",
+            "ssh option `ProxyUseFdpass=yes`: gsctl cannot honour `ProxyUseFdpass` yet",
+            "without -F",
         ),
         ("Ciphers=none-such", "`Ciphers` leaves none that gsctl has in `none-such`; it has ", ""),
         ("SetEnv=A", "`SetEnv` wants NAME=VALUE, not `A`", ""),
@@ -156,10 +156,10 @@ fn what_cannot_be_honoured_is_named() {
     assert_eq!(connections(), before);
 
     // In a file it is a warning, once, with its place, and only where it concerns a selected host.
-    let path = config(&lab, "Host node1\n ProxyJump bastion\nHost elsewhere\n Ciphers x\nHost *\n Compression yes\n");
+    let path = config(&lab, "Host node1\n BindInterface lo9\nHost elsewhere\n Ciphers x\nHost *\n Compression yes\n");
     let run = lab.gsctl().arg("ping").run().expect(0);
     assert_eq!(run.stderr.matches("warning").count(), 1, "{run}");
-    let said = format!("ssh config `{}`, line 2: `ProxyJump bastion` cannot be honoured yet: ", path.display());
+    let said = format!("ssh config `{}`, line 2: `BindInterface lo9` cannot be honoured yet: ", path.display());
     assert!(run.stderr.contains(&said), "{run}");
     let run = lab.gsctl().args(["-w", "node2", "ping"]).run().expect(0);
     assert!(!run.stderr.contains("warning"), "{run}");

@@ -38,7 +38,11 @@ impl Peer {
 
     /// A peer that greets and then holds every connection open.
     fn greets(greeting: &'static [u8]) -> Self {
-        let listener = TcpListener::bind((any_loopback(), 0)).expect("a loopback address is free");
+        Self::greets_at(greeting, 0)
+    }
+
+    fn greets_at(greeting: &'static [u8], port: u16) -> Self {
+        let listener = TcpListener::bind((any_loopback(), port)).expect("a loopback address is free");
         let address = listener.local_addr().expect("it is bound");
         let (connections, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (count, stopped) = (Arc::clone(&connections), Arc::clone(&stop));
@@ -76,13 +80,18 @@ impl Drop for Peer {
 
 /// Nobody listens: the connection is refused. The port is held, so that nobody comes to listen either.
 pub(crate) fn closed_port() -> Peer {
-    let (address, bound) = bound_socket();
+    let (address, bound) = bound_socket(0);
     Peer::without_thread(address, bound, Vec::new())
 }
 
 /// The queue is full, so the kernel drops what comes: connecting takes until the caller gives up.
 pub(crate) fn silent_address() -> Peer {
-    let (address, bound) = bound_socket();
+    silent_at(0)
+}
+
+/// The same on this port.
+pub(crate) fn silent_at(port: u16) -> Peer {
+    let (address, bound) = bound_socket(port);
     listen(&bound, 0).expect("it is bound");
     let mut fillers = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
@@ -97,6 +106,11 @@ pub(crate) fn mute_port() -> Peer {
     Peer::greets(b"")
 }
 
+/// The same on this port.
+pub(crate) fn mute_at(port: u16) -> Peer {
+    Peer::greets_at(b"", port)
+}
+
 /// Speaks, but not SSH.
 pub(crate) fn garbage_banner() -> Peer {
     Peer::greets(b"220 mail.example ESMTP ready\r\n\x00\xff\x1b[31mgarbage\r\n")
@@ -107,9 +121,9 @@ pub(crate) fn banner_then_hang() -> Peer {
     Peer::greets(b"SSH-2.0-OpenSSH_9.2\r\n")
 }
 
-fn bound_socket() -> (SocketAddr, OwnedFd) {
+fn bound_socket(port: u16) -> (SocketAddr, OwnedFd) {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("sockets can be made");
-    let wish: SocketAddr = SocketAddrV4::new(any_loopback(), 0).into();
+    let wish: SocketAddr = SocketAddrV4::new(any_loopback(), port).into();
     bind(&socket, &wish).expect("a loopback address is free");
     let name = getsockname(&socket).expect("it is bound");
     let address = SocketAddrV4::try_from(name).expect("it is IPv4");

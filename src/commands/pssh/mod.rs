@@ -16,6 +16,7 @@ use crate::runner::{Allow, Member, NoLedger, Settings};
 use super::World;
 use super::fault::Fault;
 use super::launch::carry_out;
+use super::selection::Selected;
 use super::{descriptors, targets};
 use hosts::Entry;
 
@@ -95,7 +96,7 @@ fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, 
         }
         hosts.push(host);
     }
-    let targets = targets::build(&hosts, &options.ssh, world)?;
+    let targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, world)?;
     let seconds = args.timeout.unwrap_or(if format.opengauss { 300 } else { 60 });
     let timeout = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let mut bytes = Vec::new();

@@ -35,6 +35,22 @@ pub(super) enum Item {
     Impossible(Kind, Arc<Impossible>),
 }
 
+impl Item {
+    /// Whether it says who to log in as, where, or through what.
+    pub(super) fn is_about_one_host(&self) -> bool {
+        matches!(
+            self,
+            Self::Set(
+                Setting::User(_)
+                    | Setting::Port(_)
+                    | Setting::HostName(_)
+                    | Setting::HostKeyAlias(_)
+                    | Setting::Proxy(_)
+            )
+        )
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Condition {
     /// `Host`: patterns for the name asked for.
@@ -104,7 +120,7 @@ impl<'a> Reader<'a> {
     pub(super) fn option(&mut self, option: &str) -> Result<(), ConfigError> {
         let wrong =
             |message: String, hint: Option<String>| ConfigError::Option { option: option.to_owned(), message, hint };
-        let (keyword, arguments) = words::split(option)
+        let (keyword, arguments) = split(option)
             .map_err(|message| wrong(message.to_owned(), None))?
             .ok_or_else(|| wrong("is empty".into(), Some("write `-o KEY=VALUE`".into())))?;
         let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
@@ -161,7 +177,7 @@ impl<'a> Reader<'a> {
         self.fresh = true;
         for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
             let place = Place { file: &file, line: number + 1 };
-            let Some((keyword, arguments)) = words::split(line).map_err(|message| place.wrong(message))? else {
+            let Some((keyword, arguments)) = split(line).map_err(|message| place.wrong(message))? else {
                 continue;
             };
             match meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
@@ -305,6 +321,17 @@ impl Place<'_> {
             line: self.line,
         })
     }
+}
+
+/// A line's keyword and arguments; of a command, the line as it stands.
+fn split(line: &str) -> Result<Option<(String, Vec<String>)>, &'static str> {
+    let first = line.trim_start().split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
+    if first.eq_ignore_ascii_case("ProxyCommand") {
+        let rest = words::rest(line);
+        let arguments = if rest.is_empty() { Vec::new() } else { vec![rest.to_owned()] };
+        return Ok(Some((first.to_owned(), arguments)));
+    }
+    words::split(line)
 }
 
 /// The tests of a `Match` line.

@@ -45,6 +45,8 @@ pub(super) enum Key {
     Port,
     PreferredAuthentications,
     PubkeyAuthentication,
+    ProxyCommand,
+    ProxyJump,
     SendEnv,
     ServerAliveCountMax,
     ServerAliveInterval,
@@ -141,9 +143,9 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("Port", Honoured(Key::Port)),
     ("PreferredAuthentications", Honoured(Key::PreferredAuthentications)),
     ("Protocol", HarmlessWhen(&["2"])),
-    ("ProxyCommand", HarmlessWhen(NO)),
-    ("ProxyJump", HarmlessWhen(NO)),
-    ("ProxyUseFdpass", Harmless), // means nothing without ProxyCommand
+    ("ProxyCommand", Honoured(Key::ProxyCommand)),
+    ("ProxyJump", Honoured(Key::ProxyJump)),
+    ("ProxyUseFdpass", HarmlessWhen(NO)),
     ("PubkeyAcceptedAlgorithms", Unsupported),
     ("PubkeyAcceptedKeyTypes", Unsupported),
     ("PubkeyAuthentication", Honoured(Key::PubkeyAuthentication)),
@@ -192,7 +194,8 @@ pub(super) fn find(keyword: &str) -> Option<(&'static str, Effect)> {
 /// What to do instead of a keyword that cannot be honoured.
 pub(super) fn hint(name: &str) -> &'static str {
     match name {
-        "ProxyJump" | "ProxyCommand" => "gsctl connects straight to each host: run it where the hosts can be reached",
+        "ProxyUseFdpass" => "let the command carry the connection itself: `nc` without -F",
+        "ProxyJump" => "write the name of the jump host: of tokens none is expanded here",
         "PubkeyAcceptedAlgorithms" | "PubkeyAcceptedKeyTypes" => {
             "gsctl offers every algorithm that it has: leave this out"
         }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use self::file::{About, Block, Condition, Item, Owner, Reader, Subject, Warning};
 use self::tokens::Tokens;
+pub use self::value::Proxy;
 use self::value::Setting;
 use super::algorithms::Offer;
 use super::known_hosts::HostKeyPolicy;
@@ -168,6 +169,8 @@ pub struct Given<'a> {
     pub port: Option<u16>,
     /// The address to connect to.
     pub address: Option<&'a str>,
+    /// It is a jump host: `-o` options that say who, where and through what are about the hosts behind it.
+    pub as_jump: bool,
 }
 
 /// The settings of one host. `None` is for what nothing sets.
@@ -213,6 +216,8 @@ pub struct SshOptions {
     pub identity_agent: Option<IdentityAgent>,
     /// `BatchMode`: ask for nothing.
     pub batch_mode: bool,
+    /// `ProxyJump` or `ProxyCommand`
+    pub proxy: Option<Proxy>,
     /// `Compression`
     pub compression: bool,
     /// `HostKeyAlgorithms`, `KexAlgorithms`, `Ciphers` and `MACs`
@@ -235,6 +240,8 @@ pub struct SshOptions {
 #[derive(Debug)]
 pub struct SshConfig {
     blocks: Vec<Block>,
+    /// How many of the blocks, from the front, are `-o` options.
+    from_options: usize,
     warnings: Vec<Warning>,
     home: PathBuf,
     local_user: String,
@@ -258,6 +265,7 @@ impl SshConfig {
         for option in options {
             reader.option(option)?;
         }
+        let from_options = reader.blocks.len();
         match file {
             Some(file) if file == Path::new("none") => {}
             Some(file) => reader.file(file, Owner::User)?,
@@ -271,6 +279,7 @@ impl SshConfig {
         let uid = rustix::process::getuid().as_raw();
         Ok(Self {
             blocks: reader.blocks,
+            from_options,
             warnings: reader.warnings,
             home: home.to_owned(),
             local_user: local_user(uid).unwrap_or_else(|| uid.to_string()),
@@ -322,10 +331,11 @@ impl SshConfig {
             ..SshOptions::default()
         };
         let mut draft = Draft::default();
-        for block in &self.blocks {
+        for (number, block) in self.blocks.iter().enumerate() {
+            let foreign = given.as_jump && number < self.from_options;
             match self.applies(&block.conditions, host, &options) {
                 Applies::Yes => {
-                    for item in &block.items {
+                    for item in block.items.iter().filter(|item| !foreign || !item.is_about_one_host()) {
                         draft.take(item, host, &mut options);
                     }
                 }
@@ -405,6 +415,10 @@ impl SshConfig {
         if draft.methods.is_some() || switches.iter().any(Option::is_some) {
             options.methods = Some(draft.methods.unwrap_or(&Method::ALL).iter().copied().filter(wanted).collect());
         }
+        options.proxy = draft.proxy.map(|proxy| match proxy {
+            Proxy::Command(text) => Proxy::Command(tokens.command(text)),
+            Proxy::None | Proxy::Jump(_) => proxy.clone(),
+        });
         options.user_known_hosts = draft.user_known_hosts.map(paths);
         options.global_known_hosts = draft.global_known_hosts.map(paths);
         options.identity_agent = draft.identity_agent.map(|text| match text.strip_prefix('$') {
@@ -463,6 +477,7 @@ struct Draft<'a> {
     identities_only: Option<bool>,
     hash_known_hosts: Option<bool>,
     batch_mode: Option<bool>,
+    proxy: Option<&'a Proxy>,
     compression: Option<bool>,
     /// `AddressFamily` is decided, be it `any`.
     family_decided: bool,
@@ -529,6 +544,7 @@ impl<'a> Draft<'a> {
             Setting::Pubkey(yes) => first(&mut self.pubkey, *yes),
             Setting::KbdInteractive(yes) => first(&mut self.kbd_interactive, *yes),
             Setting::Password(yes) => first(&mut self.password, *yes),
+            Setting::Proxy(proxy) => first(&mut self.proxy, proxy),
             Setting::Port(port) => first(&mut options.port, *port),
             Setting::SendEnv(patterns) => {
                 for pattern in patterns {

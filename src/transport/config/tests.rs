@@ -56,7 +56,7 @@ fn options_win_over_files_and_what_is_given_over_both() {
     let plain = config.resolve("n");
     assert_eq!((plain.user.as_deref(), plain.port), (Some("option"), Some(2)));
     assert_eq!(plain.identity_files, [PathBuf::from("/k/option@10.0.0.1:2")]);
-    let given = Given { user: Some("given"), port: Some(3), address: Some("10.0.0.9") };
+    let given = Given { user: Some("given"), port: Some(3), address: Some("10.0.0.9"), as_jump: false };
     let strongest = config.resolve_with("n", &given);
     assert_eq!(strongest.host_name.as_deref(), Some("10.0.0.9"));
     assert_eq!(strongest.identity_files, [PathBuf::from("/k/given@10.0.0.9:3")]);
@@ -68,7 +68,7 @@ fn every_setting() {
         ".ssh/config",
         "Host n\n hostname %h.example.com\n identityfile ~/.ssh/id_%n\n IdentitiesOnly yes\n ConnectTimeout 1m\n ConnectionAttempts 4\n \
          ServerAliveInterval 15\n ServerAliveCountMax 2\n UserKnownHostsFile ~/.ssh/known_%r /x\n GlobalKnownHostsFile none\n \
-         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n User omm\n \
+         StrictHostKeyChecking accept-new\n HostKeyAlias alias\n HashKnownHosts yes\n IdentityAgent $OTHER_SOCK\n BatchMode yes\n Compression yes\n ProxyCommand nc -X '%r' %h %p # %n\n User omm\n \
          CertificateFile ~/.ssh/id-cert.pub\n PreferredAuthentications gssapi,password,publickey\n PubkeyAuthentication no\n \
          Ciphers aes128-ctr\n AddressFamily inet\n BindAddress 10.0.0.1\n SendEnv A B*\n SetEnv C=d\n",
     )]);
@@ -97,6 +97,7 @@ fn every_setting() {
         identity_agent: Some(IdentityAgent::Variable("OTHER_SOCK".into())),
         batch_mode: true,
         compression: true,
+        proxy: Some(Proxy::Command("nc -X 'omm' n.example.com 22 # n".into())),
         algorithms,
         family: Some(Family::V4),
         bind: Some("10.0.0.1".parse().unwrap()),
@@ -139,8 +140,8 @@ fn no_identity_at_all_is_not_the_same_as_none_set() {
 
 #[test]
 fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
-    let text = "SendEnv LANG\nGSSAPIAuthentication yes\nHost a\n ProxyJump bastion\nHost b\n proxyjump other\n BindInterface eth0\n\
-                Host c\n ProxyJump none\n AddKeysToAgent confirm\n ForwardAgent no\nHost *\n UserKnownHostsFile ~/%C\n Frobnicate 1\n";
+    let text = "SendEnv LANG\nGSSAPIAuthentication yes\nHost a\n SmartcardDevice x\nHost b\n smartcarddevice y\n BindInterface eth0\n\
+                Host c\n PermitLocalCommand no\n AddKeysToAgent confirm\n ForwardAgent no\nHost *\n UserKnownHostsFile ~/%C\n Frobnicate 1\n";
     let (home, config) = config(text);
     let file = home.path().join(".ssh/config");
     let file = file.display();
@@ -148,7 +149,7 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
         config.warnings(),
         [
             format!(
-                "ssh config `{file}`, line 4: gsctl cannot honour `ProxyJump` yet; gsctl connects straight to each host: run it where the hosts can be reached"
+                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; leave it out, or use ssh for these hosts"
             ),
             format!(
                 "ssh config `{file}`, line 7: gsctl cannot honour `BindInterface` yet; name one of its addresses: `BindAddress`"
@@ -167,16 +168,36 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
             .map(|what| format!("{} {} {}", what.keyword, what.value, what.line))
             .collect()
     };
-    assert_eq!(keywords("a"), ["ProxyJump bastion 4", "UserKnownHostsFile ~/%C 13"]);
-    assert_eq!(keywords("b"), ["ProxyJump other 6", "BindInterface eth0 7", "UserKnownHostsFile ~/%C 13"]);
+    assert_eq!(keywords("a"), ["SmartcardDevice x 4", "UserKnownHostsFile ~/%C 13"]);
+    assert_eq!(keywords("b"), ["SmartcardDevice y 6", "BindInterface eth0 7", "UserKnownHostsFile ~/%C 13"]);
     assert_eq!(keywords("c"), ["UserKnownHostsFile ~/%C 13"]);
 }
 
 #[test]
-fn a_proxy_that_is_switched_off_first_is_not_missed_later() {
-    let (_home, config) = config("Host a\n ProxyJump none\nHost *\n ProxyJump bastion\n");
-    assert!(config.resolve("a").unhonoured.is_empty());
-    assert_eq!(config.resolve("b").unhonoured.len(), 1);
+fn of_proxy_jump_and_proxy_command_the_first_counts() {
+    let (_home, config) = config(
+        "Host a\n ProxyJump none\nHost b\n ProxyCommand none\nHost c\n ProxyCommand=nc %h %p\nHost *\n ProxyJump omm@j1:2222,ssh://j2\n\
+         Host *\n ProxyCommand nc other\n",
+    );
+    assert_eq!(config.resolve("a").proxy, Some(Proxy::None));
+    assert_eq!(config.resolve("b").proxy, Some(Proxy::None));
+    assert_eq!(config.resolve("c").proxy, Some(Proxy::Command("nc c 22".into())));
+    let Some(Proxy::Jump(hops)) = config.resolve("d").proxy else { panic!("no jump") };
+    assert_eq!(hops.iter().map(crate::inventory::spec::Spec::with_port).collect::<Vec<_>>(), ["j1:2222", "j2"]);
+}
+
+#[test]
+fn options_about_one_host_are_not_about_its_jump_host() {
+    let home = home(&[(".ssh/config", "Host j\n User jump\n Port 7\n")]);
+    let options = ["User=u", "Port=9", "HostName=h", "HostKeyAlias=k", "ProxyJump=j", "ConnectTimeout=3"];
+    let config = load(&home, &options);
+    let host = config.resolve("n");
+    assert_eq!((host.user.as_deref(), host.port, host.host_name.as_deref()), (Some("u"), Some(9), Some("h")));
+    assert!(matches!(host.proxy, Some(Proxy::Jump(_))));
+    let jump = config.resolve_with("j", &Given { as_jump: true, ..Given::default() });
+    assert_eq!((jump.user.as_deref(), jump.port, jump.host_name), (Some("jump"), Some(7), None));
+    assert_eq!((jump.host_key_alias, jump.proxy), (None, None));
+    assert_eq!(jump.connect_timeout, Some(Duration::from_secs(3)));
 }
 
 #[test]
@@ -279,9 +300,14 @@ fn an_option_that_cannot_be_honoured_is_an_error() {
     let home = home(&[]);
     for (option, want) in [
         (
-            "ProxyJump=bastion",
-            "ssh option `ProxyJump=bastion`: gsctl cannot honour `ProxyJump` yet\n\
-             hint: gsctl connects straight to each host: run it where the hosts can be reached",
+            "ProxyUseFdpass=yes",
+            "ssh option `ProxyUseFdpass=yes`: gsctl cannot honour `ProxyUseFdpass` yet\n\
+             hint: let the command carry the connection itself: `nc` without -F",
+        ),
+        ("ProxyJump=a,,b", "ssh option `ProxyJump=a,,b`: `ProxyJump a,,b`: jump: the host name is missing"),
+        (
+            "ProxyCommand=nc %x",
+            "ssh option `ProxyCommand=nc %x`: `%x` is no token of `ProxyCommand`: it takes %h %n %p %r %%",
         ),
         ("ProxyJmp=x", "ssh option `ProxyJmp=x`: `ProxyJmp` is no ssh option\nhint: did you mean `ProxyJump`?"),
         ("Quux=x", "ssh option `Quux=x`: `Quux` is no ssh option"),

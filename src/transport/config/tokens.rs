@@ -47,6 +47,23 @@ pub(super) fn check(text: &str) -> Result<bool, String> {
     Ok(supported && !foreign_home && !text.replace("${HOME}", "").contains("${"))
 }
 
+/// Refuses tokens that `ProxyCommand` does not take.
+pub(super) fn check_command(text: &str) -> Result<(), String> {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '%' {
+            match chars.next() {
+                Some('%' | 'h' | 'n' | 'p' | 'r') => {}
+                Some(token) => {
+                    return Err(format!("`%{token}` is no token of `ProxyCommand`: it takes %h %n %p %r %%"));
+                }
+                None => return Err(format!("`{text}` ends in `%`; write `%%` for a percent sign")),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether a value has no tokens but `%h` and `%%`, which are all that `HostName` takes.
 pub(super) fn only_host(text: &str) -> bool {
     !text.replace("%%", "").replace("%h", "").contains('%')
@@ -68,6 +85,11 @@ impl Tokens<'_> {
             return self.home.join(rest.trim_start_matches('/'));
         }
         PathBuf::from(self.expand(&text.replace("${HOME}", &self.home.to_string_lossy().replace('%', "%%"))))
+    }
+
+    /// A command with its tokens expanded.
+    pub(super) fn command(&self, text: &str) -> String {
+        self.expand(text)
     }
 
     fn expand(&self, text: &str) -> String {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::keywords::{self, Effect, Key};
 use super::tokens;
+use crate::inventory::jump::parse_jump;
+use crate::inventory::spec::Spec;
 use crate::transport::algorithms::{Choice, Kind};
 use crate::transport::known_hosts::HostKeyPolicy;
 use crate::transport::target::{Family, Method};
@@ -37,6 +39,7 @@ pub(super) enum Setting {
     PreferredAuthentications(Vec<Method>),
     Pubkey(bool),
     Port(u16),
+    Proxy(Proxy),
     /// Patterns; one after `-` takes back what went before.
     SendEnv(Vec<String>),
     /// Names and values.
@@ -44,6 +47,17 @@ pub(super) enum Setting {
     StrictHostKeyChecking(HostKeyPolicy),
     User(String),
     UserKnownHosts(Vec<String>),
+}
+
+/// What carries the connection to a host; `ProxyJump` and `ProxyCommand` are two words for it, and the first one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Nothing: it goes over the network.
+    None,
+    /// These jump hosts, in the order in which they are passed.
+    Jump(Vec<Spec>),
+    /// A command, for the user's shell.
+    Command(String),
 }
 
 /// What a keyword and its arguments come to.
@@ -84,6 +98,8 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         Effect::Honoured(Key::GlobalKnownHostsFile) => {
             templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
         }
+        Effect::Honoured(Key::ProxyJump) => jump(first),
+        Effect::Honoured(Key::ProxyCommand) => command(first),
         Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
         Effect::Honoured(Key::SetEnv) => set_env(arguments),
         Effect::Honoured(key) => {
@@ -114,6 +130,25 @@ fn templates(arguments: &[String], setting: Setting) -> Result<Meaning, String> 
         }
     }
     Ok(Meaning::Set(setting))
+}
+
+fn jump(text: &str) -> Result<Meaning, String> {
+    if text.contains('%') {
+        return Ok(Meaning::Unsupported);
+    }
+    let hops = parse_jump(text).map_err(|error| format!("`ProxyJump {text}`: {}", error.message))?;
+    Ok(Meaning::Set(Setting::Proxy(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) })))
+}
+
+fn command(text: &str) -> Result<Meaning, String> {
+    if text.is_empty() {
+        return Err("`ProxyCommand` wants a value".to_owned());
+    }
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Meaning::Set(Setting::Proxy(Proxy::None)));
+    }
+    tokens::check_command(text)?;
+    Ok(Meaning::Set(Setting::Proxy(Proxy::Command(text.to_owned()))))
 }
 
 /// A keyword of one value. The error says what is wanted instead.
@@ -176,6 +211,8 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         | Key::IgnoreUnknown
         | Key::Include
         | Key::Match
+        | Key::ProxyCommand
+        | Key::ProxyJump
         | Key::SendEnv
         | Key::SetEnv
         | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),

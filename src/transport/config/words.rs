@@ -19,6 +19,14 @@ pub(super) fn split(line: &str) -> Result<Option<(String, Vec<String>)>, &'stati
     Ok(Some((keyword.to_owned(), arguments(rest)?)))
 }
 
+/// What follows the keyword, as it stands: a command is for the shell to take apart.
+pub(super) fn rest(line: &str) -> &str {
+    let line = line.trim();
+    let end = line.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(line.len());
+    let rest = line[end..].trim_start();
+    rest.strip_prefix('=').unwrap_or(rest).trim_start()
+}
+
 fn arguments(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut chars = text.chars().peekable();
@@ -62,6 +70,18 @@ mod tests {
         let (keyword, arguments) = split(line).unwrap().unwrap();
         let got: Vec<&str> = std::iter::once(keyword.as_str()).chain(arguments.iter().map(String::as_str)).collect();
         assert_eq!(got, want, "{line}");
+    }
+
+    #[test]
+    fn a_command_keeps_its_quotes() {
+        for line in [
+            "ProxyCommand sh -c 'a \"b\"' # c",
+            " ProxyCommand=sh -c 'a \"b\"' # c",
+            "ProxyCommand = sh -c 'a \"b\"' # c ",
+        ] {
+            assert_eq!(rest(line), "sh -c 'a \"b\"' # c", "{line}");
+        }
+        assert_eq!(rest("ProxyCommand"), "");
     }
 
     #[test]

@@ -1,0 +1,56 @@
+//! What carries the connection to a host: the network, jump hosts, or a command. Contacts nobody.
+
+use crate::cli::SshOptions;
+use crate::inventory::host::Host;
+use crate::inventory::jump::parse_jump;
+use crate::inventory::spec::Spec;
+use crate::transport::config::{self, Proxy};
+
+use super::fault::Fault;
+
+/// What a host is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Something is to be done on it.
+    Selected,
+    /// Others are reached through it: options that say who, where and through what are about those.
+    Jump,
+}
+
+/// What carries the connection to a host. Strongest first: command line, hosts file, `ssh_config`.
+///
+/// # Errors
+/// When a jump host is not written as one.
+pub(super) fn way(host: &Host, options: &SshOptions, found: &config::SshOptions, role: Role) -> Result<Proxy, Fault> {
+    let typed = options.jump.as_deref().filter(|_| role == Role::Selected);
+    let said = match (typed, host.jump()) {
+        (Some(text), _) => Some((text, format!("`--jump {text}`"))),
+        (None, Some(text)) => Some((text, format!("host `{}`", host.name))),
+        (None, None) => None,
+    };
+    if let Some((text, place)) = said {
+        let hops = parse_jump(text)
+            .map_err(|error| Fault::usage(format!("{place}: {}", error.message)).maybe_hint(error.hint))?;
+        return Ok(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) });
+    }
+    let proxy = found.proxy.clone().unwrap_or(Proxy::None);
+    if matches!(proxy, Proxy::Command(_))
+        && let Some(item) = found.unhonoured.iter().find(|item| item.keyword == "ProxyUseFdpass")
+    {
+        let cause = format!("host `{}`: `ProxyUseFdpass {}` cannot be honoured", host.name, item.value);
+        return Err(Fault::usage(cause).hint(item.hint()));
+    }
+    Ok(proxy)
+}
+
+/// Jump hosts as `-J` takes them.
+#[must_use]
+pub(super) fn shown(hops: &[Spec]) -> String {
+    let texts: Vec<String> = hops.iter().map(hop).collect();
+    texts.join(",")
+}
+
+fn hop(spec: &Spec) -> String {
+    let place = spec.with_port();
+    spec.user.as_ref().map_or_else(|| place.clone(), |user| format!("{user}@{place}"))
+}

@@ -1,0 +1,478 @@
+//! One connection to a jump host, and the channels on it.
+//!
+//! libssh2 reads packets of all channels whichever call comes first, so a call for one channel may bring data for another
+//! without the socket being readable any more. Therefore every call is followed by a look at all channels, and whoever has
+//! something to do is told. A packet that is sent in part has to be finished by the same call before any other, so calls
+//! are made one at a time, by whoever holds the pen.
+
+use std::cell::{Cell, RefCell};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use async_executor::LocalExecutor;
+use async_io::{Async, Timer};
+use async_lock::Mutex;
+use futures_lite::{StreamExt as _, future};
+use ssh2::{BlockDirections, Channel};
+
+use super::jump::Note;
+use super::link::{self, Seat};
+use super::{Carried, Request};
+use crate::control::{Deadline, Raced, race};
+use crate::duration::human;
+use crate::outcome::{Failure, Phase};
+use crate::transport::classify;
+use crate::transport::connect::place;
+use crate::transport::passage::Passage;
+use crate::transport::session::{EAGAIN, Session};
+use crate::transport::target::Target;
+use crate::transport::wire::Wire;
+
+/// Time between two looks at a channel that is being opened.
+const LOOK: Duration = Duration::from_secs(1);
+/// Time without any progress after which a connection is given up, where no keepalives say it earlier.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// One connection to a jump host.
+pub(super) struct Line {
+    /// Tells it from the jump host's others.
+    pub(super) number: u64,
+    /// When it was made.
+    pub(super) since: Instant,
+    /// The jump host's name.
+    name: String,
+    /// Channels that are in use.
+    seats: RefCell<Vec<Rc<Seat>>>,
+    /// Channels that are done with, and whose end the jump host has not confirmed yet.
+    done: RefCell<Vec<Channel>>,
+    opening: RefCell<Option<Opening>>,
+    queue: Receiver<Request>,
+    executor: Weak<LocalExecutor<'static>>,
+    session: Session,
+    pen: Mutex<()>,
+    /// Told when a call may have brought something for another channel.
+    stirred: (Sender<()>, Receiver<()>),
+    /// Shared by all who are carried.
+    passage: Arc<Passage>,
+    /// Some channel was opened.
+    used: Cell<bool>,
+    idle_at_end: Cell<bool>,
+}
+
+/// A channel that the jump host was asked for.
+struct Opening {
+    address: String,
+    port: u16,
+    since: Instant,
+    /// When the last one asked for it.
+    asked: Instant,
+    /// Who waits for it. `None`: he has given up, libssh2 cannot.
+    request: Option<Request>,
+    /// When he did, or will.
+    deadline: Instant,
+}
+
+impl Line {
+    pub(super) fn new(
+        number: u64,
+        session: Session,
+        target: &Target,
+        queue: Receiver<Request>,
+        executor: Weak<LocalExecutor<'static>>,
+    ) -> Self {
+        Self {
+            number,
+            since: Instant::now(),
+            name: target.name.clone(),
+            seats: RefCell::default(),
+            done: RefCell::default(),
+            opening: RefCell::default(),
+            queue,
+            executor,
+            session,
+            pen: Mutex::new(()),
+            stirred: async_channel::bounded(1),
+            passage: Arc::default(),
+            used: Cell::new(false),
+            idle_at_end: Cell::new(false),
+        }
+    }
+
+    /// Serves until the connection ends.
+    pub(super) async fn serve(self: Rc<Self>, jump: Sender<Note>) {
+        let said = self.watch().await;
+        self.fail(&said);
+        let unserved = self.opening.take().and_then(|opening| opening.request);
+        for seat in &*self.seats.borrow() {
+            seat.tell();
+        }
+        let why = self.passage.ended().unwrap_or(said);
+        let _ = jump.try_send(Note::Ended { line: self.number, why, unserved });
+    }
+
+    /// Whether nobody was carried when it ended, and others had been before.
+    pub(super) fn was_idle(&self) -> bool {
+        self.idle_at_end.get()
+    }
+
+    /// Since when it has been waiting for one channel to open.
+    pub(super) fn busy_since(&self) -> Option<Instant> {
+        self.opening.borrow().as_ref().map(|opening| opening.since)
+    }
+
+    /// Takes a request for an address that an opening is under way to, and nobody waits for any more.
+    pub(super) fn adopt(&self, request: Request) -> Result<(), Request> {
+        let mut opening = self.opening.borrow_mut();
+        match opening.as_mut() {
+            Some(opening)
+                if request.place() == (opening.address.as_str(), opening.port)
+                    && opening.request.as_ref().is_none_or(Request::is_withdrawn) =>
+            {
+                opening.asked = Instant::now();
+                opening.deadline = opening.asked + request.target.connect_timeout;
+                opening.request = Some(request);
+                Ok(())
+            }
+            _ => Err(request),
+        }
+    }
+
+    /// Why it has ended, if it has.
+    pub(super) fn ended(&self) -> bool {
+        self.passage.ended().is_some()
+    }
+
+    /// It has ended: everybody on it is told.
+    fn fail(&self, said: &str) {
+        if !self.ended() {
+            self.idle_at_end.set(self.used.get() && self.seats.borrow().is_empty());
+            let why = match self.session.wire().severed() {
+                Some(why) => format!("through {}: {why}", self.name),
+                None => format!("through {}: the connection to the jump host was lost: {said}", self.name),
+            };
+            self.passage.end(why);
+        }
+        self.stir();
+    }
+
+    fn stir(&self) {
+        let _ = self.stirred.0.try_send(());
+    }
+
+    /// Reads what comes, opens channels and sends keepalives. Says how the connection ended.
+    async fn watch(self: &Rc<Self>) -> String {
+        let (interval, count) = self.session.keepalive();
+        let mut beat = (!interval.is_zero()).then(|| Timer::interval(interval));
+        let mut unanswered = 0;
+        loop {
+            let event = {
+                let readable = async {
+                    // Without a channel there is nothing to read with, and nobody whom it could concern.
+                    let deaf = self.seats.borrow().iter().all(|seat| seat.at_eof());
+                    if deaf && !self.is_opening() {
+                        future::pending::<()>().await;
+                    }
+                    Event::Readable(self.session.wire().ready(BlockDirections::Inbound).await)
+                };
+                let wanted = async {
+                    if self.is_opening() {
+                        Timer::after(LOOK.min(self.until_deadline())).await;
+                        Event::Stirred
+                    } else {
+                        self.queue.recv().await.map_or(Event::Stirred, Event::Wanted)
+                    }
+                };
+                let stirred = async {
+                    let _ = self.stirred.1.recv().await;
+                    Event::Stirred
+                };
+                let beat = async {
+                    match &mut beat {
+                        Some(timer) => timer.next().await,
+                        None => future::pending().await,
+                    };
+                    Event::Beat
+                };
+                future::or(future::or(stirred, readable), future::or(beat, wanted)).await
+            };
+            if self.ended() {
+                return String::new();
+            }
+            let turn = match event {
+                Event::Readable(Err(error)) => Err(error.to_string()),
+                Event::Readable(Ok(())) => {
+                    unanswered = 0;
+                    self.turn().await
+                }
+                Event::Wanted(request) => {
+                    self.begin(request);
+                    self.turn().await
+                }
+                Event::Stirred => self.turn().await,
+                Event::Beat if unanswered >= count => {
+                    Err(format!("no answer to {count} keepalives, {}s apart", interval.as_secs()))
+                }
+                Event::Beat => {
+                    unanswered += u32::from(!self.seats.borrow().is_empty());
+                    self.keep_alive().await
+                }
+            };
+            if let Err(said) = turn {
+                return said;
+            }
+        }
+    }
+
+    fn is_opening(&self) -> bool {
+        self.opening.borrow().is_some()
+    }
+
+    fn begin(&self, request: Request) {
+        if request.is_withdrawn() {
+            return;
+        }
+        let now = Instant::now();
+        self.opening.replace(Some(Opening {
+            address: request.target.address.clone(),
+            port: request.target.port,
+            since: now,
+            asked: now,
+            deadline: now + request.target.connect_timeout,
+            request: Some(request),
+        }));
+    }
+
+    fn until_deadline(&self) -> Duration {
+        let opening = self.opening.borrow();
+        let waits = opening.as_ref().filter(|opening| opening.request.is_some());
+        waits.map_or(LOOK, |opening| opening.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Everything that can be done now, and then word to whoever got something.
+    async fn turn(self: &Rc<Self>) -> Result<(), String> {
+        if !self.is_opening()
+            && let Ok(request) = self.queue.try_recv()
+        {
+            self.begin(request);
+        }
+        {
+            let _pen = self.pen.lock().await;
+            self.sweep().await?;
+            if self.is_opening() { self.open().await? } else { self.drain().await? }
+        }
+        for seat in &*self.seats.borrow() {
+            if seat.has_news() {
+                seat.tell();
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with the channel that is being opened.
+    async fn open(self: &Rc<Self>) -> Result<(), String> {
+        loop {
+            let ssh = self.session.ssh();
+            let tried = match &*self.opening.borrow() {
+                Some(opening) => ssh.channel_direct_tcpip(&opening.address, opening.port, None),
+                None => return Ok(()),
+            };
+            let failed = match tried {
+                Ok(channel) => {
+                    self.seat(channel);
+                    self.stir();
+                    return Ok(());
+                }
+                Err(error) if classify::session_code(&error) == EAGAIN => {
+                    if self.is_half_sent() {
+                        self.until_ready().await?;
+                        continue;
+                    }
+                    self.expire();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let late = classify::is_late(&failed);
+            if !late && !classify::is_refused(&failed) {
+                return Err(classify::lower(failed.message()));
+            }
+            if let Some(Opening { request: Some(request), address, port, .. }) = self.opening.take() {
+                let at = place(&address, port);
+                request.answer(Err(if late {
+                    timed_out(&self.name, &at, &request)
+                } else {
+                    classify::not_forwarded(&self.name, &at, failed.message())
+                }));
+            }
+            return Ok(());
+        }
+    }
+
+    /// Gives the channel that was opened to whoever waits for it.
+    fn seat(self: &Rc<Self>, channel: Channel) {
+        let Some(opening) = self.opening.take() else { return };
+        self.used.set(true);
+        let pair = UnixStream::pair().and_then(|(near, far)| Ok((Async::new(near)?, far)));
+        let (Some(request), Ok((near, far)), Some(executor)) =
+            (opening.request.filter(|request| !request.is_withdrawn()), pair, self.executor.upgrade())
+        else {
+            self.done.borrow_mut().push(channel);
+            return;
+        };
+        let seat = Rc::new(Seat::new(channel));
+        self.seats.borrow_mut().push(seat.clone());
+        executor.spawn(link::carry(self.clone(), seat, near)).detach();
+        let failed = |error| Failure::new(Phase::Connect, format!("through {}: {error}", self.name));
+        let wire = Wire::over(far, self.passage.clone(), None).map_err(failed);
+        request.answer(wire.map(|wire| Carried { wire, took: opening.asked.elapsed() }));
+    }
+
+    /// Lets go of a request whose time is over.
+    fn expire(&self) {
+        if let Some(opening) = self.opening.borrow_mut().as_mut()
+            && Instant::now() >= opening.deadline
+            && let Some(request) = opening.request.take()
+        {
+            let at = place(&opening.address, opening.port);
+            request.answer(Err(timed_out(&self.name, &at, &request)));
+        }
+    }
+
+    /// Lets libssh2 read everything that is there.
+    async fn drain(&self) -> Result<(), String> {
+        loop {
+            let live = self.seats.borrow().iter().find(|seat| !seat.at_eof()).cloned();
+            let Some(seat) = live else { return Ok(()) };
+            match seat.channel.borrow_mut().read(&mut []) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                    return Err(classify::lower(&error.to_string()));
+                }
+                Err(_) if !self.is_half_sent() => return Ok(()),
+                Err(_) => {}
+            }
+            self.until_ready().await?;
+        }
+    }
+
+    /// Ends channels that are done with. Freeing one before both sides agree would leave it behind in libssh2.
+    async fn sweep(&self) -> Result<(), String> {
+        let waiting = self.done.take();
+        for mut channel in waiting {
+            while !self.session.wire().has_room() {
+                self.until_ready_for(BlockDirections::Outbound).await?;
+            }
+            if channel.close().is_err() && !self.ended() {
+                self.done.borrow_mut().push(channel);
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_alive(&self) -> Result<(), String> {
+        let _pen = self.pen.lock().await;
+        if self.session.wire().has_room() {
+            self.session.ssh().keepalive_send().map(drop).map_err(|error| classify::lower(error.message()))?;
+        }
+        Ok(())
+    }
+
+    /// Reads for a channel. Zero: there is nothing now.
+    pub(super) async fn read(&self, seat: &Seat, buffer: &mut [u8]) -> Result<usize, ()> {
+        if !seat.has_data() {
+            return Ok(0);
+        }
+        let _pen = self.pen.lock().await;
+        loop {
+            if self.ended() {
+                return Err(());
+            }
+            let read = seat.channel.borrow_mut().read(buffer);
+            match read {
+                Ok(count) => {
+                    self.stir();
+                    return Ok(count);
+                }
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                    self.fail(&classify::lower(&error.to_string()));
+                    return Err(());
+                }
+                Err(_) if !self.is_half_sent() => {
+                    self.stir();
+                    return Ok(0);
+                }
+                Err(_) => self.until_ready().await.map_err(|said| self.fail(&said))?,
+            }
+        }
+    }
+
+    /// Writes for a channel. Zero: the other end takes no more now, and the seat is told when it does.
+    pub(super) async fn write(&self, seat: &Seat, bytes: &[u8]) -> Result<usize, ()> {
+        let _pen = self.pen.lock().await;
+        loop {
+            if self.ended() {
+                return Err(());
+            }
+            if seat.is_full() {
+                return Ok(0);
+            }
+            let written = seat.channel.borrow_mut().write(bytes);
+            match written {
+                Ok(count) => {
+                    self.stir();
+                    return Ok(count);
+                }
+                Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                    self.fail(&classify::lower(&error.to_string()));
+                    return Err(());
+                }
+                // Half sent, or held up by an exchange of new keys: nobody else may send before it is out.
+                Err(_) => self.until_ready().await.map_err(|said| self.fail(&said))?,
+            }
+        }
+    }
+
+    /// A channel is done with.
+    pub(super) fn leave(&self, seat: &Rc<Seat>) {
+        self.seats.borrow_mut().retain(|other| !Rc::ptr_eq(other, seat));
+        self.done.borrow_mut().push(seat.channel.borrow().clone());
+        self.stir();
+    }
+
+    /// Whether the last call has a packet under way that did not fit into the socket.
+    fn is_half_sent(&self) -> bool {
+        matches!(self.session.ssh().block_directions(), BlockDirections::Outbound | BlockDirections::Both)
+    }
+
+    async fn until_ready(&self) -> Result<(), String> {
+        self.until_ready_for(self.session.ssh().block_directions()).await
+    }
+
+    async fn until_ready_for(&self, directions: BlockDirections) -> Result<(), String> {
+        let (interval, count) = self.session.keepalive();
+        let limit = if interval.is_zero() { STANDSTILL } else { interval * (count + 1) };
+        let ready = self.session.wire().ready(directions);
+        match race(ready, Deadline::after(Some(limit)), None).await {
+            Raced::Done(result) => result.map_err(|error| error.to_string()),
+            Raced::Late | Raced::Cancelled => Err(format!("it has taken nothing for {}", human(limit))),
+        }
+    }
+}
+
+enum Event {
+    Readable(std::io::Result<()>),
+    Wanted(Request),
+    Stirred,
+    Beat,
+}
+
+fn timed_out(jump: &str, at: &str, request: &Request) -> Failure {
+    let limit = human(request.target.connect_timeout);
+    Failure::new(Phase::Connect, format!("through {jump}: {at}: timed out after {limit}"))
+        .hint("is the node up, and does a firewall between the jump host and the node drop the port?")
+        .retryable()
+}

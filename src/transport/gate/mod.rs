@@ -1,0 +1,150 @@
+//! The gate: one thread for whatever carries the connections of others, that is the jump hosts' sessions and the
+//! `ProxyCommand`s.
+//!
+//! A jump host's session belongs to this thread, and the hosts behind it may be on any shard, so each of them gets one end
+//! of a pair of sockets, with which it does what it would do with a network connection.
+
+mod jump;
+mod line;
+mod link;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use async_executor::LocalExecutor;
+
+use self::jump::{Jump, Note};
+use super::connect::Dialer;
+use super::proxy;
+use super::target::{Target, Via};
+use super::wire::Wire;
+use crate::outcome::{Failure, Phase};
+
+/// The gate's thread, once somebody needs it.
+#[derive(Debug)]
+pub(super) struct Gate {
+    inbox: Receiver<Request>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where the gate is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Requests(Sender<Request>);
+
+/// Somebody wants to be carried to a host.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// To whom; how is in its [`Via`].
+    pub(super) target: Arc<Target>,
+    answer: Sender<Result<Carried, Failure>>,
+}
+
+/// A connection that was made for somebody.
+#[derive(Debug)]
+pub(super) struct Carried {
+    pub(super) wire: Wire,
+    /// How long it took, without the time spent waiting for others.
+    pub(super) took: Duration,
+}
+
+impl Gate {
+    /// A gate that is not open yet, and where to ask.
+    pub(super) fn new() -> (Self, Requests) {
+        let (sender, inbox) = async_channel::unbounded();
+        (Self { inbox, thread: Mutex::default() }, Requests(sender))
+    }
+
+    /// Starts the thread, unless it runs.
+    pub(super) fn open(&self, dialer: &Dialer) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let (dialer, inbox) = (dialer.clone(), self.inbox.clone());
+            let started = std::thread::Builder::new().name("gate".to_owned()).spawn(move || serve(&dialer, &inbox));
+            match started {
+                Ok(handle) => *thread = Some(handle),
+                // Whoever asks hears that there is no answer.
+                Err(_) => drop(self.inbox.close()),
+            }
+        }
+    }
+}
+
+impl Drop for Gate {
+    /// Waits until every session is closed, and every command has ended.
+    fn drop(&mut self) {
+        self.inbox.close();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Requests {
+    /// A connection to a host, through whatever carries it.
+    pub(super) async fn carry(&self, target: &Target) -> Result<Carried, Failure> {
+        let (answer, answered) = async_channel::bounded(1);
+        let sent = self.0.send(Request { target: Arc::new(target.clone()), answer }).await;
+        let gone = || {
+            Failure::new(Phase::Connect, "gsctl itself broke while it worked on what carries this connection")
+                .hint("this is a bug: please report it with the lines above")
+        };
+        sent.map_err(|_| gone())?;
+        answered.recv().await.map_err(|_| gone())?
+    }
+}
+
+impl Request {
+    /// Answers. Whoever asked may be gone.
+    fn answer(&self, answer: Result<Carried, Failure>) {
+        let _ = self.answer.try_send(answer);
+    }
+
+    /// Whoever asked does not wait any more.
+    fn is_withdrawn(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    /// The host's address and port.
+    fn place(&self) -> (&str, u16) {
+        (&self.target.address, self.target.port)
+    }
+}
+
+fn serve(dialer: &Dialer, requests: &Receiver<Request>) {
+    // What is spawned holds it weakly, so that it is gone, with all sessions, at the end of this function.
+    let executor = Rc::new(LocalExecutor::new());
+    let mut jumps: HashMap<String, Sender<Note>> = HashMap::new();
+    async_io::block_on(executor.run(async {
+        while let Ok(request) = requests.recv().await {
+            match request.target.via.clone() {
+                // The network needs nobody.
+                Via::Network => {}
+                Via::Command(command) => {
+                    executor
+                        .spawn(async move {
+                            let target = &request.target;
+                            proxy::carry(&command, target, |carried| request.answer(carried)).await;
+                        })
+                        .detach();
+                }
+                Via::Jump(target) => {
+                    let inbox =
+                        jumps.entry(target.chain()).or_insert_with(|| start(&executor, dialer, Arc::clone(&target)));
+                    let _ = inbox.try_send(Note::Request(request));
+                }
+            }
+        }
+    }));
+}
+
+fn start(executor: &Rc<LocalExecutor<'static>>, dialer: &Dialer, target: Arc<Target>) -> Sender<Note> {
+    let (inbox, notes) = async_channel::unbounded();
+    let jump = Jump::new(target, dialer.clone(), Rc::downgrade(executor), inbox.clone());
+    executor.spawn(jump.serve(notes)).detach();
+    inbox
+}
