@@ -335,7 +335,7 @@ impl Shard {
     /// After a lost connection: one more login, only to kill what may still be running.
     async fn kill_again(&self, host: HostId, ran: &Ran) -> Option<bool> {
         let Some(pid) = ran.pid else { return ran.killed };
-        let arrival = self.connector.connect(&self.targets[host], None, &mut |_| {}).await;
+        let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
         let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
         let answer = session.run(&killer, &self.mark, None, None).await;

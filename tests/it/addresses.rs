@@ -39,7 +39,9 @@ fn a_dead_first_address_leaves_the_second_its_time() {
     ] {
         // Whichever way the resolver turns them, in one of the two the dead one comes first.
         for (name, addresses) in [(format!("{name}-first"), [dead, live]), (format!("{name}-last"), [live, dead])] {
-            addresses.iter().for_each(|address| table.push_str(&format!("{address} {name}\n")));
+            for address in addresses {
+                table.push_str(&format!("{address} {name}\n"));
+            }
             lab.trust(&name, node.address(), node);
             lines.push_str(&format!("{name} port={port} user={}\n", lab.user()));
         }
