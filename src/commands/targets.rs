@@ -31,8 +31,6 @@ const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 pub(super) struct Targets {
     /// One for each host, in order.
     pub(super) list: Vec<Target>,
-    /// Host keys that are trusted.
-    pub(super) known_hosts: KnownHosts,
     /// What was found and cannot be honoured.
     pub(super) warnings: Vec<String>,
 }
@@ -101,7 +99,7 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
         config,
         ring: KeyRing::new(world),
         agent: AgentView::default(),
-        known: None,
+        known: HashMap::new(),
         jumps: HashMap::new(),
         warnings,
     };
@@ -110,11 +108,7 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
     warnings.append(&mut draft.ring.warnings);
     warnings.sort();
     warnings.dedup();
-    let (user_files, global_files, hash) = draft.known.unwrap_or_default();
-    let known_hosts = KnownHosts::load(&user_files, &global_files)
-        .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
-        .hash_names(hash);
-    Ok(Targets { list, known_hosts, warnings })
+    Ok(Targets { list, warnings })
 }
 
 /// Targets in the making.
@@ -125,8 +119,8 @@ struct Draft<'a> {
     config: SshConfig,
     ring: KeyRing<'a>,
     agent: AgentView,
-    /// The first host's `known_hosts` files.
-    known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)>,
+    /// What `known_hosts` files hold, by the files and by whether names are hashed: each set of files is read once.
+    known: HashMap<(Vec<PathBuf>, Vec<PathBuf>, bool), Arc<KnownHosts>>,
     /// Jump hosts, by how they are written and the chain before them: each is one for the whole run.
     jumps: HashMap<(String, String), Arc<Target>>,
     warnings: Vec<String>,
@@ -210,19 +204,6 @@ impl Draft<'_> {
             }
             next = &jump.via;
         }
-        let files = (
-            found.user_known_hosts.clone().unwrap_or_else(|| config::default_user_known_hosts(&world.home)),
-            found.global_known_hosts.clone().unwrap_or_else(config::default_global_known_hosts),
-            found.hash_known_hosts,
-        );
-        match &self.known {
-            Some(first) if *first != files => self.warnings.push(format!(
-                "host `{}` has known_hosts files of its own, which cannot be honoured yet; the first host's are used",
-                host.name
-            )),
-            Some(_) => {}
-            None => self.known = Some(files),
-        }
         if let Some(why) = &found.impossible {
             return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
         }
@@ -241,9 +222,11 @@ impl Draft<'_> {
             own.chain(held.iter().cloned()).collect()
         });
         let agent = offers.usage(explicit);
+        let known_hosts = self.known_hosts(&found)?;
         Ok(Target {
             name: host.name.clone(),
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
+            known_hosts,
             policy: policy(options, &found),
             keys,
             agent,
@@ -271,6 +254,25 @@ impl Draft<'_> {
             port,
             user,
         })
+    }
+
+    /// The host keys that a host's files hold.
+    fn known_hosts(&mut self, found: &config::SshOptions) -> Result<Arc<KnownHosts>, Fault> {
+        let users = found.user_known_hosts.clone();
+        let machines = found.global_known_hosts.clone();
+        let files = (
+            users.unwrap_or_else(|| config::default_user_known_hosts(&self.world.home)),
+            machines.unwrap_or_else(config::default_global_known_hosts),
+            found.hash_known_hosts,
+        );
+        if let Some(known) = self.known.get(&files) {
+            return Ok(known.clone());
+        }
+        let known = KnownHosts::load(&files.0, &files.1);
+        let known = known.map_err(|error| Fault::usage(format!("known hosts: {error}")))?.hash_names(files.2);
+        let known = Arc::new(known);
+        self.known.insert(files, known.clone());
+        Ok(known)
     }
 }
 
