@@ -16,7 +16,7 @@ use crate::transport::config::Proxy;
 
 use super::fault::Fault;
 use super::jumps::{self, Role};
-use super::targets::{Route, load_config, route};
+use super::targets::{Route, ask_ahead, load_config, route};
 use super::world::World;
 use super::{launch, selection};
 
@@ -43,13 +43,14 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
         return finish(print_names(&selected.hosts, args.fold));
     }
     let config = load_config(&options.ssh, world)?;
+    ask_ahead(&selected.hosts, &options.ssh, &config);
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
         let _ = writeln!(err, "warning: {warning}");
     }
     let mut rows = Vec::with_capacity(selected.hosts.len());
     for host in &selected.hosts {
-        let route = route(host, &options.ssh, &config, Role::Selected);
+        let route = route(host, &options.ssh, &config, Role::Selected)?;
         let way = jumps::way(host, &options.ssh, &route.options, Role::Selected)?;
         rows.push(Row { host, route, way });
     }

@@ -60,18 +60,41 @@ pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConf
 }
 
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
-#[must_use]
-pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Route {
-    let as_jump = role == Role::Jump;
-    let user = options.user.as_deref().filter(|_| !as_jump).or(host.user());
-    let port = options.port.filter(|_| !as_jump).or(host.port());
-    let address = host.get("address");
-    let found = config.resolve_with(asked_for(host), &Given { user, port, address, as_jump });
-    Route {
+///
+/// # Errors
+/// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Fault> {
+    let given = given(host, options, role);
+    let found = config.resolve_with(asked_for(host), &given);
+    if let Some(why) = &found.impossible {
+        let concerned = format!("host `{}` is one of those it is for", host.name);
+        let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
+        return Err(Fault::usage(why.to_string()).hint(hint));
+    }
+    Ok(Route {
         address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
-        port: port.or(found.port).unwrap_or(22),
-        user: user.map(str::to_owned).or(found.user.clone()).unwrap_or_else(|| config.local_user().to_owned()),
+        port: found.port.unwrap_or(22),
+        user: found.user.clone().unwrap_or_else(|| config.local_user().to_owned()),
         options: found,
+    })
+}
+
+/// Asks what must be asked of the installed `ssh` about all hosts, several questions at once.
+pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) {
+    let asked: Vec<_> = hosts.iter().map(|host| (asked_for(host), given(host, options, Role::Selected))).collect();
+    config.ask_ahead(&asked);
+}
+
+/// What is stronger than `ssh_config`.
+fn given<'a>(host: &'a Host, options: &'a SshOptions, role: Role) -> Given<'a> {
+    let as_jump = role == Role::Jump;
+    let jump = options.jump.as_deref().filter(|_| !as_jump).or(host.jump());
+    Given {
+        user: options.user.as_deref().filter(|_| !as_jump).or(host.user()),
+        port: options.port.filter(|_| !as_jump).or(host.port()),
+        address: host.get("address"),
+        carried: jump.map(|jump| jump != "none"),
+        as_jump,
     }
 }
 
@@ -91,6 +114,7 @@ fn asked_for(host: &Host) -> &str {
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
 pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
     let config = load_config(options, world)?;
+    ask_ahead(&selected.hosts, options, &config);
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut draft = Draft {
         selected,
@@ -128,7 +152,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn target(&mut self, host: &Host) -> Result<Target, Fault> {
-        let route = route(host, self.options, &self.config, Role::Selected);
+        let route = route(host, self.options, &self.config, Role::Selected)?;
         let via = self.via(host, &route.options, Role::Selected, &mut Vec::new())?;
         self.aim(host, route, Role::Selected, via)
     }
@@ -175,7 +199,7 @@ impl Draft<'_> {
                 host.set(setting, value, Origin::CommandLine);
             }
         }
-        let route = route(&host, self.options, &self.config, Role::Jump);
+        let route = route(&host, self.options, &self.config, Role::Jump)?;
         if under_way.contains(&text) {
             under_way.push(text);
             return Err(circle(&host.name, &under_way.join(" -> ")));
@@ -203,9 +227,6 @@ impl Draft<'_> {
                 return Err(circle(&host.name, &format!("{} -> {}", jump.name, host.name)));
             }
             next = &jump.via;
-        }
-        if let Some(why) = &found.impossible {
-            return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
         }
         for item in &found.unhonoured {
             let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);

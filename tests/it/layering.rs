@@ -30,7 +30,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+        &[
+            "exit.rs",
+            "lib.rs",
+            "main.rs",
+            "reporter/output_dir.rs",
+            "reporter/whole_file.rs",
+            "transport/proxy.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
+        ],
     ),
     (
         "std::fs",

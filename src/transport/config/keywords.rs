@@ -21,6 +21,7 @@ pub(super) enum Key {
     AddressFamily,
     BatchMode,
     BindAddress,
+    Canonical,
     CertificateFile,
     Ciphers,
     Compression,
@@ -52,6 +53,7 @@ pub(super) enum Key {
     ServerAliveInterval,
     SetEnv,
     StrictHostKeyChecking,
+    Tag,
     User,
     UserKnownHostsFile,
 }
@@ -67,11 +69,11 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("BatchMode", Honoured(Key::BatchMode)),
     ("BindAddress", Honoured(Key::BindAddress)),
     ("BindInterface", Unsupported),
-    ("CanonicalDomains", Harmless), // means nothing without CanonicalizeHostname
-    ("CanonicalizeFallbackLocal", Harmless),
-    ("CanonicalizeHostname", HarmlessWhen(NO)),
-    ("CanonicalizeMaxDots", Harmless),
-    ("CanonicalizePermittedCNAMEs", Harmless),
+    ("CanonicalDomains", Honoured(Key::Canonical)),
+    ("CanonicalizeFallbackLocal", Honoured(Key::Canonical)),
+    ("CanonicalizeHostname", Honoured(Key::Canonical)),
+    ("CanonicalizeMaxDots", Honoured(Key::Canonical)),
+    ("CanonicalizePermittedCNAMEs", Honoured(Key::Canonical)),
     ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
     ("CertificateFile", Honoured(Key::CertificateFile)),
     ("ChannelTimeout", Harmless), // forwarded connections
@@ -170,7 +172,7 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("StreamLocalBindUnlink", Harmless),
     ("StrictHostKeyChecking", Honoured(Key::StrictHostKeyChecking)),
     ("SyslogFacility", Harmless),
-    ("Tag", Harmless), // only read by `Match tagged`, which is warned of where it stands
+    ("Tag", Honoured(Key::Tag)),
     ("TCPKeepAlive", Harmless),
     ("Tunnel", HarmlessWhen(NO)),
     ("TunnelDevice", Harmless),

@@ -23,6 +23,8 @@ pub(super) enum Setting {
     AliveInterval(Duration),
     BatchMode(bool),
     BindAddress(IpAddr),
+    /// `CanonicalizeHostname` or what belongs to it: for ssh.
+    Canonical,
     CertificateFile(String),
     Compression(bool),
     ConnectTimeout(Duration),
@@ -45,6 +47,7 @@ pub(super) enum Setting {
     /// Names and values.
     SetEnv(Vec<(String, String)>),
     StrictHostKeyChecking(HostKeyPolicy),
+    Tag(String),
     User(String),
     UserKnownHosts(Vec<String>),
 }
@@ -98,6 +101,7 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         Effect::Honoured(Key::GlobalKnownHostsFile) => {
             templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
         }
+        Effect::Honoured(Key::Canonical) => Ok(Meaning::Set(Setting::Canonical)),
         Effect::Honoured(Key::ProxyJump) => jump(first),
         Effect::Honoured(Key::ProxyCommand) => command(first),
         Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
@@ -205,8 +209,10 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         Key::ServerAliveInterval if text.eq_ignore_ascii_case("none") => Setting::AliveInterval(Duration::ZERO),
         Key::ServerAliveInterval => Setting::AliveInterval(duration(text).ok_or(SECONDS)?),
         Key::StrictHostKeyChecking => return strictness(text),
+        Key::Tag => Setting::Tag(text.to_owned()),
         Key::User => Setting::User(name()?),
-        Key::GlobalKnownHostsFile
+        Key::Canonical
+        | Key::GlobalKnownHostsFile
         | Key::Host
         | Key::IgnoreUnknown
         | Key::Include
