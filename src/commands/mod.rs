@@ -12,6 +12,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod origins;
 mod outputs;
 mod past;
 mod pssh;

@@ -20,11 +20,11 @@ use super::selection::Selected;
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts, where nobody says.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 /// Keepalives, where nobody says.
-const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
+pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 
 /// Everything that connections need.
 #[derive(Debug)]

@@ -67,12 +67,11 @@ impl Criterion {
                 "command" => Subject::Command,
                 "exec" | "localnetwork" | "version" => {
                     let own = word.raw.trim_start_matches('!');
-                    let raw = match inline {
-                        Some(_) => own.to_owned(),
-                        None => {
-                            let next = words.next().ok_or_else(|| format!("`Match {attribute}` wants a value"))?;
-                            format!("{own} {}", next.raw)
-                        }
+                    let raw = if inline.is_some() {
+                        own.to_owned()
+                    } else {
+                        let next = words.next().ok_or_else(|| format!("`Match {attribute}` wants a value"))?;
+                        format!("{own} {}", next.raw)
                     };
                     criteria.push(Self { negated, subject: Subject::Asked(raw), patterns: Vec::new() });
                     continue;

@@ -94,7 +94,7 @@ impl<'a> Draft<'a> {
                 self.set(setting, &entry.said);
             }
             Item::Impossible(kind, why) => {
-                if !options.algorithms.chosen(*kind) {
+                if !kind.is_some_and(|kind| options.algorithms.chosen(kind)) {
                     first(&mut options.impossible, why.as_ref().clone());
                 }
             }

@@ -42,8 +42,8 @@ pub(super) enum Item {
     Set(Setting),
     Off(&'static str),
     Unhonoured(Arc<Unhonoured>),
-    /// No host that it is for can be connected to.
-    Impossible(Kind, Arc<Impossible>),
+    /// No host that it is for can be connected to, unless the choice of such algorithms was made before.
+    Impossible(Option<Kind>, Arc<Impossible>),
 }
 
 impl Item {

@@ -143,7 +143,7 @@ impl SshConfig {
         let mut once_more = pass.once_more;
         if let Some((question, said)) = draft.canonical_question() {
             once_more = true;
-            match self.ssh.host_name(question) {
+            match self.ssh.host_name(&question) {
                 Ok(name) => draft.options.host_name = Some(name),
                 Err(silence) => {
                     let why = || undecided(said.keyword, &said.origin, silence);

@@ -23,8 +23,11 @@ const MARK: &str = "GSCTL_HOLDS";
 /// The installed `ssh`, and what it has answered.
 #[derive(Debug, Default)]
 pub(super) struct Ssh {
-    answers: Mutex<HashMap<Question, Arc<OnceLock<Result<Answer, Silence>>>>>,
+    answers: Mutex<HashMap<Question, Arc<Cell>>>,
 }
+
+/// An answer, once there is one.
+type Cell = OnceLock<Result<Answer, Silence>>;
 
 /// What ssh is to find out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,7 +54,8 @@ pub(super) struct Silence {
 impl Question {
     /// About `host`, in a file that begins with these settings.
     pub(super) fn new<'a>(host: &str, settings: impl IntoIterator<Item = (&'a str, String)>) -> Self {
-        let file = settings.into_iter().map(|(keyword, value)| format!("{keyword} {value}\n")).collect();
+        let line = |file: String, (keyword, value)| format!("{file}{keyword} {value}\n");
+        let file = settings.into_iter().fold(String::new(), line);
         Self { host: host.to_owned(), file }
     }
 
@@ -70,21 +74,21 @@ pub(super) fn quoted(value: &str) -> String {
 impl Ssh {
     /// Whether a criterion of `Match` holds.
     pub(super) fn holds(&self, question: Question, criterion: &str) -> Result<bool, Silence> {
-        self.ask(question.about(criterion)).map(|answer| answer.holds)
+        self.ask(&question.about(criterion)).map(|answer| answer.holds)
     }
 
     /// What the host is called in the end.
-    pub(super) fn host_name(&self, question: Question) -> Result<String, Silence> {
+    pub(super) fn host_name(&self, question: &Question) -> Result<String, Silence> {
         self.ask(question).map(|answer| answer.host_name)
     }
 
     /// Who asks what is being asked already waits for that answer.
-    fn ask(&self, question: Question) -> Result<Answer, Silence> {
+    fn ask(&self, question: &Question) -> Result<Answer, Silence> {
         let cell = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.entry(question.clone()).or_default().clone()
         };
-        cell.get_or_init(|| run(&question)).clone()
+        cell.get_or_init(|| run(question)).clone()
     }
 }
 

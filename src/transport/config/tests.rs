@@ -157,7 +157,7 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
         config.warnings(),
         [
             format!(
-                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; leave it out, or use ssh for these hosts"
+                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; put the card's keys into the agent: `ssh-add -s`"
             ),
             format!(
                 "ssh config `{file}`, line 7: gsctl cannot honour `BindInterface` yet; name one of its addresses: `BindAddress`"

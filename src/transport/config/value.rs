@@ -78,8 +78,8 @@ pub(super) enum Meaning {
     Off(&'static str),
     /// Something that matters, and that gsctl cannot do yet.
     Unsupported,
-    /// A choice of algorithms that leaves none. The text says why.
-    Impossible(Kind, String),
+    /// No connection can be made: a choice of algorithms leaves none, or the file says so. The text says why.
+    Impossible(Option<Kind>, String),
     /// Not a keyword.
     Unknown,
 }
@@ -89,11 +89,11 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
     let Some((name, effect)) = keywords::find(keyword) else { return Ok(Meaning::Unknown) };
     let first = arguments.first().ok_or_else(|| format!("`{name}` wants a value"))?;
     match effect {
-        Effect::Harmless => Ok(Meaning::Nothing),
-        Effect::HarmlessWhen(values) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
+        Effect::Ignored(_) => Ok(Meaning::Nothing),
+        Effect::RefusedUnless(values, _) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
             Ok(Meaning::Off(name))
         }
-        Effect::HarmlessWhen(_) | Effect::Unsupported => Ok(Meaning::Unsupported),
+        Effect::RefusedUnless(..) => Ok(Meaning::Unsupported),
         Effect::Honoured(key @ (Key::Host | Key::Match | Key::Include | Key::IgnoreUnknown)) => {
             Ok(Meaning::Structure(key))
         }
@@ -103,6 +103,9 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         }
         Effect::Honoured(Key::Canonical) => Ok(Meaning::Set(Setting::Canonical)),
         Effect::Honoured(Key::ProxyJump) => jump(first),
+        Effect::Honoured(Key::RefuseConnection) => {
+            Ok(Meaning::Impossible(None, format!("`RefuseConnection`: {}", arguments.join(" "))))
+        }
         Effect::Honoured(Key::ProxyCommand) => command(first),
         Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
         Effect::Honoured(Key::SetEnv) => set_env(arguments),
@@ -219,6 +222,7 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         | Key::Match
         | Key::ProxyCommand
         | Key::ProxyJump
+        | Key::RefuseConnection
         | Key::SendEnv
         | Key::SetEnv
         | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),
@@ -228,7 +232,7 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
 fn algorithms(kind: Kind, text: &str) -> Meaning {
     match Choice::parse(kind, text) {
         Ok(choice) => Meaning::Set(Setting::Algorithms(choice)),
-        Err(said) => Meaning::Impossible(kind, said),
+        Err(said) => Meaning::Impossible(Some(kind), said),
     }
 }
 
