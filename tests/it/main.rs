@@ -46,6 +46,8 @@ mod scripts;
 mod shaping;
 mod shells;
 mod ssh_config;
+mod ssh_match;
+mod ssh_rows;
 mod standin;
 mod start;
 mod status;
