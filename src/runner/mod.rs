@@ -374,6 +374,14 @@ impl<C: Crew> Run<'_, C> {
             result.outcome = Outcome::TimedOut;
             result.failure = Some(Failure::new(Phase::Timeout, format!("the run's deadline of {limit} passed")));
         }
+        for (stream, output) in [("output", &result.stdout), ("standard error", &result.stderr)] {
+            if let Some(cut) = output.cut() {
+                // Whoever reads the report must not take it for whole.
+                self.stats.broken = true;
+                let message = format!("{}: its {stream} is {cut}", self.hosts[id].member.name);
+                self.emit(EventKind::Warning { message });
+            }
+        }
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
         self.write_down(id, step, result.outcome);

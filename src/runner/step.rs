@@ -10,7 +10,7 @@ use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
-use super::conclude::conclude;
+use super::conclude::{answer, conclude};
 use super::condition::holds;
 use super::fleet::{Crew, Done, Job, Work};
 use super::script;
@@ -141,7 +141,7 @@ impl<C: Crew> Run<'_, C> {
                 Action::Run { command: crate::plan::Template::default(), manner: crate::plan::Manner::default() };
             let result = conclude(&asked, limit, done);
             if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
-                match node::parse_tests(&result.stdout) {
+                match node::parse_tests(&answer(&result)) {
                     Tested::Holds => passed.push(host),
                     Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
                     Tested::Unknown(said) => {
