@@ -239,8 +239,7 @@ impl<C: Crew> Run<'_, C> {
     /// Stops the run once more hosts failed than are allowed to.
     fn heed_max_fail(&mut self, step: &Step) {
         let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
-        let failed = self.hosts.iter().filter(|host| host.out).count();
-        if failed > share.to_bear(self.hosts.len()) {
+        if self.out > share.to_bear(self.hosts.len()) {
             self.cut_short(CancelReason::MaxFail);
         }
     }
