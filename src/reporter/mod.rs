@@ -23,6 +23,7 @@ mod chain;
 mod course;
 mod difference;
 mod display;
+mod encoded;
 mod gather;
 mod lines;
 mod live;

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -16,6 +17,7 @@ use super::session::{Session, Stopwatch, Unopened};
 use super::trailer::{self, Mark, Reader};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
+use crate::output::{Draft, Output, Spool};
 use crate::plan::script::killer;
 
 /// Where output goes as it comes. Bounded: a reader that cannot keep up holds its host up, and no other.
@@ -27,7 +29,7 @@ pub struct Command {
     /// The text for the login shell.
     pub text: String,
     /// What it reads; empty is end of file at once.
-    pub stdin: std::sync::Arc<[u8]>,
+    pub stdin: Arc<[u8]>,
     /// Send it as it is, without the wrapper: no process id, no trailer, no kill.
     pub raw: bool,
     /// POSIX shell text that comes first; empty is none. Where it fails the command is not run.
@@ -42,14 +44,7 @@ impl Command {
     /// A command that reads nothing.
     #[must_use]
     pub fn new(text: impl Into<String>, timeout: Option<Duration>) -> Self {
-        Self {
-            text: text.into(),
-            stdin: std::sync::Arc::from([]),
-            raw: false,
-            before: String::new(),
-            posix: false,
-            timeout,
-        }
+        Self { text: text.into(), stdin: Arc::from([]), raw: false, before: String::new(), posix: false, timeout }
     }
 }
 
@@ -59,9 +54,9 @@ pub struct Ran {
     /// How it ended.
     pub end: End,
     /// Standard output.
-    pub stdout: Vec<u8>,
+    pub stdout: Output,
     /// Standard error.
-    pub stderr: Vec<u8>,
+    pub stderr: Output,
     /// What the login shell printed before the command began.
     pub noise: Vec<u8>,
     /// After a stop: whether its processes were seen gone. `None`: there was nothing to kill.
@@ -111,6 +106,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_millis(300);
 /// Time for what was under way when a command's time ran out before it had begun.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of the killer's answer that are looked at.
+const LONGEST_ANSWER: usize = 4096;
 /// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
 const LONGEST: usize = 30_000;
 
@@ -123,8 +120,8 @@ thread_local! {
 struct Heard<'a> {
     out: Reader,
     err: Reader,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    stdout: Draft,
+    stderr: Draft,
     raw: bool,
     sink: Option<&'a Sink>,
     /// Heard, and not yet sent to the sink.
@@ -132,12 +129,12 @@ struct Heard<'a> {
 }
 
 impl<'a> Heard<'a> {
-    fn new(mark: &Mark, raw: bool, sink: Option<&'a Sink>) -> Self {
+    fn new(mark: &Mark, raw: bool, sink: Option<&'a Sink>, spool: &Arc<Spool>) -> Self {
         Self {
             out: Reader::stdout(mark),
             err: Reader::stderr(mark),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            stdout: Draft::new(spool),
+            stderr: Draft::new(spool),
             raw,
             sink,
             fresh: Vec::new(),
@@ -162,7 +159,7 @@ impl<'a> Heard<'a> {
         };
         let (wanted, fresh) = (self.sink.is_some(), &mut self.fresh);
         give(reader, &mut |bytes| {
-            kept.extend_from_slice(bytes);
+            kept.push(bytes);
             if wanted {
                 fresh.push((stream, bytes.to_vec()));
             }
@@ -220,7 +217,7 @@ impl Session {
         cancel: Option<&CancelToken>,
         sink: Option<&Sink>,
     ) -> Ran {
-        let mut heard = Heard::new(mark, command.raw, sink);
+        let mut heard = Heard::new(mark, command.raw, sink, self.spool());
         let mut channel = None;
         let listening = self.listen(command, mark, &mut channel, &mut heard);
         let raced = race(listening, Deadline::after(command.timeout), cancel).await;
@@ -258,8 +255,8 @@ impl Session {
         let noise = [heard.out.noise(), heard.err.noise()].concat();
         Ran {
             end,
-            stdout: heard.stdout,
-            stderr: heard.stderr,
+            stdout: heard.stdout.finish(),
+            stderr: heard.stderr.finish(),
             noise,
             killed,
             pid: heard.out.pid(),
@@ -380,14 +377,14 @@ impl Session {
     /// Kills a command's process group on the node.
     async fn kill(&mut self, pid: u32, mark: &Mark) -> Fate {
         let command = Command::new(posix(&killer(pid)), None);
-        let mut heard = Heard::new(mark, false, None);
+        let mut heard = Heard::new(mark, false, None, self.spool());
         let mut channel = None;
         let listening = self.listen(&command, mark, &mut channel, &mut heard);
         let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
         if let Some(channel) = channel {
             self.discard(channel);
         }
-        if matches!(raced, Raced::Done(End::Exit(_))) { fate(&heard.stdout) } else { Fate::Alive }
+        if matches!(raced, Raced::Done(End::Exit(_))) { fate(&heard.stdout.finish()) } else { Fate::Alive }
     }
 }
 
@@ -430,8 +427,9 @@ pub fn posix(script: &str) -> String {
 
 /// Reads the killer's answer.
 #[must_use]
-pub fn fate(stdout: &[u8]) -> Fate {
-    let said = String::from_utf8_lossy(stdout);
+pub fn fate(stdout: &Output) -> Fate {
+    let said = stdout.first(LONGEST_ANSWER).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
     let mut words = said.lines().map(str::trim);
     words
         .find_map(|word| match word {

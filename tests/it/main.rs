@@ -45,6 +45,7 @@ mod script_command;
 mod scripts;
 mod shaping;
 mod shells;
+mod spill;
 mod ssh_config;
 mod standin;
 mod start;

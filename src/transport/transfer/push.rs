@@ -117,11 +117,17 @@ impl Session {
             Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", bounds.deadline.left()) };
         let ran = self.run(&command, bounds.mark, bounds.cancel, None).await;
         match ran.end {
-            End::Exit(0) => Ok(node::parse(&ran.stdout)),
+            End::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
+                Ok(said) => Ok(node::parse(&said)),
+                Err(error) => Err(Ending::Local(format!("the node's answer cannot be understood: {error}"))),
+            },
             _ => Err(Ending::Script(Box::new(ran))),
         }
     }
 }
+
+/// Bytes of a script's answer.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// What is known of an order while it is carried out.
 struct Round<'a> {
