@@ -13,6 +13,9 @@ PACKAGES += pssh
 # A browser for the HTML page, terminals of any size.
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
+# Commands as another user, on the lab's nodes.
+TOOLS += sudo
+PACKAGES += sudo
 
 .PHONY: demo screenshot soak bench peers test lint unit lab docs tools build clean
 

@@ -3,6 +3,7 @@
 mod early;
 mod environment;
 mod files;
+mod privilege;
 pub mod pssh;
 mod shell;
 mod values;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 pub use early::parse;
 pub use environment::Environment;
 pub use files::Push;
+pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
 use values::{duration, keepalive, share, variable};
@@ -273,8 +275,15 @@ pub struct Exec {
     pub command: Vec<String>,
     /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
     /// none was heard, and a command that times out is not killed on the node.
-    #[arg(long, conflicts_with_all = ["env", "chdir", "shell"])]
+    #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
+    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
+    /// an end of file.
+    #[arg(long, conflicts_with = "stdin")]
+    pub pty: bool,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -296,6 +305,9 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -415,6 +427,9 @@ pub struct Promote {
 /// Arguments of `play`.
 #[derive(Debug, Args)]
 pub struct Play {
+    /// The password for steps that say `sudo`.
+    #[command(flatten)]
+    pub sudo_password: SudoPassword,
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,

@@ -49,11 +49,11 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
     // Zero on the command line is "no limit", and stronger than anything that sets one.
     let timeout = options.run.timeout;
-    let simple = |plan: Plan, kind| launch(plan, kind, Book::default(), None, options, world);
+    let simple = |plan: Plan, kind| launch(plan, kind, Book::default(), None, cli, world);
     let book = |asked: Asked, preflight| {
         let (plan, digest) = asked.load(timeout, world)?;
         let book = Book { file: asked.file(), digest, given: asked.given, ..Book::default() };
-        launch(plan, CommandKind::Playbook, book, preflight, options, world)
+        launch(plan, CommandKind::Playbook, book, preflight, cli, world)
     };
     match &cli.command {
         Command::Exec(args) => simple(adhoc::exec(args, &options.hosts, world, timeout)?, CommandKind::Output),
@@ -76,7 +76,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
             let (asked, resume) = resume::asked(args, options, world)?;
             let (plan, digest) = asked.load(timeout, world)?;
             let book = Book { file: asked.file(), digest, given: asked.given, resume, from: args.from.clone() };
-            launch(plan, CommandKind::Playbook, book, Some(&args.preflight), options, world)
+            launch(plan, CommandKind::Playbook, book, Some(&args.preflight), cli, world)
         }
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
@@ -91,14 +91,21 @@ fn launch(
     kind: CommandKind,
     book: Book,
     preflight: Option<&Preflight>,
-    options: &Options,
+    cli: &Cli,
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
+    let options = &cli.options;
+    let sudo = match &cli.command {
+        Command::Exec(args) => Some(&args.privilege.password),
+        Command::Script(args) => Some(&args.privilege.password),
+        Command::Play(args) => Some(&args.sudo_password),
+        _ => None,
+    };
     let selected = selection::select(&options.hosts, world)?;
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
-    Launch { plan, selected, book, kind, allow, force, canary, options, world }.go()
+    Launch { plan, selected, book, kind, allow, force, sudo, canary, options, world }.go()
 }
 
 /// The hosts that go first, and who is asked before the others follow.

@@ -270,6 +270,8 @@ pub enum Action {
         script: String,
         /// More shell variables.
         with: Vec<(String, Template)>,
+        /// How it is run.
+        manner: Manner,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
@@ -314,6 +316,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// The user that sudo makes of the login user for it.
+    #[must_use]
+    pub fn sudo(&self) -> Option<&str> {
+        match self {
+            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it may change something on a node. A command may, whatever it is.
     #[must_use]
     pub fn is_change(&self) -> bool {

@@ -18,7 +18,7 @@ use futures_lite::FutureExt as _;
 use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
-use crate::transport::exec::{self, Fate};
+use crate::transport::exec::Fate;
 use crate::transport::{
     Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Target, pause_after,
 };
@@ -251,7 +251,7 @@ impl Shard {
         if matches!(ran.end, End::Lost(_) | End::NotSent(_)) || ran.killed == Some(false) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
-            ran.killed = self.kill_again(host, &ran).await;
+            ran.killed = self.kill_again(host, command, &ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
         }
@@ -333,13 +333,11 @@ impl Shard {
     }
 
     /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, ran: &Ran) -> Option<bool> {
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &Ran) -> Option<bool> {
         let Some(pid) = ran.pid else { return ran.killed };
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
-        let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
-        let answer = session.run(&killer, &self.mark, None, None).await;
-        Some(matches!(answer.end, End::Exit(_)) && exec::fate(&answer.stdout) != Fate::Alive)
+        Some(session.kill(pid, command, true, &self.mark).await != Fate::Alive)
     }
 
     async fn tell(&self, host: HostId, note: Note) {

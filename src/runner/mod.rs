@@ -11,6 +11,7 @@ mod host;
 mod ledger;
 mod missing;
 mod moved;
+mod privilege;
 mod refuse;
 mod resume;
 mod script;

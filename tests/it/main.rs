@@ -51,6 +51,7 @@ mod standin;
 mod start;
 mod status;
 mod stop;
+mod sudo;
 mod terminal;
 mod timeouts;
 mod wait_command;

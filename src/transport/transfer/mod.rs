@@ -6,7 +6,7 @@ mod send;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exec::{End, Ran};
+use super::command::{End, Ran};
 use crate::outcome::Change;
 use crate::plan::push::Push;
 

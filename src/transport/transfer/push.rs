@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::super::exec::{Command, End};
+use super::super::command::{Command, End};
 use super::super::session::{Session, Stopwatch};
 use super::super::trailer::Mark;
 use super::send::Sent;
