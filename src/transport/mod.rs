@@ -29,7 +29,7 @@ pub use login::agent_of_use;
 pub use session::Session;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
 pub use trailer::Mark;
-pub use transfer::{Ending, Moved, Order};
+pub use transfer::{Ending, Moved, Order, Tally, What};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {
