@@ -65,6 +65,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
         Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
         Command::Push(args) => simple(files::push(args, timeout)?, CommandKind::Changes),
+        Command::Pull(args) => simple(files::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),

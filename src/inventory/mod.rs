@@ -5,6 +5,7 @@
 pub mod cm_view;
 mod decode;
 pub mod file;
+pub mod filename;
 mod fold;
 mod foreign;
 pub mod host;

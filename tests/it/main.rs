@@ -38,6 +38,7 @@ mod passwords;
 mod playbooks;
 mod postgres;
 mod pssh;
+mod pull;
 mod reports;
 mod scale;
 mod schema;
