@@ -13,6 +13,9 @@ PACKAGES += pssh
 # A browser for the HTML page, terminals of any size.
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
+# Ansible's own reading of its inventories.
+TOOLS += ansible-inventory
+PACKAGES += ansible-core
 
 .PHONY: demo screenshot soak test lint unit lab docs tools build clean
 

@@ -98,7 +98,7 @@ pub struct HostOptions {
 }
 
 /// How to reach them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.
