@@ -59,11 +59,11 @@ pub fn parse(bytes: &[u8], name: &str, known: Known) -> Result<(Inventory, Form)
         Form::Yaml => ansible::tree(text, name, "YAML"),
         Form::Json => ansible::tree(text, name, "JSON"),
     };
-    let source = source.map_err(|(line, fault): (usize, Fault)| {
+    let source = source.map_err(|(line, fault)| {
         let excerpt = text.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
         let kind = if known == Known::Program { Text::Output } else { Text::HostsFile };
-        let problem = Problem::new(kind, name, line, excerpt, fault);
-        Problem { read_as: Some(format!("read as an {}: {why}", form.name())), ..problem }
+        let message = format!("{}\nread as an {}: {why}", fault.message, form.name());
+        Problem::new(kind, name, line, excerpt, Fault { message, ..fault })
     })?;
     Ok((resolve::resolve(vec![source]), form))
 }

@@ -33,8 +33,6 @@ pub struct Problem {
     pub hint: Option<String>,
     /// The line itself, harmless on a terminal.
     pub excerpt: String,
-    /// What the text was read as, and why, where it could be something else.
-    pub read_as: Option<String>,
 }
 
 impl Problem {
@@ -48,7 +46,6 @@ impl Problem {
             message: fault.message,
             hint: fault.hint,
             excerpt: harmless(excerpt.trim_end_matches('\r'), 200),
-            read_as: None,
         }
     }
 }
@@ -61,9 +58,6 @@ impl fmt::Display for Problem {
         };
         let Self { file, line, column, message, .. } = self;
         write!(f, "{what} `{file}`, line {line}, column {column}: {message}")?;
-        if let Some(read_as) = &self.read_as {
-            write!(f, "\n{read_as}")?;
-        }
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
@@ -134,7 +128,6 @@ mod tests {
             message: "`node[3-1]` is an empty range".to_owned(),
             hint: Some("write the smaller number first: `node[1-3]`".to_owned()),
             excerpt: "node[3-1]".to_owned(),
-            read_as: None,
         };
         assert_eq!(
             problem.to_string(),

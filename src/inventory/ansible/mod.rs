@@ -43,7 +43,7 @@ fn settle(draft: Draft) -> Result<Source, (usize, Fault)> {
     let priorities: IndexMap<String, i64> = priorities.into_iter().collect();
     let mut order: Vec<usize> = (0..source.groups.len()).collect();
     order.sort_by_key(|at| {
-        let (name, _) = source.groups.get_index(*at).map_or(("", ()), |(name, _)| (name.as_str(), ()));
+        let name = source.groups.get_index(*at).map_or("", |(name, _)| name.as_str());
         (depths.get(name).copied().unwrap_or(0), priorities.get(name).copied().unwrap_or(1), name.to_owned())
     });
     let mut place = vec![0; order.len()];
