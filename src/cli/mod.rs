@@ -80,7 +80,8 @@ pub struct Options {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
-    /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
+    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows
+    /// [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
@@ -100,7 +101,7 @@ pub struct HostOptions {
 }
 
 /// How to reach them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.

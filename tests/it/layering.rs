@@ -21,7 +21,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex_syntax", &["commands/shaping.rs"]),
     ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/secret.rs"]),
-    ("serde_saphyr", &["playbook/"]),
+    ("serde_saphyr", &["inventory/ansible/tree.rs", "playbook/"]),
     (
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
@@ -32,7 +32,16 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+        // A program that prints an inventory; ssh's ProxyCommand.
+        &[
+            "commands/program.rs",
+            "exit.rs",
+            "lib.rs",
+            "main.rs",
+            "reporter/output_dir.rs",
+            "reporter/whole_file.rs",
+            "transport/proxy.rs",
+        ],
     ),
     (
         "std::fs",

@@ -21,6 +21,7 @@ mod host_sets;
 mod hosts;
 mod html;
 mod interrupt;
+mod inventories;
 mod journal;
 mod jump;
 mod junit;
