@@ -41,6 +41,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
             "transport/proxy.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
         ],
     ),
     (
