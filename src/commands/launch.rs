@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use indexmap::IndexMap;
 
-use crate::cli::{Options, OutputOptions, When as CliWhen};
+use crate::cli::{Options, OutputOptions, SudoPassword, When as CliWhen};
 use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
@@ -45,6 +45,8 @@ pub(super) struct Launch<'a> {
     pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// The password for sudo, where the command knows one.
+    pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
     pub(super) canary: Option<Canary>,
     /// Options.
@@ -78,12 +80,18 @@ impl Launch<'_> {
             runner::rehearse(&self.plan, member)
                 .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
         }
+        super::files::apart(&self.plan, &members)?;
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
         }
         if let Some(password) = secret::login(self.options)?.map(Arc::new) {
             for target in &mut targets {
                 target.password = Some(password.clone());
+            }
+        }
+        if let Some(password) = self.sudo_password()?.map(Arc::new) {
+            for target in &mut targets {
+                target.sudo_password = Some(password.clone());
             }
         }
         let started = jiff::Timestamp::now();
@@ -93,7 +101,7 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
-        warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let targets = Targets { list: targets, warnings: Vec::new() };
@@ -120,6 +128,17 @@ impl Launch<'_> {
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
+    }
+
+    /// The password for sudo, where the user wants to give one.
+    fn sudo_password(&self) -> Result<Option<secrecy::SecretString>, Fault> {
+        let Some(given) = self.sudo else { return Ok(None) };
+        let used = self.plan.steps.iter().any(|step| step.action.sudo().is_some());
+        if !used && given.ask_sudo_password {
+            return Err(Fault::usage("`--ask-sudo-password`: nothing is run through sudo"))
+                .map_err(|fault| fault.hint("say --sudo, or `sudo: true` at a step of the playbook"));
+        }
+        if used { secret::sudo(given, self.options) } else { Ok(None) }
     }
 
     /// Some things are done to one host only.

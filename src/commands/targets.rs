@@ -253,6 +253,7 @@ impl Draft<'_> {
             agent,
             agent_keys,
             password: None,
+            sudo_password: None,
             methods: found.methods.clone().unwrap_or_else(|| Method::ALL.to_vec()),
             connect_timeout: options
                 .connect_timeout

@@ -22,6 +22,7 @@ use super::wire::Wire;
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
+use crate::output::Spool;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Dialer {
     agent: Arc<Agent>,
     doors: Arc<Doors>,
     gate: Requests,
+    spool: Arc<Spool>,
 }
 
 /// What happens while a host is being connected to.
@@ -69,7 +71,8 @@ pub struct Arrival {
 impl Default for Connector {
     fn default() -> Self {
         let (gate, requests) = Gate::new();
-        Self { dialer: Dialer { agent: Arc::default(), doors: Arc::default(), gate: requests }, gate }
+        let dialer = Dialer { agent: Arc::default(), doors: Arc::default(), gate: requests, spool: Arc::default() };
+        Self { dialer, gate }
     }
 }
 
@@ -308,7 +311,7 @@ impl Dialer {
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
             let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-            let session = Session::new(ssh, wire, reached, target);
+            let session = Session::new(ssh, wire, reached, target, &self.spool);
             return outcome.map(|()| session);
         }
     }

@@ -38,6 +38,8 @@ pub struct Target {
     pub agent_keys: Option<Arc<[Vec<u8>]>>,
     /// The password for all hosts, where the user gave one.
     pub password: Option<Arc<SecretString>>,
+    /// What sudo is told where it asks for a password, where the user gave one.
+    pub sudo_password: Option<Arc<SecretString>>,
     /// Ways to log in, in order.
     pub methods: Vec<Method>,
     /// Time for one attempt: resolve, connect, key exchange, login.

@@ -92,6 +92,8 @@ pub(super) struct Reader<'a> {
     pub(super) home: &'a Path,
     pub(super) blocks: Vec<Block>,
     pub(super) warnings: Vec<Warning>,
+    /// Every word of every `Host` line.
+    pub(super) names: Vec<String>,
     warned: HashSet<String>,
     ignore_unknown: Vec<String>,
     /// Whether something may have to be asked of ssh.
@@ -107,6 +109,7 @@ impl<'a> Reader<'a> {
             home,
             blocks: Vec::new(),
             warnings: Vec::new(),
+            names: Vec::new(),
             warned: HashSet::new(),
             ignore_unknown: Vec::new(),
             asks: false,
@@ -208,6 +211,7 @@ impl<'a> Reader<'a> {
                     self.warn(&keyword, About::Everything, text);
                 }
                 Meaning::Structure(Key::Host) => {
+                    self.names.extend(arguments.iter().cloned());
                     conditions = self.under(outer, origin, Test::Host(arguments));
                 }
                 Meaning::Structure(Key::Match) => {

@@ -23,6 +23,7 @@ mod tokens;
 mod value;
 mod words;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,6 +54,7 @@ pub struct SshConfig {
     /// How many of the blocks, from the front, are `-o` options.
     from_options: usize,
     warnings: Vec<Warning>,
+    names: Vec<String>,
     local: Local,
     /// Whether something in the files may have to be asked.
     asks: bool,
@@ -94,6 +96,7 @@ impl SshConfig {
             blocks: reader.blocks,
             from_options,
             warnings: reader.warnings,
+            names: reader.names,
             local: Local { home: home.to_owned(), user, uid },
             ssh: Ssh::default(),
         })
@@ -111,6 +114,14 @@ impl SshConfig {
     #[must_use]
     pub fn local_user(&self) -> &str {
         &self.local.user
+    }
+
+    /// The hosts that `Host` lines name, each once and in their order; patterns name none.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        let names = self.names.iter().map(String::as_str);
+        names.filter(|name| !name.contains(['*', '?', '!']) && seen.insert(*name)).collect()
     }
 
     /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
