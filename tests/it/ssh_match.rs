@@ -53,9 +53,9 @@ fn ssh_is_asked_once_for_each_distinct_question() {
             let from = host["settings"]["port"]["from"].as_str().unwrap();
             assert!(from.starts_with(&home.path().join(".ssh/config").display().to_string()), "{from}");
         }
-        let noted = fs::read_to_string(&notes).unwrap_or_default();
-        assert_eq!(noted.lines().count(), calls, "{text}\n{noted}");
-        assert!(noted.lines().all(|line| line.starts_with("-G ")), "{noted}");
+        let calls_made = fs::read_to_string(&notes).unwrap_or_default();
+        assert_eq!(calls_made.lines().count(), calls, "{text}\n{calls_made}");
+        assert!(calls_made.lines().all(|line| line.starts_with("-G ")), "{calls_made}");
     }
 }
 
