@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
 pub use environment::Environment;
-pub use files::Push;
+pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
@@ -80,7 +80,8 @@ pub struct Options {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
-    /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
+    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows
+    /// [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
@@ -100,7 +101,7 @@ pub struct HostOptions {
 }
 
 /// How to reach them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.
@@ -247,6 +248,13 @@ pub enum Command {
     /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, and gets its name once its
     /// SHA-256 is right; a symbolic link in that place is replaced. `--timeout` is for all files of a host together.
     Push(Push),
+    /// Copy files and directories from every host, each host's into a directory of its own; what is here already is left
+    /// alone, what was cut short goes on.
+    ///
+    /// Files come over SFTP, with mode and time, but never setuid. Each is received as `.gsctl-*.part` beside its place, and
+    /// gets its name once its SHA-256 is right (its size, where the node has no program for that). Of a file that grows
+    /// meanwhile, what it held at the beginning is copied. `--timeout` is for all files of a host together.
+    Pull(Pull),
     /// Start the cluster and watch every node's startup chain come up.
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.

@@ -38,7 +38,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
     if args.set.iter().any(|set| set == "-") && wanted.hosts.is_empty() {
         return Ok(ExitStatus::NoHosts);
     }
-    let selected = selection::select(&wanted, world)?;
+    let selected = selection::select(&wanted, &options.ssh, world)?;
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }

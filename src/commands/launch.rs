@@ -80,6 +80,7 @@ impl Launch<'_> {
             runner::rehearse(&self.plan, member)
                 .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
         }
+        super::files::apart(&self.plan, &members)?;
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
         }
@@ -100,7 +101,7 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
-        warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };

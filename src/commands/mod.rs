@@ -7,6 +7,7 @@ mod descriptors;
 mod fault;
 mod files;
 mod hosts;
+mod inventories;
 mod jumps;
 mod keyring;
 mod launch;
@@ -14,6 +15,7 @@ mod logbook;
 mod man;
 mod outputs;
 mod past;
+mod program;
 mod pssh;
 mod question;
 mod resume;
@@ -39,6 +41,7 @@ pub use fault::Fault;
 use launch::Launch;
 use logbook::Book;
 pub use pssh::pssh;
+use selection::Selected;
 pub use world::World;
 
 /// Does what the command line says.
@@ -62,9 +65,9 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
         Command::Wait(args) => simple(adhoc::wait(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
-        Command::Rm(args) if !confirmed(args, options, world)? => Ok(ExitStatus::Interrupted),
-        Command::Rm(args) => simple(adhoc::rm(&args.path, timeout), CommandKind::Changes),
+        Command::Rm(args) => rm(args, cli, world),
         Command::Push(args) => simple(files::push(args, timeout)?, CommandKind::Changes),
+        Command::Pull(args) => simple(files::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),
@@ -94,6 +97,19 @@ fn launch(
     cli: &Cli,
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
+    let selected = selection::select(&cli.options.hosts, &cli.options.ssh, world)?;
+    launch_on(selected, plan, kind, book, preflight, cli, world)
+}
+
+fn launch_on(
+    selected: Selected,
+    plan: Plan,
+    kind: CommandKind,
+    book: Book,
+    preflight: Option<&Preflight>,
+    cli: &Cli,
+    world: &World,
+) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
     let sudo = match &cli.command {
         Command::Exec(args) => Some(&args.privilege.password),
@@ -101,7 +117,6 @@ fn launch(
         Command::Play(args) => Some(&args.sudo_password),
         _ => None,
     };
-    let selected = selection::select(&options.hosts, world)?;
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
@@ -123,20 +138,25 @@ fn canary(plan: &Plan, options: &Options) -> Result<Option<Canary>, Fault> {
     Ok(Some(Canary { first: usize::try_from(first).unwrap_or(usize::MAX), ask }))
 }
 
-/// `rm` on many hosts, with somebody at the terminal: is it meant?
-fn confirmed(args: &Rm, options: &Options, world: &World) -> Result<bool, Fault> {
-    if options.run.yes || options.run.dry_run || !world.stdin_tty || !world.stderr_tty {
-        return Ok(true);
+/// `rm`: on many hosts, and with somebody at the terminal, only if it is meant. The hosts that are removed on are those of
+/// the question, whatever the hosts file has become meanwhile.
+fn rm(args: &Rm, cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
+    let options = &cli.options;
+    let selected = selection::select(&options.hosts, &options.ssh, world)?;
+    let silent = options.run.yes || options.run.dry_run || !world.stdin_tty || !world.stderr_tty;
+    if !silent && selected.hosts.len() > args.confirm_above && !confirmed(args, &selected) {
+        return Ok(ExitStatus::Interrupted);
     }
-    let hosts = selection::select(&options.hosts, world)?.hosts;
-    if hosts.len() <= args.confirm_above {
-        return Ok(true);
-    }
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let plan = adhoc::rm(&args.path, options.run.timeout);
+    launch_on(selected, plan, CommandKind::Changes, Book::default(), None, cli, world)
+}
+
+fn confirmed(args: &Rm, selected: &Selected) -> bool {
+    let names: Vec<&str> = selected.hosts.iter().map(|host| host.name.as_str()).collect();
     let set = crate::inventory::hostset::fold(&names);
     let paths = args.path.join(" ");
-    let question = format!("remove {paths} on {} hosts, {set}?", hosts.len());
-    Ok(question::ask(&crate::reporter::sanitize::line(question.as_bytes())))
+    let question = format!("remove {paths} on {} hosts, {set}?", names.len());
+    question::ask(&crate::reporter::sanitize::line(question.as_bytes()))
 }
 
 /// `play --list`.

@@ -20,7 +20,7 @@ use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::transport::exec::Fate;
 use crate::transport::{
-    Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Target, pause_after,
+    Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Tally, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -44,7 +44,7 @@ pub enum Work {
     /// Run a command.
     Command(Command),
     /// Copy files.
-    Push(Order),
+    Copy(Order),
 }
 
 /// What comes back from the fleet.
@@ -63,6 +63,8 @@ pub enum Note {
         /// Time from the first attempt.
         took: Duration,
     },
+    /// Bytes of files that have gone over the line, and of how many.
+    Moving(u64, u64),
     /// A command printed something.
     Output(Stream, Vec<u8>),
     /// The job is over.
@@ -218,7 +220,7 @@ impl Shard {
         };
         let command = match &job.work {
             Work::Command(command) => command,
-            Work::Push(order) => return Box::pin(self.push(host, session, order, &job, idle)).await,
+            Work::Copy(order) => return Box::pin(self.copy(host, session, order, &job, idle)).await,
             Work::Login => {
                 if !job.last {
                     idle.borrow_mut().insert(host, session);
@@ -259,11 +261,14 @@ impl Shard {
     }
 
     /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
-    async fn push(&self, host: HostId, mut session: Session, order: &Order, job: &Job, idle: &Idle) {
+    async fn copy(&self, host: HostId, mut session: Session, order: &Order, job: &Job, idle: &Idle) {
         let deadline = Deadline::after(order.timeout);
         let mut attempt = 1;
+        // For the eye, as progress is.
+        let tell = |moved, of| drop(self.notes.try_send((host, Note::Moving(moved, of))));
+        let tally = Tally::new(&tell);
         let moved = loop {
-            let moved = session.push(order, &self.mark, deadline, Some(&job.cancel)).await;
+            let moved = session.copy(order, &self.mark, deadline, Some(&job.cancel), &tally).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::outcome::Facts;
 use crate::plan::manner::{in_shell, validate_user};
-use crate::plan::push::{Content, Copy, Push};
 use crate::plan::quote::quote;
 use crate::plan::{Action, Look, Manner, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, Order, posix};
 
 use super::CLEANUP_TIMEOUT;
+use super::files;
 use super::fleet::Work;
 use super::host::Member;
 
@@ -40,7 +40,7 @@ pub(super) enum Depth<'a> {
 pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_>) -> Result<Option<Command>, String> {
     let vars = &member.vars;
     let text = match &step.action {
-        Action::Ping | Action::State { .. } | Action::Push(_) => return Ok(None),
+        Action::Ping | Action::State { .. } | Action::Push(_) | Action::Pull(_) => return Ok(None),
         Action::Run { command, manner } => {
             return managed(&command.render_shell(vars), manner, step, member).map(Some);
         }
@@ -98,42 +98,10 @@ fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Result<
 /// # Errors
 /// As [`command`].
 pub(super) fn work(plan: &Plan, step: &Step, member: &Member) -> Result<Work, String> {
-    if let Action::Push(push) = &step.action {
-        let (push, dest) = (push.clone(), destination(push, member)?);
-        return Ok(Work::Push(Order { push, dest, timeout: limit(step, member) }));
+    if let Some(what) = files::what(step, member)? {
+        return Ok(Work::Copy(Order { what, timeout: limit(step, member) }));
     }
     Ok(command(plan, step, member, Depth::Full)?.map_or(Work::Login, Work::Command))
-}
-
-/// The path on a host that files are copied to.
-fn destination(push: &Push, member: &Member) -> Result<String, String> {
-    let dest = push.dest.render_plain(&member.vars);
-    let cause = match dest.as_str() {
-        "" => "the destination is empty".to_owned(),
-        path if path.contains(['\n', '\0']) => {
-            format!("the destination `{}` holds a newline or a NUL", path.escape_debug())
-        }
-        path if path.starts_with('~') => {
-            format!("`{path}`: `~` is not expanded on the node; a relative path starts at the home directory")
-        }
-        _ => return Ok(dest),
-    };
-    Err(cause)
-}
-
-/// What is copied to a host, one line each.
-fn copies(push: &Push, dest: &str) -> String {
-    let slash = if dest.ends_with('/') { "" } else { "/" };
-    let line = |copy: &Copy| {
-        let to = if push.into { format!("{dest}{slash}{}", copy.name) } else { dest.to_owned() };
-        let what = match &copy.content {
-            Content::Dir => "a directory".to_owned(),
-            Content::File { size, .. } => format!("{size} bytes"),
-        };
-        let local = copy.local.display().to_string();
-        format!("copy {} to {}  # {what}, mode {:04o}", quote(&local), quote(&to), copy.mode)
-    };
-    push.copies.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What is sent to look at a host once.
@@ -153,9 +121,8 @@ pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>)
 pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, String> {
     let mut texts = Vec::new();
     for step in &plan.steps {
-        if let Action::Push(push) = &step.action {
-            let dest = destination(push, member).map_err(|said| format!("step `{}`: {said}", step.name))?;
-            texts.push((step.name.clone(), copies(push, &dest)));
+        if let Some(what) = files::what(step, member).map_err(|said| format!("step `{}`: {said}", step.name))? {
+            texts.push((step.name.clone(), files::rehearse(&what)));
             continue;
         }
         let text = command(plan, step, member, Depth::Full).map_err(|said| format!("step `{}`: {said}", step.name))?;

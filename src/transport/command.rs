@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sudo::Refusal;
+use crate::output::Output;
 
 /// A command for one host.
 #[derive(Debug, Clone)]
@@ -49,9 +50,9 @@ pub struct Ran {
     /// How it ended.
     pub end: End,
     /// Standard output.
-    pub stdout: Vec<u8>,
+    pub stdout: Output,
     /// Standard error.
-    pub stderr: Vec<u8>,
+    pub stderr: Output,
     /// What the login shell printed before the command began, and sudo.
     pub noise: Vec<u8>,
     /// After a stop: whether its processes were seen gone. `None`: there was nothing to kill.

@@ -22,6 +22,7 @@ use super::wire::Wire;
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
+use crate::output::Spool;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(super) struct Dialer {
     agent: Arc<Agent>,
     doors: Arc<Doors>,
     gate: Requests,
+    spool: Arc<Spool>,
 }
 
 /// What happens while a host is being connected to.
@@ -72,7 +74,9 @@ impl Connector {
     #[must_use]
     pub fn new(known_hosts: Arc<KnownHosts>) -> Self {
         let (gate, requests) = Gate::new();
-        Self { dialer: Dialer { known_hosts, agent: Arc::default(), doors: Arc::default(), gate: requests }, gate }
+        let dialer =
+            Dialer { known_hosts, agent: Arc::default(), doors: Arc::default(), gate: requests, spool: Arc::default() };
+        Self { dialer, gate }
     }
 
     /// Connects to a host and logs in, with as many attempts as it has.
@@ -309,7 +313,7 @@ impl Dialer {
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
             let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-            let session = Session::new(ssh, wire, reached, target);
+            let session = Session::new(ssh, wire, reached, target, &self.spool);
             return outcome.map(|()| session);
         }
     }

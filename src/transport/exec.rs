@@ -20,6 +20,7 @@ use super::sudo::{Call, Refusal};
 use super::trailer::{self, Mark, Shape};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
+use crate::output::Output;
 use crate::plan::script::killer;
 
 /// Where output goes as it comes. Bounded: a reader that cannot keep up holds its host up, and no other.
@@ -33,6 +34,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_millis(300);
 /// Time for what was under way when a command's time ran out before it had begun.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Bytes of the killer's answer that are looked at.
+const LONGEST_ANSWER: usize = 4096;
 /// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
 const LONGEST: usize = 30_000;
 
@@ -79,7 +82,7 @@ impl Session {
         cancel: Option<&CancelToken>,
         sink: Option<&Sink>,
     ) -> Ran {
-        let mut heard = Heard::new(mark, command, sink);
+        let mut heard = Heard::new(mark, command, sink, self.spool());
         let mut channel = None;
         let listening = self.listen(command, mark, &mut channel, &mut heard);
         let raced = race(listening, Deadline::after(command.timeout), cancel).await;
@@ -117,8 +120,8 @@ impl Session {
         let noise = heard.noise();
         Ran {
             end,
-            stdout: heard.stdout,
-            stderr: heard.stderr,
+            stdout: heard.stdout.finish(),
+            stderr: heard.stderr.finish(),
             noise,
             killed,
             pid: heard.out.pid(),
@@ -257,7 +260,7 @@ impl Session {
 
     async fn kill_by(&mut self, killer: &Command, mark: &Mark) -> Fate {
         loop {
-            let mut heard = Heard::new(mark, killer, None);
+            let mut heard = Heard::new(mark, killer, None, self.spool());
             let mut channel = None;
             let listening = self.listen(killer, mark, &mut channel, &mut heard);
             let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
@@ -265,7 +268,7 @@ impl Session {
                 self.discard(channel);
             }
             match raced {
-                Raced::Done(End::Exit(_)) => return fate(&heard.stdout),
+                Raced::Done(End::Exit(_)) => return fate(&heard.stdout.finish()),
                 // A connection of its own does not know yet.
                 Raced::Done(end) if !self.foreign_shell && speaks_foreign(&end, &heard.noise()) => {
                     self.foreign_shell = true;
@@ -318,8 +321,9 @@ pub fn posix(script: &str) -> String {
 
 /// Reads the killer's answer.
 #[must_use]
-fn fate(stdout: &[u8]) -> Fate {
-    let said = String::from_utf8_lossy(stdout);
+fn fate(stdout: &Output) -> Fate {
+    let said = stdout.first(LONGEST_ANSWER).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
     let mut words = said.lines().map(str::trim);
     words
         .find_map(|word| match word {

@@ -1,17 +1,20 @@
 //! What has been heard from a command so far.
 
+use std::sync::Arc;
+
 use super::command::Command;
 use super::exec::Sink;
 use super::reader::Reader;
 use super::trailer::Mark;
 use crate::event::Stream;
+use crate::output::{Draft, Spool};
 
 /// What has been heard so far; outlives the future that listens, so that nothing heard is lost when time runs out.
 pub(super) struct Heard<'a> {
     pub(super) out: Reader,
     pub(super) err: Reader,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
+    pub(super) stdout: Draft,
+    pub(super) stderr: Draft,
     pub(super) raw: bool,
     pty: bool,
     sudo: bool,
@@ -21,13 +24,13 @@ pub(super) struct Heard<'a> {
 }
 
 impl<'a> Heard<'a> {
-    pub(super) fn new(mark: &Mark, command: &Command, sink: Option<&'a Sink>) -> Self {
+    pub(super) fn new(mark: &Mark, command: &Command, sink: Option<&'a Sink>, spool: &Arc<Spool>) -> Self {
         let sudo = command.sudo.is_some();
         Self {
             out: Reader::stdout(mark).through_sudo(sudo),
             err: Reader::stderr(mark).through_sudo(sudo),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            stdout: Draft::new(spool),
+            stderr: Draft::new(spool),
             raw: command.raw,
             pty: command.pty,
             sudo,
@@ -54,7 +57,7 @@ impl<'a> Heard<'a> {
         };
         let (wanted, fresh) = (self.sink.is_some(), &mut self.fresh);
         give(reader, &mut |bytes| {
-            kept.extend_from_slice(bytes);
+            kept.push(bytes);
             if wanted {
                 fresh.push((stream, bytes.to_vec()));
             }

@@ -36,7 +36,7 @@ pub use session::Session;
 pub use sudo::Refusal;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
 pub use trailer::Mark;
-pub use transfer::{Ending, Moved, Order};
+pub use transfer::{Ending, Moved, Order, Tally, What};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {

@@ -16,6 +16,7 @@ use super::target::Target;
 use super::wire::Wire;
 use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
+use crate::output::Spool;
 
 /// libssh2's "try again when the socket is ready".
 pub(super) const EAGAIN: i32 = -37;
@@ -42,6 +43,8 @@ pub struct Session {
     patience: Duration,
     /// Environment to ask for before each command.
     env: Arc<[(String, String)]>,
+    /// Where output goes that is too long for memory.
+    spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
 }
@@ -61,7 +64,7 @@ const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Takes over a session that has just logged in.
-    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target) -> Self {
+    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target, spool: &Arc<Spool>) -> Self {
         let mut keepalive = target.keepalive;
         let banner = ssh.banner().unwrap_or_default();
         let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
@@ -81,6 +84,7 @@ impl Session {
             foreign_shell: false,
             patience: target.connect_timeout,
             env: target.env.clone(),
+            spool: Arc::clone(spool),
             sudo_password: target.sudo_password.clone(),
         }
     }
@@ -93,6 +97,11 @@ impl Session {
     /// What it goes over.
     pub(super) fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// Where output goes that is too long for memory.
+    pub(super) fn spool(&self) -> &Arc<Spool> {
+        &self.spool
     }
 
     /// Interval of keepalives, and how many may go unanswered.

@@ -98,6 +98,8 @@ pub(super) struct Reader<'a> {
     pub(super) home: &'a Path,
     pub(super) blocks: Vec<Block>,
     pub(super) warnings: Vec<Warning>,
+    /// Every word of every `Host` line.
+    pub(super) names: Vec<String>,
     warned: HashSet<String>,
     ignore_unknown: Vec<String>,
     /// True when the next item stands under other conditions than the last one.
@@ -110,6 +112,7 @@ impl<'a> Reader<'a> {
             home,
             blocks: Vec::new(),
             warnings: Vec::new(),
+            names: Vec::new(),
             warned: HashSet::new(),
             ignore_unknown: Vec::new(),
             fresh: true,
@@ -207,6 +210,7 @@ impl<'a> Reader<'a> {
                 }
                 Meaning::Structure(Key::Host) => {
                     conditions = outer.to_vec();
+                    self.names.extend(arguments.iter().cloned());
                     conditions.push(Condition::Host(arguments));
                     self.fresh = true;
                 }

@@ -15,7 +15,7 @@ mod tokens;
 mod value;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -243,6 +243,7 @@ pub struct SshConfig {
     /// How many of the blocks, from the front, are `-o` options.
     from_options: usize,
     warnings: Vec<Warning>,
+    names: Vec<String>,
     home: PathBuf,
     local_user: String,
     uid: u32,
@@ -281,6 +282,7 @@ impl SshConfig {
             blocks: reader.blocks,
             from_options,
             warnings: reader.warnings,
+            names: reader.names,
             home: home.to_owned(),
             local_user: local_user(uid).unwrap_or_else(|| uid.to_string()),
             uid,
@@ -299,6 +301,14 @@ impl SshConfig {
     #[must_use]
     pub fn local_user(&self) -> &str {
         &self.local_user
+    }
+
+    /// The hosts that `Host` lines name, each once and in their order; patterns name none.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        let names = self.names.iter().map(String::as_str);
+        names.filter(|name| !name.contains(['*', '?', '!']) && seen.insert(*name)).collect()
     }
 
     /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
