@@ -40,6 +40,7 @@ mod playbooks;
 mod postgres;
 mod pssh;
 mod pull;
+mod pty;
 mod reports;
 mod scale;
 mod schema;
