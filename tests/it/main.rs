@@ -39,6 +39,7 @@ mod passwords;
 mod playbooks;
 mod postgres;
 mod pssh;
+mod pty;
 mod pull;
 mod reports;
 mod scale;
