@@ -13,6 +13,12 @@ PACKAGES += pssh
 # A browser for the HTML page, terminals of any size.
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
+# Commands as another user, on the lab's nodes.
+TOOLS += sudo
+PACKAGES += sudo
+# Ansible's own reading of its inventories.
+TOOLS += ansible-inventory
+PACKAGES += ansible-core
 
 .PHONY: demo screenshot soak bench peers test lint unit lab docs tools build clean
 

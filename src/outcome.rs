@@ -20,7 +20,7 @@ pub type Facts = IndexMap<String, String>;
 pub enum Outcome {
     /// Did what was asked; nothing on the node had to change.
     Ok,
-    /// Did what was asked, and something on the node is different now.
+    /// Did what was asked, and something on the node, or what was copied from it, is different now.
     Changed,
     /// Was left out by a `when`, or because a step before it was refused elsewhere.
     Skipped,
@@ -254,6 +254,8 @@ pub struct StepResult {
     pub stderr: Output,
     /// Paths that the step was about.
     pub changes: Vec<Change>,
+    /// Bytes of files that went over the line.
+    pub bytes: u64,
     /// Facts that the step learned.
     pub facts: Facts,
     /// Wall time of the step on this host.
@@ -273,6 +275,7 @@ impl StepResult {
             stdout: Output::default(),
             stderr: Output::default(),
             changes: Vec::new(),
+            bytes: 0,
             facts: Facts::new(),
             elapsed: Duration::ZERO,
         }

@@ -89,4 +89,6 @@ pub struct StepReport {
     pub exit_status: Option<i32>,
     /// Paths that the step was about.
     pub changes: Vec<Change>,
+    /// Bytes of files that went over the line.
+    pub bytes: u64,
 }

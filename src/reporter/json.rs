@@ -191,6 +191,9 @@ impl Serialize for Step<'_> {
         if !step.changes.is_empty() {
             map.serialize_entry("changes", &step.changes)?;
         }
+        if step.bytes > 0 {
+            map.serialize_entry("bytes", &step.bytes)?;
+        }
         map.end()
     }
 }

@@ -38,6 +38,10 @@ impl JsonLines {
 
 impl Reporter for JsonLines {
     fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
+        if let EventKind::Moving { .. } = &event.kind {
+            // For the eye: some a second and host. How much it was stands at the end of the step.
+            return Ok(());
+        }
         if let EventKind::RunStarted { steps, .. } = &event.kind {
             self.steps.clone_from(steps);
         }
@@ -186,7 +190,7 @@ impl Serialize for Line<'_> {
                 map.serialize_entry("hosts", &List(hosts, |item| Busy { line: self, item }))?;
             }
             EventKind::Warning { message } => map.serialize_entry("message", message)?,
-            EventKind::RunFinished => {}
+            EventKind::Moving { .. } | EventKind::RunFinished => {}
         }
         map.end()
     }
@@ -210,6 +214,9 @@ fn step_result<M: SerializeMap>(map: &mut M, result: &StepResult) -> Result<(), 
     }
     if !result.changes.is_empty() {
         map.serialize_entry("changes", &result.changes)?;
+    }
+    if result.bytes > 0 {
+        map.serialize_entry("bytes", &result.bytes)?;
     }
     Ok(())
 }
@@ -254,6 +261,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::StepStarted { .. } => "step_started",
         EventKind::HostStepStarted { .. } => "host_step_started",
         EventKind::Output { .. } => "output",
+        EventKind::Moving { .. } => "moving",
         EventKind::ChainSeen { .. } => "chain_seen",
         EventKind::Waiting { .. } => "waiting",
         EventKind::Missing { .. } => "missing",

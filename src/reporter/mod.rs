@@ -2,6 +2,7 @@
 //!
 //! It must not ask the environment anything: writers, sizes and settings are given. Start at [`Reporters`].
 
+pub mod bytes;
 pub mod columns;
 pub mod html;
 pub mod json;

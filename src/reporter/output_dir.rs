@@ -2,19 +2,16 @@
 //!
 //! A file appears whole or not at all, and never under a name that a host could use to leave the directory.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind, HostId, Reporter};
+use crate::inventory::filename::safe_name;
 use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;
-
-/// Longest file name before it is cut, with room for the ending and the mark of a temporary file.
-const LONGEST: usize = 200;
 
 /// Writes files as hosts are done with their steps. A later step's output takes the place of an earlier one's, so that in
 /// the end files and report say the same.
@@ -87,45 +84,11 @@ impl Reporter for OutputDir {
     }
 }
 
-/// A host's name as a file name: letters, digits and `._-@:[]` stay, everything else, and a dot in front, becomes `%2f`.
-/// Different names stay different, unless they are longer than a file name may be.
-#[must_use]
-pub fn safe_name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for (i, c) in name.char_indices() {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@' | ':' | '[' | ']') || (c == '.' && i > 0) {
-            out.push(c);
-        } else {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                let _ = write!(out, "%{byte:02x}");
-            }
-        }
-    }
-    out.truncate(LONGEST);
-    if out.is_empty() { "%".to_owned() } else { out }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::{Outcome, StepResult};
     use std::time::Duration;
-
-    #[test]
-    fn names() {
-        #[track_caller]
-        fn case(name: &str, want: &str) {
-            assert_eq!(safe_name(name), want);
-        }
-        case("node01.example.com", "node01.example.com");
-        case("omm@node01:2222", "omm@node01:2222");
-        case("[2001:db8::7]:22", "[2001:db8::7]:22");
-        case("../../etc/passwd", "%2e.%2f..%2fetc%2fpasswd");
-        case(".", "%2e");
-        case("a%b", "a%25b");
-        case("", "%");
-        case("n\u{f6}", "n%c3%b6");
-    }
 
     #[test]
     fn files_are_whole_and_replaced() {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use super::lines::{LONGEST, LineBuffer};
-use super::output_dir::safe_name;
 use crate::event::{Event, EventKind, HostId, Reporter, Stream};
+use crate::inventory::filename::safe_name;
 use crate::outcome::{Outcome, StepResult};
 use crate::output::Output;
 use crate::stats::RunStats;

@@ -90,6 +90,7 @@ pub fn schema() -> Value {
                     "error": text, "hint": text, "elapsed_ms": ms,
                     "exit_status": { "type": "integer" },
                     "changes": { "type": "array", "items": { "$ref": "#/$defs/change" } },
+                    "bytes": count,
                 },
             },
             "change": {

@@ -98,6 +98,7 @@ impl Play {
                     elapsed: result.elapsed,
                     exit_status: result.exit_status,
                     changes: result.changes.clone(),
+                    bytes: result.bytes,
                 });
             }
             EventKind::ChainSeen { host, stages } => self.report.hosts[*host].chain.clone_from(stages),

@@ -22,7 +22,7 @@ pub(super) fn conclude(action: &Action, limit: Option<Duration>, done: Done) -> 
         Done::Unreached { failure: None, .. } => StepResult::new(Outcome::Cancelled),
         Done::Reached => StepResult::new(Outcome::Ok),
         Done::Ran(ran) => of_command(action, limit, *ran),
-        Done::Moved(moved) => super::moved::of_moved(limit, *moved),
+        Done::Moved(moved) => super::moved::of_moved(action, limit, *moved),
     }
 }
 
@@ -54,7 +54,7 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
         Action::Probe { .. } | Action::Wait(_) => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
         Action::Check { checks } => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
-        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } | Action::Push(_) => {
+        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } | Action::Push(_) | Action::Pull(_) => {
             of_changes(script::parse_changes(&said), status)
         }
     };
@@ -108,6 +108,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::Unprepared => unprepared(ran),
+        End::Unprivileged { user, why } => super::privilege::refused(user, *why, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
             Failure::new(Phase::Timeout, format!("no end within {limit}"))

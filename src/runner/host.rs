@@ -105,6 +105,7 @@ impl HostState {
             elapsed: result.elapsed,
             exit_status: result.exit_status,
             changes: result.changes.clone(),
+            bytes: result.bytes,
         });
         if !result.outcome.is_success() {
             if !self.out || self.failure.is_none() {

@@ -6,11 +6,13 @@
 mod canary;
 mod conclude;
 mod condition;
+mod files;
 pub mod fleet;
 mod host;
 mod ledger;
 mod missing;
 mod moved;
+mod privilege;
 mod refuse;
 mod resume;
 mod script;
@@ -336,6 +338,10 @@ impl<C: Crew> Run<'_, C> {
                 host.connect.get_or_insert(took);
                 host.is_at(Activity::Step(host.step));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
+            }
+            Note::Moving(moved, of) => {
+                let step = host.step;
+                self.emit(EventKind::Moving { host: id, step, moved, of });
             }
             Note::Output(stream, bytes) => {
                 let step = host.step;

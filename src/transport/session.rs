@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::{StreamExt, future};
-use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
+use secrecy::SecretString;
+use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
 
 use super::classify;
 use super::target::Target;
@@ -44,6 +45,8 @@ pub struct Session {
     env: Arc<[(String, String)]>,
     /// Where output goes that is too long for memory.
     spool: Arc<Spool>,
+    /// What sudo is told where it asks.
+    sudo_password: Option<Arc<SecretString>>,
 }
 
 /// Why there is no channel with a command on it.
@@ -82,6 +85,7 @@ impl Session {
             patience: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),
+            sudo_password: target.sudo_password.clone(),
         }
     }
 
@@ -105,8 +109,13 @@ impl Session {
         self.keepalive
     }
 
-    /// Opens a channel and starts a command on it.
-    pub(super) async fn open(&mut self, command: &str) -> Result<Channel, Unopened> {
+    /// What sudo is told where it asks.
+    pub(super) fn sudo_password(&self) -> Option<Arc<SecretString>> {
+        self.sudo_password.clone()
+    }
+
+    /// Opens a channel and starts a command on it, on a terminal where it wants one.
+    pub(super) async fn open(&mut self, command: &str, pty: bool) -> Result<Channel, Unopened> {
         self.sweep();
         let opening = drive(&self.ssh, &self.wire, ssh2::Session::channel_session);
         let mut channel = match race(opening, Deadline::after(Some(self.patience)), None).await {
@@ -133,6 +142,10 @@ impl Session {
             self.done.push(channel);
             return Err(Unopened::Broken(said));
         }
+        if pty && let Err(unopened) = self.furnish(&mut channel, silence).await {
+            self.done.push(channel);
+            return Err(unopened);
+        }
         let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
         let unopened = match race(starting, Deadline::after(silence), None).await {
             Raced::Done(Ok(())) => return Ok(channel),
@@ -156,6 +169,26 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Asks for a terminal: one that leaves ends of lines alone and repeats nothing that it reads, or nobody could tell what
+    /// the command wrote. It can do nothing, so that programs draw nothing.
+    async fn furnish(&self, channel: &mut Channel, silence: Option<Duration>) -> Result<(), Unopened> {
+        let asking = self.drive(|_| {
+            let mut modes = PtyModes::new();
+            for mode in [PtyModeOpcode::ONLCR, PtyModeOpcode::ECHO, PtyModeOpcode::ECHONL, PtyModeOpcode::ECHOCTL] {
+                modes.set_boolean(mode, false);
+            }
+            channel.request_pty("dumb", Some(modes), None)
+        });
+        match race(asking, Deadline::after(silence), None).await {
+            Raced::Done(Ok(())) => Ok(()),
+            Raced::Done(Err(error)) if classify::is_refused(&error) => {
+                Err(Unopened::Refused("it gives no terminal (PermitTTY, or `no-pty` of the key)".to_owned()))
+            }
+            Raced::Done(Err(error)) => Err(Unopened::Broken(classify::lower(error.message()))),
+            Raced::Late | Raced::Cancelled => Err(Unopened::Broken("no answer about the terminal".to_owned())),
+        }
     }
 
     /// Whether the other end has ended the connection.

@@ -21,17 +21,28 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex_syntax", &["commands/shaping.rs"]),
     ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/secret.rs"]),
-    ("serde_saphyr", &["playbook/"]),
+    ("serde_saphyr", &["inventory/ansible/tree.rs", "playbook/"]),
     (
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
-    ("sha2", &["commands/"]),
+    // Also what is copied from the nodes is what they have.
+    ("sha2", &["commands/", "transport/transfer/"]),
     ("tempfile", &["output/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+        // A program that prints an inventory; ssh's ProxyCommand.
+        &[
+            "commands/program.rs",
+            "exit.rs",
+            "lib.rs",
+            "main.rs",
+            "reporter/output_dir.rs",
+            "reporter/whole_file.rs",
+            "transport/proxy.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
+        ],
     ),
     (
         "std::fs",
@@ -46,7 +57,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",
-            // What is copied to the nodes: it may be larger than memory.
+            // What is copied to and from the nodes: it may be larger than memory.
             "transport/transfer/",
         ],
     ),
