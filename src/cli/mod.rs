@@ -1,5 +1,6 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
+pub mod config;
 mod early;
 mod environment;
 mod files;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+pub use config::Config;
 pub use early::parse;
 pub use environment::Environment;
 pub use files::Push;
@@ -83,8 +85,8 @@ pub struct HostOptions {
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
-    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run. `a!b` is a without b, `a&b` what is in both,
-    /// `a^b` what is in one of them.
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run, `@failed:RUN` those of another. `a!b` is a without
+    /// b, `a&b` what is in both, `a^b` what is in one of them.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
@@ -169,6 +171,9 @@ pub struct RunOptions {
     /// Print, per step and host, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Leave the config file out (`gsctl config --path`).
+    #[arg(long, global = true)]
+    pub no_config: bool,
 }
 
 /// What to print and write.
@@ -260,6 +265,8 @@ pub enum Command {
     Hosts(Hosts),
     /// List past runs; `show` tells of one.
     Runs(Runs),
+    /// Show the defaults of options, and who set them: the command line, the environment or the config file.
+    Config(Config),
     /// Print what a shell needs to complete gsctl's commands, options, hosts and groups.
     Completions(Completions),
     /// Print a manual page, or write all of them.

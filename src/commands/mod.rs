@@ -3,6 +3,7 @@
 mod adhoc;
 mod books;
 pub mod completions;
+mod config;
 mod descriptors;
 mod fault;
 mod files;
@@ -26,6 +27,7 @@ mod shaping;
 mod targets;
 mod world;
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use crate::cli::{Cli, Command, Options, Play, Preflight, Rm};
@@ -43,6 +45,19 @@ use logbook::Book;
 pub use pssh::pssh;
 use selection::Selected;
 pub use world::World;
+
+/// Does what the command line says, with the defaults that the config file has.
+///
+/// # Errors
+/// As [`run`]; also when the config file is wrong.
+pub fn gsctl(cli: Cli, words: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
+    match &cli.command {
+        Command::Config(args) => Ok(config::config(args, &cli, words, world)?),
+        Command::Completions(_) | Command::Man(_) => run(&cli, world),
+        _ if cli.options.run.no_config => run(&cli, world),
+        _ => run(&config::Config::load(world)?.applied(cli, words)?, world),
+    }
+}
 
 /// Does what the command line says.
 ///
@@ -83,6 +98,8 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
         Command::Runs(args) => Ok(runs::runs(args, options, world)?),
+        // It needs the words of the command line, so it was done before.
+        Command::Config(_) => Ok(ExitStatus::Success),
         Command::Completions(args) => Ok(completions::completions(args.shell)?),
         Command::Man(args) => Ok(man::man(args)?),
     }

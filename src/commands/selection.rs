@@ -44,9 +44,9 @@ pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> 
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
-    warnings.extend(past.as_ref().and_then(crate::journal::past::Past::warning));
+    warnings.extend(past.iter().filter_map(crate::journal::past::Past::warning));
     if selected.hosts.is_empty() {
-        return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
+        return Err(past::nobody(options, &past).unwrap_or_else(|| nobody(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "exec",
     "script",
     "ping",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 17] = [
     "play",
     "hosts",
     "runs",
+    "config",
     "completions",
     "man",
 ];

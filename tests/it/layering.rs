@@ -26,6 +26,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
+    ("toml", &["commands/config.rs"]),
     ("sha2", &["commands/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (

@@ -6,6 +6,7 @@ mod addresses;
 mod algorithms;
 mod canary;
 mod certificates;
+mod config;
 mod docs;
 mod environment;
 mod exit_status;
