@@ -148,6 +148,15 @@ pub fn said(words: &[OsString], defaults: &Defaults) -> Result<Vec<(Setting, Vec
     Ok(command.get_arguments().filter_map(said).collect())
 }
 
+/// The first of these options that stands on the command line.
+#[must_use]
+pub fn typed<'a>(words: &[OsString], names: &[&'a str]) -> Option<&'a str> {
+    let said = said(words, &[]).ok()?;
+    let is_typed =
+        |name: &str| said.iter().any(|(setting, _, said)| setting.name == name && *said == Said::CommandLine);
+    names.iter().copied().find(|name| is_typed(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,10 +20,18 @@ use super::world::World;
 
 /// What a config file says.
 #[derive(Debug, Default)]
-pub(super) struct Config {
+struct Config {
     file: PathBuf,
     values: Vec<(String, Vec<String>)>,
     lines: Vec<usize>,
+}
+
+/// The command line, with what the config file says where nobody else says anything.
+///
+/// # Errors
+/// When the config file is wrong.
+pub(super) fn defaults(cli: Cli, words: &[OsString], world: &World) -> Result<Cli, Fault> {
+    if cli.options.run.no_config { Ok(cli) } else { Config::load(world)?.applied(cli, words) }
 }
 
 /// Where the config file is: `GSCTL_CONFIG`, else the configuration directory.
@@ -36,7 +44,7 @@ impl Config {
     ///
     /// # Errors
     /// When it is named and not there, cannot be read, may be written by others, or is wrong.
-    pub(super) fn load(world: &World) -> Result<Self, Fault> {
+    fn load(world: &World) -> Result<Self, Fault> {
         let file = path(world);
         let fault = |said: String| Fault::usage(format!("config file `{}`: {said}", file.display()));
         let text = match std::fs::read(&file) {
@@ -68,7 +76,7 @@ impl Config {
     ///
     /// # Errors
     /// Never but for a command line that is not understood either way.
-    pub(super) fn applied(&self, cli: Cli, words: &[OsString]) -> Result<Cli, Fault> {
+    fn applied(&self, cli: Cli, words: &[OsString]) -> Result<Cli, Fault> {
         if self.values.is_empty() {
             return Ok(cli);
         }

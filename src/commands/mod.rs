@@ -30,6 +30,7 @@ mod world;
 use std::ffi::OsString;
 use std::io::Write;
 
+use crate::cli::config as known;
 use crate::cli::{Cli, Command, Options, Play, Preflight, Rm};
 use crate::exit::ExitStatus;
 use crate::plan::Plan;
@@ -54,8 +55,18 @@ pub fn gsctl(cli: Cli, words: &[OsString], world: &World) -> anyhow::Result<Exit
     match &cli.command {
         Command::Config(args) => Ok(config::config(args, &cli, words, world)?),
         Command::Completions(_) | Command::Man(_) => run(&cli, world),
-        _ if cli.options.run.no_config => run(&cli, world),
-        _ => run(&config::Config::load(world)?.applied(cli, words)?, world),
+        Command::Wait(_) => {
+            // As defaults, in the environment or the config file, they are for the commands that have them.
+            if let Some(option) = known::typed(words, &["serial", "max-fail", "canary"]) {
+                return Err(Fault::usage(format!(
+                    "`--{option}` has no meaning for `wait`, which looks at all hosts until the end"
+                ))
+                .hint("--quorum N|P% says how many hosts will do")
+                .into());
+            }
+            run(&config::defaults(cli, words, world)?, world)
+        }
+        _ => run(&config::defaults(cli, words, world)?, world),
     }
 }
 
