@@ -124,7 +124,16 @@ fn with(defaults: &Defaults) -> Command {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub(super) fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&with(defaults).try_get_matches_from(words)?)
+    let mut command = with(defaults);
+    let matches = command.try_get_matches_from_mut(words)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let of_environment = |id: &str| matches.value_source(id) == Some(ValueSource::EnvVariable);
+    let ids = matches.ids().map(clap::Id::as_str).filter(|id| of_environment(id)).map(str::to_owned);
+    cli.options.from_environment = ids.collect();
+    let own = |id: &str| matches.value_source(id) == Some(ValueSource::DefaultValue);
+    let ids = defaults.iter().map(|(name, _)| name.replace('-', "_"));
+    cli.options.from_config = ids.filter(|id| own(id)).collect();
+    Ok(cli)
 }
 
 /// Every setting with its value, as far as somebody said one, and who that was.

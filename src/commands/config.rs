@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::config::{self as known, Said, Setting};
-use crate::cli::{self, Cli, Config as Arguments};
+use crate::cli::{self, Cli, Config as Arguments, HostSetting};
 use crate::exit::ExitStatus;
 use crate::inventory::suggest::nearest;
 use crate::reporter::Table;
@@ -17,6 +17,9 @@ use crate::reporter::style::Styles;
 use super::fault::Fault;
 use super::hosts::finish;
 use super::world::World;
+
+/// Options that a hosts file may say of its hosts: there, what the config file says is weaker than the hosts file.
+const OF_HOSTS: [&str; 4] = ["user", "port", "jump", "connect-timeout"];
 
 /// What a config file says.
 #[derive(Debug, Default)]
@@ -80,7 +83,18 @@ impl Config {
         if self.values.is_empty() {
             return Ok(cli);
         }
-        let mut cli = cli::parse(words, &self.values).map_err(|error| Fault::usage(error.to_string()))?;
+        let values: Vec<_> =
+            self.values.iter().filter(|(name, _)| !OF_HOSTS.contains(&name.as_str())).cloned().collect();
+        let mut cli = cli::parse(words, &values).map_err(|error| Fault::usage(error.to_string()))?;
+        let of_hosts = self.values.iter().zip(&self.lines).filter(|((name, _), _)| OF_HOSTS.contains(&name.as_str()));
+        cli.options.hosts.settings = of_hosts
+            .map(|((name, values), line)| HostSetting {
+                name: name.replace('-', "_"),
+                value: values.concat(),
+                file: self.file.display().to_string(),
+                line: *line,
+            })
+            .collect();
         if cli.options.ssh.ask_password {
             cli.options.ssh.password_file = None;
         }

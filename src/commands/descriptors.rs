@@ -4,15 +4,24 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::plan::{Action, Plan};
 use crate::runner::Settings;
 
 /// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
 const OWN: usize = 40;
 
+/// Descriptors that a host which is worked on has open beside its connection: the file that is copied, the directory that
+/// it goes to, and one on the way there.
+const COPYING: usize = 3;
+
 /// Makes room for a run, or makes the run smaller; gives back what there is to say about that.
-pub(super) fn arrange(settings: &mut Settings, hosts: usize, steps: usize) -> Option<String> {
-    let wanted = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
-    fit(settings, hosts, steps, raise(wanted + OWN))
+pub(super) fn arrange(settings: &mut Settings, hosts: usize, plan: &Plan) -> Option<String> {
+    let steps = plan.steps.len();
+    let copies = plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_)));
+    let more = if copies { COPYING } else { 0 };
+    let connections = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
+    let wanted = connections.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
+    fit(settings, hosts, steps, more, raise(wanted))
 }
 
 /// Raises the soft limit to what is wanted, where it is lower and the hard limit lets it. `None`: there is no limit.
@@ -28,15 +37,16 @@ fn raise(wanted: usize) -> Option<usize> {
 }
 
 /// Fits a run into so many descriptors.
-fn fit(settings: &mut Settings, hosts: usize, steps: usize, limit: Option<usize>) -> Option<String> {
+fn fit(settings: &mut Settings, hosts: usize, steps: usize, more: usize, limit: Option<usize>) -> Option<String> {
     let limit = limit?;
-    let room = limit.saturating_sub(OWN).max(1);
+    let room = limit.saturating_sub(OWN);
     let mut said = Vec::new();
-    if settings.fanout > room {
-        settings.fanout = room;
-        said.push(format!("only {room} hosts are worked on at once"));
+    let at_once = (room / (1 + more)).max(1);
+    if settings.fanout > at_once {
+        settings.fanout = at_once;
+        said.push(format!("only {at_once} hosts are worked on at once"));
     }
-    if steps > 1 && hosts > room {
+    if steps > 1 && hosts + settings.fanout * more > room {
         settings.keep = false;
         said.push("every step has to log in again".to_owned());
     }
@@ -49,7 +59,7 @@ mod tests {
     use crate::runner::Allow;
 
     #[track_caller]
-    fn case(hosts: usize, steps: usize, limit: Option<usize>, fanout: usize, keep: bool) {
+    fn case(hosts: usize, steps: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
         let mut settings = Settings {
             canary: None,
             fanout: hosts.min(128),
@@ -63,19 +73,22 @@ mod tests {
             stream: false,
             live: false,
         };
-        let said = fit(&mut settings, hosts, steps, limit);
+        let said = fit(&mut settings, hosts, steps, more, limit);
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
         assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
     }
 
     #[test]
     fn a_run_fits_into_what_there_is() {
-        case(100, 1, None, 100, true);
-        case(100, 1, Some(140), 100, true);
-        case(100, 1, Some(64), 24, true);
-        case(1000, 1, Some(1024), 128, true);
-        case(1000, 2, Some(1024), 128, false);
-        case(900, 2, Some(1024), 128, true);
-        case(5, 2, Some(10), 1, false);
+        case(100, 1, 0, None, 100, true);
+        case(100, 1, 0, Some(140), 100, true);
+        case(100, 1, 0, Some(64), 24, true);
+        case(1000, 1, 0, Some(1024), 128, true);
+        case(1000, 2, 0, Some(1024), 128, false);
+        case(900, 2, 0, Some(1024), 128, true);
+        case(5, 2, 0, Some(10), 1, false);
+        case(100, 1, COPYING, Some(140), 25, true);
+        case(100, 2, COPYING, Some(140), 25, false);
+        case(100, 1, COPYING, Some(440), 100, true);
     }
 }

@@ -14,6 +14,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod origins;
 mod outputs;
 mod past;
 mod program;
@@ -78,11 +79,11 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
     // Zero on the command line is "no limit", and stronger than anything that sets one.
     let timeout = options.run.timeout;
-    let simple = |plan: Plan, kind| launch(plan, kind, Book::default(), None, options, world);
+    let simple = |plan: Plan, kind| launch(plan, kind, Book::default(), None, cli, world);
     let book = |asked: Asked, preflight| {
         let (plan, digest) = asked.load(timeout, world)?;
         let book = Book { file: asked.file(), digest, given: asked.given, ..Book::default() };
-        launch(plan, CommandKind::Playbook, book, preflight, options, world)
+        launch(plan, CommandKind::Playbook, book, preflight, cli, world)
     };
     match &cli.command {
         Command::Exec(args) => simple(adhoc::exec(args, &options.hosts, world, timeout)?, CommandKind::Output),
@@ -91,8 +92,9 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),
         Command::Wait(args) => simple(adhoc::wait(args, timeout)?, CommandKind::Check),
         Command::Touch(args) => simple(adhoc::touch(&args.path, timeout), CommandKind::Changes),
-        Command::Rm(args) => rm(args, options, world),
+        Command::Rm(args) => rm(args, cli, world),
         Command::Push(args) => simple(files::push(args, timeout)?, CommandKind::Changes),
+        Command::Pull(args) => simple(files::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => book(Asked::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => book(Asked::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => book(Asked::status(args)?, None),
@@ -104,7 +106,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
             let (asked, resume) = resume::asked(args, options, world)?;
             let (plan, digest) = asked.load(timeout, world)?;
             let book = Book { file: asked.file(), digest, given: asked.given, resume, from: args.from.clone() };
-            launch(plan, CommandKind::Playbook, book, Some(&args.preflight), options, world)
+            launch(plan, CommandKind::Playbook, book, Some(&args.preflight), cli, world)
         }
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
@@ -121,11 +123,11 @@ fn launch(
     kind: CommandKind,
     book: Book,
     preflight: Option<&Preflight>,
-    options: &Options,
+    cli: &Cli,
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
-    let selected = selection::select(&options.hosts, &options.ssh, world)?;
-    launch_on(selected, plan, kind, book, preflight, options, world)
+    let selected = selection::select(&cli.options.hosts, &cli.options.ssh, world)?;
+    launch_on(selected, plan, kind, book, preflight, cli, world)
 }
 
 fn launch_on(
@@ -134,13 +136,20 @@ fn launch_on(
     kind: CommandKind,
     book: Book,
     preflight: Option<&Preflight>,
-    options: &Options,
+    cli: &Cli,
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
+    let options = &cli.options;
+    let sudo = match &cli.command {
+        Command::Exec(args) => Some(&args.privilege.password),
+        Command::Script(args) => Some(&args.privilege.password),
+        Command::Play(args) => Some(&args.sudo_password),
+        _ => None,
+    };
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
-    Launch { plan, selected, book, kind, allow, force, canary, options, world }.go()
+    Launch { plan, selected, book, kind, allow, force, sudo, canary, options, world }.go()
 }
 
 /// The hosts that go first, and who is asked before the others follow.
@@ -160,14 +169,15 @@ fn canary(plan: &Plan, options: &Options) -> Result<Option<Canary>, Fault> {
 
 /// `rm`: on many hosts, and with somebody at the terminal, only if it is meant. The hosts that are removed on are those of
 /// the question, whatever the hosts file has become meanwhile.
-fn rm(args: &Rm, options: &Options, world: &World) -> anyhow::Result<ExitStatus> {
+fn rm(args: &Rm, cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
+    let options = &cli.options;
     let selected = selection::select(&options.hosts, &options.ssh, world)?;
     let silent = options.run.yes || options.run.dry_run || !world.stdin_tty || !world.stderr_tty;
     if !silent && selected.hosts.len() > args.confirm_above && !confirmed(args, &selected) {
         return Ok(ExitStatus::Interrupted);
     }
     let plan = adhoc::rm(&args.path, options.run.timeout);
-    launch_on(selected, plan, CommandKind::Changes, Book::default(), None, options, world)
+    launch_on(selected, plan, CommandKind::Changes, Book::default(), None, cli, world)
 }
 
 fn confirmed(args: &Rm, selected: &Selected) -> bool {

@@ -6,6 +6,7 @@ mod ansible;
 pub mod cm_view;
 mod decode;
 pub mod file;
+pub mod filename;
 mod fold;
 mod foreign;
 pub mod form;

@@ -5,31 +5,38 @@
 pub mod agent;
 pub mod algorithms;
 mod classify;
+mod command;
 pub mod config;
 pub mod connect;
 mod door;
 pub mod exec;
+mod feed;
 mod gate;
+mod heard;
 mod kexinit;
 pub mod keys;
 pub mod known_hosts;
 mod login;
 mod passage;
 mod proxy;
+pub mod reader;
 mod resolve;
 pub mod session;
+pub mod sudo;
 pub mod target;
 pub mod trailer;
 pub mod transfer;
 mod wire;
 
+pub use command::{Command, End, Ran};
 pub use connect::{Arrival, Connector, Progress, pause_after};
-pub use exec::{Command, End, Ran, posix};
+pub use exec::posix;
 pub use login::agent_of_use;
 pub use session::Session;
+pub use sudo::Refusal;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
 pub use trailer::Mark;
-pub use transfer::{Ending, Moved, Order};
+pub use transfer::{Ending, Moved, Order, Tally, What};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {

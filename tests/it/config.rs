@@ -67,6 +67,10 @@ fn the_command_line_is_stronger_than_the_environment_and_that_than_the_file() {
     assert_eq!(place(gsctl(&home).env("GSCTL_PORT", "23")), "node1,node2 omm 23");
     assert_eq!(place(gsctl(&home).env("GSCTL_PORT", "23").args(["-p", "24", "-f", "two"])), "node2 omm 24");
     assert_eq!(place(gsctl(&home).args(["-w", "node1", "-l", "x"])), "node1 x 2222");
+    // What a hosts file says of its hosts is stronger, too: the config file has defaults.
+    write(&home, "three", "node3 user=root\n[all:vars]\nport=25\n");
+    assert_eq!(place(gsctl(&home).args(["-f", "three"])), "node3 root 25");
+    assert_eq!(place(gsctl(&home).args(["-f", "three", "-w", "node9"])), "node9 omm 25");
     let run = gsctl(&home).args(["--no-config", "config"]).run().expect(0);
     assert_eq!(setting(&run, "fanout"), ("128".to_owned(), "default".to_owned()));
     let other = home.path().join("other.toml");

@@ -14,6 +14,7 @@ const COMMANDS: [&str; 18] = [
     "touch",
     "rm",
     "push",
+    "pull",
     "start",
     "stop",
     "status",

@@ -27,7 +27,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
     ("toml", &["commands/config.rs"]),
-    ("sha2", &["commands/"]),
+    // Also what is copied from the nodes is what they have.
+    ("sha2", &["commands/", "transport/transfer/"]),
+    // What programs that print an inventory say, and output past a limit.
+    ("tempfile", &["commands/program.rs", "output/"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
@@ -40,6 +43,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
             "transport/proxy.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
         ],
     ),
     (
@@ -47,13 +51,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &[
             "commands/",
             "journal/",
+            // What is too long for memory.
+            "output/spool.rs",
             "reporter/output_dir.rs",
             "reporter/pssh.rs", // the files of -o and -e
             "reporter/whole_file.rs",
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",
-            // What is copied to the nodes: it may be larger than memory.
+            // What is copied to and from the nodes: it may be larger than memory.
             "transport/transfer/",
         ],
     ),
@@ -68,6 +74,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("inventory/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("journal/", &["cli", "commands", "inventory", "plan", "playbook", "transport"]),
     ("outcome.rs", &["cli", "commands", "event", "plan", "reporter", "runner", "transport"]),
+    ("output/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("plan/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("playbook/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("reporter/", &["cli", "commands", "plan", "playbook", "runner", "transport"]),
