@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "exec",
     "script",
     "ping",

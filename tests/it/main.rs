@@ -58,5 +58,6 @@ mod stop;
 mod sudo;
 mod terminal;
 mod timeouts;
+mod translation;
 mod verbose;
 mod wait_command;
