@@ -314,13 +314,6 @@ pub struct Exec {
     /// none was heard, and a command that times out is not killed on the node.
     #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
-    /// As whom.
-    #[command(flatten)]
-    pub privilege: Privilege,
-    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
-    /// an end of file.
-    #[arg(long, conflicts_with = "stdin")]
-    pub pty: bool,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -330,6 +323,13 @@ pub struct Exec {
     /// What the command reads on every host: a file of this machine, `-` is gsctl's own standard input [default: nothing].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stdin: Option<PathBuf>,
+    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
+    /// an end of file.
+    #[arg(long, conflicts_with = "stdin")]
+    pub pty: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `script`.
@@ -342,12 +342,12 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
-    /// As whom.
-    #[command(flatten)]
-    pub privilege: Privilege,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `check`.
@@ -464,9 +464,6 @@ pub struct Promote {
 /// Arguments of `play`.
 #[derive(Debug, Args)]
 pub struct Play {
-    /// The password for steps that say `sudo`.
-    #[command(flatten)]
-    pub sudo_password: SudoPassword,
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
@@ -492,6 +489,9 @@ pub struct Play {
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+    /// The password for steps that say `sudo`.
+    #[command(flatten)]
+    pub sudo_password: SudoPassword,
 }
 
 /// Arguments of `runs`.

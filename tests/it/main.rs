@@ -41,6 +41,7 @@ mod peer_cases;
 mod playbooks;
 mod postgres;
 mod pssh;
+mod pty;
 mod pull;
 mod reports;
 mod scale;
