@@ -14,7 +14,7 @@ PACKAGES += pssh
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
 
-.PHONY: demo screenshot soak test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak big-files test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -50,6 +50,12 @@ lab: tools
 soak: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
+
+# 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 40 times
+# that on the disk for /tmp.
+big-files: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact big_files::a_gigabyte_survives_cuts_at_random_points
 
 # Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
 tools:
