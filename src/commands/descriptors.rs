@@ -1,18 +1,51 @@
-//! Open files: each connection takes one, and there may be few.
+//! Open files and processes: each connection takes some, and there may be few.
 //!
 //! Raises this process's own limit as far as it may, and fits the run into it. Must not fail: a smaller run is still a run.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::cli::Transport;
 use crate::runner::Settings;
 
 /// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
 const OWN: usize = 40;
 
+/// Processes for everything that is no connection.
+const OTHERS: usize = 64;
+
 /// Makes room for a run, or makes the run smaller; gives back what there is to say about that.
-pub(super) fn arrange(settings: &mut Settings, hosts: usize, steps: usize) -> Option<String> {
+pub(super) fn arrange(settings: &mut Settings, hosts: usize, steps: usize, transport: Transport) -> Option<String> {
     let wanted = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
-    fit(settings, hosts, steps, raise(wanted + OWN))
+    if transport == Transport::Native {
+        return fit(settings, hosts, steps, &Supply::files(raise(wanted + OWN), 1));
+    }
+    // One for what ssh says, three for a command, and as many again while a process is being started.
+    let files = fit(settings, hosts, steps, &Supply::files(raise(wanted * 5 + OWN), 5));
+    // One that stays, and one for a command.
+    let processes = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
+    let supply = Supply { limit: processes, own: OTHERS, each: 2, name: "processes may run (ulimit -u)" };
+    let processes = fit(settings, hosts, steps, &supply);
+    match (files, processes) {
+        (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
+        (files, processes) => files.or(processes),
+    }
+}
+
+/// What there is of something that connections take.
+struct Supply {
+    /// `None`: no limit.
+    limit: Option<usize>,
+    /// What is taken by everything else.
+    own: usize,
+    /// What a connection takes.
+    each: usize,
+    name: &'static str,
+}
+
+impl Supply {
+    fn files(limit: Option<usize>, each: usize) -> Self {
+        Self { limit, own: OWN, each, name: "files may be open (ulimit -n)" }
+    }
 }
 
 /// Raises the soft limit to what is wanted, where it is lower and the hard limit lets it. `None`: there is no limit.
@@ -27,10 +60,10 @@ fn raise(wanted: usize) -> Option<usize> {
     usize::try_from(if done.is_ok() { raised } else { current }).ok()
 }
 
-/// Fits a run into so many descriptors.
-fn fit(settings: &mut Settings, hosts: usize, steps: usize, limit: Option<usize>) -> Option<String> {
-    let limit = limit?;
-    let room = limit.saturating_sub(OWN).max(1);
+/// Fits a run into what there is.
+fn fit(settings: &mut Settings, hosts: usize, steps: usize, supply: &Supply) -> Option<String> {
+    let limit = supply.limit?;
+    let room = (limit.saturating_sub(supply.own) / supply.each).max(1);
     let mut said = Vec::new();
     if settings.fanout > room {
         settings.fanout = room;
@@ -40,7 +73,7 @@ fn fit(settings: &mut Settings, hosts: usize, steps: usize, limit: Option<usize>
         settings.keep = false;
         said.push("every step has to log in again".to_owned());
     }
-    (!said.is_empty()).then(|| format!("{limit} files may be open (ulimit -n), so {}", said.join(", and ")))
+    (!said.is_empty()).then(|| format!("{limit} {}, so {}", supply.name, said.join(", and ")))
 }
 
 #[cfg(test)]
@@ -63,7 +96,7 @@ mod tests {
             stream: false,
             live: false,
         };
-        let said = fit(&mut settings, hosts, steps, limit);
+        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, 1));
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
         assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
     }

@@ -26,6 +26,7 @@ use crate::transport::Connector;
 use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
+use super::openssh;
 use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
@@ -59,6 +60,7 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
+        openssh::check(&self.plan, &self.options.ssh)?;
         let Targets { list: mut targets, known_hosts, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
@@ -93,7 +95,12 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
-        warnings.extend(descriptors::arrange(&mut settings, targets.len(), self.plan.steps.len()));
+        warnings.extend(descriptors::arrange(
+            &mut settings,
+            targets.len(),
+            self.plan.steps.len(),
+            self.options.ssh.transport,
+        ));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };

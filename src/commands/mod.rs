@@ -12,6 +12,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod openssh;
 mod outputs;
 mod past;
 mod pssh;

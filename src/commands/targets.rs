@@ -16,15 +16,16 @@ use crate::transport::{Method, ProxyCommand, Target, Via};
 use super::fault::Fault;
 use super::jumps::{self, Role};
 use super::keyring::{AgentView, Choice, KeyRing};
+use super::openssh;
 use super::selection::Selected;
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts, where nobody says.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 /// Keepalives, where nobody says.
-const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
+pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 
 /// Everything that connections need.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role:
 }
 
 /// The name that `ssh_config` knows a host by: its own, unless that was made of an address and a port or user.
-fn asked_for(host: &Host) -> &str {
+pub(super) fn asked_for(host: &Host) -> &str {
     let address = host.address();
     let made_of_it = host.name.match_indices(address).any(|(at, _)| {
         let (before, after) = (&host.name[..at], &host.name[at + address.len()..]);
@@ -92,6 +93,9 @@ fn asked_for(host: &Host) -> &str {
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
 pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+    if options.transport == cli::Transport::OpenSsh {
+        return openssh::build(selected, options, world);
+    }
     let config = load_config(options, world)?;
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut draft = Draft {

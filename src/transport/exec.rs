@@ -4,15 +4,10 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::time::Duration;
 
-use async_io::Timer;
-use futures_lite::future;
-use ssh2::Channel;
-
-use super::classify;
-use super::session::{Session, Stopwatch, Unopened};
+use super::session::Stopwatch;
 use super::trailer::{self, Mark, Reader};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
@@ -106,11 +101,11 @@ pub enum End {
 /// Time that a kill on the node may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for the server to say how a command ended, once its output has.
-const GOODBYE: Duration = Duration::from_secs(5);
+pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 /// Time for the rest of a signalled command's output.
-const REST: Duration = Duration::from_millis(300);
+pub(super) const REST: Duration = Duration::from_millis(300);
 /// Time for what was under way when a command's time ran out before it had begun.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
 const LONGEST: usize = 30_000;
 
@@ -120,12 +115,12 @@ thread_local! {
 }
 
 /// What has been heard so far; outlives the future that listens, so that nothing heard is lost when time runs out.
-struct Heard<'a> {
-    out: Reader,
-    err: Reader,
+pub(super) struct Heard<'a> {
+    pub(super) out: Reader,
+    pub(super) err: Reader,
     stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    raw: bool,
+    pub(super) stderr: Vec<u8>,
+    pub(super) raw: bool,
     sink: Option<&'a Sink>,
     /// Heard, and not yet sent to the sink.
     fresh: Vec<(Stream, Vec<u8>)>,
@@ -144,7 +139,7 @@ impl<'a> Heard<'a> {
         }
     }
 
-    fn take(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) {
         let raw = self.raw;
         self.keep(stream, |reader, keep| if raw { keep(bytes) } else { reader.feed(bytes, keep) });
     }
@@ -169,7 +164,7 @@ impl<'a> Heard<'a> {
         });
     }
 
-    async fn flush(&mut self) {
+    pub(super) async fn flush(&mut self) {
         if let Some(sink) = self.sink {
             for piece in self.fresh.drain(..) {
                 let _ = sink.send(piece).await;
@@ -177,222 +172,136 @@ impl<'a> Heard<'a> {
         }
     }
 
-    fn ended(&self) -> bool {
+    /// Whether the command has begun, as far as anybody can tell.
+    pub(super) fn begun(&self) -> bool {
+        self.raw || self.out.begun()
+    }
+
+    /// Whether both trailers were read.
+    pub(super) fn ended(&self) -> bool {
         !self.raw && self.out.ended() && self.err.ended()
     }
 }
 
-impl Session {
-    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
-    pub async fn run(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        let watch = Stopwatch::start();
-        let first = self.run_once(command, mark, cancel, sink).await;
-        let ran = if !command.raw && !self.foreign_shell && speaks_foreign(&first) {
-            // The wrapper's first word is a syntax error in csh and fish: nothing was run, so it may be sent again.
-            self.foreign_shell = true;
-            self.run_once(command, mark, cancel, sink).await
-        } else {
-            first
-        };
-        Ran { elapsed: watch.elapsed(), end: self.with_reason(ran.end).await, ..ran }
-    }
+/// What carries commands to a host and their output back: a session of libssh2, or the system's `ssh`.
+pub(super) trait Carrier {
+    /// A command that is under way.
+    type Line;
+    /// Whether a command that had not begun by its last words never will.
+    const SETTLED: bool;
 
-    /// Where what carried the connection has ended, that is why it was lost.
-    async fn with_reason(&self, end: End) -> End {
-        let (End::Lost(_) | End::NotSent(_), Some(passage)) = (&end, self.wire().passage()) else { return end };
-        match (passage.ended_soon().await, end) {
-            (Some(why), End::Lost(_)) => End::Lost(why),
-            (Some(why), End::NotSent(_)) => End::NotSent(why),
-            (_, end) => end,
-        }
-    }
-
-    async fn run_once(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        let mut heard = Heard::new(mark, command.raw, sink);
-        let mut channel = None;
-        let listening = self.listen(command, mark, &mut channel, &mut heard);
-        let raced = race(listening, Deadline::after(command.timeout), cancel).await;
-        heard.finish();
-        heard.flush().await;
-        let begun = heard.raw || heard.out.begun();
-        let end = match raced {
-            Raced::Done(end) => end,
-            Raced::Late => End::TimedOut { begun },
-            Raced::Cancelled => End::Cancelled,
-        };
-        if let Some(mut channel) = channel {
-            if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
-                self.last_words(&mut channel, &mut heard).await;
-            }
-            self.discard(channel);
-        }
-        let end = match end {
-            End::TimedOut { .. } => End::TimedOut { begun: heard.raw || heard.out.begun() },
-            end => end,
-        };
-        let killed = match (heard.out.pid(), &end) {
-            (Some(pid), End::TimedOut { .. } | End::Cancelled | End::Unheard) => {
-                Some(self.kill(pid, mark).await != Fate::Alive)
-            }
-            // The wrapper is dead; what it had started may not be.
-            (Some(pid), End::Signal(_)) => match self.kill(pid, mark).await {
-                Fate::Gone => None,
-                fate => Some(fate == Fate::Killed),
-            },
-            // Without the wrapper its number is not known.
-            (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw => Some(false),
-            _ => None,
-        };
-        let noise = [heard.out.noise(), heard.err.noise()].concat();
-        Ran {
-            end,
-            stdout: heard.stdout,
-            stderr: heard.stderr,
-            noise,
-            killed,
-            pid: heard.out.pid(),
-            elapsed: Duration::ZERO,
-        }
-    }
-
-    /// Starts the command and listens until it has ended, one way or another.
+    /// Starts a command and listens until it has ended, one way or another.
     async fn listen(
         &mut self,
         command: &Command,
         mark: &Mark,
-        slot: &mut Option<Channel>,
+        line: &mut Option<Self::Line>,
         heard: &mut Heard<'_>,
-    ) -> End {
-        let (text, input) = parcel(command, mark, self.foreign_shell);
-        let channel = match self.open(&text).await {
-            Ok(channel) => slot.insert(channel),
-            Err(Unopened::Refused(said)) => return End::Refused(said),
-            Err(Unopened::Broken(said)) => return End::NotSent(said),
-            Err(Unopened::Unknown(said)) => return End::Lost(said),
-        };
-        let mut errors = channel.stderr();
-        let mut input = Input { rest: &input, eof_sent: false };
-        let mut pulse = self.pulse();
-        loop {
-            // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
-            let fed = match input.push(channel) {
-                Ok(fed) => fed,
-                Err(error) => return End::Lost(error.to_string()),
-            };
-            let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes));
-            let err = pull(&mut errors, |bytes| heard.take(Stream::Stderr, bytes));
-            let read = match (out, err) {
-                (Ok(out), Ok(err)) => out + err,
-                (Err(error), _) | (_, Err(error)) => {
-                    return if heard.ended() { exit(heard) } else { broken(channel, &error) };
-                }
-            };
-            if heard.ended() {
-                return exit(heard);
-            }
-            heard.flush().await;
-            if read > 0 || fed {
-                // Fair to the other hosts of the shard, whatever this one prints.
-                future::yield_now().await;
-                continue;
-            }
-            if channel.eof() {
-                return self.goodbye(channel, heard).await;
-            }
-            if let Some(signal) = signal(channel) {
-                // The command is dead, yet something keeps its output open: take what is there and go on.
-                return self.rest(channel, heard, signal).await;
-            }
-            if let Err(cause) = self.heard(&mut pulse).await {
-                return End::Lost(cause);
-            }
+    ) -> End;
+
+    /// Gives a command up that has not begun, and takes what had been sent before the node heard of that.
+    async fn last_words(&mut self, line: &mut Self::Line, heard: &mut Heard<'_>);
+
+    /// Gives a command up without waiting for the other end.
+    fn discard(&mut self, line: Self::Line);
+
+    /// What is known by now of why a connection was lost.
+    async fn with_reason(&self, end: End) -> End;
+
+    /// Whether the login shell does not understand POSIX syntax.
+    fn foreign_shell(&mut self) -> &mut bool;
+}
+
+/// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
+pub(super) async fn run<C: Carrier>(
+    carrier: &mut C,
+    command: &Command,
+    mark: &Mark,
+    cancel: Option<&CancelToken>,
+    sink: Option<&Sink>,
+) -> Ran {
+    let watch = Stopwatch::start();
+    let first = run_once(carrier, command, mark, cancel, sink).await;
+    let ran = if !command.raw && !*carrier.foreign_shell() && speaks_foreign(&first) {
+        // The wrapper's first word is a syntax error in csh and fish: nothing was run, so it may be sent again.
+        *carrier.foreign_shell() = true;
+        run_once(carrier, command, mark, cancel, sink).await
+    } else {
+        first
+    };
+    Ran { elapsed: watch.elapsed(), end: carrier.with_reason(ran.end).await, ..ran }
+}
+
+async fn run_once<C: Carrier>(
+    carrier: &mut C,
+    command: &Command,
+    mark: &Mark,
+    cancel: Option<&CancelToken>,
+    sink: Option<&Sink>,
+) -> Ran {
+    let mut heard = Heard::new(mark, command.raw, sink);
+    let mut line = None;
+    let listening = carrier.listen(command, mark, &mut line, &mut heard);
+    let raced = race(listening, Deadline::after(command.timeout), cancel).await;
+    heard.finish();
+    heard.flush().await;
+    let begun = heard.begun();
+    let end = match raced {
+        Raced::Done(end) => end,
+        Raced::Late => End::TimedOut { begun },
+        Raced::Cancelled => End::Cancelled,
+    };
+    let sent = line.is_some();
+    if let Some(mut line) = line {
+        if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
+            carrier.last_words(&mut line, &mut heard).await;
         }
+        carrier.discard(line);
     }
-
-    /// The output has ended: how did the command?
-    async fn goodbye(&self, channel: &mut Channel, heard: &Heard<'_>) -> End {
-        let closing = self.drive(|_| channel.wait_close());
-        let closed = match race(closing, Deadline::after(Some(GOODBYE)), None).await {
-            Raced::Done(Ok(())) => true,
-            Raced::Done(Err(error)) if classify::is_lost(&error) => return broken(channel, &error.into()),
-            Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
-        };
-        let status = channel.exit_status().unwrap_or(0);
-        if let Some(signal) = signal(channel) {
-            End::Signal(signal)
-        } else if heard.raw {
-            // Without a trailer a status of 0 may mean that none was sent; `--raw` says so.
-            if closed { End::Exit(status) } else { End::Unheard }
-        } else if heard.out.begun() {
-            End::Unheard
-        } else {
-            End::NotBegun { status }
+    let end = match end {
+        End::TimedOut { .. } => End::TimedOut { begun: heard.begun() },
+        end => end,
+    };
+    let killed = match (heard.out.pid(), &end) {
+        (Some(pid), End::TimedOut { .. } | End::Cancelled | End::Unheard) => {
+            Some(kill(carrier, pid, mark).await != Fate::Alive)
         }
-    }
-
-    /// Takes what is left of a signalled command's output, for a short while.
-    async fn rest(&self, channel: &mut Channel, heard: &mut Heard<'_>, signal: String) -> End {
-        let mut errors = channel.stderr();
-        let mut pulse = self.pulse();
-        let draining = async {
-            while !channel.eof() {
-                let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)).unwrap_or(0);
-                let err = pull(&mut errors, |bytes| heard.take(Stream::Stderr, bytes)).unwrap_or(0);
-                if out + err == 0 && self.heard(&mut pulse).await.is_err() {
-                    break;
-                }
-            }
-        };
-        let pause = async {
-            Timer::after(REST).await;
-        };
-        future::or(draining, pause).await;
-        End::Signal(signal)
-    }
-
-    /// Closes a channel and takes what the server had sent before it heard of that: the command may have begun.
-    async fn last_words(&self, channel: &mut Channel, heard: &mut Heard<'_>) {
-        let mut pulse = self.pulse();
-        let draining = async {
-            let _ = self.drive(|_| channel.close()).await;
-            while !heard.out.begun() {
-                let Ok(out) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) else { return };
-                if out == 0 && (channel.eof() || self.heard(&mut pulse).await.is_err()) {
-                    return;
-                }
-            }
-        };
-        race(draining, Deadline::after(Some(LAST_WORDS)), None).await;
-    }
-
-    /// Kills a command's process group on the node.
-    async fn kill(&mut self, pid: u32, mark: &Mark) -> Fate {
-        let command = Command::new(posix(&killer(pid)), None);
-        let mut heard = Heard::new(mark, false, None);
-        let mut channel = None;
-        let listening = self.listen(&command, mark, &mut channel, &mut heard);
-        let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
-        if let Some(channel) = channel {
-            self.discard(channel);
-        }
-        if matches!(raced, Raced::Done(End::Exit(_))) { fate(&heard.stdout) } else { Fate::Alive }
+        // The wrapper is dead; what it had started may not be.
+        (Some(pid), End::Signal(_)) => match kill(carrier, pid, mark).await {
+            Fate::Gone => None,
+            fate => Some(fate == Fate::Killed),
+        },
+        // Without the wrapper its number is not known; and what was on its way when it was given up may still begin.
+        (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw || sent && !C::SETTLED => Some(false),
+        _ => None,
+    };
+    let noise = [heard.out.noise(), heard.err.noise()].concat();
+    Ran {
+        end,
+        stdout: heard.stdout,
+        stderr: heard.stderr,
+        noise,
+        killed,
+        pid: heard.out.pid(),
+        elapsed: Duration::ZERO,
     }
 }
 
+/// Kills a command's process group on the node.
+async fn kill<C: Carrier>(carrier: &mut C, pid: u32, mark: &Mark) -> Fate {
+    let command = Command::new(posix(&killer(pid)), None);
+    let mut heard = Heard::new(mark, false, None);
+    let mut line = None;
+    let listening = carrier.listen(&command, mark, &mut line, &mut heard);
+    let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
+    if let Some(line) = line {
+        carrier.discard(line);
+    }
+    if matches!(raced, Raced::Done(End::Exit(_))) { fate(&heard.stdout) } else { Fate::Alive }
+}
+
 /// What a command is sent as, and what it then reads.
-fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool) -> (String, Cow<'a, [u8]>) {
+pub(super) fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool) -> (String, Cow<'a, [u8]>) {
     let stdin = Cow::Borrowed(&*command.stdin);
     if command.raw {
         return (command.text.clone(), stdin);
@@ -443,7 +352,7 @@ pub fn fate(stdout: &[u8]) -> Fate {
 }
 
 /// Both trailers were read.
-fn exit(heard: &Heard<'_>) -> End {
+pub(super) fn exit(heard: &Heard<'_>) -> End {
     match heard.out.status() {
         Some(trailer::UNPREPARED) => End::Unprepared,
         Some(status) => End::Exit(status),
@@ -451,73 +360,16 @@ fn exit(heard: &Heard<'_>) -> End {
     }
 }
 
-/// The connection broke. A signal that came first is still the truth.
-fn broken(channel: &Channel, error: &io::Error) -> End {
-    match signal(channel) {
-        Some(signal) => End::Signal(signal),
-        None => End::Lost(error.to_string()),
-    }
-}
-
-/// The signal that ended the channel's command, if one did.
-fn signal(channel: &Channel) -> Option<String> {
-    channel.exit_signal().ok().and_then(|signal| signal.exit_signal)
-}
-
-/// Reads what is there without waiting.
-fn pull(from: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+/// Reads what is there without waiting. `None`: there is nothing now.
+pub(super) fn pull(from: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
     BUFFER.with_borrow_mut(|buffer| match from.read(buffer) {
         Ok(count) => {
             take(&buffer[..count]);
-            Ok(count)
+            Ok(Some(count))
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     })
-}
-
-/// What a command reads, and how far it has got.
-struct Input<'a> {
-    rest: &'a [u8],
-    eof_sent: bool,
-}
-
-impl Input<'_> {
-    /// Most bytes offered at once. After a partial write libssh2 wants the same bytes again, so they are never skipped.
-    const PIECE: usize = 32 * 1024;
-
-    /// Writes what fits. True when something went out.
-    fn push(&mut self, channel: &mut Channel) -> io::Result<bool> {
-        if self.eof_sent {
-            return Ok(false);
-        }
-        if self.rest.is_empty() {
-            return match channel.send_eof() {
-                Ok(()) => {
-                    self.eof_sent = true;
-                    Ok(true)
-                }
-                Err(error) => would_block(error.into()),
-            };
-        }
-        let piece = &self.rest[..self.rest.len().min(Self::PIECE)];
-        match channel.write(piece) {
-            Ok(count) => {
-                self.rest = &self.rest[count..];
-                Ok(count > 0)
-            }
-            // The command closed its input, or has ended: what it says counts, not what it did not read.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock && channel.eof() => {
-                self.eof_sent = true;
-                Ok(false)
-            }
-            Err(error) => would_block(error),
-        }
-    }
-}
-
-fn would_block(error: io::Error) -> io::Result<bool> {
-    if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
 }
 
 /// True when the login shell refused the wrapper's syntax in words that only csh and fish use.

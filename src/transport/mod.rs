@@ -4,9 +4,12 @@
 
 pub mod agent;
 pub mod algorithms;
+mod channel;
+mod child;
 mod classify;
 pub mod config;
 pub mod connect;
+mod connection;
 mod door;
 pub mod exec;
 mod gate;
@@ -14,19 +17,20 @@ mod kexinit;
 pub mod keys;
 pub mod known_hosts;
 mod login;
+pub mod openssh;
 mod passage;
 mod proxy;
 mod resolve;
-pub mod session;
+mod session;
 pub mod target;
 pub mod trailer;
 pub mod transfer;
 mod wire;
 
 pub use connect::{Arrival, Connector, Progress, pause_after};
+pub use connection::Connection;
 pub use exec::{Command, End, Ran, posix};
 pub use login::agent_of_use;
-pub use session::Session;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
 pub use trailer::Mark;
 pub use transfer::{Ending, Moved, Order};

@@ -11,9 +11,11 @@ use futures_lite::{StreamExt, future};
 use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
 
 use super::classify;
+use super::exec::{self, Command, Ran, Sink};
 use super::target::Target;
+use super::trailer::Mark;
 use super::wire::Wire;
-use crate::control::{Deadline, Raced, race};
+use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
 
 /// libssh2's "try again when the socket is ready".
@@ -94,6 +96,17 @@ impl Session {
     /// Interval of keepalives, and how many may go unanswered.
     pub(super) fn keepalive(&self) -> (Duration, u32) {
         self.keepalive
+    }
+
+    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
+    pub async fn run(
+        &mut self,
+        command: &Command,
+        mark: &Mark,
+        cancel: Option<&CancelToken>,
+        sink: Option<&Sink>,
+    ) -> Ran {
+        exec::run(self, command, mark, cancel, sink).await
     }
 
     /// Opens a channel and starts a command on it.
@@ -213,7 +226,7 @@ impl Session {
     }
 
     /// Gives a channel up without waiting for the other end.
-    pub(super) fn discard(&mut self, mut channel: Channel) {
+    pub(super) fn abandon(&mut self, mut channel: Channel) {
         let _ = channel.close();
         self.done.push(channel);
         self.sweep();

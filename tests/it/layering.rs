@@ -30,7 +30,16 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+        &[
+            "exit.rs",
+            "lib.rs",
+            "main.rs",
+            "reporter/output_dir.rs",
+            "reporter/whole_file.rs",
+            "transport/child.rs",
+            "transport/openssh/",
+            "transport/proxy.rs",
+        ],
     ),
     (
         "std::fs",
