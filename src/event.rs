@@ -101,6 +101,17 @@ pub enum EventKind {
         /// Raw bytes, cut anywhere.
         bytes: Vec<u8>,
     },
+    /// Files are on their way to or from a host. Now and then, while it lasts.
+    Moving {
+        /// Which host.
+        host: HostId,
+        /// Which step.
+        step: StepId,
+        /// Bytes that have gone over the line.
+        moved: u64,
+        /// Bytes in all, as far as is known.
+        of: u64,
+    },
     /// A look at a startup chain; sent when something about it changed.
     ChainSeen {
         /// Which host.

@@ -12,6 +12,8 @@
 //! What happens on a host is data ([`outcome`]), what happens in a run is an [`event`], and only [`reporter`] puts either
 //! into words.
 
+#![recursion_limit = "256"] // `json!` of the reports' schema
+
 pub mod cli;
 pub mod commands;
 pub mod control;
@@ -21,6 +23,7 @@ pub mod exit;
 pub mod inventory;
 pub mod journal;
 pub mod outcome;
+pub mod output;
 pub mod plan;
 pub mod playbook;
 pub mod report;

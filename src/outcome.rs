@@ -9,6 +9,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::output::Output;
+
 /// Facts that a probe printed about a node: `key=value` lines, in the order they came.
 pub type Facts = IndexMap<String, String>;
 
@@ -18,7 +20,7 @@ pub type Facts = IndexMap<String, String>;
 pub enum Outcome {
     /// Did what was asked; nothing on the node had to change.
     Ok,
-    /// Did what was asked, and something on the node is different now.
+    /// Did what was asked, and something on the node, or what was copied from it, is different now.
     Changed,
     /// Was left out by a `when`, or because a step before it was refused elsewhere.
     Skipped,
@@ -247,11 +249,13 @@ pub struct StepResult {
     /// After a timeout or a stop: whether the command's process group was seen gone on the node. `None`: nothing to kill.
     pub remote_killed: Option<bool>,
     /// Standard output, raw.
-    pub stdout: Vec<u8>,
+    pub stdout: Output,
     /// Standard error, raw.
-    pub stderr: Vec<u8>,
+    pub stderr: Output,
     /// Paths that the step was about.
     pub changes: Vec<Change>,
+    /// Bytes of files that went over the line.
+    pub bytes: u64,
     /// Facts that the step learned.
     pub facts: Facts,
     /// Wall time of the step on this host.
@@ -268,9 +272,10 @@ impl StepResult {
             exit_status: None,
             signal: None,
             remote_killed: None,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            stdout: Output::default(),
+            stderr: Output::default(),
             changes: Vec::new(),
+            bytes: 0,
             facts: Facts::new(),
             elapsed: Duration::ZERO,
         }

@@ -1,4 +1,4 @@
-//! Arguments of `push`.
+//! Arguments of `push` and `pull`.
 
 use std::path::PathBuf;
 
@@ -13,5 +13,18 @@ pub struct Push {
     /// Where to on the nodes. An existing directory, or a path that ends with `/`, means into it; so do several SRC and a
     /// directory. `{host}`, `{address}` and `{user}` are the node's. A relative path starts at the home directory.
     #[arg(required = true, value_name = "DEST")]
+    pub dest: String,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// Files and directories on the nodes; directories with all that is in them. Links to files are followed. `{host}`,
+    /// `{address}` and `{user}` are the node's. A relative path starts at the home directory.
+    #[arg(required = true, value_name = "REMOTE", value_hint = ValueHint::Other)]
+    pub source: Vec<String>,
+    /// The directory on this machine; what is missing of it is made. Each host's files go to `LOCAL_DIR/HOST`, or into the
+    /// directory that has `{host}` or `{address}` in its name.
+    #[arg(required = true, value_name = "LOCAL_DIR", value_hint = ValueHint::DirPath)]
     pub dest: String,
 }

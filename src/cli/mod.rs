@@ -3,6 +3,7 @@
 mod early;
 mod environment;
 mod files;
+mod privilege;
 pub mod pssh;
 mod shell;
 mod values;
@@ -15,7 +16,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use early::parse;
 pub use environment::Environment;
-pub use files::Push;
+pub use files::{Pull, Push};
+pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
 use values::{duration, keepalive, share, variable};
@@ -72,13 +74,17 @@ pub struct Options {
     /// What to print and write.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// Names of options that were not typed, and that the environment gives.
+    #[arg(skip)]
+    pub from_environment: Vec<String>,
 }
 
 /// Which hosts.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
-    /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
+    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows
+    /// [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
@@ -98,7 +104,7 @@ pub struct HostOptions {
 }
 
 /// How to reach them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.
@@ -248,6 +254,13 @@ pub enum Command {
     /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, and gets its name once its
     /// SHA-256 is right; a symbolic link in that place is replaced. `--timeout` is for all files of a host together.
     Push(Push),
+    /// Copy files and directories from every host, each host's into a directory of its own; what is here already is left
+    /// alone, what was cut short goes on.
+    ///
+    /// Files come over SFTP, with mode and time, but never setuid. Each is received as `.gsctl-*.part` beside its place, and
+    /// gets its name once its SHA-256 is right (its size, where the node has no program for that). Of a file that grows
+    /// meanwhile, what it held at the beginning is copied. `--timeout` is for all files of a host together.
+    Pull(Pull),
     /// Start the cluster and watch every node's startup chain come up.
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.
@@ -276,8 +289,15 @@ pub struct Exec {
     pub command: Vec<String>,
     /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
     /// none was heard, and a command that times out is not killed on the node.
-    #[arg(long, conflicts_with_all = ["env", "chdir", "shell"])]
+    #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
+    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
+    /// an end of file.
+    #[arg(long, conflicts_with = "stdin")]
+    pub pty: bool,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -299,6 +319,9 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -418,6 +441,9 @@ pub struct Promote {
 /// Arguments of `play`.
 #[derive(Debug, Args)]
 pub struct Play {
+    /// The password for steps that say `sudo`.
+    #[command(flatten)]
+    pub sudo_password: SudoPassword,
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,

@@ -5,46 +5,62 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::Transport;
+use crate::plan::{Action, Plan};
 use crate::runner::Settings;
 
 /// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
 const OWN: usize = 40;
 
+/// Descriptors that a host which is worked on has open beside its connection: the file that is copied, the directory that
+/// it goes to, and one on the way there.
+const COPYING: usize = 3;
+
+/// Descriptors that the system's `ssh` takes for a host that is worked on, beside what it always says: the command's streams,
+/// and as many again while it is being started.
+const TALKING: usize = 6;
+
 /// Processes for everything that is no connection.
 const OTHERS: usize = 64;
 
 /// Makes room for a run, or makes the run smaller; gives back what there is to say about that.
-pub(super) fn arrange(settings: &mut Settings, hosts: usize, steps: usize, transport: Transport) -> Option<String> {
-    let wanted = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
+pub(super) fn arrange(settings: &mut Settings, hosts: usize, plan: &Plan, transport: Transport) -> Option<String> {
+    let steps = plan.steps.len();
+    let copies = plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_)));
+    let more = match transport {
+        Transport::OpenSsh => TALKING,
+        Transport::Native if copies => COPYING,
+        Transport::Native => 0,
+    };
+    let connections = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
+    let wanted = connections.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
+    let said = fit(settings, hosts, steps, &Supply::files(raise(wanted), more));
     if transport == Transport::Native {
-        return fit(settings, hosts, steps, &Supply::files(raise(wanted + OWN), 1));
+        return said;
     }
-    // One for what ssh says, three for a command, and as many again while a process is being started.
-    let files = fit(settings, hosts, steps, &Supply::files(raise(wanted * 5 + OWN), 5));
     // One that stays, and one for a command.
-    let processes = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
-    let supply = Supply { limit: processes, own: OTHERS, each: 2, name: "processes may run (ulimit -u)" };
-    let processes = fit(settings, hosts, steps, &supply);
-    match (files, processes) {
+    let limit = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
+    let supply = Supply { limit, own: OTHERS, more: 1, name: "processes may run (ulimit -u)" };
+    match (said, fit(settings, hosts, steps, &supply)) {
         (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
         (files, processes) => files.or(processes),
     }
 }
 
-/// What there is of something that connections take.
+/// What there is of something of which each connection takes one.
 struct Supply {
     /// `None`: no limit.
     limit: Option<usize>,
-    /// What is taken by everything else.
+    /// What everything else takes.
     own: usize,
-    /// What a connection takes.
-    each: usize,
+    /// What a host that is worked on takes beside.
+    more: usize,
+    /// What it is, and that it is few.
     name: &'static str,
 }
 
 impl Supply {
-    fn files(limit: Option<usize>, each: usize) -> Self {
-        Self { limit, own: OWN, each, name: "files may be open (ulimit -n)" }
+    fn files(limit: Option<usize>, more: usize) -> Self {
+        Self { limit, own: OWN, more, name: "files may be open (ulimit -n)" }
     }
 }
 
@@ -62,18 +78,19 @@ fn raise(wanted: usize) -> Option<usize> {
 
 /// Fits a run into what there is.
 fn fit(settings: &mut Settings, hosts: usize, steps: usize, supply: &Supply) -> Option<String> {
-    let limit = supply.limit?;
-    let room = (limit.saturating_sub(supply.own) / supply.each).max(1);
+    let Supply { limit: Some(limit), own, more, name } = *supply else { return None };
+    let room = limit.saturating_sub(own);
     let mut said = Vec::new();
-    if settings.fanout > room {
-        settings.fanout = room;
-        said.push(format!("only {room} hosts are worked on at once"));
+    let at_once = (room / (1 + more)).max(1);
+    if settings.fanout > at_once {
+        settings.fanout = at_once;
+        said.push(format!("only {at_once} hosts are worked on at once"));
     }
-    if steps > 1 && hosts > room {
+    if settings.keep && steps > 1 && hosts + settings.fanout * more > room {
         settings.keep = false;
         said.push("every step has to log in again".to_owned());
     }
-    (!said.is_empty()).then(|| format!("{limit} {}, so {}", supply.name, said.join(", and ")))
+    (!said.is_empty()).then(|| format!("{limit} {name}, so {}", said.join(", and ")))
 }
 
 #[cfg(test)]
@@ -82,7 +99,7 @@ mod tests {
     use crate::runner::Allow;
 
     #[track_caller]
-    fn case(hosts: usize, steps: usize, limit: Option<usize>, fanout: usize, keep: bool) {
+    fn case(hosts: usize, steps: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
         let mut settings = Settings {
             canary: None,
             fanout: hosts.min(128),
@@ -96,19 +113,22 @@ mod tests {
             stream: false,
             live: false,
         };
-        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, 1));
+        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, more));
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
         assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
     }
 
     #[test]
     fn a_run_fits_into_what_there_is() {
-        case(100, 1, None, 100, true);
-        case(100, 1, Some(140), 100, true);
-        case(100, 1, Some(64), 24, true);
-        case(1000, 1, Some(1024), 128, true);
-        case(1000, 2, Some(1024), 128, false);
-        case(900, 2, Some(1024), 128, true);
-        case(5, 2, Some(10), 1, false);
+        case(100, 1, 0, None, 100, true);
+        case(100, 1, 0, Some(140), 100, true);
+        case(100, 1, 0, Some(64), 24, true);
+        case(1000, 1, 0, Some(1024), 128, true);
+        case(1000, 2, 0, Some(1024), 128, false);
+        case(900, 2, 0, Some(1024), 128, true);
+        case(5, 2, 0, Some(10), 1, false);
+        case(100, 1, COPYING, Some(140), 25, true);
+        case(100, 2, COPYING, Some(140), 25, false);
+        case(100, 1, COPYING, Some(440), 100, true);
     }
 }

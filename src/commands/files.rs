@@ -1,6 +1,6 @@
-//! The plan of `push`: what is copied, looked at and hashed once, before anything is contacted.
+//! The plans of `push` and `pull`. What is pushed is looked at and hashed once, before anything is contacted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::Push as PushArgs;
+use crate::cli::{Pull as PullArgs, Push as PushArgs};
+use crate::plan::pull::{NAMES, Pull};
 use crate::plan::push::{Content, Copy, Push};
 use crate::plan::{Action, Plan, Template};
+use crate::runner::Member;
 
 use super::adhoc::plan;
 use super::fault::Fault;
 
-/// What may stand in braces in a destination.
-const NAMES: [&str; 4] = ["host", "address", "user", "port"];
 /// Directories in each other: more are a loop.
 const DEEPEST: usize = 100;
 
@@ -44,13 +45,75 @@ pub(super) fn push(args: &PushArgs, timeout: Option<Duration>) -> Result<Plan, F
 }
 
 fn template(dest: &str) -> Result<Template, Fault> {
-    let wrong = |said: String| Fault::usage(format!("destination `{dest}`: {said}"));
-    let template = Template::parse(dest).map_err(|error| wrong(error.to_string()).maybe_hint(error.hint))?;
+    braces(dest, &format!("destination `{dest}`"))
+}
+
+fn braces(text: &str, what: &str) -> Result<Template, Fault> {
+    let wrong = |said: String| Fault::usage(format!("{what}: {said}"));
+    let template = Template::parse(text).map_err(|error| wrong(error.to_string()).maybe_hint(error.hint))?;
     if let Some(name) = template.variables().find(|name| !NAMES.contains(name)) {
         return Err(wrong(format!("there is no `{{{name}}}`"))
             .hint(format!("there are {{{}}}; `{{{{{name}}}}}` is the text itself", NAMES.join("}, {"))));
     }
     Ok(template)
+}
+
+/// `pull`.
+///
+/// # Errors
+/// When a path is not understood, or nothing can be written where the files are to go.
+pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, Fault> {
+    let dest = template(&args.dest)?;
+    let source = |text: &String| braces(text, &format!("source `{text}`"));
+    let sources = args.source.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    can_write(&args.dest)?;
+    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest })), timeout))
+}
+
+/// Whether the directory that is there, of those that a destination is in, may be written to.
+fn can_write(dest: &str) -> Result<(), Fault> {
+    let wrong = |said: String| {
+        Fault::usage(format!("destination `{dest}`: {said}"))
+            .hint("nothing was contacted; name a directory that can be written")
+    };
+    if dest.is_empty() {
+        return Err(wrong("it is empty".to_owned()));
+    }
+    // What is before the first name in braces is the same for every host.
+    let fixed = match dest.split_once('{') {
+        Some((before, _)) => before.rsplit_once('/').map_or("", |(dirs, _)| if dirs.is_empty() { "/" } else { dirs }),
+        None => dest,
+    };
+    let fixed = Path::new(if fixed.is_empty() { "." } else { fixed });
+    let there = fixed.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    for dir in there {
+        match fs::metadata(dir) {
+            Ok(known) if !known.is_dir() => return Err(wrong(format!("`{}` is no directory", dir.display()))),
+            Ok(_) => {
+                let may = access(dir, Access::WRITE_OK | Access::EXEC_OK);
+                return may.map_err(|error| wrong(format!("`{}`: {}", dir.display(), io::Error::from(error))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(wrong(format!("`{}`: {error}", dir.display()))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether two hosts would write into each other's files.
+pub(super) fn apart(plan: &Plan, members: &[Member]) -> Result<(), Fault> {
+    for step in &plan.steps {
+        let Action::Pull(pull) = &step.action else { continue };
+        let mut dirs: HashMap<String, &str> = HashMap::new();
+        for member in members {
+            let dir = pull.dir(&member.vars);
+            if let Some(other) = dirs.insert(dir.clone(), &member.name) {
+                return Err(Fault::usage(format!("`{other}` and `{}` would both be copied to `{dir}`", member.name))
+                    .hint("write `{host}` into the destination"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The last part of a path, also of `.` and `..`.

@@ -35,9 +35,16 @@ pub(super) fn check(plan: &Plan, options: &SshOptions) -> Result<(), Fault> {
         let cause = "`--ask-password` and `--password-file`: not with `--transport openssh`, which lets ssh ask nobody";
         return Err(Fault::usage(cause).hint(native));
     }
-    if plan.steps.iter().any(|step| matches!(step.action, Action::Push(_))) {
+    if plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_))) {
         let cause = format!("`{}` copies files: not with `--transport openssh`", plan.name);
         return Err(Fault::usage(cause).hint(format!("{native}, or `script`, which needs no file on the nodes")));
+    }
+    let on_terminal = |action: &Action| match action {
+        Action::Run { manner, .. } | Action::Script { manner, .. } => manner.pty,
+        _ => false,
+    };
+    if plan.steps.iter().any(|step| on_terminal(&step.action)) {
+        return Err(Fault::usage("a pseudo terminal: not with `--transport openssh`").hint(native));
     }
     Ok(())
 }
@@ -47,7 +54,9 @@ pub(super) fn check(plan: &Plan, options: &SshOptions) -> Result<(), Fault> {
 /// # Errors
 /// When `ssh` is not there or does not understand its configuration, or a key file that was named does not exist.
 pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
-    let draft = Draft { selected, options, world };
+    // They are for ssh to read.
+    let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Fault::usage(format!("known hosts: {error}")))?;
+    let draft = Draft { selected, options, world, known_hosts: Arc::new(known_hosts) };
     let clients = selected.hosts.iter().map(|host| draft.client(host)).collect::<Result<Vec<_>, _>>()?;
     let settled = Client::settle_all(&clients);
     let list = selected.hosts.iter().zip(clients).zip(settled).map(|((host, client), settled)| match settled {
@@ -56,14 +65,14 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
             .hint("`--transport openssh` hands -F and -o to the system's ssh: `ssh -G` shows what it makes of them")),
     });
     let list = list.collect::<Result<Vec<_>, _>>()?;
-    let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Fault::usage(format!("known hosts: {error}")))?;
-    Ok(Targets { list, known_hosts, warnings: Vec::new() })
+    Ok(Targets { list, warnings: Vec::new() })
 }
 
 struct Draft<'a> {
     selected: &'a Selected,
     options: &'a SshOptions,
     world: &'a World,
+    known_hosts: Arc<KnownHosts>,
 }
 
 impl Draft<'_> {
@@ -167,7 +176,9 @@ impl Draft<'_> {
             keys: Arc::from([]),
             agent: AgentUse::No,
             agent_keys: None,
+            known_hosts: self.known_hosts.clone(),
             password: None,
+            sudo_password: None,
             methods: Method::ALL.to_vec(),
             connect_timeout: limit.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
             // 1 is what ssh does where nobody says.

@@ -1,15 +1,15 @@
 //! Reads hosts files and selects hosts. Contacts nobody.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use crate::cli::HostOptions;
+use crate::cli::{HostOptions, SshOptions};
 use crate::exit::ExitStatus;
 use crate::inventory::{Inventory, file, host::Host, select};
 
 use super::fault::Fault;
+use super::inventories::{self, Programs};
 use super::past;
 use super::world::World;
 
@@ -30,8 +30,8 @@ pub(super) struct Selected {
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
-pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
-    let (mut inventory, files) = inventory(options, world)?;
+pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> Result<Selected, Fault> {
+    let (mut inventory, files) = inventory(options, ssh, Programs::Run, world)?;
     let groups = inventory.groups.keys().cloned().collect();
     let past = past::add(&mut inventory, options, world)?;
     let wanted = select::Selection {
@@ -55,13 +55,15 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or there is none and no host is named either.
-pub(super) fn inventory(options: &HostOptions, world: &World) -> Result<(Inventory, Vec<PathBuf>), Fault> {
+pub(super) fn inventory(
+    options: &HostOptions,
+    ssh: &SshOptions,
+    programs: Programs,
+    world: &World,
+) -> Result<(Inventory, Vec<PathBuf>), Fault> {
     let files = files(options, world)?;
-    let mut inventories = Vec::new();
-    for path in &files {
-        let (name, text) = read(path)?;
-        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
-    }
+    let read = |path: &PathBuf| inventories::read(path, ssh, programs, world);
+    let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok((file::merge(inventories), files))
 }
 
@@ -84,29 +86,6 @@ fn files(options: &HostOptions, world: &World) -> Result<Vec<PathBuf>, Fault> {
         });
     }
     Ok(Vec::new())
-}
-
-fn read(path: &Path) -> Result<(String, Vec<u8>), Fault> {
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_end(&mut text).map_err(|error| Fault::usage(format!("hosts file `-`: {error}")))?;
-        return Ok(("-".to_owned(), text));
-    }
-    let name = path.display().to_string();
-    if path.is_dir() {
-        return Err(Fault::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
-    }
-    let fault = |error: io::Error| {
-        let said = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            _ => error.to_string(),
-        };
-        Fault::usage(format!("hosts file `{name}`: {said}"))
-    };
-    let mut file = std::fs::File::open(path).map_err(fault)?;
-    file.read_to_end(&mut text).map_err(fault)?;
-    Ok((name, text))
 }
 
 fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {

@@ -3,6 +3,7 @@
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
 pub mod manner;
+pub mod pull;
 pub mod push;
 pub mod quote;
 pub mod script;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 pub use manner::Manner;
+pub use pull::Pull;
 pub use push::Push;
 pub use template::Template;
 pub use vars::{VarCheck, VarSpec, Vars};
@@ -254,6 +256,8 @@ pub enum Action {
     Ping,
     /// Copy files to the node.
     Push(std::sync::Arc<Push>),
+    /// Copy files from the node.
+    Pull(std::sync::Arc<Pull>),
     /// Run a command in the user's login shell.
     Run {
         /// The command. Variables in it are quoted for the shell.
@@ -270,6 +274,8 @@ pub enum Action {
         script: String,
         /// More shell variables.
         with: Vec<(String, Template)>,
+        /// How it is run.
+        manner: Manner,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
@@ -314,6 +320,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// The user that sudo makes of the login user for it.
+    #[must_use]
+    pub fn sudo(&self) -> Option<&str> {
+        match self {
+            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it may change something on a node. A command may, whatever it is.
     #[must_use]
     pub fn is_change(&self) -> bool {
@@ -324,7 +339,12 @@ impl Action {
             | Self::Touch { .. }
             | Self::Write { .. }
             | Self::Push(_) => true,
-            Self::Ping | Self::Probe { .. } | Self::Check { .. } | Self::Wait(_) | Self::State { .. } => false,
+            Self::Ping
+            | Self::Pull(_)
+            | Self::Probe { .. }
+            | Self::Check { .. }
+            | Self::Wait(_)
+            | Self::State { .. } => false,
         }
     }
 }

@@ -136,7 +136,9 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let what = format!("`{key}`");
     Ok(match key {
         "run" => match scope.script(node, &what)? {
-            Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
+            Some(Script { source, text, with, .. }) => {
+                Action::Script { source, script: text, with, manner: crate::plan::Manner::default() }
+            }
             None => Action::Run { command: scope.command(node, &what)?, manner: crate::plan::Manner::default() },
         },
         "probe" => Action::Probe {

@@ -25,6 +25,8 @@ use crate::stats::{CancelReason, RunStats};
 const NARROW: usize = 60;
 /// Lines of a failed command's output that are shown.
 const EXCERPT: usize = 5;
+/// Bytes of its end in which they are looked for.
+const EXCERPT_BYTES: usize = 16 * 1024;
 /// Groups of slow hosts that one line names.
 const SLOW: usize = 6;
 
@@ -363,8 +365,8 @@ fn change_words(changes: &[Change], all: bool) -> String {
 
 /// The last lines of what a failed command printed: its standard error if there is any.
 fn excerpt(result: &StepResult) -> Vec<String> {
-    let bytes = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
-    let text = sanitize::block(bytes);
+    let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
+    let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(EXCERPT)..].iter().map(|&line| line.to_owned()).collect()
 }

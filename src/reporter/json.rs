@@ -6,11 +6,10 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
 use crate::outcome::{Failure, StageState};
@@ -51,30 +50,20 @@ impl Reporter for JsonReport {
     }
 }
 
-/// A value as one line of JSON, with its end.
-pub(crate) fn to_line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
+/// Bytes of a line that is written at once.
+const LINE: usize = 64 * 1024;
+
+/// A value as one line of JSON.
+pub(crate) fn write_line(value: &impl Serialize, writer: &mut dyn Write) -> io::Result<()> {
+    let mut writer = io::BufWriter::with_capacity(LINE, writer);
+    serde_json::to_writer(&mut writer, value)?;
+    writer.write_all(b"\n")?;
+    writer.flush()
 }
 
 /// Whole milliseconds.
 pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Text, and base64 beside it where the bytes are not UTF-8.
-pub(crate) fn bytes<M: SerializeMap>(
-    map: &mut M,
-    name: &'static str,
-    base64: &'static str,
-    bytes: &[u8],
-) -> Result<(), M::Error> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return map.serialize_entry(name, text);
-    }
-    map.serialize_entry(name, &String::from_utf8_lossy(bytes))?;
-    map.serialize_entry(base64, &STANDARD.encode(bytes))
 }
 
 pub(crate) fn some<M: SerializeMap, T: Serialize>(
@@ -157,10 +146,10 @@ impl Serialize for Host<'_> {
         // A command that ended and printed nothing has empty output; where none ended there is none.
         let ended = host.exit_status.is_some() || host.signal.is_some();
         if ended || !host.stdout.is_empty() {
-            bytes(&mut map, "stdout", "stdout_base64", &host.stdout)?;
+            encoded::output(&mut map, &encoded::STDOUT, &host.stdout)?;
         }
         if ended || !host.stderr.is_empty() {
-            bytes(&mut map, "stderr", "stderr_base64", &host.stderr)?;
+            encoded::output(&mut map, &encoded::STDERR, &host.stderr)?;
         }
         if !host.facts.is_empty() {
             map.serialize_entry("facts", &host.facts)?;
@@ -202,12 +191,17 @@ impl Serialize for Step<'_> {
         if !step.changes.is_empty() {
             map.serialize_entry("changes", &step.changes)?;
         }
+        if step.bytes > 0 {
+            map.serialize_entry("bytes", &step.bytes)?;
+        }
         map.end()
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use serde_json::Value;
 
     use super::*;
@@ -252,8 +246,8 @@ pub(crate) mod tests {
             exit_status: Some(1),
             signal: None,
             remote_killed: None,
-            stdout: b"a\xffb\0".to_vec(),
-            stderr: Vec::new(),
+            stdout: b"a\xffb\0".as_slice().into(),
+            stderr: "".into(),
             facts: Facts::new(),
             chain: Vec::new(),
             steps: Vec::new(),

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use super::bytes::{bytes, rate};
 use super::chain::{When, first_missing, stages_row};
 use super::columns::{Row, fit, fit_middle, pad, short_time, width};
 use super::settings::CommandKind;
@@ -27,6 +28,8 @@ struct Host {
     /// The step that it connects for.
     step: Option<StepId>,
     chain: Vec<StageState>,
+    /// Bytes that have gone over the line, and of how many.
+    moving: Option<(u64, u64)>,
     /// Since when the first missing stage is that one.
     stage_since: Duration,
     done: bool,
@@ -49,6 +52,8 @@ pub(crate) struct Live {
     step: Option<Step>,
     /// The host, fact and value that the run waits for, and since when.
     waiting: Option<(HostId, String, Option<String>, Duration)>,
+    /// When the first bytes of files went over the line.
+    moving_since: Option<Duration>,
     cancelling: bool,
 }
 
@@ -70,6 +75,10 @@ impl Live {
                 state.activity = state.step.map(|step| (Activity::Step(step), at));
             }
             EventKind::StepStarted { step, hosts } => {
+                self.moving_since = None;
+                for host in &mut self.hosts {
+                    host.moving = None;
+                }
                 self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
                 self.waiting = None;
             }
@@ -91,14 +100,21 @@ impl Live {
             EventKind::Waiting { host, fact, value, .. } => {
                 self.waiting = Some((*host, fact.clone(), value.clone(), at));
             }
+            EventKind::Moving { host, moved, of, .. } => {
+                self.moving_since.get_or_insert(at);
+                self.hosts[*host].moving = Some((*moved, *of));
+            }
             EventKind::Missing { host, step, what } => {
                 self.hosts[*host].activity = None;
                 if let Some(what) = what {
                     self.at(*host, Activity::Stage(*step, what.clone()), at);
                 }
             }
-            EventKind::HostStepFinished { host, step, .. } => {
+            EventKind::HostStepFinished { host, step, result } => {
                 self.hosts[*host].activity = None;
+                if let Some((moved, of)) = &mut self.hosts[*host].moving {
+                    (*moved, *of) = (result.bytes, result.bytes);
+                }
                 if let Some(current) = self.step.as_mut().filter(|current| current.id == *step) {
                     current.done += 1;
                 }
@@ -141,6 +157,7 @@ impl Live {
                 rows.extend(self.chain_by_stage(&chains, at, ctx, room));
             }
         }
+        rows.extend(self.moving(at));
         if let Some((host, fact, value, since)) = &self.waiting {
             let value = value.as_deref().map_or("no answer".to_owned(), sanitize::words);
             let text = format!("{}: {value}", sanitize::words(fact));
@@ -191,6 +208,21 @@ impl Live {
         row
     }
 
+    /// `1.2 GB of 3.4 GB, 56 MB/s`: of the hosts that have begun.
+    fn moving(&self, at: Duration) -> Option<Row> {
+        let since = self.moving_since?;
+        let (moved, of) = self
+            .hosts
+            .iter()
+            .filter_map(|host| host.moving)
+            .fold((0u64, 0u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
+        let mut row = Row::default().with(Tone::Plain, format!("{} of {}", bytes(moved), bytes(of)));
+        if let Some(rate) = rate(moved, at.saturating_sub(since)) {
+            row.push(Tone::Dim, format!(", {rate}"));
+        }
+        Some(row)
+    }
+
     fn chains_up(&self) -> usize {
         let up = |host: &&Host| !host.chain.is_empty() && first_missing(&host.chain).is_none();
         self.hosts.iter().filter(up).count()
@@ -214,7 +246,10 @@ impl Live {
             let comma = if i == 0 { "" } else { ", " };
             let what = match activity {
                 Activity::Connecting(phase) => format!("{} ", phase.words()),
-                Activity::Step(_) => String::new(),
+                Activity::Step(_) => match self.hosts[*host].moving {
+                    Some((moved, of)) => format!("{}% ", moved.saturating_mul(100).checked_div(of).unwrap_or(100)),
+                    None => String::new(),
+                },
                 Activity::Stage(_, stage) => format!("{} ", sanitize::words(stage)),
             };
             let name = fit_middle(ctx.name(*host), 32, ctx.glyphs.ellipsis);

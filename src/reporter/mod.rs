@@ -2,6 +2,7 @@
 //!
 //! It must not ask the environment anything: writers, sizes and settings are given. Start at [`Reporters`].
 
+pub mod bytes;
 pub mod columns;
 pub mod html;
 pub mod json;
@@ -23,6 +24,7 @@ mod chain;
 mod course;
 mod difference;
 mod display;
+mod encoded;
 mod gather;
 mod lines;
 mod live;

@@ -2,18 +2,16 @@
 //!
 //! A file appears whole or not at all, and never under a name that a host could use to leave the directory.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind, HostId, Reporter};
+use crate::inventory::filename::safe_name;
+use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;
-
-/// Longest file name before it is cut, with room for the ending and the mark of a temporary file.
-const LONGEST: usize = 200;
 
 /// Writes files as hosts are done with their steps. A later step's output takes the place of an earlier one's, so that in
 /// the end files and report say the same.
@@ -37,7 +35,7 @@ impl OutputDir {
         Ok(this)
     }
 
-    fn put(&mut self, host: HostId, stdout: &[u8], stderr: &[u8]) -> io::Result<()> {
+    fn put(&mut self, host: HostId, stdout: &Output, stderr: &Output) -> io::Result<()> {
         let Some(name) = self.names.get(host).map(|name| safe_name(name)) else { return Ok(()) };
         self.file(&format!("{name}.stdout"), stdout)?;
         self.file(&format!("{name}.stderr"), stderr)?;
@@ -45,9 +43,9 @@ impl OutputDir {
         Ok(())
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn file(&self, name: &str, output: &Output) -> io::Result<()> {
         let (temporary, mut file) = self.temporary(name)?;
-        let done = file.write_all(bytes).and_then(|()| fs::rename(&temporary, self.path.join(name)));
+        let done = output.copy_to(&mut file).and_then(|()| fs::rename(&temporary, self.path.join(name)));
         if done.is_err() {
             // What could not be finished must not stay behind; the first error is the one that counts.
             let _ = fs::remove_file(&temporary);
@@ -86,45 +84,11 @@ impl Reporter for OutputDir {
     }
 }
 
-/// A host's name as a file name: letters, digits and `._-@:[]` stay, everything else, and a dot in front, becomes `%2f`.
-/// Different names stay different, unless they are longer than a file name may be.
-#[must_use]
-pub fn safe_name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for (i, c) in name.char_indices() {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '@' | ':' | '[' | ']') || (c == '.' && i > 0) {
-            out.push(c);
-        } else {
-            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                let _ = write!(out, "%{byte:02x}");
-            }
-        }
-    }
-    out.truncate(LONGEST);
-    if out.is_empty() { "%".to_owned() } else { out }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::{Outcome, StepResult};
     use std::time::Duration;
-
-    #[test]
-    fn names() {
-        #[track_caller]
-        fn case(name: &str, want: &str) {
-            assert_eq!(safe_name(name), want);
-        }
-        case("node01.example.com", "node01.example.com");
-        case("omm@node01:2222", "omm@node01:2222");
-        case("[2001:db8::7]:22", "[2001:db8::7]:22");
-        case("../../etc/passwd", "%2e.%2f..%2fetc%2fpasswd");
-        case(".", "%2e");
-        case("a%b", "a%25b");
-        case("", "%");
-        case("n\u{f6}", "n%c3%b6");
-    }
 
     #[test]
     fn files_are_whole_and_replaced() {
@@ -133,11 +97,11 @@ mod tests {
         let names: Arc<[String]> = Arc::from(["node01".to_owned(), "../x".to_owned()]);
         let mut out = OutputDir::create(&path, names).unwrap();
         for stdout in [&b"first"[..], b"\xff\x1b raw"] {
-            let result = StepResult { stdout: stdout.to_vec(), ..StepResult::new(Outcome::Ok) };
+            let result = StepResult { stdout: stdout.into(), ..StepResult::new(Outcome::Ok) };
             let kind = EventKind::HostStepFinished { host: 0, step: 0, result };
             out.event(&Event { at: Duration::ZERO, kind }, &RunStats::default()).unwrap();
         }
-        out.put(1, b"", b"no").unwrap();
+        out.put(1, &"".into(), &"no".into()).unwrap();
         assert_eq!(fs::read(path.join("node01.stdout")).unwrap(), b"\xff\x1b raw");
         assert_eq!(fs::read(path.join("node01.stderr")).unwrap(), b"");
         assert_eq!(fs::read(path.join("%2e.%2fx.stderr")).unwrap(), b"no");

@@ -67,6 +67,7 @@ pub fn schema() -> Value {
                     "signal": text,
                     "remote_killed": { "type": "boolean" },
                     "stdout": text, "stdout_base64": base64, "stderr": text, "stderr_base64": base64,
+                    "stdout_cut": text, "stderr_cut": text,
                     "facts": { "type": "object", "additionalProperties": { "type": "string" } },
                     "chain": { "type": "array", "items": { "$ref": "#/$defs/stage" } },
                     "steps": { "type": "array", "items": { "$ref": "#/$defs/step" } },
@@ -89,6 +90,7 @@ pub fn schema() -> Value {
                     "error": text, "hint": text, "elapsed_ms": ms,
                     "exit_status": { "type": "integer" },
                     "changes": { "type": "array", "items": { "$ref": "#/$defs/change" } },
+                    "bytes": count,
                 },
             },
             "change": {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::burst::shape;
+use super::bytes::{bytes, rate};
 use super::columns::{pad_left, width};
 use super::display::{killed_words, plain_line, tone, why, word};
 use super::screen::Screen;
@@ -30,12 +31,17 @@ struct Group {
 pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
     let groups = groups(report, stats, ctx);
     let single = report.hosts.len() == 1 && ctx.settings.command != CommandKind::Playbook;
-    if !ctx.settings.quiet && (!single || stats.cancelled.is_some()) {
+    let moved: u64 = report.hosts.iter().flat_map(|host| &host.steps).map(|step| step.bytes).sum();
+    if !ctx.settings.quiet && (!single || stats.cancelled.is_some() || moved > 0) {
         let rule = ctx.glyphs.rule.repeat(12);
         screen.err_line(&ctx.err.paint(Tone::Dim, &rule))?;
         let (head, head_tone) = headline(report, stats);
         let text = counts(&report.counts, report.hosts.len());
         let text = if stats.refused { format!("{text}; nothing was changed") } else { text };
+        let text = match rate(moved, report.elapsed) {
+            Some(rate) if moved > 0 => format!("{text}; {} copied, {rate}", bytes(moved)),
+            _ => text,
+        };
         let text = match &report.state {
             Some(name) => format!("{text}; state {}", sanitize::words(name)),
             None => text,

@@ -18,9 +18,9 @@ use futures_lite::FutureExt as _;
 use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
-use crate::transport::exec::{self, Fate};
+use crate::transport::exec::Fate;
 use crate::transport::{
-    Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Target, pause_after,
+    Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Tally, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -44,7 +44,7 @@ pub enum Work {
     /// Run a command.
     Command(Command),
     /// Copy files.
-    Push(Order),
+    Copy(Order),
 }
 
 /// What comes back from the fleet.
@@ -63,6 +63,8 @@ pub enum Note {
         /// Time from the first attempt.
         took: Duration,
     },
+    /// Bytes of files that have gone over the line, and of how many.
+    Moving(u64, u64),
     /// A command printed something.
     Output(Stream, Vec<u8>),
     /// The job is over.
@@ -218,7 +220,7 @@ impl Shard {
         };
         let command = match &job.work {
             Work::Command(command) => command,
-            Work::Push(order) => return Box::pin(self.push(host, session, order, &job, idle)).await,
+            Work::Copy(order) => return Box::pin(self.copy(host, session, order, &job, idle)).await,
             Work::Login => {
                 if !job.last {
                     idle.borrow_mut().insert(host, session);
@@ -251,7 +253,7 @@ impl Shard {
         if matches!(ran.end, End::Lost(_) | End::NotSent(_)) || ran.killed == Some(false) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
-            ran.killed = self.kill_again(host, &ran).await;
+            ran.killed = self.kill_again(host, command, &ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
         }
@@ -259,11 +261,14 @@ impl Shard {
     }
 
     /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
-    async fn push(&self, host: HostId, mut session: Connection, order: &Order, job: &Job, idle: &Idle) {
+    async fn copy(&self, host: HostId, mut session: Connection, order: &Order, job: &Job, idle: &Idle) {
         let deadline = Deadline::after(order.timeout);
         let mut attempt = 1;
+        // For the eye, as progress is.
+        let tell = |moved, of| drop(self.notes.try_send((host, Note::Moving(moved, of))));
+        let tally = Tally::new(&tell);
         let moved = loop {
-            let moved = session.push(order, &self.mark, deadline, Some(&job.cancel)).await;
+            let moved = session.copy(order, &self.mark, deadline, Some(&job.cancel), &tally).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());
@@ -333,13 +338,11 @@ impl Shard {
     }
 
     /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, ran: &Ran) -> Option<bool> {
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &Ran) -> Option<bool> {
         let Some(pid) = ran.pid else { return ran.killed };
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
-        let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
-        let answer = session.run(&killer, &self.mark, None, None).await;
-        Some(matches!(answer.end, End::Exit(_)) && exec::fate(&answer.stdout) != Fate::Alive)
+        Some(session.kill(pid, command, true, &self.mark).await != Fate::Alive)
     }
 
     async fn tell(&self, host: HostId, note: Note) {
@@ -365,12 +368,11 @@ async fn tend(idle: &Idle) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::known_hosts::KnownHosts;
 
     #[test]
     fn a_fleet_is_gone_only_when_its_shards_are() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let connector = Arc::new(Connector::new(Arc::new(KnownHosts::load(&[], &[]).unwrap())));
+        let connector = Arc::new(Connector::default());
         let targets: Arc<[Target]> = Arc::from([]);
         for _ in 0..50 {
             drop(Fleet::start(&pool, &targets, &connector));

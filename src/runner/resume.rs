@@ -173,6 +173,7 @@ fn is_done(resume: &Resume, id: StepId, step: &Step, host: HostId) -> bool {
         | Action::Remove { .. }
         | Action::Touch { .. }
         | Action::Write { .. }
+        | Action::Pull(_)
         | Action::Push(_) => resume.has(id, host) || (step.on == On::Any && resume.is_good(id)),
     }
 }

@@ -1,17 +1,22 @@
 //! Commands on channels of a libssh2 session.
 
-use std::io::{self, Write};
+use std::io;
+use std::sync::Arc;
 
 use async_io::Timer;
 use futures_lite::future;
 use ssh2::Channel;
 
 use super::classify;
-use super::exec::{Carrier, Command, End, GOODBYE, Heard, LAST_WORDS, REST, exit, parcel, pull};
+use super::command::{Command, End};
+use super::exec::{Carrier, GOODBYE, LAST_WORDS, REST, exit, parcel, pull};
+use super::feed::Feed;
+use super::heard::Heard;
 use super::session::{Session, Unopened};
 use super::trailer::Mark;
 use crate::control::{Deadline, Raced, race};
 use crate::event::Stream;
+use crate::output::Spool;
 
 impl Carrier for Session {
     type Line = Channel;
@@ -24,20 +29,21 @@ impl Carrier for Session {
         line: &mut Option<Channel>,
         heard: &mut Heard<'_>,
     ) -> End {
-        let (text, input) = parcel(command, mark, self.foreign_shell);
-        let channel = match self.open(&text).await {
+        let password = self.sudo_password().filter(|_| command.sudo.is_some());
+        let (text, input) = parcel(command, mark, self.foreign_shell, password.is_some());
+        let mut feed = Feed::new(input, command.pty, password.as_deref());
+        let channel = match self.open(&text, command.pty).await {
             Ok(channel) => line.insert(channel),
             Err(Unopened::Refused(said)) => return End::Refused(said),
             Err(Unopened::Broken(said)) => return End::NotSent(said),
             Err(Unopened::Unknown(said)) => return End::Lost(said),
         };
         let mut errors = channel.stderr();
-        let mut input = Input { rest: &input, eof_sent: false };
         let mut pulse = self.pulse();
         loop {
             // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
-            let fed = match input.push(channel) {
-                Ok(fed) => fed,
+            let written = match feed.push(channel, heard) {
+                Ok(written) => written,
                 Err(error) => return End::Lost(error.to_string()),
             };
             let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes));
@@ -45,14 +51,14 @@ impl Carrier for Session {
             let read = match (out, err) {
                 (Ok(out), Ok(err)) => out.unwrap_or(0) + err.unwrap_or(0),
                 (Err(error), _) | (_, Err(error)) => {
-                    return if heard.ended() { exit(heard) } else { broken(channel, &error) };
+                    return if heard.ended() { exit(command, heard) } else { broken(channel, &error) };
                 }
             };
             if heard.ended() {
-                return exit(heard);
+                return exit(command, heard);
             }
             heard.flush().await;
-            if read > 0 || fed {
+            if read > 0 || written {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
@@ -100,6 +106,10 @@ impl Carrier for Session {
 
     fn foreign_shell(&mut self) -> &mut bool {
         &mut self.foreign_shell
+    }
+
+    fn spool(&self) -> &Arc<Spool> {
+        self.spooled()
     }
 }
 
@@ -157,48 +167,4 @@ fn broken(channel: &Channel, error: &io::Error) -> End {
 /// The signal that ended the channel's command, if one did.
 fn signal(channel: &Channel) -> Option<String> {
     channel.exit_signal().ok().and_then(|signal| signal.exit_signal)
-}
-
-/// What a command reads, and how far it has got.
-struct Input<'a> {
-    rest: &'a [u8],
-    eof_sent: bool,
-}
-
-impl Input<'_> {
-    /// Most bytes offered at once. After a partial write libssh2 wants the same bytes again, so they are never skipped.
-    const PIECE: usize = 32 * 1024;
-
-    /// Writes what fits. True when something went out.
-    fn push(&mut self, channel: &mut Channel) -> io::Result<bool> {
-        if self.eof_sent {
-            return Ok(false);
-        }
-        if self.rest.is_empty() {
-            return match channel.send_eof() {
-                Ok(()) => {
-                    self.eof_sent = true;
-                    Ok(true)
-                }
-                Err(error) => would_block(error.into()),
-            };
-        }
-        let piece = &self.rest[..self.rest.len().min(Self::PIECE)];
-        match channel.write(piece) {
-            Ok(count) => {
-                self.rest = &self.rest[count..];
-                Ok(count > 0)
-            }
-            // The command closed its input, or has ended: what it says counts, not what it did not read.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock && channel.eof() => {
-                self.eof_sent = true;
-                Ok(false)
-            }
-            Err(error) => would_block(error),
-        }
-    }
-}
-
-fn would_block(error: io::Error) -> io::Result<bool> {
-    if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
 }

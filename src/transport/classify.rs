@@ -117,6 +117,10 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             ("no route to the host".to_owned(), Some("is the node up, and is its network reachable from here?"))
         }
+        io::ErrorKind::AddrNotAvailable => (
+            "no free local port or address".to_owned(),
+            Some("fewer hosts at once (--fanout), or more local ports: sysctl net.ipv4.ip_local_port_range"),
+        ),
         _ => (lower(&without_os_error(&error.to_string())), None),
     };
     let failure = Failure::new(Phase::Connect, format!("{address}: {cause}")).retryable();

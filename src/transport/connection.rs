@@ -1,8 +1,9 @@
 //! A logged-in connection to one host, whoever made it.
 
-use super::exec::{Command, Ran, Sink};
+use super::command::{Command, Ran};
+use super::exec::{Fate, Sink};
 use super::trailer::Mark;
-use super::transfer::{Ending, Moved, Order};
+use super::transfer::{Ending, Moved, Order, Tally};
 use super::{openssh, session};
 use crate::control::{CancelToken, Deadline};
 
@@ -47,20 +48,30 @@ impl Connection {
         }
     }
 
-    /// Copies files to the node.
-    pub async fn push(
+    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
+    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
+        match self {
+            Self::Native(session) => session.kill(pid, command, entered, mark).await,
+            Self::OpenSsh(session) => session.kill(pid, command, entered, mark).await,
+        }
+    }
+
+    /// Copies files.
+    pub async fn copy(
         &mut self,
         order: &Order,
         mark: &Mark,
         deadline: Deadline,
         cancel: Option<&CancelToken>,
+        tally: &Tally<'_>,
     ) -> Moved {
         match self {
-            Self::Native(session) => session.push(order, mark, deadline, cancel).await,
+            Self::Native(session) => session.copy(order, mark, deadline, cancel, tally).await,
             // Said before anybody is contacted; this is only in case.
             Self::OpenSsh(_) => Moved {
                 end: Ending::NoSftp("not with --transport openssh".to_owned()),
                 changes: Vec::new(),
+                bytes: 0,
                 elapsed: std::time::Duration::ZERO,
             },
         }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::algorithms::Offer;
 use super::keys::PrivateKey;
-use super::known_hosts::HostKeyPolicy;
+use super::known_hosts::{HostKeyPolicy, KnownHosts};
 use super::openssh::Client;
 
 /// Where and how to log in to one host.
@@ -27,6 +27,8 @@ pub struct Target {
     pub user: String,
     /// The name under which `known_hosts` has the host.
     pub host_key_name: String,
+    /// Host keys that are trusted; shared by all hosts that have the same files.
+    pub known_hosts: Arc<KnownHosts>,
     /// What to do about its host key.
     pub policy: HostKeyPolicy,
     /// Keys to log in with, in order; shared by all hosts that use the same ones.
@@ -37,6 +39,8 @@ pub struct Target {
     pub agent_keys: Option<Arc<[Vec<u8>]>>,
     /// The password for all hosts, where the user gave one.
     pub password: Option<Arc<SecretString>>,
+    /// What sudo is told where it asks for a password, where the user gave one.
+    pub sudo_password: Option<Arc<SecretString>>,
     /// Ways to log in, in order.
     pub methods: Vec<Method>,
     /// Time for one attempt: resolve, connect, key exchange, login.

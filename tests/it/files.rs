@@ -22,13 +22,13 @@ fn file(lab: &Lab, name: &str, bytes: impl AsRef<[u8]>, mode: u32) -> PathBuf {
 }
 
 /// Bytes that do not repeat themselves.
-fn noise(count: usize) -> Vec<u8> {
+pub(crate) fn noise(count: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
     (0..count).map(|_| random.u8(..)).collect()
 }
 
 /// What a step said of paths: `created /a`.
-fn changes(host: &Value) -> Vec<String> {
+pub(crate) fn changes(host: &Value) -> Vec<String> {
     let changes = host["steps"][0]["changes"].as_array().cloned().unwrap_or_default();
     changes.iter().map(|one| format!("{} {}", one["action"], one["path"]).replace('"', "")).collect()
 }

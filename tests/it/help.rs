@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "exec",
     "script",
     "ping",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 17] = [
     "touch",
     "rm",
     "push",
+    "pull",
     "start",
     "stop",
     "status",

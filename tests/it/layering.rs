@@ -21,22 +21,27 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex_syntax", &["commands/shaping.rs"]),
     ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/secret.rs"]),
-    ("serde_saphyr", &["playbook/"]),
+    ("serde_saphyr", &["inventory/ansible/tree.rs", "playbook/"]),
     (
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
-    ("sha2", &["commands/"]),
+    // Also what is copied from the nodes is what they have.
+    ("sha2", &["commands/", "transport/transfer/"]),
+    ("tempfile", &["commands/program.rs", "output/", "transport/config/ssh.rs", "transport/openssh/den.rs"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
+        // A program that prints an inventory; ssh's ProxyCommand.
         &[
+            "commands/program.rs",
             "exit.rs",
             "lib.rs",
             "main.rs",
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
             "transport/child.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
             "transport/openssh/",
             "transport/proxy.rs",
         ],
@@ -46,13 +51,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &[
             "commands/",
             "journal/",
+            // What is too long for memory.
+            "output/spool.rs",
             "reporter/output_dir.rs",
             "reporter/pssh.rs", // the files of -o and -e
             "reporter/whole_file.rs",
             "transport/config/",
             "transport/keys/",
             "transport/known_hosts/",
-            // What is copied to the nodes: it may be larger than memory.
+            // What is copied to and from the nodes: it may be larger than memory.
             "transport/transfer/",
         ],
     ),
@@ -67,6 +74,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("inventory/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("journal/", &["cli", "commands", "inventory", "plan", "playbook", "transport"]),
     ("outcome.rs", &["cli", "commands", "event", "plan", "reporter", "runner", "transport"]),
+    ("output/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("plan/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("playbook/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("reporter/", &["cli", "commands", "plan", "playbook", "runner", "transport"]),

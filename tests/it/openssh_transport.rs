@@ -250,7 +250,6 @@ fn one_login_serves_a_whole_start() {
     let lab = Lab::start(3);
     let cluster = opengauss::install(&lab);
     cluster.start_monitors();
-    cluster.stop();
     let gsctl = by_ssh(&lab).args(["start", "--json", "-"]);
     let result = gsctl.run().expect(0).json();
     assert_eq!(result["counts"]["ok"].as_u64().unwrap() + result["counts"]["changed"].as_u64().unwrap(), 3);

@@ -128,6 +128,35 @@ fn terminals_of_several_widths() {
 }
 
 #[test]
+fn a_terminal_that_changes_its_size() {
+    let lab = Lab::start(3);
+    let terminal = Terminal::open(&lab, 120);
+    let go = lab.node(1).base().join("go");
+    let line = format!("while [ ! -e {} ]; do sleep 0.1; done; echo done", go.display());
+    terminal.begin(&format!("exec {} exec '{line}'", gsctl(&lab)));
+    for columns in [40, 100, 60] {
+        terminal.wait_for("the live view", |text| text.contains("running: ") && text.contains("0/3 "));
+        terminal.tmux(&["resize-window", "-x", &columns.to_string()]);
+        // The view comes anew, in the new width, and each host has no more than its one line.
+        let (mut last, fits) = (String::new(), |text: &str| {
+            let lines = seen(text);
+            let bars = lines.iter().filter(|line| line.contains("0/3 ")).count();
+            bars == 1 && lines.iter().all(|line| line.chars().count() <= columns)
+        });
+        let fitted = wait::within(std::time::Duration::from_secs(60), || {
+            last = terminal.tmux(&["capture-pane", "-p"]);
+            fits(&last)
+        });
+        assert!(fitted, "{columns} columns:\n{last}");
+    }
+    lab.nodes().iter().for_each(|node| node.write(&go, ""));
+    let text = terminal.end();
+    let lines = seen(&text);
+    assert!(text.contains("3 hosts: 3 ok") && text.contains("node[1-3]"), "{text}");
+    assert_eq!(&lines[lines.len() - 2..], ["status 0", "prompt>"], "{text}");
+}
+
+#[test]
 fn no_escape_sequence_where_none_is_wanted() {
     let lab = Lab::start(2);
     let command = || lab.gsctl().args(["exec", "echo hi; test $(hostname) != node2"]);

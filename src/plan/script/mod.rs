@@ -5,6 +5,8 @@
 //! it has looked at after doing it.
 
 mod answer;
+pub mod copy;
+pub mod pull;
 pub mod push;
 #[cfg(test)]
 mod tests;

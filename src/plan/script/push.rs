@@ -1,24 +1,10 @@
 //! What a node is asked about files that are copied to it. Answers are by number, so that names may hold anything.
 
-use std::collections::HashMap;
-
-use super::compose;
+use super::copy;
 use crate::plan::push::{Content, Copy, Place, Push};
 use crate::plan::quote::quote;
 
 const PUSH: &str = include_str!("push.sh");
-
-/// What a node found, or did, about one copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// `absent`, `differs`, `labels`, `same`, `present`, `created`, `done`, `mismatch`, `denied` or `because`.
-    pub word: String,
-    /// A reason, or the bytes that are there already.
-    pub rest: String,
-}
-
-/// The answers by number.
-pub type Answers = HashMap<usize, Answer>;
 
 /// Number of the answer about the destination itself.
 pub const DEST: usize = usize::MAX;
@@ -78,18 +64,5 @@ fn call(name: &str, n: usize, copy: &Copy, place: &Place, from: &str) -> String 
 }
 
 fn whole(calls: &str) -> String {
-    compose(&["gs_bad=0", PUSH], calls)
-}
-
-/// Reads the answers.
-#[must_use]
-pub fn parse(stdout: &[u8]) -> Answers {
-    let text = String::from_utf8_lossy(stdout);
-    let line = |line: &str| {
-        let mut words = line.splitn(3, '\t');
-        let number = words.next()?.parse().ok()?;
-        let word = words.next()?.to_owned();
-        Some((number, Answer { word, rest: words.next().unwrap_or_default().to_owned() }))
-    };
-    text.lines().filter_map(line).collect()
+    copy::whole(PUSH, calls)
 }

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use async_io::{Async, Timer};
 use futures_lite::future;
@@ -15,17 +16,27 @@ use super::chatter::Ended;
 use super::client::missing;
 use crate::control::{Deadline, Raced, race};
 use crate::event::Stream;
+use crate::output::Spool;
 use crate::transport::child::Child;
 use crate::transport::classify::lower;
-use crate::transport::exec::{Carrier, Command, End, GOODBYE, Heard, LAST_WORDS, REST, exit, parcel, pull};
+use crate::transport::command::{Command, End};
+use crate::transport::exec::{Carrier, GOODBYE, LAST_WORDS, REST, exit, parcel, pull};
+use crate::transport::feed::{Feed, Inlet};
+use crate::transport::heard::Heard;
 use crate::transport::trailer::Mark;
 
 /// The `ssh` process of one command.
 pub(in crate::transport) struct Line {
     child: Child,
-    input: Async<UnixStream>,
+    input: Mouth,
     out: Ear,
     err: Ear,
+}
+
+/// What a command reads.
+struct Mouth {
+    socket: Async<UnixStream>,
+    closed: bool,
 }
 
 /// One stream of a command.
@@ -37,8 +48,6 @@ struct Ear {
 
 /// `ssh` does not say which signal it was.
 const SIGNAL: &str = "UNKNOWN";
-/// Most bytes offered at once.
-const PIECE: usize = 32 * 1024;
 
 impl Carrier for Session {
     type Line = Line;
@@ -51,22 +60,26 @@ impl Carrier for Session {
             return End::NotSent(self.why());
         }
         self.heard.ended = None;
-        let (text, input) = parcel(command, mark, self.foreign_shell);
+        let password = self.sudo_password.clone().filter(|_| command.sudo.is_some());
+        let (text, input) = parcel(command, mark, self.foreign_shell, password.is_some());
+        let mut feed = Feed::new(input, false, password.as_deref());
         let line = match self.start(&text) {
             Ok(started) => line.insert(started),
             Err(error) => return End::NotSent(missing(&error)),
         };
-        let mut input = Some(&*input);
         loop {
             // Both streams, and the input, at every turn: whichever is left alone stops the rest.
-            let fed = line.feed(&mut input);
+            let written = match feed.push(&mut line.input, heard) {
+                Ok(written) => written,
+                Err(error) => return End::Lost(error.to_string()),
+            };
             let read = line.out.take(heard) | line.err.take(heard);
             self.hear();
             if heard.ended() {
-                return exit(heard);
+                return exit(command, heard);
             }
             heard.flush().await;
-            if read || fed {
+            if read || written {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
@@ -86,10 +99,10 @@ impl Carrier for Session {
                 let _ = self.errors.readable().await;
             };
             let room = async {
-                if input.is_none() {
+                if !feed.is_waiting(heard) {
                     future::pending::<()>().await;
                 }
-                let _ = line.input.writable().await;
+                let _ = line.input.socket.writable().await;
             };
             future::or(news, future::or(own, room)).await;
         }
@@ -118,6 +131,10 @@ impl Carrier for Session {
     fn foreign_shell(&mut self) -> &mut bool {
         &mut self.foreign_shell
     }
+
+    fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
 }
 
 impl Session {
@@ -132,7 +149,12 @@ impl Session {
         command.stdin(Stdio::from(OwnedFd::from(their_input)));
         command.stdout(Stdio::from(OwnedFd::from(their_out)));
         command.stderr(Stdio::from(OwnedFd::from(their_err)));
-        Ok(Line { child: Child::start(&mut command)?, input: Async::new(input)?, out, err })
+        Ok(Line {
+            child: Child::start(&mut command)?,
+            input: Mouth { socket: Async::new(input)?, closed: false },
+            out,
+            err,
+        })
     }
 
     /// The output has ended: how did the command?
@@ -148,7 +170,11 @@ impl Session {
             (Some(Ended::Status), Some(status)) if !heard.out.begun() => return End::NotBegun { status },
             _ => {}
         }
-        let said = [heard.err.noise(), &heard.stderr].concat();
+        let mut said = heard.err.noise().to_vec();
+        if heard.raw {
+            // Nobody else knows which of the last words are ssh's own.
+            said.extend_from_slice(heard.stderr.recent());
+        }
         let said = String::from_utf8_lossy(&said);
         let word = |text: &str| said.lines().rfind(|line| line.contains(text)).map(lower);
         // What it says after that is about the connection of its own that it then tries, and cannot make.
@@ -186,23 +212,21 @@ async fn rest(line: &mut Line, heard: &mut Heard<'_>) -> End {
     End::Signal(SIGNAL.to_owned())
 }
 
-impl Line {
-    /// Writes what fits of the input. True when something went out. Once all of it has, there is no input any more.
-    fn feed(&mut self, input: &mut Option<&[u8]>) -> bool {
-        let Some(rest) = input else { return false };
-        let piece = &rest[..rest.len().min(PIECE)];
-        match if piece.is_empty() { Ok(0) } else { self.input.get_ref().write(piece) } {
-            Ok(count @ 1..) => {
-                *rest = &rest[count..];
-                return true;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            // All is sent; or the command has closed its input, and what it says counts, not what it did not read.
-            Ok(_) | Err(_) => {}
-        }
-        let _ = self.input.get_ref().shutdown(Shutdown::Write);
-        *input = None;
-        true
+impl Inlet for Mouth {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.socket.get_ref().write(bytes);
+        self.closed |= written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
+        written
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        // Where the other end is gone already it needs no end.
+        let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+        Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed
     }
 }
 

@@ -21,16 +21,19 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use futures_lite::future;
 use rustix::process::Signal;
+use secrecy::SecretString;
 
 use self::chatter::{Chatter, Stage};
 pub use self::client::{Client, Settled};
 pub(super) use self::den::Den;
 use super::child::Child;
-use super::exec::{self, Command, Ran, Sink, pull};
+use super::command::{Command, Ran};
+use super::exec::{self, Fate, Sink, pull};
 use super::target::Target;
 use super::trailer::Mark;
 use crate::control::{CancelToken, Deadline, race};
 use crate::outcome::{Failure, Phase};
+use crate::output::Spool;
 
 /// Time for `ssh` to end, once the connection has.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -47,6 +50,9 @@ pub struct Session {
     silent: bool,
     heard: Chatter,
     foreign_shell: bool,
+    spool: Arc<Spool>,
+    /// What sudo is told where it asks.
+    sudo_password: Option<Arc<SecretString>>,
     /// The address that answered.
     pub address: String,
     /// The server's identification without `SSH-2.0-`.
@@ -64,9 +70,11 @@ impl Attempt {
         client: &Arc<Client>,
         den: &Arc<Den>,
         target: &Target,
+        spool: &Arc<Spool>,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<(), Failure> {
-        let started = start(client, den).map_err(|error| Failure::new(Phase::Connect, client::missing(&error)));
+        let started =
+            start(client, den, target, spool).map_err(|error| Failure::new(Phase::Connect, client::missing(&error)));
         let session = self.0.insert(started?);
         loop {
             let over = async {
@@ -118,7 +126,7 @@ impl Attempt {
     }
 }
 
-fn start(client: &Arc<Client>, den: &Arc<Den>) -> io::Result<Session> {
+fn start(client: &Arc<Client>, den: &Arc<Den>, target: &Target, spool: &Arc<Spool>) -> io::Result<Session> {
     let socket = den.socket()?;
     let (errors, theirs) = UnixStream::pair()?;
     let errors = Async::new(errors)?;
@@ -133,6 +141,8 @@ fn start(client: &Arc<Client>, den: &Arc<Den>) -> io::Result<Session> {
         silent: false,
         heard: Chatter::default(),
         foreign_shell: false,
+        spool: spool.clone(),
+        sudo_password: target.sudo_password.clone(),
         address: String::new(),
         banner: String::new(),
     })
@@ -148,6 +158,11 @@ impl Session {
         sink: Option<&Sink>,
     ) -> Ran {
         exec::run(self, command, mark, cancel, sink).await
+    }
+
+    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
+    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
+        exec::kill(self, pid, command, entered, mark).await
     }
 
     /// Looks at what `ssh` says while no command runs. False when the connection has ended.

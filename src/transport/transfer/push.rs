@@ -5,54 +5,35 @@
 
 use std::collections::HashMap;
 
-use super::super::exec::{Command, End};
-use super::super::session::{Session, Stopwatch};
-use super::super::trailer::Mark;
+use super::super::session::Session;
 use super::send::Sent;
-use super::{Ending, Moved, Order};
-use crate::control::{CancelToken, Deadline};
+use super::{Bounds, Ending, denied};
 use crate::outcome::{Change, ChangeKind};
-use crate::plan::push::Place;
-use crate::plan::script::push::{self as node, Answers};
+use crate::plan::push::{Content, Copy, Place, Push};
+use crate::plan::script::copy::Answers;
+use crate::plan::script::push as node;
 
 /// Times that a file is sent whose content arrived as another one.
 const TRIES: usize = 2;
 
-/// What every part of an order needs.
-#[derive(Clone, Copy)]
-pub(super) struct Bounds<'a> {
-    pub(super) mark: &'a Mark,
-    pub(super) deadline: Deadline,
-    pub(super) cancel: Option<&'a CancelToken>,
-}
-
 impl Session {
     /// Copies files to the node.
-    pub async fn push(
+    pub(super) async fn push_all(
         &mut self,
-        order: &Order,
-        mark: &Mark,
-        deadline: Deadline,
-        cancel: Option<&CancelToken>,
-    ) -> Moved {
-        let watch = Stopwatch::start();
-        let mut changes = Vec::new();
-        let bounds = Bounds { mark, deadline, cancel };
-        let end = self.push_all(order, bounds, &mut changes).await.err().unwrap_or(Ending::Whole);
-        Moved { end, changes, elapsed: watch.elapsed() }
-    }
-
-    async fn push_all(&mut self, order: &Order, bounds: Bounds<'_>, changes: &mut Vec<Change>) -> Result<(), Ending> {
-        let push = &*order.push;
-        let mut answers = self.ask(node::prepare(push, &order.dest), bounds).await?;
+        push: &Push,
+        dest: &str,
+        bounds: Bounds<'_>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Ending> {
+        let mut answers = self.ask(node::prepare(push, dest), bounds).await?;
         let into = match answers.remove(&node::DEST) {
             Some(answer) if answer.word == "denied" => {
-                changes.push(denied(order.dest.clone(), answer.rest));
+                changes.push(denied(dest.to_owned(), answer.rest));
                 return Ok(());
             }
             answer => answer.is_some(),
         };
-        let places = push.places(&order.dest, into);
+        let places = push.places(dest, into);
         let mut round = Round { places: &places, found: HashMap::new(), changes };
         let mut made = Vec::new();
         let mut todo = Vec::new();
@@ -73,6 +54,9 @@ impl Session {
                 }
             }
         }
+        bounds
+            .tally
+            .expect(todo.iter().filter_map(|(n, have)| Some(size(&push.copies[*n]).saturating_sub((*have)?))).sum());
         for attempt in 1..=TRIES {
             let mut arrived = Vec::new();
             for (n, have) in todo.drain(..) {
@@ -101,6 +85,7 @@ impl Session {
                 let kind = round.found.get(&n).copied().unwrap_or(ChangeKind::Written);
                 if !round.end(n, kind, &mut answers) {
                     if attempt < TRIES {
+                        bounds.tally.expect(size(&push.copies[n]));
                         todo.push((n, Some(0)));
                     } else {
                         round.deny(n, "the content arrived as another one, twice".to_owned());
@@ -109,17 +94,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// Runs a script of ours and reads its answers.
-    async fn ask(&mut self, script: String, bounds: Bounds<'_>) -> Result<Answers, Ending> {
-        let command =
-            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", bounds.deadline.left()) };
-        let ran = self.run(&command, bounds.mark, bounds.cancel, None).await;
-        match ran.end {
-            End::Exit(0) => Ok(node::parse(&ran.stdout)),
-            _ => Err(Ending::Script(Box::new(ran))),
-        }
     }
 }
 
@@ -152,6 +126,9 @@ impl Round<'_> {
     }
 }
 
-fn denied(path: String, why: String) -> Change {
-    Change { path, action: ChangeKind::Denied, note: Some(why) }
+fn size(copy: &Copy) -> u64 {
+    match copy.content {
+        Content::Dir => 0,
+        Content::File { size, .. } => size,
+    }
 }

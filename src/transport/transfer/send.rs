@@ -5,13 +5,10 @@ use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use futures_lite::future;
-use ssh2::{ErrorCode, File, OpenFlags, OpenType, Sftp};
+use ssh2::{File, OpenFlags, OpenType, Sftp};
 
-use super::super::classify;
-use super::super::session::{EAGAIN, Pulse, Session};
-use super::Ending;
-use super::push::Bounds;
-use crate::control::{Deadline, Raced, race};
+use super::super::session::Session;
+use super::{Bounds, Ending};
 use crate::plan::push::{Content, Copy};
 
 /// Bytes on their way at once: what a host costs in memory, and what its line can hold.
@@ -34,37 +31,8 @@ impl Session {
         have: u64,
         bounds: Bounds<'_>,
     ) -> Result<Sent, Ending> {
-        let sftp = match self.sftp.take() {
-            Some(sftp) => sftp,
-            None => self.open_sftp(bounds).await?,
-        };
-        let mut slot = None;
-        let sending = self.send_on(&sftp, copy, part, have, &mut slot);
-        let raced = race(sending, bounds.deadline, bounds.cancel).await;
-        // Dropping either would wait for the server.
-        self.open_files.extend(slot);
-        self.sftp = Some(sftp);
-        match raced {
-            Raced::Done(sent) => sent,
-            Raced::Late => Err(Ending::Late),
-            Raced::Cancelled => Err(Ending::Cancelled),
-        }
-    }
-
-    async fn open_sftp(&mut self, bounds: Bounds<'_>) -> Result<Sftp, Ending> {
-        let limit = [bounds.deadline.left(), Some(self.patience())].into_iter().flatten().min();
-        let opening = self.drive(ssh2::Session::sftp);
-        match race(opening, Deadline::after(limit), bounds.cancel).await {
-            Raced::Done(Ok(sftp)) => Ok(sftp),
-            // Where its program ended at once, libssh2 takes that for the end of the connection.
-            Raced::Done(Err(error)) if classify::is_lost(&error) && self.has_ended() => {
-                Err(Ending::Lost(classify::lower(error.message())))
-            }
-            Raced::Done(Err(error)) => Err(Ending::NoSftp(classify::lower(error.message()))),
-            Raced::Late if bounds.deadline.left().is_some_and(|left| left.is_zero()) => Err(Ending::Late),
-            Raced::Late => Err(Ending::NoSftp("it did not answer".to_owned())),
-            Raced::Cancelled => Err(Ending::Cancelled),
-        }
+        self.with_sftp(bounds, async |session, sftp, slot| session.send_on(sftp, copy, part, have, slot, bounds).await)
+            .await
     }
 
     async fn send_on(
@@ -74,6 +42,7 @@ impl Session {
         part: &str,
         have: u64,
         slot: &mut Option<File>,
+        bounds: Bounds<'_>,
     ) -> Result<Sent, Ending> {
         let Content::File { size, .. } = copy.content else { return Ok(Sent::Whole) };
         let mut source = Source::open(copy, have, size)?;
@@ -96,6 +65,7 @@ impl Session {
             match file.write(bytes) {
                 Ok(count) => {
                     source.sent(count);
+                    bounds.tally.add(count);
                     // Fair to the other hosts of the shard.
                     future::yield_now().await;
                 }
@@ -114,26 +84,6 @@ impl Session {
             Some(said) => Sent::Refused(said),
             None => Sent::Whole,
         })
-    }
-
-    /// Makes one call until it is done, with keepalives meanwhile. The inner error is the server's answer.
-    async fn attend<T>(
-        &self,
-        pulse: &mut Pulse,
-        mut call: impl FnMut() -> Result<T, ssh2::Error>,
-    ) -> Result<Result<T, String>, Ending> {
-        loop {
-            match call() {
-                Ok(done) => return Ok(Ok(done)),
-                Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
-                    self.heard(pulse).await.map_err(Ending::Lost)?;
-                }
-                Err(error) if classify::is_lost(&error) => {
-                    return Err(Ending::Lost(classify::lower(error.message())));
-                }
-                Err(error) => return Ok(Err(classify::lower(error.message()))),
-            }
-        }
     }
 }
 
