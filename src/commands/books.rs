@@ -144,6 +144,8 @@ fn cluster_state(accept: Accept) -> &'static str {
 #[derive(Default)]
 struct Files {
     read: RefCell<BTreeMap<String, String>>,
+    /// What commands are to read.
+    inputs: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Files {
@@ -164,6 +166,10 @@ impl Files {
             digest.update(text.len().to_be_bytes());
             digest.update(text);
         }
+        for input in self.inputs.borrow().values() {
+            digest.update(input.len().to_be_bytes());
+            digest.update(input);
+        }
         format!("sha256:{:x}", digest.finalize())
     }
 }
@@ -175,6 +181,12 @@ impl Sources for Files {
 
     fn script(&self, relative: &str) -> io::Result<String> {
         self.text(relative)
+    }
+
+    fn input(&self, relative: &str) -> io::Result<Vec<u8>> {
+        let bytes = std::fs::read(relative)?;
+        self.inputs.borrow_mut().insert(relative.to_owned(), bytes.clone());
+        Ok(bytes)
     }
 }
 

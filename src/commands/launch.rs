@@ -313,7 +313,8 @@ pub(super) fn carry_out(
     let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default()));
-    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+    // Not async-io's own: the shards drive the reactor, and this thread would only take it from them.
+    Ok(futures_lite::future::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

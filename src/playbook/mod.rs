@@ -6,6 +6,7 @@ pub mod builtin;
 mod condition;
 mod document;
 mod load;
+mod manner;
 mod node;
 mod problem;
 mod schema;

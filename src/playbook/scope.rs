@@ -26,6 +26,8 @@ pub(super) struct Scope<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a script next to the playbook.
     pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
+    /// Reads a file next to the playbook that a command is to read.
+    pub read_input: &'a dyn Fn(&Text) -> Result<Vec<u8>, Complaint>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
 }
