@@ -233,9 +233,9 @@ fn ssh_reads_its_own_configuration() {
     let before = (logins(jump), logins(node));
     for (args, said, hint) in [
         (&["-o", "Frobnicate=yes", "ping"][..], "ssh: command-line", "ssh -G"),
-        (&["--password-file", "/nonexistent", "ping"], "not with `--transport openssh`", "--transport native"),
+        (&["--password-file", "/no/such", "ping"], "not with `--transport openssh`", "--transport native"),
         (&["push", "/etc/hostname", "there"], "`push` copies files: not with", "--transport native"),
-        (&["-i", "/nonexistent", "ping"], "key file `/nonexistent` does not exist", ""),
+        (&["-i", "/no/such/key", "ping"], "key file `/no/such/key` does not exist", ""),
     ] {
         let run = bare(&lab, &config, "db1").args(args).run().expect(2);
         assert!(run.stderr.starts_with("error: ") && run.stderr.contains(said), "`{said}` is missing\n{run}");
@@ -251,7 +251,8 @@ fn one_login_serves_a_whole_start() {
     let cluster = opengauss::install(&lab);
     cluster.start_monitors();
     let gsctl = by_ssh(&lab).args(["start", "--json", "-"]);
-    let result = gsctl.run().expect(0).json();
+    let run = gsctl.run().expect(0);
+    let result = run.json();
     assert_eq!(result["counts"]["ok"].as_u64().unwrap() + result["counts"]["changed"].as_u64().unwrap(), 3);
     for (number, node) in (1..).zip(lab.nodes()) {
         assert!(!cluster.running(number, "gaussdb").is_empty(), "{}", cluster.census());
