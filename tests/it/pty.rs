@@ -15,7 +15,8 @@ fn a_terminal_changes_nothing_but_that_it_is_one() {
     let exec = |arguments: &[&str], status| one(lab.gsctl().args(["exec", "--pty"]).args(arguments), status);
     // Without it there is none.
     assert_eq!(one(lab.gsctl().args(["exec", "test -t 0 || test -t 1 || echo none"]), 0)["stdout"], "none\n");
-    let host = exec(&["--", "test -t 0 && test -t 1 && test -t 2 && printf 'out\\n\\ttab\\r\\nend'; echo err >&2; exit 7"], 5);
+    let host =
+        exec(&["--", "test -t 0 && test -t 1 && test -t 2 && printf 'out\\n\\ttab\\r\\nend'; echo err >&2; exit 7"], 5);
     // Ends of lines are as they were written, and errors are where a terminal has them.
     assert_eq!((&host["stdout"], &host["exit_status"]), (&"out\n\ttab\r\nenderr\n".into(), &7.into()), "{host:#}");
     assert_eq!(host["stderr"], "", "{host:#}");
@@ -34,12 +35,18 @@ fn a_terminal_changes_nothing_but_that_it_is_one() {
     node.sh("pkill -f 'sleep 4731'");
 
     for user in if root { &["tcshy", "fishy", "zshy", "bashy"][..] } else { &[] } {
-        let report = report(lab.gsctl().args(["-l", user, "exec", "--pty", "echo \"it's\" '!'; tty >/dev/null; sh -c 'exit 3'"]), 5);
+        let report = report(
+            lab.gsctl().args(["-l", user, "exec", "--pty", "echo \"it's\" '!'; tty >/dev/null; sh -c 'exit 3'"]),
+            5,
+        );
         let host = &report["hosts"][0];
         assert_eq!((&host["stdout"], &host["exit_status"]), (&"it's !\n".into(), &3.into()), "{user}: {host:#}");
     }
 
-    let late = one(lab.gsctl().args(["-t", "2s", "exec", "--pty", "--", "trap '' HUP TERM; sleep 4732 & sleep 4732; wait"]), 3);
+    let late = one(
+        lab.gsctl().args(["-t", "2s", "exec", "--pty", "--", "trap '' HUP TERM; sleep 4732 & sleep 4732; wait"]),
+        3,
+    );
     says(&late, "timed_out", "timeout", "no end within 2s");
     assert_eq!((&late["remote_killed"], running(node, "sleep 4732")), (&true.into(), 0), "{late:#}");
     let run = lab.gsctl().args(["exec", "--pty", "sleep 4733"]).json().spawn();
