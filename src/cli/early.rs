@@ -31,7 +31,12 @@ enum Rest {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut cli = Cli::try_parse_from(words)?;
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let of_environment = |id: &str| matches.value_source(id) == Some(ValueSource::EnvVariable);
+    let ids = matches.ids().map(clap::Id::as_str).filter(|id| of_environment(id)).map(str::to_owned);
+    cli.options.from_environment = ids.collect();
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);

@@ -74,6 +74,9 @@ pub struct Options {
     /// What to print and write.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// Names of options that were not typed, and that the environment gives.
+    #[arg(skip)]
+    pub from_environment: Vec<String>,
 }
 
 /// Which hosts.

@@ -61,7 +61,7 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
-        let Targets { list: mut targets, known_hosts, mut warnings } =
+        let Targets { list: mut targets, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         if self.plan.is_patient() {
@@ -104,7 +104,7 @@ impl Launch<'_> {
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
-        let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
+        let targets = Targets { list: targets, warnings: Vec::new() };
         let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
         let mut report = RunReport {
@@ -300,7 +300,7 @@ pub(super) fn carry_out(
     ledger: &mut dyn runner::Ledger,
     reporter: &mut dyn Reporter,
 ) -> anyhow::Result<runner::Finished> {
-    let Targets { list, known_hosts, .. } = targets;
+    let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(cores.min(list.len()))
@@ -309,7 +309,7 @@ pub(super) fn carry_out(
         .context("cannot start threads")?;
     let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
-    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::new(Arc::new(known_hosts))));
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default()));
     Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 

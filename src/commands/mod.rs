@@ -13,6 +13,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod origins;
 mod outputs;
 mod past;
 mod program;

@@ -13,7 +13,7 @@ use super::classify::{self, Reach};
 use super::door::{Doors, PATIENCE};
 use super::gate::{Carried, Gate, Requests};
 use super::kexinit;
-use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
+use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint};
 use super::login::{Agent, log_in};
 use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
@@ -34,7 +34,6 @@ pub struct Connector {
 /// Gets sessions; the shards and the gate's thread have one each.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    known_hosts: Arc<KnownHosts>,
     agent: Arc<Agent>,
     doors: Arc<Doors>,
     gate: Requests,
@@ -69,16 +68,15 @@ pub struct Arrival {
     pub took: Duration,
 }
 
-impl Connector {
-    /// For a run that trusts these host keys.
-    #[must_use]
-    pub fn new(known_hosts: Arc<KnownHosts>) -> Self {
+impl Default for Connector {
+    fn default() -> Self {
         let (gate, requests) = Gate::new();
-        let dialer =
-            Dialer { known_hosts, agent: Arc::default(), doors: Arc::default(), gate: requests, spool: Arc::default() };
+        let dialer = Dialer { agent: Arc::default(), doors: Arc::default(), gate: requests, spool: Arc::default() };
         Self { dialer, gate }
     }
+}
 
+impl Connector {
     /// Connects to a host and logs in, with as many attempts as it has.
     pub async fn connect(
         &self,
@@ -299,7 +297,7 @@ impl Dialer {
                 });
             }
             enter(Phase::HostKey);
-            match (self.check_host_key(&ssh, target).await?, &asked_for) {
+            match (Self::check_host_key(&ssh, target).await?, &asked_for) {
                 (Trust::Yes, _) => {}
                 (Trust::AskFor(recorded), None) => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
@@ -327,15 +325,15 @@ impl Dialer {
     }
 
     /// Is this the host that it should be?
-    async fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+    async fn check_host_key(ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
         let Some((key, _)) = ssh.host_key() else {
             return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
         };
         let (name, port) = (target.host_key_name.as_str(), target.port);
-        let mut verdict = self.known_hosts.check(name, port, key);
+        let mut verdict = target.known_hosts.check(name, port, key);
         if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
             // It touches the disk, and may wait for another program that holds the file.
-            let (known_hosts, own_name, own_key) = (self.known_hosts.clone(), name.to_owned(), key.to_owned());
+            let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
             let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
             verdict = match accepted {
                 Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
@@ -348,7 +346,7 @@ impl Dialer {
             };
         }
         if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::Strict)
-            && self.known_hosts.has_authority(name, port)
+            && target.known_hosts.has_authority(name, port)
         {
             let cause = format!(
                 "{}: unknown host key {}; known_hosts has only a certificate authority for it",

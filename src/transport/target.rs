@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::algorithms::Offer;
 use super::keys::PrivateKey;
-use super::known_hosts::HostKeyPolicy;
+use super::known_hosts::{HostKeyPolicy, KnownHosts};
 
 /// Where and how to log in to one host.
 /// `Debug` shows no secret: neither keys nor the password have one that does.
@@ -26,6 +26,8 @@ pub struct Target {
     pub user: String,
     /// The name under which `known_hosts` has the host.
     pub host_key_name: String,
+    /// Host keys that are trusted; shared by all hosts that have the same files.
+    pub known_hosts: Arc<KnownHosts>,
     /// What to do about its host key.
     pub policy: HostKeyPolicy,
     /// Keys to log in with, in order; shared by all hosts that use the same ones.

@@ -104,7 +104,7 @@ fn every_option_and_command_that_is_named_is_there() {
         let text = read(name);
         let options = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         for option in options.filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---")) {
-            let there = help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n"));
+            let there = [" ", "\n", "[="].iter().any(|end| help.contains(&format!("{option}{end}")));
             assert!(there || others.contains(option), "{name} names {option}, which no --help has");
         }
     }

@@ -64,6 +64,17 @@ pub(super) fn check_command(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a command's tokens stand for something else on another host.
+pub(super) fn depend_on_host(text: &str) -> bool {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '%' && !chars.next().is_some_and(|token| "%diLlu".contains(token)) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Whether a value has no tokens but `%h` and `%%`, which are all that `HostName` takes.
 pub(super) fn only_host(text: &str) -> bool {
     !text.replace("%%", "").replace("%h", "").contains('%')
