@@ -4,8 +4,10 @@
 
 mod addresses;
 mod algorithms;
+mod big_files;
 mod canary;
 mod certificates;
+mod config;
 mod docs;
 mod environment;
 mod exit_status;
@@ -36,6 +38,7 @@ mod oracle_scripts;
 mod output;
 mod panweidb;
 mod passwords;
+mod peer_cases;
 mod playbooks;
 mod postgres;
 mod pssh;
@@ -59,4 +62,6 @@ mod stop;
 mod sudo;
 mod terminal;
 mod timeouts;
+mod translation;
+mod verbose;
 mod wait_command;
