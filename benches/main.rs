@@ -112,7 +112,7 @@ fn run(wishes: &Wishes) -> io::Result<()> {
     let real = Site::sshd(scaled(250))?;
     for (hosts, times) in [(1, 20), (32, 3), (250, 1)] {
         for kex in [None, Some(SAME)] {
-            let with = kex.map_or("each tool's own key exchange".to_owned(), |kex| kex.to_owned());
+            let with = kex.map_or("each tool's own key exchange".to_owned(), str::to_owned);
             let hosts = scaled(hosts);
             let title = format!("real sshd, {hosts} host{}, {with}", if hosts == 1 { "" } else { "s" });
             let tools = Tool::ALL.into_iter().filter(|tool| kex.is_none() || tool.chooses_kex()).collect();
@@ -168,7 +168,7 @@ fn compare(case: Case, site: &Site, rounds: usize) -> io::Result<Result> {
         jobs.push((tool, job));
     }
     let jobs = jobs.into_iter().map(|(tool, job)| (tool.name().to_owned(), job.map(|job| (job, case.times)))).collect();
-    measured(case, jobs, rounds)
+    Ok(measured(case, jobs, rounds))
 }
 
 /// Five steps over one connection a host, and what five runs take.
@@ -184,7 +184,7 @@ fn five_steps(title: String, site: &Site, hosts: usize, rounds: usize) -> io::Re
     let tools = vec![Tool::Gsctl, Tool::Pssh];
     let case = Case { title, hosts, fanout: 32, times: 1, kex: None, tools };
     let jobs = vec![("gsctl".to_owned(), Ok((once, 1))), ("pssh, five runs".to_owned(), pssh)];
-    let mut result = measured(case, jobs, rounds)?;
+    let mut result = measured(case, jobs, rounds);
     for (name, row) in &mut result.rows {
         if let (true, Row::Measured { cost, .. }) = (name.starts_with("pssh"), row) {
             *cost = Cost { cpu: cost.cpu * 5, wall: cost.wall * 5 };
@@ -195,7 +195,7 @@ fn five_steps(title: String, site: &Site, hosts: usize, rounds: usize) -> io::Re
 
 type Jobs = Vec<(String, std::result::Result<(Job, u32), Row>)>;
 
-fn measured(case: Case, jobs: Jobs, rounds: usize) -> io::Result<Result> {
+fn measured(case: Case, jobs: Jobs, rounds: usize) -> Result {
     let mut costs: HashMap<String, Vec<Cost>> = HashMap::new();
     let mut failed: HashMap<String, String> = HashMap::new();
     for round in 1..=rounds {
@@ -222,7 +222,7 @@ fn measured(case: Case, jobs: Jobs, rounds: usize) -> io::Result<Result> {
             Err(row) => row,
             Ok((job, _)) => match (failed.remove(&name), costs.remove(&name)) {
                 (None, Some(costs)) => match size(&job) {
-                    Ok(size) => Row::Measured { cost: median(costs), size },
+                    Ok(size) => Row::Measured { cost: median(&costs), size },
                     Err(error) => Row::Failed(error.to_string()),
                 },
                 (Some(said), _) => Row::Failed(said),
@@ -231,11 +231,11 @@ fn measured(case: Case, jobs: Jobs, rounds: usize) -> io::Result<Result> {
         };
         rows.push((name, row));
     }
-    Ok(Result { case, rows })
+    Result { case, rows }
 }
 
 /// Each number by itself: the middle one.
-fn median(costs: Vec<Cost>) -> Cost {
+fn median(costs: &[Cost]) -> Cost {
     let middle = |of: fn(&Cost) -> Duration| {
         let mut times: Vec<Duration> = costs.iter().map(of).collect();
         times.sort_unstable();
@@ -262,5 +262,5 @@ fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
             times.push(cost);
         }
     }
-    Ok(times.map(|costs| median(costs).wall))
+    Ok(times.map(|costs| median(&costs).wall))
 }

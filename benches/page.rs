@@ -20,6 +20,9 @@ ansible's ControlMaster is off: its masters outlive the run, and would not be co
 
 ";
 
+/// One of the times of a cost.
+type Part = fn(&Cost) -> Duration;
+
 /// The whole page.
 pub(crate) fn page(results: &[Result], extras: &Extras, rounds: usize) -> String {
     let mut page = HEAD.to_owned();
@@ -69,8 +72,7 @@ fn table(result: &Result) -> String {
                 writeln!(text, "| {name} | failed: {said} | | | | | |")
             }
             Row::Measured { cost, size } => {
-                let times =
-                    |of: fn(&Cost) -> Duration| own.map_or(0.0, |own| of(cost).as_secs_f64() / of(&own).as_secs_f64());
+                let times = |of: Part| own.map_or(0.0, |own| of(cost).as_secs_f64() / of(&own).as_secs_f64());
                 writeln!(
                     text,
                     "| {name} | {:.2} ms | {:.2} s | {:.0} MB | {} | {:.1} | {:.1} |",
@@ -102,11 +104,11 @@ fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
     };
     let find = |words: &[&str]| results.iter().find(|result| words.iter().all(|word| result.case.title.contains(word)));
     let own = Tool::Gsctl.name();
-    let ratio = |result: Option<&Result>, other: &str, of: fn(&Cost) -> Duration| {
+    let ratio = |result: Option<&Result>, other: &str, of: Part| {
         let (own, other) = (cost_of(result?, own)?, cost_of(result?, other)?);
         Some(of(&own).as_secs_f64() / of(&other).as_secs_f64())
     };
-    let (cpu, wall): (fn(&Cost) -> Duration, fn(&Cost) -> Duration) = (|cost| cost.cpu, |cost| cost.wall);
+    let (cpu, wall): (Part, Part) = (|cost| cost.cpu, |cost| cost.wall);
     let fleets: Vec<&Result> = results.iter().filter(|result| result.case.title.ends_with(", 0 ms")).collect();
     let (thousand, ten) = (fleets.first().copied(), fleets.get(1).copied());
     let a_host = |result: &Result| Some(milliseconds(cost_of(result, own)?.cpu, result.case.hosts));

@@ -112,7 +112,7 @@ impl Site {
             config += &format!(" KexAlgorithms {kex}\n");
         }
         put("config", config)?;
-        let steps: String = (1..=5).map(|n| format!("  - {{ name: step {n}, run: \"true\" }}\n")).collect();
+        let steps = [1, 2, 3, 4, 5].map(|n| format!("  - {{ name: step {n}, run: \"true\" }}\n")).concat();
         put("five.yaml", format!("name: five\nsummary: five steps that do nothing\nsteps:\n{steps}"))?;
         Ok(Files { dir })
     }

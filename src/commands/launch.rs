@@ -80,7 +80,7 @@ impl Launch<'_> {
             runner::rehearse(&self.plan, member)
                 .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
         }
-        super::files::apart(&self.plan, &members)?;
+        super::files::can_pull(&self.plan, &members)?;
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
         }
@@ -310,7 +310,8 @@ pub(super) fn carry_out(
     let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default()));
-    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+    // Not async-io's own: the shards drive the reactor, and this thread would only take it from them.
+    Ok(futures_lite::future::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

@@ -230,8 +230,7 @@ pub(crate) mod tests {
         }
     }
 
-    #[test]
-    fn nothing_is_lost_and_nothing_absent_is_there() {
+    fn a_report(stdout: &[u8], stderr: &[u8]) -> RunReport {
         let host = HostReport {
             host: "node01".into(),
             address: None,
@@ -246,13 +245,13 @@ pub(crate) mod tests {
             exit_status: Some(1),
             signal: None,
             remote_killed: None,
-            stdout: b"a\xffb\0".as_slice().into(),
-            stderr: "".into(),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
             facts: Facts::new(),
             chain: Vec::new(),
             steps: Vec::new(),
         };
-        let report = RunReport {
+        RunReport {
             run: "r".into(),
             command: "exec".into(),
             started: "t".into(),
@@ -261,10 +260,18 @@ pub(crate) mod tests {
             state: None,
             counts: Counts { failed: 1, ..Counts::default() },
             hosts: vec![host],
-        };
+        }
+    }
+
+    fn written(report: &RunReport) -> Value {
         let mut out = Vec::new();
-        write_report(&report, &mut out).unwrap();
-        let value: Value = serde_json::from_slice(&out).unwrap();
+        write_report(report, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_absent_is_there() {
+        let value = written(&a_report(b"a\xffb\0", b""));
         let host = value["hosts"][0].as_object().unwrap();
         assert_eq!(host["stdout"], "a\u{fffd}b\0");
         assert_eq!(STANDARD.decode(host["stdout_base64"].as_str().unwrap()).unwrap(), b"a\xffb\0");
@@ -273,5 +280,19 @@ pub(crate) mod tests {
         let absent = ["address", "phase", "error", "hint", "signal", "remote_killed", "facts", "chain", "steps"];
         assert!(absent.iter().all(|key| !host.contains_key(*key)));
         assert_eq!(value["status"], serde_json::json!({ "code": 5, "name": "failed" }));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_output_reads_back(stdout: Vec<u8>, stderr: String) {
+            let value = written(&a_report(&stdout, stderr.as_bytes()));
+            let host = &value["hosts"][0];
+            let read = match host.get("stdout_base64") {
+                Some(text) => STANDARD.decode(text.as_str().unwrap()).unwrap(),
+                None => host["stdout"].as_str().unwrap().as_bytes().to_vec(),
+            };
+            proptest::prop_assert_eq!(read, stdout);
+            proptest::prop_assert_eq!(host["stderr"].as_str(), Some(stderr.as_str()));
+        }
     }
 }

@@ -230,6 +230,8 @@ mod tests {
     fn system_errors_become_sentences() {
         let refused = connect("10.0.0.7:22", &io::Error::from_raw_os_error(111));
         assert_eq!(refused.cause, "10.0.0.7:22: connection refused");
+        let ports = connect("10.0.0.7:22", &io::Error::from_raw_os_error(99));
+        assert_eq!((ports.cause.as_str(), ports.retryable), ("10.0.0.7:22: no free local port or address", true));
         let other = connect("10.0.0.7:22", &io::Error::from_raw_os_error(13));
         assert_eq!(other.cause, "10.0.0.7:22: permission denied");
     }

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod algorithms;
+mod big_files;
 mod canary;
 mod certificates;
 mod config;
@@ -52,6 +53,8 @@ mod shaping;
 mod shells;
 mod spill;
 mod ssh_config;
+mod ssh_match;
+mod ssh_rows;
 mod standin;
 mod start;
 mod status;
