@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
     }
     let understood = match cli::pssh::called(&words) {
         Some(words) => cli::pssh::Pssh::read(&words).map(|args| Asked::Pssh(Box::new(args))),
-        None => cli::parse(&words).map(|cli| Asked::Gsctl(Box::new(cli))),
+        None => cli::parse(&words, &[]).map(|cli| Asked::Gsctl(Box::new(cli))),
     };
     let asked = match understood {
         Ok(asked) => asked,
@@ -66,9 +66,9 @@ pub fn main() -> ExitCode {
         }
     };
     let world = commands::World::look();
-    let done = match &asked {
-        Asked::Gsctl(cli) => commands::run(cli, &world).map(ExitCode::from),
-        Asked::Pssh(args) => commands::pssh(args, &world).map(ExitCode::from),
+    let done = match asked {
+        Asked::Gsctl(cli) => commands::gsctl(*cli, &words, &world).map(ExitCode::from),
+        Asked::Pssh(args) => commands::pssh(&args, &world).map(ExitCode::from),
     };
     match done {
         Ok(code) => code,

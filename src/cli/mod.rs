@@ -1,5 +1,6 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
+pub mod config;
 mod early;
 mod environment;
 mod files;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+pub use config::Config;
 pub use early::parse;
 pub use environment::Environment;
 pub use files::{Pull, Push};
@@ -77,6 +79,9 @@ pub struct Options {
     /// Names of options that were not typed, and that the environment gives.
     #[arg(skip)]
     pub from_environment: Vec<String>,
+    /// Names of options that neither of them gives, and that the config file does.
+    #[arg(skip)]
+    pub from_config: Vec<String>,
 }
 
 /// Which hosts.
@@ -88,8 +93,8 @@ pub struct HostOptions {
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
-    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run. `a!b` is a without b, `a&b` what is in both,
-    /// `a^b` what is in one of them.
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run, `@failed:RUN` those of another. `a!b` is a without
+    /// b, `a&b` what is in both, `a^b` what is in one of them.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
@@ -101,6 +106,22 @@ pub struct HostOptions {
     /// Not these hosts.
     #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
     pub exclude: Vec<String>,
+    /// Settings of every host of which the hosts file says nothing else.
+    #[arg(skip)]
+    pub settings: Vec<HostSetting>,
+}
+
+/// A setting of every host, from the config file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSetting {
+    /// Its name in a hosts file.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The config file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
 }
 
 /// How to reach them.
@@ -174,6 +195,9 @@ pub struct RunOptions {
     /// Print, per step and host, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Leave the config file out (`gsctl config --path`).
+    #[arg(long, global = true)]
+    pub no_config: bool,
 }
 
 /// What to print and write.
@@ -272,6 +296,8 @@ pub enum Command {
     Hosts(Hosts),
     /// List past runs; `show` tells of one.
     Runs(Runs),
+    /// Show the defaults of options, and who set them: the command line, the environment or the config file.
+    Config(Config),
     /// Print what a shell needs to complete gsctl's commands, options, hosts and groups.
     Completions(Completions),
     /// Print a manual page, or write all of them.
@@ -288,13 +314,6 @@ pub struct Exec {
     /// none was heard, and a command that times out is not killed on the node.
     #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
-    /// As whom.
-    #[command(flatten)]
-    pub privilege: Privilege,
-    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
-    /// an end of file.
-    #[arg(long, conflicts_with = "stdin")]
-    pub pty: bool,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
@@ -304,6 +323,13 @@ pub struct Exec {
     /// What the command reads on every host: a file of this machine, `-` is gsctl's own standard input [default: nothing].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stdin: Option<PathBuf>,
+    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
+    /// an end of file.
+    #[arg(long, conflicts_with = "stdin")]
+    pub pty: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `script`.
@@ -316,12 +342,12 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
-    /// As whom.
-    #[command(flatten)]
-    pub privilege: Privilege,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `check`.
@@ -438,9 +464,6 @@ pub struct Promote {
 /// Arguments of `play`.
 #[derive(Debug, Args)]
 pub struct Play {
-    /// The password for steps that say `sudo`.
-    #[command(flatten)]
-    pub sudo_password: SudoPassword,
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
@@ -466,6 +489,9 @@ pub struct Play {
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+    /// The password for steps that say `sudo`.
+    #[command(flatten)]
+    pub sudo_password: SudoPassword,
 }
 
 /// Arguments of `runs`.

@@ -9,8 +9,7 @@ use crate::plan::manner::validate_user;
 /// As whom a command runs.
 #[derive(Debug, Default, Args)]
 pub struct Privilege {
-    /// Run the command as USER through the node's sudo, in /bin/sh where --shell says nothing else; root where no
-    /// `=USER` follows.
+    /// Run it as USER through the node's sudo, in /bin/sh (or --shell) and not in the login shell; root where no `=USER` follows.
     #[arg(long, value_name = "USER", num_args = 0..=1, require_equals = true, default_missing_value = "root", value_parser = user)]
     pub sudo: Option<String>,
     /// The password for it.

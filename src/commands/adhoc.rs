@@ -40,7 +40,7 @@ pub(super) fn exec(args: &Exec, options: &HostOptions, world: &World, limit: Opt
         before: before(&args.environment),
         shell: args.shell.clone(),
         posix: false,
-        sudo: args.privilege.sudo.clone(),
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
         pty: args.pty,
     };
     Ok(plan("exec", Action::Run { command: Template::literal(command), manner }, limit))
@@ -95,7 +95,7 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, F
         stdin: Some(text.into()),
         before: before(&args.environment),
         posix: true,
-        sudo: args.privilege.sudo.clone(),
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
         ..Manner::default()
     };
     Ok(plan("script", Action::Run { command, manner }, timeout))

@@ -3,6 +3,7 @@
 mod adhoc;
 mod books;
 pub mod completions;
+mod config;
 mod descriptors;
 mod fault;
 mod files;
@@ -27,8 +28,10 @@ mod shaping;
 mod targets;
 mod world;
 
+use std::ffi::OsString;
 use std::io::Write;
 
+use crate::cli::config as known;
 use crate::cli::{Cli, Command, Options, Play, Preflight, Rm};
 use crate::exit::ExitStatus;
 use crate::plan::Plan;
@@ -44,6 +47,29 @@ use logbook::Book;
 pub use pssh::pssh;
 use selection::Selected;
 pub use world::World;
+
+/// Does what the command line says, with the defaults that the config file has.
+///
+/// # Errors
+/// As [`run`]; also when the config file is wrong.
+pub fn gsctl(cli: Cli, words: &[OsString], world: &World) -> anyhow::Result<ExitStatus> {
+    match &cli.command {
+        Command::Config(args) => Ok(config::config(args, &cli, words, world)?),
+        Command::Completions(_) | Command::Man(_) => run(&cli, world),
+        Command::Wait(_) => {
+            // As defaults, in the environment or the config file, they are for the commands that have them.
+            if let Some(option) = known::typed(words, &["serial", "max-fail", "canary"]) {
+                return Err(Fault::usage(format!(
+                    "`--{option}` has no meaning for `wait`, which looks at all hosts until the end"
+                ))
+                .hint("--quorum N|P% says how many hosts will do")
+                .into());
+            }
+            run(&config::defaults(cli, words, world)?, world)
+        }
+        _ => run(&config::defaults(cli, words, world)?, world),
+    }
+}
 
 /// Does what the command line says.
 ///
@@ -85,6 +111,8 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         Command::Play(args) => book(Asked::play(args), Some(&args.preflight)),
         Command::Hosts(args) => Ok(hosts::hosts(args, options, world)?),
         Command::Runs(args) => Ok(runs::runs(args, options, world)?),
+        // It needs the words of the command line, so it was done before.
+        Command::Config(_) => Ok(ExitStatus::Success),
         Command::Completions(args) => Ok(completions::completions(args.shell)?),
         Command::Man(args) => Ok(man::man(args)?),
     }

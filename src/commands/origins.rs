@@ -42,8 +42,7 @@ const TWINS: [&str; 13] = [
 /// Everything that is said of a host, and by whom.
 pub(super) fn stated(host: &Host, route: &Route, way: &Proxy, all: &Options, world: &World) -> Vec<Stated> {
     let options = &all.ssh;
-    let environment = &all.from_environment;
-    let mut list = List { host, found: &route.options, environment, world, stated: Vec::new() };
+    let mut list = List { host, found: &route.options, all, world, stated: Vec::new() };
     list.address(route);
     let typed = options.port.map(|port| port.to_string());
     list.add("port", typed, &["Port"], route.port.to_string());
@@ -78,7 +77,7 @@ pub(super) fn stated(host: &Host, route: &Route, way: &Proxy, all: &Options, wor
 struct List<'a> {
     host: &'a Host,
     found: &'a config::SshOptions,
-    environment: &'a [String],
+    all: &'a Options,
     world: &'a World,
     stated: Vec<Stated>,
 }
@@ -100,8 +99,14 @@ impl List<'_> {
     }
 
     fn option(&self, id: &str) -> String {
-        let environment = self.environment.iter().any(|given| given == id);
-        if environment { format!("environment GSCTL_{}", id.to_ascii_uppercase()) } else { "command line".to_owned() }
+        let is_in = |names: &[String]| names.iter().any(|name| name == id);
+        if is_in(&self.all.from_environment) {
+            format!("environment GSCTL_{}", id.to_ascii_uppercase())
+        } else if is_in(&self.all.from_config) {
+            "config file".to_owned()
+        } else {
+            "command line".to_owned()
+        }
     }
 
     fn said(&self, keywords: &[&str]) -> String {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use crate::cli::{HostOptions, SshOptions};
+use crate::cli::{HostOptions, HostSetting, SshOptions};
 use crate::exit::ExitStatus;
-use crate::inventory::{Inventory, file, host::Host, select};
+use crate::inventory::host::Host;
+use crate::inventory::{Inventory, Origin, Setting, file, select};
 
 use super::fault::Fault;
 use super::inventories::{self, Programs};
@@ -44,9 +45,9 @@ pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> 
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
-    warnings.extend(past.as_ref().and_then(crate::journal::past::Past::warning));
+    warnings.extend(past.iter().filter_map(crate::journal::past::Past::warning));
     if selected.hosts.is_empty() {
-        return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
+        return Err(past::nobody(options, &past).unwrap_or_else(|| nobody(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
 }
@@ -64,7 +65,21 @@ pub(super) fn inventory(
     let files = files(options, world)?;
     let read = |path: &PathBuf| inventories::read(path, ssh, programs, world);
     let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok((file::merge(inventories), files))
+    let mut inventory = file::merge(inventories);
+    add_settings(&mut inventory, options);
+    Ok((inventory, files))
+}
+
+/// What the config file says of hosts, as if it stood under `[all:vars]` where nobody says anything else.
+fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
+    for HostSetting { name, value, file, line } in &options.settings {
+        let origin = Origin::Group { name: "all".to_owned(), file: file.clone(), line: *line };
+        let setting = Setting { value: value.clone(), origin };
+        let everybody = inventory.hosts.values_mut().map(|host| &mut host.settings);
+        for settings in everybody.chain([&mut inventory.all]) {
+            settings.entry(name.clone()).or_insert_with(|| setting.clone());
+        }
+    }
 }
 
 /// The hosts files that are to be read.

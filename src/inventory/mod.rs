@@ -19,7 +19,7 @@ pub mod select;
 mod settings;
 pub mod source;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 mod words;
 
 use indexmap::IndexMap;

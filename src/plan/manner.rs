@@ -19,7 +19,7 @@ pub struct Manner {
     /// The command is POSIX shell text of ours, for /bin/sh where the login shell is something else.
     pub posix: bool,
     /// Run it as this user, through the node's sudo.
-    pub sudo: Option<String>,
+    pub sudo: Option<Template>,
     /// Give it a pseudo terminal.
     pub pty: bool,
 }
@@ -37,6 +37,13 @@ pub fn surroundings(env: Vec<(String, Template)>, directory: Option<Template>) -
     let and = if first == " " { "&&" } else { "" };
     // CDPATH would be another directory of the same name.
     text.followed_by(Template::literal(format!("{and}CDPATH= cd -- "))).followed_by(directory.as_word())
+}
+
+/// Whether every shell takes this as the name of a variable.
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    !name.is_empty() && plain && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether sudo can be asked for a user of this name.

@@ -322,9 +322,9 @@ pub enum Action {
 impl Action {
     /// The user that sudo makes of the login user for it.
     #[must_use]
-    pub fn sudo(&self) -> Option<&str> {
+    pub fn sudo(&self) -> Option<&Template> {
         match self {
-            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_deref(),
+            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_ref(),
             _ => None,
         }
     }

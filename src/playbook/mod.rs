@@ -5,7 +5,9 @@
 pub mod builtin;
 mod condition;
 mod document;
+mod files;
 mod load;
+mod manner;
 mod node;
 mod problem;
 mod schema;

@@ -117,6 +117,12 @@ fn step() -> Value {
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },
             "if_exists": { "type": "string" },
+            "sudo": { "type": ["boolean", "string"], "description": "run the command through the node's sudo: `true` as root, else as this user" },
+            "env": { "type": "object", "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "environment variables for the command" },
+            "chdir": { "type": "string", "description": "run the command in this directory, or not at all" },
+            "shell": { "type": "string", "description": "the shell that runs the command, as SHELL -c COMMAND" },
+            "stdin": { "type": "string", "description": "a file of this machine that the command reads, as seen from the playbook" },
+            "pty": { "type": "boolean", "description": "give the command a terminal" },
             "every_run": { "type": "boolean", "description": "done again by a run that goes on, although it was done" },
             "run": { "$ref": "#/$defs/command", "description": "key=value lines of a script are facts; `changed=yes`, `because` and `hint` are its word on what it did and why it failed" },
             "probe": { "type": "string" },
@@ -128,7 +134,14 @@ fn step() -> Value {
                 "content": { "type": "string" },
                 "mode": { "$ref": "#/$defs/scalar", "description": "octal, \"0600\" if left out" },
             })),
-            "push": {},
+            "push": object(&["from", "to"], &json!({
+                "from": { "$ref": "#/$defs/paths", "description": "files and directories, beside the playbook" },
+                "to": { "type": "string", "description": "where to on the hosts; into it, where it ends with /" },
+            })),
+            "pull": object(&["from", "to"], &json!({
+                "from": { "$ref": "#/$defs/paths", "description": "files and directories of the hosts" },
+                "to": { "type": "string", "description": "a directory here; each host's files in DIR/HOST, or where {host} says" },
+            })),
             "wait": { "$ref": "#/$defs/wait" },
             "play": { "type": "string", "description": "another playbook, whose steps are put in here" },
             "check": object(&[], &json!({
@@ -151,7 +164,7 @@ fn object(required: &[&str], properties: &Value) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{builtin, condition, document, step, wait};
+    use super::super::{builtin, condition, document, files, step, wait};
     use super::*;
 
     #[test]
@@ -164,6 +177,8 @@ mod tests {
             ("/$defs/test/properties", &condition::KEYS),
             ("/$defs/wait/properties", &wait::KEYS),
             ("/$defs/step/properties", &step_keys),
+            ("/$defs/step/properties/push/properties", &files::KEYS),
+            ("/$defs/step/properties/pull/properties", &files::KEYS),
         ] {
             let object = schema.pointer(place).and_then(Value::as_object).expect(place);
             let known: BTreeSet<_> = object.keys().map(String::as_str).collect();

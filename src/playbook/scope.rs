@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use super::node::{Fields, Kind, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
+use crate::plan::push::Copy;
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
 
@@ -26,6 +27,10 @@ pub(super) struct Scope<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Reads a script next to the playbook.
     pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
+    /// Reads a file next to the playbook that a command is to read.
+    pub read_input: &'a dyn Fn(&Text) -> Result<Vec<u8>, Complaint>,
+    /// Looks at files that are copied: where they are named, and their path.
+    pub read_files: &'a dyn Fn(&Text, &str) -> Result<Vec<Copy>, Complaint>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
 }

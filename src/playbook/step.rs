@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use super::condition::{Test, condition, verdicts};
+use super::files;
+use super::manner;
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
 use super::scope::{Scope, Script};
@@ -12,9 +14,9 @@ use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
-pub(super) const ACTIONS: [&str; 12] =
-    ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 14] = [
+pub(super) const ACTIONS: [&str; 13] =
+    ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
+pub(super) const SETTINGS: [&str; 20] = [
     "name",
     "on",
     "when",
@@ -29,6 +31,12 @@ pub(super) const SETTINGS: [&str; 14] = [
     "on_failure_state",
     "if_exists",
     "every_run",
+    "sudo",
+    "env",
+    "chdir",
+    "shell",
+    "stdin",
+    "pty",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -61,6 +69,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     let mut step = Step::new(name.value.clone(), action);
     step.timeout = match scope.time(&fields, "timeout")? {
         Some(time) => Some(time).filter(|time| !time.is_zero()),
+        // How long it takes is a question of size.
+        None if matches!(step.action, Action::Push(_) | Action::Pull(_)) => None,
         None => default_timeout,
     };
     if let Some(text) = fields.text("on")? {
@@ -87,7 +97,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
-    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")] {
+    let of_commands = manner::KEYS.map(|key| (key, "run"));
+    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
                 key.at,
@@ -137,9 +148,9 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     Ok(match key {
         "run" => match scope.script(node, &what)? {
             Some(Script { source, text, with, .. }) => {
-                Action::Script { source, script: text, with, manner: crate::plan::Manner::default() }
+                Action::Script { source, script: text, with, manner: manner::manner(scope, fields)? }
             }
-            None => Action::Run { command: scope.command(node, &what)?, manner: crate::plan::Manner::default() },
+            None => Action::Run { command: scope.command(node, &what)?, manner: manner::manner(scope, fields)? },
         },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
@@ -161,10 +172,8 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             Some(true) | None => Action::Ping,
             Some(false) => return Err(node.wrong(&what, "`true`")),
         },
-        _ => {
-            return Err(Complaint::new(node.at, format!("`{key}` is not there yet in playbooks"))
-                .hint("copy the files with `gsctl push` before"));
-        }
+        "pull" => files::pull(scope, node)?,
+        _ => files::push(scope, node)?,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod json;
 pub mod jsonl;
 pub mod junit;
 pub mod output_dir;
+mod phases;
 pub mod plural;
 pub mod pssh;
 pub mod sanitize;

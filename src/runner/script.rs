@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::outcome::Facts;
-use crate::plan::manner::in_shell;
+use crate::plan::manner::{in_shell, validate_user};
 use crate::plan::quote::quote;
 use crate::plan::{Action, Look, Manner, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, Order, posix};
@@ -42,7 +42,7 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
     let text = match &step.action {
         Action::Ping | Action::State { .. } | Action::Push(_) | Action::Pull(_) => return Ok(None),
         Action::Run { command, manner } => {
-            return Ok(Some(managed(&command.render_shell(vars), manner, step, member)));
+            return managed(&command.render_shell(vars), manner, step, member).map(Some);
         }
         Action::Script { script, with, manner, .. } => {
             let mut vars = vars.clone();
@@ -52,7 +52,7 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
             }
             let text = assignments(&vars) + script;
             let text = if manner.shell.is_some() { text } else { posix(&text) };
-            return Ok(Some(managed(&text, manner, step, member)));
+            return managed(&text, manner, step, member).map(Some);
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
@@ -78,17 +78,19 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
 }
 
 /// A command that is run in a manner of its own.
-fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Command {
-    Command {
+fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Result<Command, String> {
+    let sudo = manner.sudo.as_ref().map(|user| user.render_plain(&member.vars));
+    sudo.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    Ok(Command {
         text: manner.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
         stdin: manner.stdin.clone().unwrap_or_else(|| Arc::from([])),
         raw: manner.raw,
         before: manner.before.render_shell(&member.vars),
         posix: manner.posix || manner.shell.is_some(),
-        sudo: manner.sudo.clone(),
+        sudo,
         pty: manner.pty,
         timeout: limit(step, member),
-    }
+    })
 }
 
 /// What a step does on a host.

@@ -138,9 +138,9 @@ impl Dialer {
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
     ) -> Option<Result<Session, Failure>> {
-        let phase = Cell::new(Phase::Resolve);
+        let phase = Cell::new(None);
         let mut enter = |next: Phase| {
-            if phase.replace(next) != next {
+            if phase.replace(Some(next)) != Some(next) {
                 progress(Progress::Phase(next));
             }
         };
@@ -153,7 +153,10 @@ impl Dialer {
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(through(target, too_late(target, phase.get(), &trace.seen.borrow())))),
+            Raced::Done(Err(None)) => Some(Err(through(
+                target,
+                too_late(target, phase.get().unwrap_or(Phase::Resolve), &trace.seen.borrow()),
+            ))),
             Raced::Late | Raced::Cancelled => None,
         }
     }

@@ -323,6 +323,53 @@ fn what_is_wrong_is_said_before_contact() {
     assert_eq!(contacts(), before, "a node was contacted");
 }
 
+const BOOK: &str = "\
+vars: { owner: { default: root }, word: { default: it's } }
+steps:
+  - name: a command
+    run: echo \"$(id -un) $WORD $PWD $(cat)\"
+    sudo: true
+    env: { WORD: \"{word} {host}\" }
+    chdir: /etc
+    stdin: ../words
+  - name: a script
+    run: { script: own.sh }
+    sudo: \"{owner}\"
+    shell: bash
+    stdin: ../words
+";
+
+#[test]
+fn steps_of_playbooks() {
+    let Some(lab) = lab(2) else { return };
+    let right = password(&lab);
+    let dir = lab.client_home().join("book");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("my.yaml"), BOOK).unwrap();
+    fs::write(dir.join("own.sh"), "[[ a == a ]] && echo \"said=$(id -un) $owner $(cat)\"\n").unwrap();
+    fs::write(lab.client_home().join("words"), "one\ntwo\n").unwrap();
+    // Seen from the playbook, wherever gsctl runs.
+    let play =
+        |more: &[&str]| lab.gsctl().args(["play", "book/my.yaml", "--sudo-password-file"]).arg(&right).args(more);
+    let played = report(play(&["--var", "owner=free"]), 0);
+    let outputs =
+        lab.gsctl().args(["--jsonl", "-", "play", "book/my.yaml", "--sudo-password-file"]).arg(&right).run().expect(0);
+    for node in lab.nodes() {
+        assert_eq!(of(&played, node)["facts"]["said"], "free free one", "{played:#}");
+        assert!(outputs.text().contains(&format!("root it's {} /etc one", node.name())), "{outputs}");
+    }
+    let host = of(&report(play(&["--var", "owner=nosuchuser"]), 5), lab.node(1));
+    says(&host, "failed", "command", "sudo knows no user `nosuchuser`");
+    let run = play(&["--var", "owner=a b"]).run().expect(2);
+    assert!(run.stderr.contains("step `a script`: `sudo`: `a b` is no name of a user"), "{run}");
+    let run = lab.gsctl().args(["play", "book/my.yaml"]).run().expect(5);
+    assert!(run.stderr.contains("--ask-sudo-password"), "{run}");
+    // A run that goes on reads what it read before, or says that it is another one.
+    fs::write(lab.client_home().join("words"), "three\n").unwrap();
+    let run = lab.gsctl().args(["play", "book/my.yaml", "--resume"]).run().expect(2);
+    assert!(run.stderr.contains("changed"), "{run}");
+}
+
 /// The report of one host of several.
 fn of(report: &Value, node: &Node) -> Value {
     host(report, node.name())

@@ -62,7 +62,7 @@ const SECRETS: [(&str, &str); 8] = [
 
 const LOGIN: &str = "take it out of the file: gsctl asks for it (`--ask-password`), or reads it from a file that only you \
     can read (`--password-file`)";
-const SUDO: &str = "take it out of the file: `gsctl exec --help` tells how a command runs as another user";
+const SUDO: &str = "take it out of the file: `gsctl exec --sudo --ask-sudo-password` asks for it";
 
 /// Words of Ansible that have no meaning without Ansible: nothing is lost.
 const ANSIBLES_OWN: [&str; 15] = [
@@ -165,6 +165,9 @@ impl Vars {
                 self.tell(key, line, &format!("`{key}` is {value}, and gsctl reaches the host over SSH all the same"));
             }
             "ansible_become" if off => {}
+            "ansible_become" | "ansible_become_user" => {
+                self.tell(key, line, &format!("`{key}` is not taken over; `gsctl exec --sudo` runs as another user"));
+            }
             _ => self.tell(key, line, &format!("{} is not taken over", quoted(key))),
         }
     }
@@ -264,7 +267,7 @@ mod tests {
                 "hosts file `inv`, line 3: `ansible_connection` is `local`, and gsctl reaches the host over SSH all the same",
             ],
         );
-        warns("ansible_become", "true", &["hosts file `inv`, line 3: `ansible_become` is not taken over"]);
+        warns("ansible_timeout", "9", &["hosts file `inv`, line 3: `ansible_timeout` is not taken over"]);
         warns(
             "port",
             "5432",

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::duration::human;
+
 /// A command under `Match exec` that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(15);
 /// Time between two looks whether it has ended.
@@ -21,9 +23,16 @@ const LOOK: Duration = Duration::from_millis(2);
 const MARK: &str = "GSCTL_HOLDS";
 
 /// The installed `ssh`, and what it has answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ssh {
     answers: Mutex<HashMap<Question, Arc<Cell>>>,
+    limit: Duration,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self { answers: Mutex::default(), limit: LIMIT }
+    }
 }
 
 /// An answer, once there is one.
@@ -88,12 +97,12 @@ impl Ssh {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.entry(question.clone()).or_default().clone()
         };
-        cell.get_or_init(|| run(question)).clone()
+        cell.get_or_init(|| run(question, self.limit)).clone()
     }
 }
 
-fn run(question: &Question) -> Result<Answer, Silence> {
-    let (ended, out, said) = match start(question) {
+fn run(question: &Question, limit: Duration) -> Result<Answer, Silence> {
+    let (ended, out, said) = match start(question, limit) {
         Ok(heard) => heard,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let cause = "`ssh` is needed to decide this, and is not installed".to_owned();
@@ -110,7 +119,7 @@ fn run(question: &Question) -> Result<Answer, Silence> {
             Ok(Answer { holds: out.lines().any(|line| line == mark), host_name: host_name.to_owned() })
         }
         (None, _) => {
-            let cause = format!("`ssh -G` had no answer within {}s", LIMIT.as_secs());
+            let cause = format!("`ssh -G` had no answer within {}", human(limit));
             Err(Silence { cause, hint: "a command of `Match exec` must end by itself, and soon" })
         }
         _ => {
@@ -122,7 +131,7 @@ fn run(question: &Question) -> Result<Answer, Silence> {
 }
 
 /// Runs ssh. Whether it succeeded, `None` where it ran out of time; its output and its messages.
-fn start(question: &Question) -> io::Result<(Option<bool>, String, String)> {
+fn start(question: &Question, limit: Duration) -> io::Result<(Option<bool>, String, String)> {
     // Files, and not pipes: what a command of `Match exec` leaves behind would hold those open.
     let (mut out, mut said, mut file) = (tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?);
     file.write_all(question.file.as_bytes())?;
@@ -135,7 +144,7 @@ fn start(question: &Question) -> io::Result<(Option<bool>, String, String)> {
         .stderr(Stdio::from(said.try_clone()?))
         .process_group(0)
         .spawn()?;
-    let ended = wait(&mut child)?;
+    let ended = wait(&mut child, limit)?;
     let mut texts = [String::new(), String::new()];
     for (file, text) in [&mut out, &mut said].into_iter().zip(&mut texts) {
         let mut bytes = Vec::new();
@@ -147,13 +156,13 @@ fn start(question: &Question) -> io::Result<(Option<bool>, String, String)> {
     Ok((ended, out, said))
 }
 
-fn wait(child: &mut Child) -> io::Result<Option<bool>> {
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<bool>> {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status.success()));
         }
-        if begun.elapsed() >= LIMIT {
+        if begun.elapsed() >= limit {
             if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
@@ -161,5 +170,40 @@ fn wait(child: &mut Child) -> io::Result<Option<bool>> {
             return Ok(None);
         }
         thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_hangs_is_given_up_and_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let ssh = Ssh { limit: Duration::from_secs(1), ..Ssh::default() };
+        // The shell of Match exec is asked to stay for a minute; it tells who it is.
+        let criterion = format!("exec \"echo $$ > {}; exec sleep 61\"", pid.display());
+        let silence = ssh.holds(Question::new("localhost", []), &criterion).unwrap_err();
+        assert_eq!(silence.cause, "`ssh -G` had no answer within 1s");
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let file = format!("/proc/{}/cmdline", pid.trim());
+        let there = || std::fs::read_to_string(&file).is_ok_and(|text| text.starts_with("sleep"));
+        let begun = Instant::now();
+        while there() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it is still there");
+            thread::sleep(LOOK);
+        }
+    }
+
+    #[test]
+    fn values_keep_their_quotes() {
+        let question = Question::new("a", [("User", quoted("o'b \"x\" \\"))]);
+        let output = {
+            let (ended, out, _) = start(&question, LIMIT).unwrap();
+            assert_eq!(ended, Some(true));
+            out
+        };
+        assert!(output.lines().any(|line| line == "user o'b \"x\" \\"), "{output}");
     }
 }
