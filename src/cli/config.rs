@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn values() {
         assert_eq!(check("fanout", "64"), Ok(()));
-        assert_eq!(check("fanout", "0"), Err("0 is not in 1..4294967295".to_owned()));
+        assert_eq!(check("fanout", "0"), Err("0 is not in 1..=4294967295".to_owned()));
         assert_eq!(check("color", "blue"), Err("expected one of auto, always, never".to_owned()));
         assert!(check("timeout", "5x").unwrap_err().contains("`5x` is not a duration"));
     }

@@ -123,7 +123,12 @@ impl Display {
         let notice = Notice {
             word: word(*outcome),
             tone: tone(*outcome),
-            detail: failure.as_ref().map_or_else(|| self.command_time(*host, ctx), why),
+            detail: match failure {
+                Some(failure) => why(failure),
+                // Nothing ran.
+                None if *outcome == Outcome::Skipped => String::new(),
+                None => self.command_time(*host, ctx),
+            },
             took: if playbook { event.at } else { *elapsed },
             done: (!playbook).then(|| stats.done()),
             excerpt: Vec::new(),
