@@ -31,7 +31,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        &["exit.rs", "lib.rs", "main.rs", "reporter/output_dir.rs", "reporter/whole_file.rs", "transport/proxy.rs"],
+        &[
+            "commands/pssh/rsync.rs", // prsync runs rsync
+            "exit.rs",
+            "lib.rs",
+            "main.rs",
+            "reporter/output_dir.rs",
+            "reporter/whole_file.rs",
+            "transport/proxy.rs",
+        ],
     ),
     (
         "std::fs",

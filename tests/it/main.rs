@@ -39,6 +39,7 @@ mod passwords;
 mod playbooks;
 mod postgres;
 mod pssh;
+mod pssh_peer;
 mod pull;
 mod reports;
 mod scale;
