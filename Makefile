@@ -13,8 +13,14 @@ PACKAGES += pssh rsync
 # A browser for the HTML page, terminals of any size.
 TOOLS += chromium tmux
 PACKAGES += chromium tmux
+# Commands as another user, on the lab's nodes.
+TOOLS += sudo
+PACKAGES += sudo
+# Ansible's own reading of its inventories.
+TOOLS += ansible-inventory
+PACKAGES += ansible-core
 
-.PHONY: demo screenshot soak big-files test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak big-files bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -50,6 +56,18 @@ lab: tools
 soak: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
+
+# gsctl beside its peers on a quiet machine: half an hour. Writes docs/benchmarks.md; BENCH holds options, such as
+# `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.
+bench: tools
+	$(CARGO) build --release --locked --bin gsctl --example bench --example bare --example fleet --example lab
+	target/release/examples/bench $(BENCH)
+
+# Peers that no distribution has; those that Debian has are the packages pssh, pdsh, clustershell and ansible-core. What is not
+# installed is named in the tables.
+peers:
+	-python3 -m venv target/peers/venv && target/peers/venv/bin/pip install -q parallel-ssh
+	-$(CARGO) install bssh --version 2.2.3 --locked --root target/peers
 
 # 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 40 times
 # that on the disk for /tmp.

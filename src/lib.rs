@@ -12,6 +12,8 @@
 //! What happens on a host is data ([`outcome`]), what happens in a run is an [`event`], and only [`reporter`] puts either
 //! into words.
 
+#![recursion_limit = "256"] // `json!` of the reports' schema
+
 pub mod cli;
 pub mod commands;
 pub mod control;
@@ -21,6 +23,7 @@ pub mod exit;
 pub mod inventory;
 pub mod journal;
 pub mod outcome;
+pub mod output;
 pub mod plan;
 pub mod playbook;
 pub mod report;
@@ -49,7 +52,7 @@ pub fn main() -> ExitCode {
     }
     let understood = match cli::pssh::called(&words) {
         Some(words) => cli::pssh::Called::read(&words).map(|args| Asked::Pssh(Box::new(args))),
-        None => cli::parse(&words).map(|cli| Asked::Gsctl(Box::new(cli))),
+        None => cli::parse(&words, &[]).map(|cli| Asked::Gsctl(Box::new(cli))),
     };
     let asked = match understood {
         Ok(asked) => asked,
@@ -63,9 +66,9 @@ pub fn main() -> ExitCode {
         }
     };
     let world = commands::World::look();
-    let done = match &asked {
-        Asked::Gsctl(cli) => commands::run(cli, &world).map(ExitCode::from),
-        Asked::Pssh(args) => commands::pssh(args, &world).map(ExitCode::from),
+    let done = match asked {
+        Asked::Gsctl(cli) => commands::gsctl(*cli, &words, &world).map(ExitCode::from),
+        Asked::Pssh(args) => commands::pssh(&args, &world).map(ExitCode::from),
     };
     match done {
         Ok(code) => code,

@@ -9,6 +9,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::output::Output;
+
 /// Facts that a probe printed about a node: `key=value` lines, in the order they came.
 pub type Facts = IndexMap<String, String>;
 
@@ -247,9 +249,9 @@ pub struct StepResult {
     /// After a timeout or a stop: whether the command's process group was seen gone on the node. `None`: nothing to kill.
     pub remote_killed: Option<bool>,
     /// Standard output, raw.
-    pub stdout: Vec<u8>,
+    pub stdout: Output,
     /// Standard error, raw.
-    pub stderr: Vec<u8>,
+    pub stderr: Output,
     /// Paths that the step was about.
     pub changes: Vec<Change>,
     /// Bytes of files that went over the line.
@@ -270,8 +272,8 @@ impl StepResult {
             exit_status: None,
             signal: None,
             remote_killed: None,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            stdout: Output::default(),
+            stderr: Output::default(),
             changes: Vec::new(),
             bytes: 0,
             facts: Facts::new(),

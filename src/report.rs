@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::exit::ExitStatus;
 use crate::outcome::{Change, Facts, Failure, Outcome, StageState};
+use crate::output::Output;
 use crate::stats::Counts;
 
 /// Name and version of the JSON form.
@@ -62,9 +63,9 @@ pub struct HostReport {
     /// Whether a stopped command was seen gone on the node.
     pub remote_killed: Option<bool>,
     /// Standard output of the last command.
-    pub stdout: Vec<u8>,
+    pub stdout: Output,
     /// Standard error of the last command.
-    pub stderr: Vec<u8>,
+    pub stderr: Output,
     /// Everything that probes learned.
     pub facts: Facts,
     /// The startup chain as last seen.

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::config::{self, Defaults};
 use super::{Cli, Options};
 
 /// The command line up to the command.
@@ -26,12 +27,12 @@ enum Rest {
     All(#[expect(dead_code, reason = "only clap needs to know where it goes")] Vec<OsString>),
 }
 
-/// Reads the command line.
+/// Reads the command line, with what stands in for the defaults of options.
 ///
 /// # Errors
 /// When it is not understood, or asks for help.
-pub fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut cli = Cli::try_parse_from(words)?;
+pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
+    let mut cli = config::parse(words, defaults)?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -61,7 +62,7 @@ mod tests {
     #[track_caller]
     fn excluded(words: &str, want: &[&str]) {
         let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
-        assert_eq!(parse(&words).unwrap().options.hosts.exclude, want);
+        assert_eq!(parse(&words, &[]).unwrap().options.hosts.exclude, want);
     }
 
     #[test]

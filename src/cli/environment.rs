@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueHint};
 
+use crate::plan::manner::is_variable;
+
 /// Variables and directory of a command.
 #[derive(Debug, Default, Args)]
 pub struct Environment {
@@ -18,8 +20,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err(format!("`{text}` has no `=`: write NAME=VALUE"));
     };
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if name.is_empty() || !plain || name.starts_with(|c: char| c.is_ascii_digit()) {
+    if !is_variable(name) {
         return Err(format!("`{name}` is no name of a variable: letters, digits and `_`, no digit in front"));
     }
     Ok((name.to_owned(), value.to_owned()))

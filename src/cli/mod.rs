@@ -1,8 +1,10 @@
 //! The command line, as types. No logic and no input or output: `commands` acts on these.
 
+pub mod config;
 mod early;
 mod environment;
 mod files;
+mod privilege;
 pub mod pssh;
 mod shell;
 mod values;
@@ -13,11 +15,13 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+pub use config::Config;
 pub use early::parse;
 pub use environment::Environment;
 pub use files::{Pull, Push};
+pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
-pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
+pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
 use values::{duration, keepalive, share, variable};
 pub use wait::Wait;
 
@@ -72,18 +76,25 @@ pub struct Options {
     /// What to print and write.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// Names of options that were not typed, and that the environment gives.
+    #[arg(skip)]
+    pub from_environment: Vec<String>,
+    /// Names of options that neither of them gives, and that the config file does.
+    #[arg(skip)]
+    pub from_config: Vec<String>,
 }
 
 /// Which hosts.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
-    /// Hosts file; `-` is standard input [default: ./hosts, else gsctl/hosts in the configuration directory].
+    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows
+    /// [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
-    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run. `a!b` is a without b, `a&b` what is in both,
-    /// `a^b` what is in one of them.
+    /// a group; `@failed`, `@unreachable` and `@ok` are hosts of the last run, `@failed:RUN` those of another. `a!b` is a without
+    /// b, `a&b` what is in both, `a^b` what is in one of them.
     #[arg(short = 'w', long, global = true, value_name = "SET", env = "GSCTL_HOSTS")]
     pub hosts: Vec<String>,
     /// Only hosts of this group.
@@ -95,10 +106,26 @@ pub struct HostOptions {
     /// Not these hosts.
     #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
     pub exclude: Vec<String>,
+    /// Settings of every host of which the hosts file says nothing else.
+    #[arg(skip)]
+    pub settings: Vec<HostSetting>,
+}
+
+/// A setting of every host, from the config file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSetting {
+    /// Its name in a hosts file.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The config file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
 }
 
 /// How to reach them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.
@@ -137,6 +164,9 @@ pub struct SshOptions {
     /// Interval of keepalives and how many unanswered ones end the connection [default: 15sx3].
     #[arg(long, global = true, value_name = "DUR[xN]", value_parser = keepalive, env = "GSCTL_KEEPALIVE")]
     pub keepalive: Option<(Duration, u32)>,
+    /// Who makes the connections.
+    #[arg(long, global = true, value_name = "NAME", default_value = "native", env = "GSCTL_TRANSPORT")]
+    pub transport: Transport,
 }
 
 /// How to carry out the run.
@@ -168,6 +198,9 @@ pub struct RunOptions {
     /// Print, per step and host, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Leave the config file out (`gsctl config --path`).
+    #[arg(long, global = true)]
+    pub no_config: bool,
 }
 
 /// What to print and write.
@@ -266,6 +299,8 @@ pub enum Command {
     Hosts(Hosts),
     /// List past runs; `show` tells of one.
     Runs(Runs),
+    /// Show the defaults of options, and who set them: the command line, the environment or the config file.
+    Config(Config),
     /// Print what a shell needs to complete gsctl's commands, options, hosts and groups.
     Completions(Completions),
     /// Print a manual page, or write all of them.
@@ -280,7 +315,7 @@ pub struct Exec {
     pub command: Vec<String>,
     /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
     /// none was heard, and a command that times out is not killed on the node.
-    #[arg(long, conflicts_with_all = ["env", "chdir", "shell"])]
+    #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
     /// Variables and directory.
     #[command(flatten)]
@@ -291,6 +326,13 @@ pub struct Exec {
     /// What the command reads on every host: a file of this machine, `-` is gsctl's own standard input [default: nothing].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stdin: Option<PathBuf>,
+    /// Give the command a terminal, for programs that insist on one. Its errors then come with its output, and what it reads is
+    /// an end of file.
+    #[arg(long, conflicts_with = "stdin")]
+    pub pty: bool,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `script`.
@@ -306,6 +348,9 @@ pub struct Script {
     /// Variables and directory.
     #[command(flatten)]
     pub environment: Environment,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: Privilege,
 }
 
 /// Arguments of `check`.
@@ -447,6 +492,9 @@ pub struct Play {
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+    /// The password for steps that say `sudo`.
+    #[command(flatten)]
+    pub sudo_password: SudoPassword,
 }
 
 /// Arguments of `runs`.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::cli::{Check as CheckArgs, Environment, Exec, HostOptions, Script, Wait as WaitArgs};
 use crate::plan::manner::surroundings;
-use crate::plan::quote::quote;
 use crate::plan::shebang::Interpreter;
 use crate::plan::{
     Action, Check, Look, Manner, OnFailure, Plan, Quorum, Share, Step, Template, Until, Wait, script::validate_path,
@@ -30,31 +29,46 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// When what the command is to read cannot be read.
 pub(super) fn exec(args: &Exec, options: &HostOptions, world: &World, limit: Option<Duration>) -> Result<Plan, Fault> {
     let command = args.command.join(" ");
-    let command = match &args.shell {
-        Some(shell) if shell.is_empty() => {
-            return Err(Fault::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
-        }
-        Some(shell) => format!("exec {} -c {}", quote(shell), quote(&command)),
-        None => command,
+    if args.shell.as_ref().is_some_and(String::is_empty) {
+        return Err(Fault::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
+    }
+    let password_file = args.privilege.password.sudo_password_file.as_deref();
+    let stdin = args.stdin.as_deref().map(|path| input(path, options, password_file, world)).transpose()?;
+    let manner = Manner {
+        raw: args.raw,
+        stdin,
+        before: before(&args.environment),
+        shell: args.shell.clone(),
+        posix: false,
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
+        pty: args.pty,
     };
-    let stdin = args.stdin.as_deref().map(|path| input(path, options, world)).transpose()?;
-    let manner = Manner { raw: args.raw, stdin, before: before(&args.environment), posix: args.shell.is_some() };
     Ok(plan("exec", Action::Run { command: Template::literal(command), manner }, limit))
 }
 
 /// What is done on the node before a command.
-fn before(environment: &Environment) -> String {
-    surroundings(&environment.env, environment.chdir.as_deref())
+fn before(environment: &Environment) -> Template {
+    let env = environment.env.iter().map(|(name, value)| (name.clone(), Template::literal(value)));
+    let directory = environment.chdir.as_deref().map(|directory| {
+        // `cd -` would be the directory before.
+        let here = if directory.starts_with('-') { "./" } else { "" };
+        Template::literal(format!("{here}{directory}"))
+    });
+    surroundings(env.collect(), directory)
 }
 
 /// Reads what a command will read: once, for all hosts.
-fn input(path: &Path, options: &HostOptions, world: &World) -> Result<Arc<[u8]>, Fault> {
+fn input(path: &Path, options: &HostOptions, password_file: Option<&Path>, world: &World) -> Result<Arc<[u8]>, Fault> {
     let wrong = |error: io::Error| Fault::usage(format!("`--stdin {}` can't be read: {error}", path.display()));
     if path != Path::new("-") {
         return Ok(std::fs::read(path).map_err(wrong)?.into());
     }
     if options.hosts_file.iter().any(|file| file == Path::new("-")) {
         return Err(Fault::usage("`--stdin -` and `-f -` both want standard input").hint("put one of them into a file"));
+    }
+    if password_file == Some(Path::new("-")) {
+        let message = "`--stdin -` and `--sudo-password-file -` both want standard input";
+        return Err(Fault::usage(message).hint("put one of them into a file"));
     }
     if world.stdin_tty {
         return Err(
@@ -77,8 +91,13 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, F
     let interpreter =
         Interpreter::of(&text).map_err(|(cause, hint)| Fault::usage(format!("script `{name}` {cause}")).hint(hint))?;
     let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
-    let manner =
-        Manner { stdin: Some(text.into()), before: before(&args.environment), posix: true, ..Manner::default() };
+    let manner = Manner {
+        stdin: Some(text.into()),
+        before: before(&args.environment),
+        posix: true,
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
+        ..Manner::default()
+    };
     Ok(plan("script", Action::Run { command, manner }, timeout))
 }
 

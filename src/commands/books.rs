@@ -145,6 +145,8 @@ fn cluster_state(accept: Accept) -> &'static str {
 #[derive(Default)]
 struct Files {
     read: RefCell<BTreeMap<String, String>>,
+    /// What commands are to read.
+    inputs: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Files {
@@ -165,6 +167,10 @@ impl Files {
             digest.update(text.len().to_be_bytes());
             digest.update(text);
         }
+        for input in self.inputs.borrow().values() {
+            digest.update(input.len().to_be_bytes());
+            digest.update(input);
+        }
         format!("sha256:{:x}", digest.finalize())
     }
 }
@@ -176,6 +182,12 @@ impl Sources for Files {
 
     fn script(&self, relative: &str) -> io::Result<String> {
         self.text(relative)
+    }
+
+    fn input(&self, relative: &str) -> io::Result<Vec<u8>> {
+        let bytes = std::fs::read(relative)?;
+        self.inputs.borrow_mut().insert(relative.to_owned(), bytes.clone());
+        Ok(bytes)
     }
 
     fn copies(&self, relative: &str) -> Result<Vec<Copy>, String> {

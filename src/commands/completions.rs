@@ -8,13 +8,14 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
-use crate::cli::{self, HostOptions, Shell};
+use crate::cli::{self, HostOptions, Shell, SshOptions};
 use crate::exit::ExitStatus;
 use crate::inventory::Inventory;
 use crate::playbook::builtin;
 
 use super::fault::Fault;
 use super::hosts::finish;
+use super::inventories::Programs;
 use super::selection;
 use super::world::World;
 
@@ -94,7 +95,9 @@ impl Names {
         let from_env = world.var("GSCTL_HOSTS_FILE").filter(|_| self.files.is_empty()).map(PathBuf::from);
         let hosts_file = self.files.iter().cloned().chain(from_env).collect();
         let options = HostOptions { hosts_file, ..HostOptions::default() };
-        selection::inventory(&options, &world).map(|(inventory, _)| inventory).unwrap_or_default()
+        selection::inventory(&options, &SshOptions::default(), Programs::Leave, &world)
+            .map(|(inventory, _)| inventory)
+            .unwrap_or_default()
     }
 
     /// The last name of a host set.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{Hosts, Options};
 use crate::exit::ExitStatus;
 use crate::inventory::cm_view;
-use crate::inventory::host::{Host, Origin};
+use crate::inventory::host::Host;
 use crate::inventory::hostset;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
@@ -16,7 +16,8 @@ use crate::transport::config::Proxy;
 
 use super::fault::Fault;
 use super::jumps::{self, Role};
-use super::targets::{Route, load_config, route};
+use super::origins::{self, Stated};
+use super::targets::{Route, ask_ahead, load_config, route};
 use super::world::World;
 use super::{launch, selection};
 
@@ -38,20 +39,25 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
     if args.set.iter().any(|set| set == "-") && wanted.hosts.is_empty() {
         return Ok(ExitStatus::NoHosts);
     }
-    let selected = selection::select(&wanted, world)?;
+    let selected = selection::select(&wanted, &options.ssh, world)?;
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }
     let config = load_config(&options.ssh, world)?;
+    ask_ahead(&selected.hosts, &options.ssh, &config);
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
         let _ = writeln!(err, "warning: {warning}");
     }
     let mut rows = Vec::with_capacity(selected.hosts.len());
     for host in &selected.hosts {
-        let route = route(host, &options.ssh, &config, Role::Selected);
+        let route = route(host, &options.ssh, &config, Role::Selected)?;
         let way = jumps::way(host, &options.ssh, &route.options, Role::Selected)?;
-        rows.push(Row { host, route, way });
+        let stated = match options.output.verbose {
+            0 => Vec::new(),
+            _ => origins::stated(host, &route, &way, options, world),
+        };
+        rows.push(Row { host, route, way, stated });
     }
     let written = match &options.output.json {
         Some(path) if path == Path::new("-") => print_json(&rows, &mut io::stdout().lock()),
@@ -60,7 +66,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
                 .map_err(|error| Fault::usage(format!("report file `{}`: {error}", path.display())))?;
             print_json(&rows, &mut file)
         }
-        None => print_table(&rows, options.output.verbose, world),
+        None => print_table(&rows, world),
     };
     finish(written)
 }
@@ -89,6 +95,8 @@ struct Row<'a> {
     host: &'a Host,
     route: Route,
     way: Proxy,
+    /// With -v: everything that is said of it, and by whom.
+    stated: Vec<Stated>,
 }
 
 impl Row<'_> {
@@ -102,48 +110,37 @@ impl Row<'_> {
     }
 }
 
-fn print_table(rows: &[Row<'_>], verbose: u8, world: &World) -> io::Result<()> {
+fn print_table(rows: &[Row<'_>], world: &World) -> io::Result<()> {
     // A column only for those who have something to see in it.
     let carried = rows.iter().any(|row| row.via().is_some());
     let jump = if carried { &["JUMP"][..] } else { &[] };
     let heads = [&["HOST", "ADDRESS", "PORT", "USER"], jump, &["GROUPS", "SETTINGS"]].concat();
     let mut table = Table::new(heads);
     for row in rows {
-        let Row { host, route, .. } = row;
-        let settings: Vec<String> = host
-            .settings
-            .iter()
-            .filter(|(key, _)| {
-                !matches!(key.as_str(), "address" | "jump" | "port" | "user") || *key == "jump" && verbose > 0
-            })
-            .map(|(key, setting)| match verbose {
-                0 => format!("{key}={}", setting.value),
-                _ => format!("{key}={} ({})", setting.value, origin(&setting.origin)),
-            })
-            .collect();
+        let Row { host, route, stated, .. } = row;
+        let settings: Vec<String> = if stated.is_empty() {
+            let own = |key: &str| matches!(key, "address" | "jump" | "port" | "user");
+            let settings = host.settings.iter().filter(|(key, _)| !own(key));
+            settings.map(|(key, setting)| format!("{key}={}", setting.value)).collect()
+        } else {
+            stated.iter().map(|Stated { name, value, from }| format!("{name}={value} ({from})")).collect()
+        };
         let via = carried.then(|| row.via().unwrap_or_default());
         let cells = [host.name.clone(), route.address.clone(), route.port.to_string(), route.user.clone()];
         let rest = [host.groups.join(","), settings.join(" ")];
         table.row(cells.into_iter().chain(via).chain(rest));
     }
-    let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
+    // Whoever wants to know everything gets lines as long as they are.
+    let cut = world.stdout_tty && rows.iter().all(|row| row.stated.is_empty());
+    let columns = if cut { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
-}
-
-fn origin(origin: &Origin) -> String {
-    match origin {
-        Origin::CommandLine => "command line".to_owned(),
-        Origin::HostSet => "host set".to_owned(),
-        Origin::HostLine { file, line } => format!("{file}:{line}"),
-        Origin::Group { name, file, line } => format!("group {name}, {file}:{line}"),
-    }
 }
 
 fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
     let hosts: Vec<Value> = rows
         .iter()
         .map(|row| {
-            let Row { host, route, .. } = row;
+            let Row { host, route, stated, .. } = row;
             let vars: Map<String, Value> =
                 host.vars().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
             let mut value = json!({
@@ -154,6 +151,12 @@ fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
                 "groups": host.groups,
                 "vars": vars,
             });
+            if !stated.is_empty() {
+                let settings = stated
+                    .iter()
+                    .map(|Stated { name, value, from }| (name.clone(), json!({ "value": value, "from": from })));
+                value["settings"] = settings.collect::<Map<String, Value>>().into();
+            }
             match &row.way {
                 Proxy::None => {}
                 Proxy::Jump(hops) => value["jump"] = jumps::shown(hops).into(),

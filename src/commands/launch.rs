@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use indexmap::IndexMap;
 
-use crate::cli::{Options, OutputOptions, When as CliWhen};
+use crate::cli::{Options, OutputOptions, SudoPassword, When as CliWhen};
 use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
@@ -26,6 +26,7 @@ use crate::transport::Connector;
 use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
+use super::openssh;
 use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
@@ -45,6 +46,8 @@ pub(super) struct Launch<'a> {
     pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// The password for sudo, where the command knows one.
+    pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
     pub(super) canary: Option<Canary>,
     /// Options.
@@ -59,7 +62,8 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
-        let Targets { list: mut targets, known_hosts, mut warnings } =
+        openssh::check(&self.plan, &self.options.ssh)?;
+        let Targets { list: mut targets, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
         if self.plan.is_patient() {
@@ -87,6 +91,11 @@ impl Launch<'_> {
                 target.password = Some(password.clone());
             }
         }
+        if let Some(password) = self.sudo_password()?.map(Arc::new) {
+            for target in &mut targets {
+                target.sudo_password = Some(password.clone());
+            }
+        }
         let started = jiff::Timestamp::now();
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;
         warnings.append(&mut logbook.warnings);
@@ -94,10 +103,11 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
-        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan));
+        let transport = self.options.ssh.transport;
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan, transport));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
-        let targets = Targets { list: targets, known_hosts, warnings: Vec::new() };
+        let targets = Targets { list: targets, warnings: Vec::new() };
         let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
         let mut report = RunReport {
@@ -121,6 +131,17 @@ impl Launch<'_> {
         reporters.finish(&report, &stats);
         stats.broken |= !reporters.errors().is_empty();
         Ok(stats.exit_status())
+    }
+
+    /// The password for sudo, where the user wants to give one.
+    fn sudo_password(&self) -> Result<Option<secrecy::SecretString>, Fault> {
+        let Some(given) = self.sudo else { return Ok(None) };
+        let used = self.plan.steps.iter().any(|step| step.action.sudo().is_some());
+        if !used && given.ask_sudo_password {
+            return Err(Fault::usage("`--ask-sudo-password`: nothing is run through sudo"))
+                .map_err(|fault| fault.hint("say --sudo, or `sudo: true` at a step of the playbook"));
+        }
+        if used { secret::sudo(given, self.options) } else { Ok(None) }
     }
 
     /// Some things are done to one host only.
@@ -282,7 +303,7 @@ pub(super) fn carry_out(
     ledger: &mut dyn runner::Ledger,
     reporter: &mut dyn Reporter,
 ) -> anyhow::Result<runner::Finished> {
-    let Targets { list, known_hosts, .. } = targets;
+    let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(cores.min(list.len()))
@@ -291,8 +312,9 @@ pub(super) fn carry_out(
         .context("cannot start threads")?;
     let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
-    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::new(Arc::new(known_hosts))));
-    Ok(async_io::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default()));
+    // Not async-io's own: the shards drive the reactor, and this thread would only take it from them.
+    Ok(futures_lite::future::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

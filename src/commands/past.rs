@@ -1,4 +1,7 @@
-//! `@failed`, `@unreachable` and `@ok`: hosts of the last run, as groups. A group of that name in a hosts file comes first.
+//! `@failed`, `@unreachable` and `@ok`: hosts of the last run, as groups; `@failed:RUN` those of another. A group of that
+//! name in a hosts file comes first.
+
+use indexmap::IndexSet;
 
 use crate::cli::HostOptions;
 use crate::exit::ExitStatus;
@@ -9,23 +12,38 @@ use crate::journal::past::{self, GROUPS, Past};
 use super::fault::Fault;
 use super::world::World;
 
+/// A group of a past run, as it is asked for.
+struct Asked<'a> {
+    /// `failed`, or `failed:RUN`.
+    name: &'a str,
+    /// `failed`.
+    group: &'a str,
+    /// The run's id, or the beginning of it; the last run, where nobody says.
+    run: Option<&'a str>,
+}
+
 /// Adds the groups that the options ask for. Reads no journal where they ask for none.
 ///
 /// # Errors
-/// When there is no past run, or it cannot be read.
-pub(super) fn add(inventory: &mut Inventory, options: &HostOptions, world: &World) -> Result<Option<Past>, Fault> {
-    let asked: Vec<&str> =
-        GROUPS.into_iter().filter(|group| !inventory.groups.contains_key(*group) && asks(options, group)).collect();
-    if asked.is_empty() {
-        return Ok(None);
-    }
-    let past = past::last(&Journal::new(world.state_dir())).map_err(|problem| {
-        let hint = problem.hint();
-        Fault::usage(format!("`@{}`: {problem}", asked[0])).maybe_hint(hint)
-    })?;
-    for group in asked {
+/// When there is no such run, or it cannot be read.
+pub(super) fn add(inventory: &mut Inventory, options: &HostOptions, world: &World) -> Result<Vec<Past>, Fault> {
+    let mut runs: Vec<(Option<&str>, Past)> = Vec::new();
+    let journal = Journal::new(world.state_dir());
+    for Asked { name, group, run } in asked(options) {
+        if inventory.groups.contains_key(name) {
+            continue;
+        }
+        if !runs.iter().any(|(known, _)| *known == run) {
+            let past = run.map_or_else(|| past::last(&journal), |run| past::named(&journal, run));
+            let past = past.map_err(|problem| {
+                let hint = problem.hint();
+                Fault::usage(format!("`@{name}`: {problem}")).maybe_hint(hint)
+            })?;
+            runs.push((run, past));
+        }
+        let Some((_, past)) = runs.iter().find(|(known, _)| *known == run) else { continue };
         let members: Vec<_> = past.hosts.iter().filter(|seen| seen.is_in(group)).collect();
-        let named = options.hosts.iter().any(|set| names(set, group));
+        let named = options.hosts.iter().any(|set| elements(set).any(|element| element == format!("@{name}")));
         for seen in &members {
             // A host that came from a host set keeps what that said.
             if named && !inventory.hosts.contains_key(&seen.host) {
@@ -38,21 +56,25 @@ pub(super) fn add(inventory: &mut Inventory, options: &HostOptions, world: &Worl
                 inventory.hosts.insert(seen.host.clone(), host);
             }
         }
-        inventory.groups.insert(group.to_owned(), members.iter().map(|seen| seen.host.clone()).collect());
+        inventory.groups.insert(name.to_owned(), members.iter().map(|seen| seen.host.clone()).collect());
     }
-    Ok(Some(past))
+    Ok(runs.into_iter().map(|(_, past)| past).collect())
 }
 
 /// Says that nobody is in the groups.
 #[must_use]
-pub(super) fn nobody(options: &HostOptions, past: Option<&Past>) -> Option<Fault> {
-    let past = past?;
-    let groups: Vec<String> =
-        GROUPS.iter().filter(|group| asks(options, group)).map(|group| format!("`@{group}`")).collect();
+pub(super) fn nobody(options: &HostOptions, runs: &[Past]) -> Option<Fault> {
+    let groups: Vec<String> = asked(options).iter().map(|asked| format!("`@{}`", asked.name)).collect();
+    let groups = groups.join(", ");
+    let [Past { run, command, .. }] = runs else {
+        let message = format!("no host selected: nobody is in {groups}");
+        let hint = "`gsctl runs show RUN` tells of a run".to_owned();
+        return (!runs.is_empty()).then_some(Fault { status: ExitStatus::NoHosts, message, hint: Some(hint) });
+    };
     Some(Fault {
         status: ExitStatus::NoHosts,
-        message: format!("no host selected: none of the last run is in {}", groups.join(", ")),
-        hint: Some(format!("the last run is {} (`{}`); `gsctl runs show` tells of it", past.run, past.command)),
+        message: format!("no host selected: nobody of that run is in {groups}"),
+        hint: Some(format!("the run is {run} (`{command}`); `gsctl runs show {run}` tells of it")),
     })
 }
 
@@ -66,11 +88,23 @@ impl Past {
     }
 }
 
-fn asks(options: &HostOptions, group: &str) -> bool {
-    let in_groups = options.group.iter().flat_map(|groups| groups.split(',')).any(|name| name.trim() == group);
-    in_groups || options.hosts.iter().chain(&options.intersect).chain(&options.exclude).any(|set| names(set, group))
+/// The groups of past runs that the options ask for, each once.
+fn asked(options: &HostOptions) -> Vec<Asked<'_>> {
+    let sets = options.hosts.iter().chain(&options.intersect).chain(&options.exclude);
+    let in_sets = sets.flat_map(|set| elements(set)).filter_map(|element| element.strip_prefix('@'));
+    let in_groups = options.group.iter().flat_map(|groups| groups.split(',')).map(str::trim);
+    let names: IndexSet<&str> = in_sets.chain(in_groups).collect();
+    let past = |name: &&'_ str| GROUPS.contains(&name.split(':').next().unwrap_or_default());
+    names
+        .into_iter()
+        .filter(past)
+        .map(|name| {
+            let (group, run) = name.split_once(':').map_or((name, None), |(group, run)| (group, Some(run)));
+            Asked { name, group, run }
+        })
+        .collect()
 }
 
-fn names(set: &str, group: &str) -> bool {
-    set.split([',', '!', '&', '^']).any(|element| element.trim().strip_prefix('@') == Some(group))
+fn elements(set: &str) -> impl Iterator<Item = &str> {
+    set.split(|c: char| matches!(c, ',' | '!' | '&' | '^') || c.is_whitespace())
 }

@@ -51,7 +51,7 @@ fn find(journal: &Journal, asked: &Asked, resume: &str, options: &Options, world
             if hint { fault.hint(format!("for a playbook, write `gsctl play {resume} --resume`")) } else { fault }
         });
     }
-    let selected = selection::select(&options.hosts, world)?;
+    let selected = selection::select(&options.hosts, &options.ssh, world)?;
     let names: HashSet<&str> = selected.hosts.iter().map(|host| host.name.as_str()).collect();
     let file = (!asked.name.is_empty()).then(|| asked.file());
     let what = if asked.name.is_empty() { "any playbook".to_owned() } else { format!("`{}`", asked.name) };

@@ -8,7 +8,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::cli::Options;
+use crate::cli::{Options, SudoPassword};
 
 use super::fault::Fault;
 
@@ -46,6 +46,25 @@ pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Fault> {
     let stdin = Path::new("-");
     if path == stdin && options.hosts.hosts_file.iter().any(|file| file == stdin) {
         return Err(Fault::usage("`--password-file -` and `--hosts-file -` cannot both read standard input"));
+    }
+    from_file(path).map(Some)
+}
+
+/// The password for sudo on the hosts, where the user wants to give one.
+///
+/// # Errors
+/// When there is nobody to ask, or the file is of no use.
+pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<SecretString>, Fault> {
+    if given.ask_sudo_password {
+        let hint = "give it in a file that only you can read: --sudo-password-file FILE";
+        return ask("Password for sudo on the hosts: ").map(Some).map_err(|fault| fault.hint(hint));
+    }
+    let Some(path) = &given.sudo_password_file else { return Ok(None) };
+    let stdin = Path::new("-");
+    let login = options.ssh.password_file.as_deref();
+    if path == stdin && (login == Some(stdin) || options.hosts.hosts_file.iter().any(|file| file == stdin)) {
+        return Err(Fault::usage("`--sudo-password-file -` is not the only one that reads standard input")
+            .hint("put one of them into a file"));
     }
     from_file(path).map(Some)
 }

@@ -1,15 +1,16 @@
 //! Reads hosts files and selects hosts. Contacts nobody.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use crate::cli::HostOptions;
+use crate::cli::{HostOptions, HostSetting, SshOptions};
 use crate::exit::ExitStatus;
-use crate::inventory::{Inventory, file, host::Host, select};
+use crate::inventory::host::Host;
+use crate::inventory::{Inventory, Origin, Setting, file, select};
 
 use super::fault::Fault;
+use super::inventories::{self, Programs};
 use super::past;
 use super::world::World;
 
@@ -30,8 +31,8 @@ pub(super) struct Selected {
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
-pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, Fault> {
-    let (mut inventory, files) = inventory(options, world)?;
+pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> Result<Selected, Fault> {
+    let (mut inventory, files) = inventory(options, ssh, Programs::Run, world)?;
     let groups = inventory.groups.keys().cloned().collect();
     let past = past::add(&mut inventory, options, world)?;
     let wanted = select::Selection {
@@ -44,9 +45,9 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
-    warnings.extend(past.as_ref().and_then(crate::journal::past::Past::warning));
+    warnings.extend(past.iter().filter_map(crate::journal::past::Past::warning));
     if selected.hosts.is_empty() {
-        return Err(past::nobody(options, past.as_ref()).unwrap_or_else(|| nobody(options, &files)));
+        return Err(past::nobody(options, &past).unwrap_or_else(|| nobody(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
 }
@@ -55,14 +56,30 @@ pub(super) fn select(options: &HostOptions, world: &World) -> Result<Selected, F
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or there is none and no host is named either.
-pub(super) fn inventory(options: &HostOptions, world: &World) -> Result<(Inventory, Vec<PathBuf>), Fault> {
+pub(super) fn inventory(
+    options: &HostOptions,
+    ssh: &SshOptions,
+    programs: Programs,
+    world: &World,
+) -> Result<(Inventory, Vec<PathBuf>), Fault> {
     let files = files(options, world)?;
-    let mut inventories = Vec::new();
-    for path in &files {
-        let (name, text) = read(path)?;
-        inventories.push(file::parse(&text, &name).map_err(|problem| Fault::usage(problem.to_string()))?);
+    let read = |path: &PathBuf| inventories::read(path, ssh, programs, world);
+    let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut inventory = file::merge(inventories);
+    add_settings(&mut inventory, options);
+    Ok((inventory, files))
+}
+
+/// What the config file says of hosts, as if it stood under `[all:vars]` where nobody says anything else.
+fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
+    for HostSetting { name, value, file, line } in &options.settings {
+        let origin = Origin::Group { name: "all".to_owned(), file: file.clone(), line: *line };
+        let setting = Setting { value: value.clone(), origin };
+        let everybody = inventory.hosts.values_mut().map(|host| &mut host.settings);
+        for settings in everybody.chain([&mut inventory.all]) {
+            settings.entry(name.clone()).or_insert_with(|| setting.clone());
+        }
     }
-    Ok((file::merge(inventories), files))
 }
 
 /// The hosts files that are to be read.
@@ -84,29 +101,6 @@ fn files(options: &HostOptions, world: &World) -> Result<Vec<PathBuf>, Fault> {
         });
     }
     Ok(Vec::new())
-}
-
-fn read(path: &Path) -> Result<(String, Vec<u8>), Fault> {
-    let mut text = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().read_to_end(&mut text).map_err(|error| Fault::usage(format!("hosts file `-`: {error}")))?;
-        return Ok(("-".to_owned(), text));
-    }
-    let name = path.display().to_string();
-    if path.is_dir() {
-        return Err(Fault::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
-    }
-    let fault = |error: io::Error| {
-        let said = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            _ => error.to_string(),
-        };
-        Fault::usage(format!("hosts file `{name}`: {said}"))
-    };
-    let mut file = std::fs::File::open(path).map_err(fault)?;
-    file.read_to_end(&mut text).map_err(fault)?;
-    Ok((name, text))
 }
 
 fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {

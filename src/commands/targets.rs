@@ -16,23 +16,22 @@ use crate::transport::{Method, ProxyCommand, Target, Via};
 use super::fault::Fault;
 use super::jumps::{self, Role};
 use super::keyring::{AgentView, Choice, KeyRing};
+use super::openssh;
 use super::selection::Selected;
 use super::world::World;
 
 /// Time for one attempt, where nobody says.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts, where nobody says.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 /// Keepalives, where nobody says.
-const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
+pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 
 /// Everything that connections need.
 #[derive(Debug)]
 pub(super) struct Targets {
     /// One for each host, in order.
     pub(super) list: Vec<Target>,
-    /// Host keys that are trusted.
-    pub(super) known_hosts: KnownHosts,
     /// What was found and cannot be honoured.
     pub(super) warnings: Vec<String>,
 }
@@ -55,30 +54,53 @@ pub(super) struct Route {
 /// # Errors
 /// When a file or an option is wrong or cannot be honoured.
 pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
-    SshConfig::load(options.ssh_config.as_deref(), &world.home, &options.ssh_option).map_err(|error| {
+    SshConfig::load(options.ssh_config.as_deref(), &world.home, &world.env, &options.ssh_option).map_err(|error| {
         let hint = error.hint();
         Fault::usage(error.to_string()).maybe_hint(hint)
     })
 }
 
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
-#[must_use]
-pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Route {
-    let as_jump = role == Role::Jump;
-    let user = options.user.as_deref().filter(|_| !as_jump).or(host.user());
-    let port = options.port.filter(|_| !as_jump).or(host.port());
-    let address = host.get("address");
-    let found = config.resolve_with(asked_for(host), &Given { user, port, address, as_jump });
-    Route {
+///
+/// # Errors
+/// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Fault> {
+    let given = given(host, options, role);
+    let found = config.resolve_with(asked_for(host), &given);
+    if let Some(why) = &found.impossible {
+        let concerned = format!("host `{}` is one of those it is for", host.name);
+        let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
+        return Err(Fault::usage(why.to_string()).hint(hint));
+    }
+    Ok(Route {
         address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
-        port: port.or(found.port).unwrap_or(22),
-        user: user.map(str::to_owned).or(found.user.clone()).unwrap_or_else(|| config.local_user().to_owned()),
+        port: found.port.unwrap_or(22),
+        user: found.user.clone().unwrap_or_else(|| config.local_user().to_owned()),
         options: found,
+    })
+}
+
+/// Asks what must be asked of the installed `ssh` about all hosts, several questions at once.
+pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) {
+    let asked: Vec<_> = hosts.iter().map(|host| (asked_for(host), given(host, options, Role::Selected))).collect();
+    config.ask_ahead(&asked);
+}
+
+/// What is stronger than `ssh_config`.
+fn given<'a>(host: &'a Host, options: &'a SshOptions, role: Role) -> Given<'a> {
+    let as_jump = role == Role::Jump;
+    let jump = options.jump.as_deref().filter(|_| !as_jump).or(host.jump());
+    Given {
+        user: options.user.as_deref().filter(|_| !as_jump).or(host.user()),
+        port: options.port.filter(|_| !as_jump).or(host.port()),
+        address: host.get("address"),
+        carried: jump.map(|jump| jump != "none"),
+        as_jump,
     }
 }
 
 /// The name that `ssh_config` knows a host by: its own, unless that was made of an address and a port or user.
-fn asked_for(host: &Host) -> &str {
+pub(super) fn asked_for(host: &Host) -> &str {
     let address = host.address();
     let made_of_it = host.name.match_indices(address).any(|(at, _)| {
         let (before, after) = (&host.name[..at], &host.name[at + address.len()..]);
@@ -92,7 +114,11 @@ fn asked_for(host: &Host) -> &str {
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
 pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+    if options.transport == cli::Transport::OpenSsh {
+        return openssh::build(selected, options, world);
+    }
     let config = load_config(options, world)?;
+    ask_ahead(&selected.hosts, options, &config);
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut draft = Draft {
         selected,
@@ -101,7 +127,7 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
         config,
         ring: KeyRing::new(world),
         agent: AgentView::default(),
-        known: None,
+        known: HashMap::new(),
         jumps: HashMap::new(),
         warnings,
     };
@@ -110,11 +136,7 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
     warnings.append(&mut draft.ring.warnings);
     warnings.sort();
     warnings.dedup();
-    let (user_files, global_files, hash) = draft.known.unwrap_or_default();
-    let known_hosts = KnownHosts::load(&user_files, &global_files)
-        .map_err(|error| Fault::usage(format!("known hosts: {error}")))?
-        .hash_names(hash);
-    Ok(Targets { list, known_hosts, warnings })
+    Ok(Targets { list, warnings })
 }
 
 /// Targets in the making.
@@ -125,8 +147,8 @@ struct Draft<'a> {
     config: SshConfig,
     ring: KeyRing<'a>,
     agent: AgentView,
-    /// The first host's `known_hosts` files.
-    known: Option<(Vec<PathBuf>, Vec<PathBuf>, bool)>,
+    /// What `known_hosts` files hold, by the files and by whether names are hashed: each set of files is read once.
+    known: HashMap<(Vec<PathBuf>, Vec<PathBuf>, bool), Arc<KnownHosts>>,
     /// Jump hosts, by how they are written and the chain before them: each is one for the whole run.
     jumps: HashMap<(String, String), Arc<Target>>,
     warnings: Vec<String>,
@@ -134,7 +156,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn target(&mut self, host: &Host) -> Result<Target, Fault> {
-        let route = route(host, self.options, &self.config, Role::Selected);
+        let route = route(host, self.options, &self.config, Role::Selected)?;
         let via = self.via(host, &route.options, Role::Selected, &mut Vec::new())?;
         self.aim(host, route, Role::Selected, via)
     }
@@ -181,7 +203,7 @@ impl Draft<'_> {
                 host.set(setting, value, Origin::CommandLine);
             }
         }
-        let route = route(&host, self.options, &self.config, Role::Jump);
+        let route = route(&host, self.options, &self.config, Role::Jump)?;
         if under_way.contains(&text) {
             under_way.push(text);
             return Err(circle(&host.name, &under_way.join(" -> ")));
@@ -210,22 +232,6 @@ impl Draft<'_> {
             }
             next = &jump.via;
         }
-        let files = (
-            found.user_known_hosts.clone().unwrap_or_else(|| config::default_user_known_hosts(&world.home)),
-            found.global_known_hosts.clone().unwrap_or_else(config::default_global_known_hosts),
-            found.hash_known_hosts,
-        );
-        match &self.known {
-            Some(first) if *first != files => self.warnings.push(format!(
-                "host `{}` has known_hosts files of its own, which cannot be honoured yet; the first host's are used",
-                host.name
-            )),
-            Some(_) => {}
-            None => self.known = Some(files),
-        }
-        if let Some(why) = &found.impossible {
-            return Err(Fault::usage(why.to_string()).hint(format!("host `{}` is one of those it is for", host.name)));
-        }
         for item in &found.unhonoured {
             let place = format!("ssh config `{}`, line {}", item.file.display(), item.line);
             let (keyword, value, hint) = (&item.keyword, &item.value, item.hint());
@@ -241,14 +247,17 @@ impl Draft<'_> {
             own.chain(held.iter().cloned()).collect()
         });
         let agent = offers.usage(explicit);
+        let known_hosts = self.known_hosts(&found)?;
         Ok(Target {
             name: host.name.clone(),
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
+            known_hosts,
             policy: policy(options, &found),
             keys,
             agent,
             agent_keys,
             password: None,
+            sudo_password: None,
             methods: found.methods.clone().unwrap_or_else(|| Method::ALL.to_vec()),
             connect_timeout: options
                 .connect_timeout
@@ -271,6 +280,25 @@ impl Draft<'_> {
             port,
             user,
         })
+    }
+
+    /// The host keys that a host's files hold.
+    fn known_hosts(&mut self, found: &config::SshOptions) -> Result<Arc<KnownHosts>, Fault> {
+        let users = found.user_known_hosts.clone();
+        let machines = found.global_known_hosts.clone();
+        let files = (
+            users.unwrap_or_else(|| config::default_user_known_hosts(&self.world.home)),
+            machines.unwrap_or_else(config::default_global_known_hosts),
+            found.hash_known_hosts,
+        );
+        if let Some(known) = self.known.get(&files) {
+            return Ok(known.clone());
+        }
+        let known = KnownHosts::load(&files.0, &files.1);
+        let known = known.map_err(|error| Fault::usage(format!("known hosts: {error}")))?.hash_names(files.2);
+        let known = Arc::new(known);
+        self.known.insert(files, known.clone());
+        Ok(known)
     }
 }
 

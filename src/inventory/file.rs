@@ -250,7 +250,7 @@ fn not_a_setting(word: &Word<'_>, host: bool) -> Fault {
 }
 
 /// The text between the brackets, with its column, if the line is a section and not a host such as `[::1]:22`.
-fn header(line: &str) -> Result<Option<(usize, &str)>, Fault> {
+pub(super) fn header(line: &str) -> Result<Option<(usize, &str)>, Fault> {
     let trimmed = line.trim_start();
     let Some(inside) = trimmed.strip_prefix('[') else { return Ok(None) };
     let column = line[..line.len() - trimmed.len()].chars().count() + 1;
@@ -272,7 +272,7 @@ fn header(line: &str) -> Result<Option<(usize, &str)>, Fault> {
 }
 
 /// Refuses groups that are not there, and groups that contain themselves.
-fn check_groups(source: &Source) -> Result<(), (usize, Fault)> {
+pub(super) fn check_groups(source: &Source) -> Result<(), (usize, Fault)> {
     let groups = &source.groups;
     let defined = |name: &str| groups.get(name).is_some_and(|group| group.defined);
     let names = || groups.iter().filter(|(_, group)| group.defined).map(|(name, _)| name.as_str());

@@ -2,12 +2,14 @@
 //!
 //! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
 
+mod ansible;
 pub mod cm_view;
 mod decode;
 pub mod file;
 pub mod filename;
 mod fold;
 mod foreign;
+pub mod form;
 pub mod host;
 pub mod hostset;
 pub mod jump;
@@ -17,7 +19,7 @@ pub mod select;
 mod settings;
 pub mod source;
 pub mod spec;
-mod suggest;
+pub mod suggest;
 mod words;
 
 use indexmap::IndexMap;

@@ -58,9 +58,15 @@ pub(super) fn resolve(sources: Vec<Source>) -> Inventory {
         }
     }
     let vars = group_vars(&sources, &mut warnings);
+    let depths: HashMap<&str, usize> = sources
+        .iter()
+        .flat_map(|source| &source.groups)
+        .filter(|(_, group)| group.depth > 0)
+        .map(|(name, group)| (name.as_str(), group.depth))
+        .collect();
     let mut told = HashSet::new();
     for host in hosts.values_mut() {
-        inherit(host, &vars, &mut told, &mut warnings);
+        inherit(host, &vars, &depths, &mut told, &mut warnings);
     }
     let groups = members
         .into_iter()
@@ -177,6 +183,23 @@ fn children_first<'a>(children: &IndexMap<&'a str, IndexSet<&'a str>>) -> Vec<&'
     order
 }
 
+/// How deep each group stands below those that have it as a child; in a circle, nowhere.
+pub(super) fn depths(groups: &IndexMap<String, Group>) -> HashMap<String, usize> {
+    let children = groups
+        .iter()
+        .map(|(name, group)| (name.as_str(), group.children.iter().map(|(child, _)| child.as_str()).collect()))
+        .collect();
+    let mut depths: HashMap<String, usize> = HashMap::new();
+    for group in children_first(&children).into_iter().rev() {
+        let depth = *depths.entry(group.to_owned()).or_default();
+        for child in &children[group] {
+            let below = depths.entry((*child).to_owned()).or_default();
+            *below = (*below).max(depth + 1);
+        }
+    }
+    depths
+}
+
 /// A circle of groups, if there is one: their names, the first again at the end, and where the circle is closed.
 pub(super) fn circle(groups: &IndexMap<String, Group>) -> Option<(Vec<&str>, (usize, usize))> {
     let children = groups
@@ -227,6 +250,7 @@ fn group_vars(sources: &[Source], warnings: &mut Warnings) -> IndexMap<String, I
 fn inherit(
     host: &mut Host,
     vars: &IndexMap<String, IndexMap<String, Setting>>,
+    depths: &HashMap<&str, usize>,
     told: &mut HashSet<(String, String, String)>,
     warnings: &mut Warnings,
 ) {
@@ -237,7 +261,9 @@ fn inherit(
                 continue;
             }
             let Some((other, before)) = inherited.insert(key, (group, setting)) else { continue };
-            if before.value != setting.value && told.insert((key.clone(), other.to_owned(), group.clone())) {
+            // Where depth decides, a group below says it to differ from the one above.
+            let meant = depths.get(other) != depths.get(group.as_str());
+            if before.value != setting.value && !meant && told.insert((key.clone(), other.to_owned(), group.clone())) {
                 let was = format!("`{}` at {}", harmless(&before.value, 40), before.origin);
                 let now = format!("`{}` at {}", harmless(&setting.value, 40), setting.origin);
                 let groups = format!("groups `{other}` and `{group}` disagree on `{key}` for `{}`", host.name);

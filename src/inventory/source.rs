@@ -43,6 +43,8 @@ pub struct Group {
     pub children: Vec<(String, (usize, usize))>,
     /// Settings for its members.
     pub vars: Vec<Var>,
+    /// How deep it stands below `all`, where a deeper group is meant to win; 0 where nobody says.
+    pub depth: usize,
 }
 
 /// A setting for all members of a group.

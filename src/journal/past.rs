@@ -1,4 +1,4 @@
-//! The last run's hosts by what became of them: `@ok`, `@failed`, `@unreachable`.
+//! A run's hosts by what became of them: `@ok`, `@failed`, `@unreachable`.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::outcome::Outcome;
 /// Names of the groups.
 pub const GROUPS: [&str; 3] = ["ok", "failed", "unreachable"];
 
-/// The hosts of the last run that came to an end.
+/// The hosts of a run that came to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// The run's id.
@@ -67,8 +67,21 @@ pub fn last(journal: &Journal) -> Result<Past, Problem> {
         journal.touched(id, "report.json").is_none() && journal.touched(id, "run.json").is_some_and(|began| began > at)
     };
     let later = ids.iter().rfind(goes_on).cloned();
-    let text = journal.report(id)?.unwrap_or_default();
-    let path = journal.run_dir(id).join("report.json");
+    read(journal, id.clone(), later)
+}
+
+/// Finds a run by its id, or by the beginning of it.
+///
+/// # Errors
+/// When the journal or the report cannot be read, or there is no such run, or it has no end.
+pub fn named(journal: &Journal, run: &str) -> Result<Past, Problem> {
+    let id = if run.is_empty() { return Err(Problem::NoSuchRun { run: String::new() }) } else { journal.find(run)? };
+    read(journal, id, None)
+}
+
+fn read(journal: &Journal, run: String, later: Option<String>) -> Result<Past, Problem> {
+    let Some(text) = journal.report(&run)? else { return Err(Problem::Endless { run }) };
+    let path = journal.run_dir(&run).join("report.json");
     let report: Report = serde_json::from_slice(&text).map_err(|error| Problem::broken(&path, &error))?;
-    Ok(Past { run: id.clone(), command: report.command, later, hosts: report.hosts })
+    Ok(Past { run, command: report.command, later, hosts: report.hosts })
 }

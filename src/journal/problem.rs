@@ -40,6 +40,12 @@ pub enum Problem {
         /// What was asked for.
         run: String,
     },
+    /// It was killed, or still goes on.
+    #[error("run `{run}` has no end, so nobody knows what became of its hosts")]
+    Endless {
+        /// Its id.
+        run: String,
+    },
     /// There is more than one.
     #[error("`{run}` begins the name of more than one run, `{first}` to `{last}`")]
     Several {
@@ -79,6 +85,7 @@ impl Problem {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Endless { run } => Some(format!("`gsctl runs show {run}` tells how far it came")),
             Self::NoSuchRun { .. } | Self::Several { .. } => Some("`gsctl runs` lists all of them".to_owned()),
             Self::Broken { path, .. } | Self::Schema { path, .. } => {
                 let dir = path.parent().unwrap_or(path);

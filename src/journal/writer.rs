@@ -10,12 +10,13 @@ use super::progress::{self, Line};
 use super::record::{Record, State};
 use crate::event::{HostId, StepId};
 use crate::outcome::Outcome;
+use crate::output::Output;
 use crate::report::RunReport;
 use crate::reporter::json::write_report;
 use crate::runner::{Ledger, StepEnd};
 
 /// Remote output of a whole run that is kept. What is more is seen once, and goes where the user sent it.
-const MOST_OUTPUT: usize = 8 << 20;
+const MOST_OUTPUT: u64 = 8 << 20;
 
 /// A run that is being written down.
 #[derive(Debug)]
@@ -86,14 +87,14 @@ impl Writer {
     /// # Errors
     /// When it could not be written.
     pub fn finish(&mut self, report: &RunReport, now: &str) -> io::Result<()> {
-        let output: usize = report.hosts.iter().map(|host| host.stdout.len() + host.stderr.len()).sum();
+        let output: u64 = report.hosts.iter().map(|host| host.stdout.len() + host.stderr.len()).sum();
         let mut text = Vec::new();
         if output > MOST_OUTPUT {
             self.record.output_left_out = true;
             let mut report = report.clone();
             for host in &mut report.hosts {
-                host.stdout = Vec::new();
-                host.stderr = Vec::new();
+                host.stdout = Output::default();
+                host.stderr = Output::default();
             }
             write_report(&report, &mut text)?;
         } else {

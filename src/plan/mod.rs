@@ -274,6 +274,8 @@ pub enum Action {
         script: String,
         /// More shell variables.
         with: Vec<(String, Template)>,
+        /// How it is run.
+        manner: Manner,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
@@ -318,6 +320,15 @@ pub enum Action {
 }
 
 impl Action {
+    /// The user that sudo makes of the login user for it.
+    #[must_use]
+    pub fn sudo(&self) -> Option<&Template> {
+        match self {
+            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether it may change something on a node. A command may, whatever it is.
     #[must_use]
     pub fn is_change(&self) -> bool {

@@ -2,6 +2,9 @@
 //!
 //! Must not touch a file: texts come from [`Sources`]. Playbooks that a `play` step names are put in where it stands.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
@@ -37,6 +40,13 @@ pub trait Sources {
     /// As reading the file does.
     fn script(&self, relative: &str) -> io::Result<String>;
 
+    /// What a command is to read, as it is. The path is as that of a script.
+    ///
+    /// # Errors
+    ///
+    /// As reading the file does.
+    fn input(&self, relative: &str) -> io::Result<Vec<u8>>;
+
     /// A file that is copied to the hosts, or a directory and all that is in it. The path is relative as that of a script.
     ///
     /// # Errors
@@ -57,6 +67,10 @@ impl Sources for NoFiles {
     }
 
     fn script(&self, _: &str) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn input(&self, _: &str) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::NotFound.into())
     }
 }
@@ -115,6 +129,7 @@ impl Loader<'_> {
             given: self.given,
             env: self.env,
             read_script: &|script| self.script(&file, script),
+            read_input: &|input| self.input(&file, input),
             read_files: &|text, path| self.copies(&file, text, path),
             run_wide: RefCell::new(BTreeSet::new()),
         };
@@ -228,6 +243,14 @@ impl Loader<'_> {
         }
     }
 
+    /// What a command is to read: a file as seen from the playbook.
+    fn input(&self, file: &str, input: &Text) -> Result<Vec<u8>, Complaint> {
+        let path = beside(file, &input.value);
+        self.sources
+            .input(&path)
+            .map_err(|error| Complaint::new(input.at, format!("input `{path}` can't be read: {}", cause(&error))))
+    }
+
     /// Files that are copied: beside the playbook, or anywhere on this machine.
     fn copies(&self, file: &str, text: &Text, path: &str) -> Result<Vec<Copy>, Complaint> {
         if path.is_empty() {
@@ -302,122 +325,4 @@ fn beside(file: &str, path: &str) -> String {
 fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{Action, Look};
-
-    /// Files by path.
-    struct Files(&'static [(&'static str, &'static str)]);
-
-    impl Sources for Files {
-        fn playbook(&self, name: &str) -> io::Result<String> {
-            self.script(name)
-        }
-
-        fn script(&self, path: &str) -> io::Result<String> {
-            let found = self.0.iter().find(|(name, _)| *name == path);
-            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
-        }
-    }
-
-    #[track_caller]
-    fn load(files: &'static [(&'static str, &'static str)], name: &str) -> Result<Plan, Problem> {
-        Loader { sources: &Files(files), given: &IndexMap::new(), env: &|_| None, step_timeout: None }.load(name)
-    }
-
-    #[test]
-    fn plays_are_put_in_where_they_stand() {
-        let plan = load(
-            &[
-                ("dir/a.yaml", "vars: { x: outer }\nsteps:\n- { name: one, ping: true }\n- { name: b, play: sub/b.yaml }\n- { name: two, ping: true }"),
-                ("dir/sub/b.yaml", "vars: { x: inner, y: inner }\nprobes: { p: { script: p.sh } }\nsteps:\n- { name: one, probe: p }\n- { play: ../c.yaml }"),
-                ("dir/sub/p.sh", "echo a=1"),
-                ("dir/c.yaml", "steps:\n- { name: three, run: echo }"),
-            ],
-            "dir/a.yaml",
-        )
-        .expect("loads");
-        assert_eq!(plan.name, "a");
-        assert_eq!(
-            plan.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(),
-            ["one", "b: one", "b: three", "two"]
-        );
-        assert_eq!(plan.vars["x"].default.as_deref(), Some("outer"));
-        assert_eq!(plan.vars["y"].default.as_deref(), Some("inner"));
-        assert_eq!(plan.probes["p"].script, "echo a=1");
-    }
-
-    #[test]
-    fn a_copy_of_a_built_in_finds_its_scripts() {
-        let text = builtin::source("opengauss/status").expect("there");
-        let files: &'static _ = Box::leak(Box::new([("my.yaml", text)]));
-        assert_eq!(load(files, "my.yaml").expect("loads").name, "opengauss/status");
-    }
-
-    #[test]
-    fn a_loop_of_plays() {
-        let problem = load(
-            &[
-                ("./a.yaml", "steps: [{ play: ./b.yaml }]"),
-                ("b.yaml", "steps:\n- play: x/../a.yaml"),
-                ("a.yaml", "steps: [{ play: ./b.yaml }]"),
-            ],
-            "./a.yaml",
-        )
-        .expect_err("a loop");
-        assert_eq!(
-            problem.to_string(),
-            "playbook `b.yaml`, line 2, column 9: playbook `a.yaml` plays itself: `a.yaml` plays `b.yaml` plays `a.yaml`\n\
-             \u{20} |\n2 | - play: x/../a.yaml\n  |         ^^^^^^^^^^^"
-        );
-    }
-
-    #[test]
-    fn not_found() {
-        let problem = load(&[], "opengauss/strat").expect_err("not there");
-        assert_eq!(
-            problem.to_string(),
-            "playbook `opengauss/strat`: there is no playbook `opengauss/strat`, neither built in nor a file\n\
-             hint: did you mean `opengauss/start`?"
-        );
-    }
-
-    #[test]
-    fn what_the_command_line_says() {
-        let given = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let load = |given: &IndexMap<String, String>, name: &str| {
-            Loader { sources: &NoFiles, given, env: &|_| None, step_timeout: Some(Duration::from_secs(60)) }.load(name)
-        };
-        let plan = load(&given(&[("wait", "5m")]), "opengauss/start").expect("loads");
-        let Action::Wait(wait) = &plan.steps[3].action else { panic!("a wait") };
-        assert_eq!(wait.timeout, Duration::from_secs(300));
-        assert!(matches!(&wait.look, Look::Probe(name) if name == "node"));
-        assert!(plan.vars["wait"].run_wide && !plan.vars["gausshome"].run_wide && !plan.vars["accept"].run_wide);
-        assert_eq!(plan.steps[0].timeout, Some(Duration::from_secs(60)));
-
-        let plan = load(&given(&[("wait", "0")]), "opengauss/start").expect("loads");
-        assert_eq!(plan.steps.len(), 3, "nothing is waited for");
-
-        for (mode, content) in [("fast", "0\n1\n2\n"), ("immediate", "0\n2\n2\n")] {
-            let plan = load(&given(&[("mode", mode)]), "opengauss/stop").expect("loads");
-            let written: Vec<_> = plan
-                .steps
-                .iter()
-                .filter_map(|step| match &step.action {
-                    Action::Write { content, mode, .. } => Some((content.to_string(), *mode)),
-                    _ => None,
-                })
-                .collect();
-            assert_eq!(written, [(content.to_owned(), 0o600)]);
-        }
-
-        let problem = load(&given(&[("wait", "soon")]), "opengauss/start").expect_err("no time");
-        assert_eq!(
-            problem.to_string(),
-            "playbook `opengauss/start`: variable `wait` is `soon` (command line), must be a time such as `90s`, `5m` or `1h30m`"
-        );
-    }
 }

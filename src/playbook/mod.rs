@@ -7,6 +7,7 @@ mod condition;
 mod document;
 mod files;
 mod load;
+mod manner;
 mod node;
 mod problem;
 mod schema;

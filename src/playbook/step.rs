@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::condition::{Test, condition, verdicts};
 use super::files;
+use super::manner;
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
 use super::scope::{Scope, Script};
@@ -15,7 +16,7 @@ use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 14] = [
+pub(super) const SETTINGS: [&str; 20] = [
     "name",
     "on",
     "when",
@@ -30,6 +31,12 @@ pub(super) const SETTINGS: [&str; 14] = [
     "on_failure_state",
     "if_exists",
     "every_run",
+    "sudo",
+    "env",
+    "chdir",
+    "shell",
+    "stdin",
+    "pty",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -90,7 +97,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
-    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")] {
+    let of_commands = manner::KEYS.map(|key| (key, "run"));
+    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
                 key.at,
@@ -139,8 +147,10 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     let what = format!("`{key}`");
     Ok(match key {
         "run" => match scope.script(node, &what)? {
-            Some(Script { source, text, with, .. }) => Action::Script { source, script: text, with },
-            None => Action::Run { command: scope.command(node, &what)?, manner: crate::plan::Manner::default() },
+            Some(Script { source, text, with, .. }) => {
+                Action::Script { source, script: text, with, manner: manner::manner(scope, fields)? }
+            }
+            None => Action::Run { command: scope.command(node, &what)?, manner: manner::manner(scope, fields)? },
         },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,

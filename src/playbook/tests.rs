@@ -18,6 +18,10 @@ impl Sources for One<'_> {
         if name == "my.yaml" { Ok(self.0.to_owned()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
+    fn input(&self, relative: &str) -> io::Result<Vec<u8>> {
+        self.script(relative).map(String::into_bytes)
+    }
+
     fn script(&self, relative: &str) -> io::Result<String> {
         if relative.starts_with("opengauss/") {
             Ok("#!/bin/sh\n".to_owned())
@@ -145,7 +149,7 @@ fn a_script_of_its_own() {
     let text = "max_hosts: 2\ntable: [role]\nvars: { a: 1, b: 2 }\n\
                 steps: [{ name: x, run: { script: opengauss/x.sh, with: { act: \"do {a}\" } } }]";
     let plan = load(text).expect("loads");
-    let Action::Script { source, script, with } = &plan.steps[0].action else { panic!("a script") };
+    let Action::Script { source, script, with, .. } = &plan.steps[0].action else { panic!("a script") };
     assert_eq!((source.as_str(), script.as_str()), ("opengauss/x.sh", "#!/bin/sh\n"));
     let vars = [("a", "x y"), ("b", "2")].into_iter().collect();
     assert_eq!((with[0].0.as_str(), with[0].1.render_plain(&vars).as_str()), ("act", "do x y"));

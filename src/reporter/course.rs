@@ -4,15 +4,17 @@
 
 use std::time::Duration;
 
+use super::sanitize;
 use crate::event::{Event, EventKind, HostId, StepId};
 use crate::outcome::{Outcome, Phase, StepResult};
+use crate::output::Output;
 
 /// Bytes of one stream of one step that are kept; of what is longer, the beginning and the end.
 const MOST: usize = 64 * 1024;
 /// The same once all hosts together have printed much.
 const LITTLE: usize = 4 * 1024;
 /// How much is much.
-const MUCH: usize = 64 * 1024 * 1024;
+const MUCH: u64 = 64 * 1024 * 1024;
 
 /// What a host was at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub(crate) struct Course {
 #[derive(Debug, Default)]
 pub(crate) struct Courses {
     hosts: Vec<Course>,
-    kept: usize,
+    kept: u64,
 }
 
 impl Courses {
@@ -160,13 +162,24 @@ fn host_of(kind: &EventKind) -> Option<HostId> {
 }
 
 /// The beginning and the end of what is too long, with a line between that says so.
-fn cut(bytes: &[u8], most: usize) -> Vec<u8> {
-    if bytes.len() <= most {
-        return bytes.to_vec();
+fn cut(output: &Output, most: usize) -> Output {
+    let Some(left @ 1..) = output.len().checked_sub(most as u64) else { return output.clone() };
+    let head = most / 4;
+    match (output.first(head), output.last(most - head)) {
+        (Ok(head), Ok(tail)) => {
+            [&head, format!("\n[gsctl: {left} bytes left out]\n").as_bytes(), &tail].concat().into()
+        }
+        (Err(error), _) | (_, Err(error)) => format!("[gsctl: cannot be read back: {error}]\n").as_str().into(),
     }
-    let (head, tail) = (most / 4, most - most / 4);
-    let left = bytes.len() - most;
-    [&bytes[..head], format!("\n[gsctl: {left} bytes left out]\n").as_bytes(), &bytes[bytes.len() - tail..]].concat()
+}
+
+/// An output that was cut, for a report that shows it as a terminal would.
+pub(crate) fn shown(output: &Output) -> String {
+    match output.first(usize::MAX) {
+        Ok(bytes) if bytes.is_empty() => String::new(),
+        Ok(bytes) => sanitize::block(&bytes),
+        Err(error) => format!("[gsctl: cannot be read back: {error}]\n"),
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +195,7 @@ mod tests {
         send(0, EventKind::PhaseStarted { host: 0, phase: Phase::Resolve });
         send(2, EventKind::PhaseStarted { host: 0, phase: Phase::Connect });
         send(9, EventKind::Connected { host: 0, address: "a".into(), took: ms(9), banner: "b".into() });
-        let result = StepResult { stdout: vec![b'x'; MOST + 1], ..StepResult::new(Outcome::Ok) };
+        let result = StepResult { stdout: vec![b'x'; MOST + 1].into(), ..StepResult::new(Outcome::Ok) };
         send(12, EventKind::HostStepFinished { host: 0, step: 0, result });
         courses.finish(ms(20));
         let course = courses.of(0).unwrap();
@@ -195,7 +208,7 @@ mod tests {
                 (At::Step(0), ms(9), ms(12))
             ]
         );
-        let kept = String::from_utf8(course.steps[0].1.stdout.clone()).unwrap();
+        let kept = shown(&course.steps[0].1.stdout);
         assert!(kept.contains("\n[gsctl: 1 bytes left out]\n"));
     }
 }

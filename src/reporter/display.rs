@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 
 use super::burst::{Burst, Group, Notice};
 use super::columns::pad_left;
+use super::phases::Phases;
 use super::results::has_verdicts;
 use super::screen::Screen;
 use super::settings::CommandKind;
@@ -25,6 +26,8 @@ use crate::stats::{CancelReason, RunStats};
 const NARROW: usize = 60;
 /// Lines of a failed command's output that are shown.
 const EXCERPT: usize = 5;
+/// Bytes of its end in which they are looked for.
+const EXCERPT_BYTES: usize = 16 * 1024;
 /// Groups of slow hosts that one line names.
 const SLOW: usize = 6;
 
@@ -42,6 +45,9 @@ pub(crate) struct Display {
     changes: IndexMap<String, Vec<HostId>>,
     /// The fact `state` of each host, as probed.
     states: Vec<Option<String>>,
+    /// With -v: how long a host's phases took, and its last command.
+    phases: Phases,
+    commands: Vec<Option<Duration>>,
 }
 
 impl Display {
@@ -57,6 +63,8 @@ impl Display {
             stages: vec![None; hosts],
             changes: IndexMap::new(),
             states: vec![None; hosts],
+            phases: Phases::new(hosts),
+            commands: vec![None; hosts],
         }
     }
 
@@ -115,12 +123,18 @@ impl Display {
         let notice = Notice {
             word: word(*outcome),
             tone: tone(*outcome),
-            detail: failure.as_ref().map(why).unwrap_or_default(),
+            detail: failure.as_ref().map_or_else(|| self.command_time(*host, ctx), why),
             took: if playbook { event.at } else { *elapsed },
             done: (!playbook).then(|| stats.done()),
             excerpt: Vec::new(),
         };
         self.burst.push(*host, ctx.name(*host), notice, event.at);
+    }
+
+    /// With -v: how long the host's command took, without the way there.
+    fn command_time(&self, host: HostId, ctx: &Context) -> String {
+        let took = self.commands[host].filter(|_| ctx.settings.verbose > 0);
+        took.map(|took| format!("{} {:.3}s", Phase::Command.words(), took.as_secs_f64())).unwrap_or_default()
     }
 
     fn chain_seen(&mut self, host: HostId, stages: &[StageState], at: Duration, ctx: &Context) {
@@ -191,15 +205,23 @@ impl View for Display {
                 }
                 self.run_line(&plain_line("Starting", Tone::Strong, &text, ctx), ctx, screen)?;
             }
-            EventKind::PhaseStarted { host, phase } if verbose > 1 => {
-                self.say(*host, "Phase", Tone::Dim, phase.words().to_owned(), at, ctx);
+            EventKind::PhaseStarted { host, phase } if verbose > 0 => {
+                self.phases.begin(*host, *phase, at);
+                if verbose > 1 {
+                    self.say(*host, "Phase", Tone::Dim, phase.words().to_owned(), at, ctx);
+                }
             }
             EventKind::Connected { host, address, took, banner } if verbose > 0 => {
-                let detail =
-                    format!("{} in {:.3}s, {}", sanitize::words(address), took.as_secs_f64(), sanitize::words(banner));
+                let (address, banner) = (sanitize::words(address), sanitize::words(banner));
+                let mut detail = format!("{address} in {:.3}s, {banner}", took.as_secs_f64());
+                let phases = self.phases.take(*host, at);
+                if !phases.is_empty() {
+                    let _ = write!(detail, ": {phases}");
+                }
                 self.say(*host, "Connected", Tone::Dim, detail, at, ctx);
             }
             EventKind::AttemptFailed { host, attempt, of, failure, .. } => {
+                self.phases.forget(*host);
                 let detail = format!("attempt {attempt} of {of}: {}", why(failure));
                 self.say(*host, "RETRY", Tone::Warn, detail, at, ctx);
             }
@@ -220,7 +242,10 @@ impl View for Display {
                 let (word, tone) = if what.is_some() { ("Waiting", Tone::Plain) } else { ("There", Tone::Ok) };
                 self.say(*host, word, tone, what.as_deref().map(sanitize::words).unwrap_or_default(), at, ctx);
             }
-            EventKind::HostStepFinished { host, step, result } => self.step_finished(*host, *step, result, at, ctx),
+            EventKind::HostStepFinished { host, step, result } => {
+                self.commands[*host] = Some(result.elapsed);
+                self.step_finished(*host, *step, result, at, ctx);
+            }
             EventKind::StepFinished { .. } => {
                 Self::write(self.burst.drain(), ctx, screen)?;
                 self.flush_changes(at, ctx, screen)?;
@@ -363,8 +388,8 @@ fn change_words(changes: &[Change], all: bool) -> String {
 
 /// The last lines of what a failed command printed: its standard error if there is any.
 fn excerpt(result: &StepResult) -> Vec<String> {
-    let bytes = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
-    let text = sanitize::block(bytes);
+    let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
+    let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(EXCERPT)..].iter().map(|&line| line.to_owned()).collect()
 }

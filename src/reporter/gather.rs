@@ -9,14 +9,19 @@ use std::io;
 use indexmap::IndexMap;
 
 use super::columns::width;
+use super::lines::LONGEST;
 use super::screen::Screen;
 use super::shaping::Shown;
 use super::style::{Styles, Tone};
 use super::{Context, Shaping, View, difference, plural, sanitize};
 use crate::event::{Event, EventKind, HostId, StepId, Stream};
 use crate::outcome::StepResult;
+use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;
+
+/// Longer outputs are not compared line by line.
+const MOST_COMPARED: usize = 4 * 1024 * 1024;
 
 /// How a command ended, as far as a header says it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,7 +53,7 @@ impl Ending {
     }
 }
 
-type Groups = IndexMap<(Ending, Vec<u8>), Vec<HostId>>;
+type Groups = IndexMap<(Ending, Output), Vec<HostId>>;
 
 /// Outputs of one step.
 #[derive(Debug, Default)]
@@ -72,23 +77,25 @@ impl GatherView {
         Self::default()
     }
 
-    fn take(&mut self, host: HostId, step: StepId, result: &StepResult, shaping: &Shaping) {
+    fn take(&mut self, host: HostId, step: StepId, result: &StepResult, shaping: &Shaping) -> io::Result<()> {
         let gathered = self.steps.entry(step).or_default();
         let ending = Ending::of(result);
         if result.stdout.is_empty() && result.stderr.is_empty() {
             if result.outcome.is_success() {
                 gathered.silent.push(host);
             }
-            return;
+            return Ok(());
         }
-        for (groups, bytes) in [(&mut gathered.stdout, &result.stdout), (&mut gathered.stderr, &result.stderr)] {
-            let all = bytes;
-            let bytes = shaping.apply(all);
-            self.shown.count(all, &bytes);
-            if !bytes.is_empty() {
-                groups.entry((ending.clone(), bytes.into_owned())).or_default().push(host);
+        for (groups, all) in [(&mut gathered.stdout, &result.stdout), (&mut gathered.stderr, &result.stderr)] {
+            let shown = shaping.apply(all)?;
+            if shaping.leaves_out() {
+                self.shown.count(all, &shown)?;
+            }
+            if !shown.is_empty() {
+                groups.entry((ending.clone(), shown)).or_default().push(host);
             }
         }
+        Ok(())
     }
 
     fn write(gathered: Gathered, step: StepId, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
@@ -98,18 +105,20 @@ impl GatherView {
                 hosts.sort_unstable();
             }
             groups.sort_by_key(|(_, hosts)| (usize::MAX - hosts.len(), hosts.first().copied()));
-            let common = groups.first().map(|((_, bytes), hosts)| (bytes.clone(), ctx.fold(hosts)));
+            let common = groups.first().map(|((_, output), hosts)| (output.clone(), ctx.fold(hosts)));
             let alone = groups.len() == 1;
-            for (number, ((ending, bytes), hosts)) in groups.into_iter().enumerate() {
+            for (number, ((ending, output), hosts)) in groups.into_iter().enumerate() {
                 let against = match &common {
-                    Some((bytes, hosts)) if ctx.shaping.diff && number > 0 => Against::Other(bytes, hosts),
+                    Some((output, hosts)) if ctx.shaping.diff && number > 0 => Against::Other(output, hosts),
                     _ if ctx.shaping.diff && alone && hosts.len() > 1 => Against::Same,
                     _ => Against::Nothing,
                 };
-                write_group(stream, step, &ending, &bytes, &hosts, &against, ctx, screen)?;
+                write_group(stream, step, &ending, &output, &hosts, &against, ctx, screen)?;
             }
         }
-        if ctx.settings.verbose > 0 && !gathered.silent.is_empty() {
+        // To differ from the others by saying nothing is a difference, too.
+        let wanted = ctx.settings.verbose > 0 || (ctx.shaping.diff && !ctx.settings.quiet);
+        if wanted && !gathered.silent.is_empty() {
             let mut hosts = gathered.silent;
             hosts.sort_unstable();
             screen.err_line(&ctx.err.paint(Tone::Dim, &format!("no output: {}", ctx.fold(&hosts))))?;
@@ -121,10 +130,7 @@ impl GatherView {
 impl View for GatherView {
     fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
         match &event.kind {
-            EventKind::HostStepFinished { host, step, result } => {
-                self.take(*host, *step, result, &ctx.shaping);
-                Ok(())
-            }
+            EventKind::HostStepFinished { host, step, result } => self.take(*host, *step, result, &ctx.shaping),
             EventKind::StepFinished { step } => match self.steps.shift_remove(step) {
                 Some(gathered) => Self::write(gathered, *step, ctx, screen),
                 None => Ok(()),
@@ -152,7 +158,7 @@ enum Against<'a> {
     /// All hosts said this.
     Same,
     /// The most common output, and its hosts.
-    Other(&'a [u8], &'a str),
+    Other(&'a Output, &'a str),
 }
 
 #[expect(clippy::too_many_arguments, reason = "a group is what it is")]
@@ -160,7 +166,7 @@ fn write_group(
     stream: Stream,
     step: StepId,
     ending: &Ending,
-    bytes: &[u8],
+    output: &Output,
     hosts: &[HostId],
     against: &Against<'_>,
     ctx: &Context,
@@ -179,10 +185,13 @@ fn write_group(
         rest.push_str(", stderr");
     }
     rest.push_str(&ending.words());
+    if let Some(cut) = output.cut() {
+        let _ = write!(rest, ", {}", sanitize::words(&cut));
+    }
     match against {
         Against::Nothing => {}
         Against::Same => rest.push_str(", all the same"),
-        Against::Other(common, others) if *common == bytes => {
+        Against::Other(common, others) if *common == output => {
             let _ = write!(rest, ", same output as {others}");
         }
         Against::Other(_, others) => {
@@ -198,19 +207,40 @@ fn write_group(
         styles.paint(if *ending == Ending::Well { Tone::Dim } else { tone }, &rest),
         rule = styles.paint(Tone::Dim, &rule),
     );
-    let mut text = header.into_bytes();
-    if let Against::Other(common, _) = against {
-        text.extend_from_slice(&difference::unified(common, bytes, styles, tty));
-    } else if tty {
-        text.extend_from_slice(sanitize::block(bytes).as_bytes());
-    } else {
-        text.extend_from_slice(bytes);
-        if !bytes.ends_with(b"\n") {
-            text.push(b'\n');
+    let mut put = |text: &[u8]| match stream {
+        Stream::Stdout => screen.out(text),
+        Stream::Stderr => screen.err(text),
+    };
+    put(header.as_bytes())?;
+    match against {
+        Against::Other(common, _) => match (common.whole(MOST_COMPARED), output.whole(MOST_COMPARED)) {
+            (Ok(common), Ok(bytes)) => put(&difference::unified(&common, &bytes, styles, tty)),
+            _ => put(format!("{} bytes against {}: too long to be compared\n", output.len(), common.len()).as_bytes()),
+        },
+        _ if tty => write_safely(output, &mut put),
+        _ => {
+            output.pieces(&mut put)?;
+            if output.last(1)?.ends_with(b"\n") { Ok(()) } else { put(b"\n") }
         }
     }
-    match stream {
-        Stream::Stdout => screen.out(&text),
-        Stream::Stderr => screen.err(&text),
-    }
+}
+
+/// Writes an output to a terminal, so many lines at a time. A line that is too long to be held is broken.
+fn write_safely(output: &Output, put: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut held = Vec::new();
+    output.pieces(|piece| {
+        held.extend_from_slice(piece);
+        let whole = match held.iter().rposition(|&byte| byte == b'\n') {
+            Some(at) => at + 1,
+            None if held.len() > LONGEST => held.len(),
+            None => 0,
+        };
+        let rest = held.split_off(whole);
+        if !held.is_empty() {
+            put(sanitize::block(&held).as_bytes())?;
+        }
+        held = rest;
+        Ok(())
+    })?;
+    if held.is_empty() { Ok(()) } else { put(sanitize::block(&held).as_bytes()) }
 }

@@ -6,11 +6,10 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
 use crate::outcome::{Failure, StageState};
@@ -51,30 +50,20 @@ impl Reporter for JsonReport {
     }
 }
 
-/// A value as one line of JSON, with its end.
-pub(crate) fn to_line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    Ok(line)
+/// Bytes of a line that is written at once.
+const LINE: usize = 64 * 1024;
+
+/// A value as one line of JSON.
+pub(crate) fn write_line(value: &impl Serialize, writer: &mut dyn Write) -> io::Result<()> {
+    let mut writer = io::BufWriter::with_capacity(LINE, writer);
+    serde_json::to_writer(&mut writer, value)?;
+    writer.write_all(b"\n")?;
+    writer.flush()
 }
 
 /// Whole milliseconds.
 pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Text, and base64 beside it where the bytes are not UTF-8.
-pub(crate) fn bytes<M: SerializeMap>(
-    map: &mut M,
-    name: &'static str,
-    base64: &'static str,
-    bytes: &[u8],
-) -> Result<(), M::Error> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return map.serialize_entry(name, text);
-    }
-    map.serialize_entry(name, &String::from_utf8_lossy(bytes))?;
-    map.serialize_entry(base64, &STANDARD.encode(bytes))
 }
 
 pub(crate) fn some<M: SerializeMap, T: Serialize>(
@@ -157,10 +146,10 @@ impl Serialize for Host<'_> {
         // A command that ended and printed nothing has empty output; where none ended there is none.
         let ended = host.exit_status.is_some() || host.signal.is_some();
         if ended || !host.stdout.is_empty() {
-            bytes(&mut map, "stdout", "stdout_base64", &host.stdout)?;
+            encoded::output(&mut map, &encoded::STDOUT, &host.stdout)?;
         }
         if ended || !host.stderr.is_empty() {
-            bytes(&mut map, "stderr", "stderr_base64", &host.stderr)?;
+            encoded::output(&mut map, &encoded::STDERR, &host.stderr)?;
         }
         if !host.facts.is_empty() {
             map.serialize_entry("facts", &host.facts)?;
@@ -211,6 +200,8 @@ impl Serialize for Step<'_> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use serde_json::Value;
 
     use super::*;
@@ -239,8 +230,7 @@ pub(crate) mod tests {
         }
     }
 
-    #[test]
-    fn nothing_is_lost_and_nothing_absent_is_there() {
+    fn a_report(stdout: &[u8], stderr: &[u8]) -> RunReport {
         let host = HostReport {
             host: "node01".into(),
             address: None,
@@ -255,13 +245,13 @@ pub(crate) mod tests {
             exit_status: Some(1),
             signal: None,
             remote_killed: None,
-            stdout: b"a\xffb\0".to_vec(),
-            stderr: Vec::new(),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
             facts: Facts::new(),
             chain: Vec::new(),
             steps: Vec::new(),
         };
-        let report = RunReport {
+        RunReport {
             run: "r".into(),
             command: "exec".into(),
             started: "t".into(),
@@ -270,10 +260,18 @@ pub(crate) mod tests {
             state: None,
             counts: Counts { failed: 1, ..Counts::default() },
             hosts: vec![host],
-        };
+        }
+    }
+
+    fn written(report: &RunReport) -> Value {
         let mut out = Vec::new();
-        write_report(&report, &mut out).unwrap();
-        let value: Value = serde_json::from_slice(&out).unwrap();
+        write_report(report, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_absent_is_there() {
+        let value = written(&a_report(b"a\xffb\0", b""));
         let host = value["hosts"][0].as_object().unwrap();
         assert_eq!(host["stdout"], "a\u{fffd}b\0");
         assert_eq!(STANDARD.decode(host["stdout_base64"].as_str().unwrap()).unwrap(), b"a\xffb\0");
@@ -282,5 +280,19 @@ pub(crate) mod tests {
         let absent = ["address", "phase", "error", "hint", "signal", "remote_killed", "facts", "chain", "steps"];
         assert!(absent.iter().all(|key| !host.contains_key(*key)));
         assert_eq!(value["status"], serde_json::json!({ "code": 5, "name": "failed" }));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_output_reads_back(stdout: Vec<u8>, stderr: String) {
+            let value = written(&a_report(&stdout, stderr.as_bytes()));
+            let host = &value["hosts"][0];
+            let read = match host.get("stdout_base64") {
+                Some(text) => STANDARD.decode(text.as_str().unwrap()).unwrap(),
+                None => host["stdout"].as_str().unwrap().as_bytes().to_vec(),
+            };
+            proptest::prop_assert_eq!(read, stdout);
+            proptest::prop_assert_eq!(host["stderr"].as_str(), Some(stderr.as_str()));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Events as JSON Lines: one a line, as they happen, in the words of the report.
 //!
-//! A line is written whole, so that whoever reads along never sees half an event. What both forms share stands in `json`.
+//! A line is written at once, so that whoever reads along does not see half an event, unless it is too long to be held. What
+//! both forms share stands in `json`.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::json::{List, Stage, Status, bytes, failure, ms, some, to_line};
+use super::encoded;
+use super::json::{List, Stage, Status, failure, ms, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
@@ -30,8 +32,7 @@ impl JsonLines {
     }
 
     fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
-        self.writer.write_all(&to_line(value)?)?;
-        self.writer.flush()
+        write_line(value, &mut self.writer)
     }
 }
 
@@ -145,8 +146,8 @@ impl Serialize for Line<'_> {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
                 match stream {
-                    Stream::Stdout => bytes(&mut map, "stdout", "stdout_base64", raw)?,
-                    Stream::Stderr => bytes(&mut map, "stderr", "stderr_base64", raw)?,
+                    Stream::Stdout => encoded::bytes(&mut map, &encoded::STDOUT, raw)?,
+                    Stream::Stderr => encoded::bytes(&mut map, &encoded::STDERR, raw)?,
                 }
             }
             EventKind::ChainSeen { host, stages } => {
@@ -203,10 +204,10 @@ fn step_result<M: SerializeMap>(map: &mut M, result: &StepResult) -> Result<(), 
     some(map, "signal", result.signal.as_ref())?;
     some(map, "remote_killed", result.remote_killed.as_ref())?;
     if !result.stdout.is_empty() {
-        bytes(map, "stdout", "stdout_base64", &result.stdout)?;
+        encoded::output(map, &encoded::STDOUT, &result.stdout)?;
     }
     if !result.stderr.is_empty() {
-        bytes(map, "stderr", "stderr_base64", &result.stderr)?;
+        encoded::output(map, &encoded::STDERR, &result.stderr)?;
     }
     if !result.facts.is_empty() {
         map.serialize_entry("facts", &result.facts)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::course::Courses;
+use super::course::{Courses, shown};
 use super::sanitize;
 use crate::event::{Event, Reporter};
 use crate::outcome::{Failure, Outcome, StepResult};
@@ -101,9 +101,9 @@ fn case(class: &str, name: &str, outcome: Outcome, failure: Option<&Failure>, to
 
 fn add_output(case: &mut TestCase, result: &StepResult) {
     if !result.stdout.is_empty() {
-        case.set_system_out(sanitize::block(&result.stdout));
+        case.set_system_out(shown(&result.stdout));
     }
     if !result.stderr.is_empty() {
-        case.set_system_err(sanitize::block(&result.stderr));
+        case.set_system_err(shown(&result.stderr));
     }
 }

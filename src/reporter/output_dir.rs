@@ -3,12 +3,13 @@
 //! A file appears whole or not at all, and never under a name that a host could use to leave the directory.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind, HostId, Reporter};
 use crate::inventory::filename::safe_name;
+use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
@@ -34,7 +35,7 @@ impl OutputDir {
         Ok(this)
     }
 
-    fn put(&mut self, host: HostId, stdout: &[u8], stderr: &[u8]) -> io::Result<()> {
+    fn put(&mut self, host: HostId, stdout: &Output, stderr: &Output) -> io::Result<()> {
         let Some(name) = self.names.get(host).map(|name| safe_name(name)) else { return Ok(()) };
         self.file(&format!("{name}.stdout"), stdout)?;
         self.file(&format!("{name}.stderr"), stderr)?;
@@ -42,9 +43,9 @@ impl OutputDir {
         Ok(())
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn file(&self, name: &str, output: &Output) -> io::Result<()> {
         let (temporary, mut file) = self.temporary(name)?;
-        let done = file.write_all(bytes).and_then(|()| fs::rename(&temporary, self.path.join(name)));
+        let done = output.copy_to(&mut file).and_then(|()| fs::rename(&temporary, self.path.join(name)));
         if done.is_err() {
             // What could not be finished must not stay behind; the first error is the one that counts.
             let _ = fs::remove_file(&temporary);
@@ -96,11 +97,11 @@ mod tests {
         let names: Arc<[String]> = Arc::from(["node01".to_owned(), "../x".to_owned()]);
         let mut out = OutputDir::create(&path, names).unwrap();
         for stdout in [&b"first"[..], b"\xff\x1b raw"] {
-            let result = StepResult { stdout: stdout.to_vec(), ..StepResult::new(Outcome::Ok) };
+            let result = StepResult { stdout: stdout.into(), ..StepResult::new(Outcome::Ok) };
             let kind = EventKind::HostStepFinished { host: 0, step: 0, result };
             out.event(&Event { at: Duration::ZERO, kind }, &RunStats::default()).unwrap();
         }
-        out.put(1, b"", b"no").unwrap();
+        out.put(1, &"".into(), &"no".into()).unwrap();
         assert_eq!(fs::read(path.join("node01.stdout")).unwrap(), b"\xff\x1b raw");
         assert_eq!(fs::read(path.join("node01.stderr")).unwrap(), b"");
         assert_eq!(fs::read(path.join("%2e.%2fx.stderr")).unwrap(), b"no");

@@ -13,6 +13,7 @@ use super::lines::{LONGEST, LineBuffer};
 use crate::event::{Event, EventKind, HostId, Reporter, Stream};
 use crate::inventory::filename::safe_name;
 use crate::outcome::{Outcome, StepResult};
+use crate::output::Output;
 use crate::stats::RunStats;
 
 /// What pssh was asked to print.
@@ -118,11 +119,17 @@ impl<'a> PsshLines<'a> {
         {
             let said = super::sanitize::words(&failure.to_string());
             let who = if code == 255 { "ssh" } else { "scp" };
-            stderr.extend_from_slice(format!("{who}: {said}\n").as_bytes());
+            let mut draft = stderr.draft();
+            stderr.pieces(|piece| {
+                draft.push(piece);
+                Ok(())
+            })?;
+            draft.push(format!("{who}: {said}\n").as_bytes());
+            stderr = draft.finish();
         }
         if self.format.shell {
-            self.err.write_all(&ended(&stderr))?;
-            self.out.write_all(&ended(&result.stdout))?;
+            write_ended(&stderr, self.err)?;
+            write_ended(&result.stdout, self.out)?;
             if end == End::Killed {
                 writeln!(self.err, "{name}: Timed out, Killed by signal 9")?;
             }
@@ -130,7 +137,7 @@ impl<'a> PsshLines<'a> {
             let inline = self.format.inline || self.format.inline_stdout;
             if self.format.opengauss && !inline && !result.stdout.is_empty() {
                 write!(self.out, "{name}: ")?;
-                self.out.write_all(&ended(&result.stdout))?;
+                write_ended(&result.stdout, self.out)?;
             }
             let time = self.started.saturating_add(jiff::SignedDuration::try_from(at).unwrap_or_default());
             let time = time.strftime("%H:%M:%S");
@@ -146,13 +153,13 @@ impl<'a> PsshLines<'a> {
                 End::Cancelled => writeln!(self.out, "[{count}] {time} [FAILURE] {name} Cancelled")?,
             }
             if inline {
-                self.out.write_all(&result.stdout)?;
+                result.stdout.copy_to(self.out)?;
             }
             if self.format.inline && !stderr.is_empty() {
                 if !self.format.no_headers {
                     self.out.write_all(b"Stderr: ")?;
                 }
-                self.out.write_all(&stderr)?;
+                stderr.copy_to(self.out)?;
             }
         }
         self.out.flush()?;
@@ -161,10 +168,10 @@ impl<'a> PsshLines<'a> {
         self.keep(self.format.errdir.clone(), host, &stderr)
     }
 
-    fn keep(&self, dir: Option<PathBuf>, host: HostId, bytes: &[u8]) -> io::Result<()> {
+    fn keep(&self, dir: Option<PathBuf>, host: HostId, output: &Output) -> io::Result<()> {
         let Some(dir) = dir else { return Ok(()) };
         // pssh leaves no file where there is no output, OM's own does, for its owner alone.
-        if bytes.is_empty() && !self.format.opengauss {
+        if output.is_empty() && !self.format.opengauss {
             return Ok(());
         }
         let mode = if self.format.opengauss { 0o600 } else { 0o666 };
@@ -177,7 +184,7 @@ impl<'a> PsshLines<'a> {
         } else {
             options.write(true).truncate(true)
         };
-        options.open(path)?.write_all(bytes)
+        output.copy_to(&mut options.open(path)?)
     }
 
     fn print(&mut self, host: HostId, stream: Stream, bytes: Option<&[u8]>) -> io::Result<()> {
@@ -231,11 +238,8 @@ fn end(result: &StepResult, copies: bool) -> End {
     }
 }
 
-/// Bytes that end in a newline, if there are any.
-fn ended(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    if bytes.last().is_some_and(|last| *last != b'\n') {
-        bytes.push(b'\n');
-    }
-    bytes
+/// Writes an output that ends in a newline, if there is any.
+fn write_ended(output: &Output, to: &mut dyn Write) -> io::Result<()> {
+    output.copy_to(to)?;
+    if matches!(output.last(1)?.last(), None | Some(b'\n')) { Ok(()) } else { to.write_all(b"\n") }
 }

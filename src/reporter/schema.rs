@@ -67,6 +67,7 @@ pub fn schema() -> Value {
                     "signal": text,
                     "remote_killed": { "type": "boolean" },
                     "stdout": text, "stdout_base64": base64, "stderr": text, "stderr_base64": base64,
+                    "stdout_cut": text, "stderr_cut": text,
                     "facts": { "type": "object", "additionalProperties": { "type": "string" } },
                     "chain": { "type": "array", "items": { "$ref": "#/$defs/stage" } },
                     "steps": { "type": "array", "items": { "$ref": "#/$defs/step" } },

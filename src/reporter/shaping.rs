@@ -2,9 +2,12 @@
 //!
 //! Only for what is shown; reports and files always hold everything.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+
+use super::lines::LONGEST;
+use crate::output::Output;
 
 /// Says whether a line is to be shown.
 pub type Keep = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
@@ -24,17 +27,20 @@ pub struct Shaping {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shown {
     /// Shown.
-    pub lines: usize,
+    pub lines: u64,
     /// All.
-    pub of: usize,
+    pub of: u64,
 }
 
 impl Shown {
     /// Counts the lines of an output, and what was shown of it.
-    pub fn count(&mut self, all: &[u8], shown: &[u8]) {
-        let lines = |bytes: &[u8]| bytes.split_inclusive(|&byte| byte == b'\n').count();
-        self.of += lines(all);
-        self.lines += lines(shown);
+    ///
+    /// # Errors
+    /// When they cannot be read back.
+    pub fn count(&mut self, all: &Output, shown: &Output) -> io::Result<()> {
+        self.of += all.lines()?;
+        self.lines += shown.lines()?;
+        Ok(())
     }
 
     /// What was left out, in words, where something was.
@@ -56,24 +62,22 @@ impl fmt::Debug for Shaping {
 }
 
 impl Shaping {
-    /// The part of the output that is shown.
+    /// True when not everything is shown.
     #[must_use]
-    pub fn apply<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut shown = Cow::Borrowed(bytes);
-        if let Some(keep) = &self.keep {
-            shown = Cow::Owned(
-                bytes.split_inclusive(|&b| b == b'\n').filter(|l| keep(bare(l))).flatten().copied().collect(),
-            );
-        }
-        if let Some(tail) = self.tail {
-            let lines: Vec<&[u8]> = shown.split_inclusive(|&b| b == b'\n').collect();
-            let skip: usize = lines.iter().take(lines.len().saturating_sub(tail)).map(|line| line.len()).sum();
-            shown = match shown {
-                Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[skip..]),
-                Cow::Owned(mut bytes) => Cow::Owned(bytes.split_off(skip)),
-            };
-        }
-        shown
+    pub fn leaves_out(&self) -> bool {
+        self.keep.is_some() || self.tail.is_some()
+    }
+
+    /// The part of the output that is shown.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn apply(&self, output: &Output) -> io::Result<Output> {
+        let kept = match &self.keep {
+            Some(keep) => matching(output, keep)?,
+            None => output.clone(),
+        };
+        self.tail.map_or_else(|| Ok(kept.clone()), |tail| kept.last_lines(tail))
     }
 
     /// True when a line is to be shown.
@@ -81,6 +85,31 @@ impl Shaping {
     pub fn keeps(&self, line: &[u8]) -> bool {
         self.keep.as_ref().is_none_or(|keep| keep(bare(line)))
     }
+}
+
+/// The lines that match. One that is too long to be held is looked at in pieces.
+fn matching(output: &Output, keep: &Keep) -> io::Result<Output> {
+    let mut draft = output.draft();
+    let mut line = Vec::new();
+    let mut judge = |line: &mut Vec<u8>| {
+        if keep(bare(line)) {
+            draft.push(line);
+        }
+        line.clear();
+    };
+    output.pieces(|piece| {
+        for part in piece.split_inclusive(|&byte| byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") || line.len() > LONGEST {
+                judge(&mut line);
+            }
+        }
+        Ok(())
+    })?;
+    if !line.is_empty() {
+        judge(&mut line);
+    }
+    Ok(draft.finish())
 }
 
 fn bare(line: &[u8]) -> &[u8] {
@@ -95,11 +124,11 @@ mod tests {
     #[test]
     fn tail_and_grep() {
         let keep: Keep = Arc::new(|line| line.starts_with(b"a"));
-        let text = b"a1\nb\r\na2\na3";
-        let case = |shaping: &Shaping, want: &[u8]| assert_eq!(shaping.apply(text).as_ref(), want);
-        case(&Shaping::default(), text);
+        let text = Output::from("a1\nb\r\na2\na3");
+        let case = |shaping: &Shaping, want: &[u8]| assert_eq!(shaping.apply(&text).unwrap(), want.into());
+        case(&Shaping::default(), b"a1\nb\r\na2\na3");
         case(&Shaping { tail: Some(2), keep: None, diff: false }, b"a2\na3");
-        case(&Shaping { tail: Some(9), keep: None, diff: false }, text);
+        case(&Shaping { tail: Some(9), keep: None, diff: false }, b"a1\nb\r\na2\na3");
         case(&Shaping { tail: None, keep: Some(Arc::clone(&keep)), diff: false }, b"a1\na2\na3");
         case(&Shaping { tail: Some(1), keep: Some(Arc::clone(&keep)), diff: false }, b"a3");
         assert!(Shaping { tail: None, keep: Some(keep), diff: false }.keeps(b"a\r\n"));

@@ -11,6 +11,7 @@ use super::*;
 use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StageState, StepResult};
+use crate::output::Output;
 use crate::report::{HostReport, StepReport};
 use crate::stats::CancelReason;
 
@@ -155,8 +156,8 @@ fn host_report(name: &str) -> HostReport {
         exit_status: None,
         signal: None,
         remote_killed: None,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
+        stdout: Output::default(),
+        stderr: Output::default(),
         facts: Facts::new(),
         chain: Vec::new(),
         steps: Vec::new(),
@@ -169,8 +170,8 @@ fn printed(status: i32, stdout: &[u8], stderr: &[u8]) -> StepResult {
     StepResult {
         failure,
         exit_status: Some(status),
-        stdout: stdout.to_vec(),
-        stderr: stderr.to_vec(),
+        stdout: stdout.into(),
+        stderr: stderr.into(),
         ..StepResult::new(outcome)
     }
 }
@@ -224,7 +225,7 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.fails(0.61, 2, exit(3));
     let killed = Failure::new(Phase::Command, "killed by signal KILL");
     let result = StepResult { signal: Some("KILL".into()), ..StepResult::failed(killed.clone()) };
-    play.step(0.7, 3, StepResult { stdout: b"half a li".to_vec(), ..result });
+    play.step(0.7, 3, StepResult { stdout: "half a li".into(), ..result });
     play.fails(0.71, 3, killed);
     let failure = Failure::new(Phase::Connect, "connect to 10.0.0.5:22 timed out after 5s");
     play.send(5.0, EventKind::AttemptFailed { host: 4, attempt: 1, of: 3, failure, retry_in: s(0.5) });
@@ -243,7 +244,7 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.step(
         20.0,
         7,
-        StepResult { stdout: b"as far as ".to_vec(), remote_killed: Some(true), ..StepResult::failed(slow.clone()) },
+        StepResult { stdout: "as far as ".into(), remote_killed: Some(true), ..StepResult::failed(slow.clone()) },
     );
     play.fails(20.1, 7, slow);
     play.step(20.1, 8, printed(0, b"", b""));
@@ -406,7 +407,7 @@ fn start(inputs: &OutputInputs, look: impl FnOnce(&mut Play)) -> Play {
     look(&mut play);
     let failure =
         Failure::new(Phase::Timeout, "not up after 60s: om_monitor missing").hint("no om_monitor: look at cron");
-    let result = StepResult { stderr: b"line 1\nline 2\n".to_vec(), ..StepResult::failed(failure.clone()) };
+    let result = StepResult { stderr: "line 1\nline 2\n".into(), ..StepResult::failed(failure.clone()) };
     play.send(60.4, EventKind::HostStepFinished { host: 2, step: 2, result });
     play.fails(60.4, 2, failure);
     play.send(60.4, EventKind::StepFinished { step: 2 });

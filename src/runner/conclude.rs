@@ -1,5 +1,6 @@
 //! What a job's end means for the step it was for. Pure: one function from what was heard to a verdict.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::duration::human;
@@ -7,6 +8,11 @@ use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepRes
 use crate::plan::{Action, Check, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
+
+/// Bytes of what a script of ours, or a probe, answers. More is no answer, rather than half of one.
+pub(super) const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Bytes of the end of standard error in which a reason is looked for.
+const LAST_WORDS: usize = 16 * 1024;
 
 /// The verdict on one step on one host. `limit` is the time that its command had.
 #[must_use]
@@ -32,20 +38,34 @@ fn of_command(action: &Action, limit: Option<Duration>, ran: Ran) -> StepResult 
         return cut_off(action, ran, result);
     }
     let End::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
+    let stdout = ran.stdout.clone();
+    let said = match (action, stdout.whole(LONGEST_ANSWER)) {
+        // Nobody has to understand it.
+        (Action::Run { .. } | Action::Ping | Action::State { .. }, _) => Cow::default(),
+        (_, Ok(said)) => said,
+        (_, Err(error)) => {
+            let failure = Failure::new(Phase::Command, format!("what the node answered cannot be understood: {error}"));
+            return heard(ran, StepResult { exit_status: Some(status), ..StepResult::failed(failure) });
+        }
+    };
     let mut result = match action {
         Action::Run { .. } => of_status(status),
-        Action::Script { .. } => of_script(script::parse_facts(&ran.stdout), status),
+        Action::Script { .. } => of_script(script::parse_facts(&said), status),
         Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
-        Action::Probe { .. } | Action::Wait(_) => {
-            StepResult { facts: script::parse_facts(&ran.stdout), ..of_status(status) }
-        }
-        Action::Check { checks } => of_checks(checks, &script::parse_checks(&ran.stdout, checks.len()), status),
+        Action::Probe { .. } | Action::Wait(_) => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
+        Action::Check { checks } => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } | Action::Push(_) | Action::Pull(_) => {
-            of_changes(script::parse_changes(&ran.stdout), status)
+            of_changes(script::parse_changes(&said), status)
         }
     };
     result.exit_status = Some(status);
     heard(ran, result)
+}
+
+/// What a node answered, as far as it is to be understood.
+pub(super) fn answer(result: &StepResult) -> Cow<'_, [u8]> {
+    // What is missing is no answer to whoever asked.
+    result.stdout.whole(LONGEST_ANSWER).unwrap_or_default()
 }
 
 /// A command that was not heard to the end has still done what it said it did.
@@ -53,8 +73,9 @@ fn cut_off(action: &Action, ran: Ran, result: StepResult) -> StepResult {
     let changes = match action {
         Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
             // The last line may be half of one, and half a path is another path.
-            let whole = ran.stdout.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-            script::parse_changes(&ran.stdout[..whole])
+            let said = ran.stdout.first(LONGEST_ANSWER).unwrap_or_default();
+            let whole = said.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            script::parse_changes(&said[..whole])
         }
         _ => Vec::new(),
     };
@@ -87,6 +108,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::Unprepared => unprepared(ran),
+        End::Unprivileged { user, why } => super::privilege::refused(user, *why, limit, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
             Failure::new(Phase::Timeout, format!("no end within {limit}"))
@@ -94,11 +116,10 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         }
         End::TimedOut { begun: false } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(
-                Phase::Timeout,
-                format!("the login shell did not begin the command within {limit}; it was not run"),
-            )
-            .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
+            // Where it could still have been on its way, the report says that it was not seen gone.
+            let known = if ran.killed == Some(false) { "" } else { "; it was not run" };
+            Failure::new(Phase::Timeout, format!("the login shell did not begin the command within {limit}{known}"))
+                .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
         }
         End::Cancelled => Failure::new(Phase::Command, "stopped"),
     }
@@ -106,7 +127,8 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
 
 /// What was to come before the command failed; the node said why.
 fn unprepared(ran: &Ran) -> Failure {
-    let said = String::from_utf8_lossy(&ran.stderr);
+    let said = ran.stderr.last(LAST_WORDS).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
     let said = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("the node did not say why");
     Failure::new(Phase::Command, format!("the command was not run: {said}"))
         .hint("is the directory of --chdir there, and may the login user enter it?")
@@ -116,7 +138,8 @@ fn unprepared(ran: &Ran) -> Failure {
 fn not_begun(status: i32, ran: &Ran) -> Failure {
     let noise = String::from_utf8_lossy(&ran.noise);
     let said = noise.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing").to_owned();
-    if [&noise, &String::from_utf8_lossy(&ran.stderr)].iter().any(|words| words.contains("Password change required")) {
+    let stderr = ran.stderr.last(LAST_WORDS).unwrap_or_default();
+    if [&noise, &String::from_utf8_lossy(&stderr)].iter().any(|words| words.contains("Password change required")) {
         return Failure::new(Phase::Command, "the user's password has expired: sshd runs nothing until it is changed")
             .hint("log in once by hand and change it, with plain `ssh`");
     }
@@ -217,12 +240,13 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Output;
 
     fn cut(end: End, stdout: &str) -> StepResult {
         let ran = Ran {
             end,
             stdout: stdout.into(),
-            stderr: Vec::new(),
+            stderr: Output::default(),
             noise: Vec::new(),
             killed: None,
             pid: None,

@@ -18,9 +18,9 @@ use futures_lite::FutureExt as _;
 use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
-use crate::transport::exec::{self, Fate};
+use crate::transport::exec::Fate;
 use crate::transport::{
-    Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Tally, Target, pause_after,
+    Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Tally, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -183,7 +183,7 @@ struct Shard {
 }
 
 /// Connections that nothing runs on.
-type Idle = Rc<RefCell<HashMap<HostId, Session>>>;
+type Idle = Rc<RefCell<HashMap<HostId, Connection>>>;
 
 impl Shard {
     fn serve(self, jobs: &Receiver<(HostId, Job)>) {
@@ -253,7 +253,7 @@ impl Shard {
         if matches!(ran.end, End::Lost(_) | End::NotSent(_)) || ran.killed == Some(false) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
-            ran.killed = self.kill_again(host, &ran).await;
+            ran.killed = self.kill_again(host, command, &ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
         }
@@ -261,7 +261,7 @@ impl Shard {
     }
 
     /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
-    async fn copy(&self, host: HostId, mut session: Session, order: &Order, job: &Job, idle: &Idle) {
+    async fn copy(&self, host: HostId, mut session: Connection, order: &Order, job: &Job, idle: &Idle) {
         let deadline = Deadline::after(order.timeout);
         let mut attempt = 1;
         // For the eye, as progress is.
@@ -290,7 +290,7 @@ impl Shard {
         self.tell(host, Note::Done(Done::Moved(Box::new(moved)))).await;
     }
 
-    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Session, Done> {
+    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Connection, Done> {
         let notes = self.notes.clone();
         // Progress is for the eye: where the run cannot keep up with it, it may be left out.
         let mut progress = move |progress| {
@@ -303,7 +303,7 @@ impl Shard {
             None => Err(Done::Unreached { failure: None, attempts }),
             Some(Err(failure)) => Err(Done::Unreached { failure: Some(failure), attempts }),
             Some(Ok(session)) => {
-                let (address, banner) = (session.address.clone(), session.banner.clone());
+                let (address, banner) = (session.address().to_owned(), session.banner().to_owned());
                 self.tell(host, Note::Connected { address, banner, attempts, took }).await;
                 Ok(session)
             }
@@ -319,7 +319,7 @@ impl Shard {
         let _ = race(async_io::Timer::after(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
-    async fn run(&self, host: HostId, session: &mut Session, command: &Command, job: &Job) -> Ran {
+    async fn run(&self, host: HostId, session: &mut Connection, command: &Command, job: &Job) -> Ran {
         if !job.stream {
             return session.run(command, &self.mark, Some(&job.cancel), None).await;
         }
@@ -338,13 +338,11 @@ impl Shard {
     }
 
     /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, ran: &Ran) -> Option<bool> {
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &Ran) -> Option<bool> {
         let Some(pid) = ran.pid else { return ran.killed };
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
-        let killer = Command::new(exec::posix(&crate::plan::script::killer(pid)), Some(Duration::from_secs(8)));
-        let answer = session.run(&killer, &self.mark, None, None).await;
-        Some(matches!(answer.end, End::Exit(_)) && exec::fate(&answer.stdout) != Fate::Alive)
+        Some(session.kill(pid, command, true, &self.mark).await != Fate::Alive)
     }
 
     async fn tell(&self, host: HostId, note: Note) {
@@ -370,12 +368,11 @@ async fn tend(idle: &Idle) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::known_hosts::KnownHosts;
 
     #[test]
     fn a_fleet_is_gone_only_when_its_shards_are() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let connector = Arc::new(Connector::new(Arc::new(KnownHosts::load(&[], &[]).unwrap())));
+        let connector = Arc::new(Connector::default());
         let targets: Arc<[Target]> = Arc::from([]);
         for _ in 0..50 {
             drop(Fleet::start(&pool, &targets, &connector));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Activity, StepId};
 use crate::outcome::{Facts, Failure, Outcome, StageState, StepResult};
+use crate::output::Output;
 use crate::plan::Vars;
 use crate::report::{HostReport, StepReport};
 
@@ -52,7 +53,7 @@ pub(super) struct HostState {
     /// Paths that this run created here and cleans up at its end, with the step that did.
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
     /// Last lines of a log, where a wait for it failed.
-    pub(super) evidence: Vec<u8>,
+    pub(super) evidence: Output,
     pub(super) elapsed: Duration,
 }
 
@@ -75,7 +76,7 @@ impl HostState {
             activity: None,
             last: None,
             to_clean: Vec::new(),
-            evidence: Vec::new(),
+            evidence: Output::default(),
             elapsed: Duration::ZERO,
         }
     }

@@ -8,7 +8,7 @@ use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::{Look, script};
 
 use super::Run;
-use super::conclude::unmet;
+use super::conclude::{answer, unmet};
 use super::fleet::Crew;
 use super::wait::Waiting;
 
@@ -29,7 +29,7 @@ impl<C: Crew> Run<'_, C> {
         let mut missing = match (&host.trouble, result.exit_status) {
             // Not heard to the end, whatever it said before.
             (Some(trouble), None) => vec![trouble.to_string()],
-            _ => unmet(checks, &script::parse_checks(&result.stdout, checks.len())),
+            _ => unmet(checks, &script::parse_checks(&answer(result), checks.len())),
         };
         if result.exit_status.is_some() {
             host.trouble = None;

@@ -12,6 +12,7 @@ mod host;
 mod ledger;
 mod missing;
 mod moved;
+mod privilege;
 mod refuse;
 mod resume;
 mod script;
@@ -131,6 +132,7 @@ pub async fn run<C: Crew>(
         looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
+        out: 0,
         unwritten: false,
         state: None,
         untold: None,
@@ -160,6 +162,8 @@ struct Run<'a, C> {
     stopped: bool,
     /// Some host failed at the step that is under way.
     step_failed: bool,
+    /// Hosts that are out of the run.
+    out: usize,
     /// The ledger has failed, and that was said.
     unwritten: bool,
     /// The state of the run.
@@ -379,12 +383,22 @@ impl<C: Crew> Run<'_, C> {
             result.outcome = Outcome::TimedOut;
             result.failure = Some(Failure::new(Phase::Timeout, format!("the run's deadline of {limit} passed")));
         }
+        for (stream, output) in [("output", &result.stdout), ("standard error", &result.stderr)] {
+            if let Some(cut) = output.cut() {
+                // Whoever reads the report must not take it for whole.
+                self.stats.broken = true;
+                let message = format!("{}: its {stream} is {cut}", self.hosts[id].member.name);
+                self.emit(EventKind::Warning { message });
+            }
+        }
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
         self.write_down(id, step, result.outcome);
         let name = self.plan.steps[step].name.clone();
         let host = &mut self.hosts[id];
+        let was_out = host.out;
         host.record(&name, &result);
+        self.out += usize::from(host.out && !was_out);
         if result.exit_status.is_some() || !result.outcome.is_success() {
             host.last = Some(result.clone());
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::outcome::Facts;
+use crate::plan::manner::{in_shell, validate_user};
 use crate::plan::quote::quote;
-use crate::plan::{Action, Look, Plan, Probe, Step, Template, Vars, script};
+use crate::plan::{Action, Look, Manner, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, Order, posix};
 
 use super::CLEANUP_TIMEOUT;
@@ -18,6 +19,8 @@ const LONGEST: usize = 100_000;
 const LONGEST_BEFORE: usize = 12_000;
 /// Bytes of a command without the wrapper.
 const LONGEST_RAW: usize = 32_000;
+/// Bytes of a command on a terminal, which cannot read it from there: quoted as often as it may be, it must fit into one packet.
+const LONGEST_PTY: usize = 5_000;
 /// Permission bits of the file in which a node keeps the state of the run.
 const STATE_MODE: u32 = 0o600;
 
@@ -39,22 +42,17 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
     let text = match &step.action {
         Action::Ping | Action::State { .. } | Action::Push(_) | Action::Pull(_) => return Ok(None),
         Action::Run { command, manner } => {
-            return Ok(Some(Command {
-                text: command.render_shell(vars),
-                stdin: manner.stdin.clone().unwrap_or_else(|| Arc::from([])),
-                raw: manner.raw,
-                before: manner.before.clone(),
-                posix: manner.posix,
-                timeout: limit(step, member),
-            }));
+            return managed(&command.render_shell(vars), manner, step, member).map(Some);
         }
-        Action::Script { script, with, .. } => {
+        Action::Script { script, with, manner, .. } => {
             let mut vars = vars.clone();
             for (name, value) in with {
                 let value = value.render_plain(&vars);
                 vars.insert(name, value);
             }
-            posix(&(assignments(&vars) + script))
+            let text = assignments(&vars) + script;
+            let text = if manner.shell.is_some() { text } else { posix(&text) };
+            return managed(&text, manner, step, member).map(Some);
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
@@ -77,6 +75,22 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
         Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
     };
     Ok(Some(Command::new(text, limit(step, member))))
+}
+
+/// A command that is run in a manner of its own.
+fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Result<Command, String> {
+    let sudo = manner.sudo.as_ref().map(|user| user.render_plain(&member.vars));
+    sudo.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    Ok(Command {
+        text: manner.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
+        stdin: manner.stdin.clone().unwrap_or_else(|| Arc::from([])),
+        raw: manner.raw,
+        before: manner.before.render_shell(&member.vars),
+        posix: manner.posix || manner.shell.is_some(),
+        sudo,
+        pty: manner.pty,
+        timeout: limit(step, member),
+    })
 }
 
 /// What a step does on a host.
@@ -115,29 +129,40 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
         if let Some(command) = &text {
             fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
         }
-        let shown = text.map(|command| {
-            let before = if command.before.is_empty() { String::new() } else { command.before + "\n" };
-            match command.stdin.len() {
-                0 => before + &command.text,
-                bytes => format!("{before}{}\n# reads {bytes} bytes from standard input", command.text),
-            }
-        });
-        texts.push((step.name.clone(), shown.unwrap_or_default()));
+        texts.push((step.name.clone(), text.map(|command| shown(&command)).unwrap_or_default()));
     }
     Ok(texts)
+}
+
+/// A command as `--dry-run` shows it.
+fn shown(command: &Command) -> String {
+    let user = command.sudo.as_ref().map(|user| format!("# through sudo, as {user}"));
+    let terminal = command.pty.then(|| "# on a terminal".to_owned());
+    let before = Some(command.before.clone()).filter(|text| !text.is_empty());
+    let input = match command.stdin.len() {
+        0 => None,
+        bytes => Some(format!("# reads {bytes} bytes from standard input")),
+    };
+    let lines = [user, terminal, before, Some(command.text.clone()), input];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// Whether a command can be sent at all: what a login shell is given as an argument ends at 128 KiB on Linux, and what goes
 /// without the wrapper must fit into one SSH packet.
 fn fits(command: &Command) -> Result<(), String> {
-    let before = command.before.len();
+    // sudo's shell gets it as a word.
+    let before = if command.sudo.is_some() { quote(&command.before).len() } else { command.before.len() };
     if before > LONGEST_BEFORE {
         return Err(format!(
             "the variables and the directory are {before} bytes, longer than the {LONGEST_BEFORE} that can be sent\n\
              hint: give long values to the command with --stdin"
         ));
     }
-    let (length, limit) = (command.text.len(), if command.raw { LONGEST_RAW } else { LONGEST });
+    let (length, limit) = match command {
+        Command { raw: true, .. } => (command.text.len(), LONGEST_RAW),
+        Command { pty: true, .. } => (command.text.len(), LONGEST_PTY),
+        _ => (command.text.len(), LONGEST),
+    };
     if length <= limit {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
-use super::conclude::conclude;
+use super::conclude::{answer, conclude};
 use super::condition::holds;
 use super::fleet::{Crew, Done, Job, Work};
 use super::script;
@@ -141,7 +141,7 @@ impl<C: Crew> Run<'_, C> {
                 Action::Run { command: crate::plan::Template::default(), manner: crate::plan::Manner::default() };
             let result = conclude(&asked, limit, done);
             if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
-                match node::parse_tests(&result.stdout) {
+                match node::parse_tests(&answer(&result)) {
                     Tested::Holds => passed.push(host),
                     Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
                     Tested::Unknown(said) => {
@@ -239,8 +239,7 @@ impl<C: Crew> Run<'_, C> {
     /// Stops the run once more hosts failed than are allowed to.
     fn heed_max_fail(&mut self, step: &Step) {
         let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
-        let failed = self.hosts.iter().filter(|host| host.out).count();
-        if failed > share.to_bear(self.hosts.len()) {
+        if self.out > share.to_bear(self.hosts.len()) {
             self.cut_short(CancelReason::MaxFail);
         }
     }

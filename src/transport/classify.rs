@@ -117,6 +117,10 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             ("no route to the host".to_owned(), Some("is the node up, and is its network reachable from here?"))
         }
+        io::ErrorKind::AddrNotAvailable => (
+            "no free local port or address".to_owned(),
+            Some("fewer hosts at once (--fanout), or more local ports: sysctl net.ipv4.ip_local_port_range"),
+        ),
         _ => (lower(&without_os_error(&error.to_string())), None),
     };
     let failure = Failure::new(Phase::Connect, format!("{address}: {cause}")).retryable();
@@ -226,6 +230,8 @@ mod tests {
     fn system_errors_become_sentences() {
         let refused = connect("10.0.0.7:22", &io::Error::from_raw_os_error(111));
         assert_eq!(refused.cause, "10.0.0.7:22: connection refused");
+        let ports = connect("10.0.0.7:22", &io::Error::from_raw_os_error(99));
+        assert_eq!((ports.cause.as_str(), ports.retryable), ("10.0.0.7:22: no free local port or address", true));
         let other = connect("10.0.0.7:22", &io::Error::from_raw_os_error(13));
         assert_eq!(other.cause, "10.0.0.7:22: permission denied");
     }

@@ -10,11 +10,13 @@ use async_io::Timer;
 
 use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
+use super::connection::Connection;
 use super::door::{Doors, PATIENCE};
 use super::gate::{Carried, Gate, Requests};
 use super::kexinit;
-use super::known_hosts::{Accepted, HostKeyPolicy, KnownHosts, Verdict, fingerprint};
+use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint};
 use super::login::{Agent, log_in};
+use super::openssh::{Attempt, Client, Den};
 use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
 use super::target::{Target, Via};
@@ -22,6 +24,7 @@ use super::wire::Wire;
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
+use crate::output::Spool;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -33,10 +36,11 @@ pub struct Connector {
 /// Gets sessions; the shards and the gate's thread have one each.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    known_hosts: Arc<KnownHosts>,
     agent: Arc<Agent>,
     doors: Arc<Doors>,
+    den: Arc<Den>,
     gate: Requests,
+    spool: Arc<Spool>,
 }
 
 /// What happens while a host is being connected to.
@@ -60,21 +64,28 @@ pub enum Progress {
 /// A host that was reached, or not.
 pub struct Arrival {
     /// The session, or why there is none. `None`: the run was stopped meanwhile.
-    pub session: Option<Result<Session, Failure>>,
+    pub session: Option<Result<Connection, Failure>>,
     /// Attempts that were made.
     pub attempts: u32,
     /// Time from the first attempt.
     pub took: Duration,
 }
 
-impl Connector {
-    /// For a run that trusts these host keys.
-    #[must_use]
-    pub fn new(known_hosts: Arc<KnownHosts>) -> Self {
+impl Default for Connector {
+    fn default() -> Self {
         let (gate, requests) = Gate::new();
-        Self { dialer: Dialer { known_hosts, agent: Arc::default(), doors: Arc::default(), gate: requests }, gate }
+        let dialer = Dialer {
+            agent: Arc::default(),
+            doors: Arc::default(),
+            gate: requests,
+            spool: Arc::default(),
+            den: Arc::default(),
+        };
+        Self { dialer, gate }
     }
+}
 
+impl Connector {
     /// Connects to a host and logs in, with as many attempts as it has.
     pub async fn connect(
         &self,
@@ -82,7 +93,7 @@ impl Connector {
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
     ) -> Arrival {
-        if !matches!(target.via, Via::Network) {
+        if matches!(target.via, Via::Jump(_) | Via::Command(_)) {
             self.gate.open(&self.dialer);
         }
         self.dialer.connect(target, cancel, progress).await
@@ -135,23 +146,30 @@ impl Dialer {
         trace: &Trace,
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Option<Result<Session, Failure>> {
-        let phase = Cell::new(Phase::Resolve);
+    ) -> Option<Result<Connection, Failure>> {
+        let phase = Cell::new(None);
         let mut enter = |next: Phase| {
-            if phase.replace(next) != next {
+            if phase.replace(Some(next)) != Some(next) {
                 progress(Progress::Phase(next));
             }
         };
         let work = async {
-            match &target.via {
+            let session = match &target.via {
                 Via::Network => self.over_network(target, trace, &mut enter).await,
                 Via::Jump(_) | Via::Command(_) => self.carried(target, trace, &mut enter).await,
-            }
+                Via::OpenSsh(client) => {
+                    return self.by_openssh(client, target, trace, &mut enter).await;
+                }
+            };
+            session.map(|session| Connection::Native(Box::new(session)))
         };
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(through(target, too_late(target, phase.get(), &trace.seen.borrow())))),
+            Raced::Done(Err(None)) => Some(Err(through(
+                target,
+                too_late(target, phase.get().unwrap_or(Phase::Resolve), &trace.seen.borrow()),
+            ))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -243,6 +261,31 @@ impl Dialer {
         }
     }
 
+    /// Lets the system's `ssh` make the connection. The clock stands still while the host waits for its turn.
+    async fn by_openssh(
+        &self,
+        client: &Arc<Client>,
+        target: &Target,
+        trace: &Trace,
+        enter: &mut dyn FnMut(Phase),
+    ) -> Result<Connection, Option<Failure>> {
+        enter(Phase::Connect);
+        let door = self.doors.at(&target.chain());
+        let turn = door.enter().await;
+        let mut attempt = Attempt::default();
+        let work = attempt.log_in(client, &self.den, target, &self.spool, enter);
+        let raced = race(work, Deadline::after(Some(target.connect_timeout)), None).await;
+        trace.crowded.set(turn.leave(&raced, attempt.turned_away(), &trace.let_in));
+        match raced {
+            Raced::Done(Ok(())) => match attempt.session() {
+                Some(session) => Ok(Connection::OpenSsh(Box::new(session))),
+                None => Err(None),
+            },
+            Raced::Done(Err(failure)) => Err(Some(failure)),
+            Raced::Late | Raced::Cancelled => Err(Some(attempt.late(target))),
+        }
+    }
+
     async fn log_in_at(
         &self,
         target: &Target,
@@ -295,7 +338,7 @@ impl Dialer {
                 });
             }
             enter(Phase::HostKey);
-            match (self.check_host_key(&ssh, target).await?, &asked_for) {
+            match (Self::check_host_key(&ssh, target).await?, &asked_for) {
                 (Trust::Yes, _) => {}
                 (Trust::AskFor(recorded), None) => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
@@ -309,7 +352,7 @@ impl Dialer {
             enter(Phase::Auth);
             let outcome = log_in(&ssh, &wire, target, &self.agent).await;
             let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-            let session = Session::new(ssh, wire, reached, target);
+            let session = Session::new(ssh, wire, reached, target, &self.spool);
             return outcome.map(|()| session);
         }
     }
@@ -323,15 +366,15 @@ impl Dialer {
     }
 
     /// Is this the host that it should be?
-    async fn check_host_key(&self, ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+    async fn check_host_key(ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
         let Some((key, _)) = ssh.host_key() else {
             return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
         };
         let (name, port) = (target.host_key_name.as_str(), target.port);
-        let mut verdict = self.known_hosts.check(name, port, key);
+        let mut verdict = target.known_hosts.check(name, port, key);
         if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
             // It touches the disk, and may wait for another program that holds the file.
-            let (known_hosts, own_name, own_key) = (self.known_hosts.clone(), name.to_owned(), key.to_owned());
+            let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
             let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
             verdict = match accepted {
                 Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
@@ -344,7 +387,7 @@ impl Dialer {
             };
         }
         if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::Strict)
-            && self.known_hosts.has_authority(name, port)
+            && target.known_hosts.has_authority(name, port)
         {
             let cause = format!(
                 "{}: unknown host key {}; known_hosts has only a certificate authority for it",
@@ -381,7 +424,7 @@ pub(super) fn through(target: &Target, mut failure: Failure) -> Failure {
 }
 
 /// A host as `known_hosts` has it.
-fn shown(name: &str, port: u16) -> String {
+pub(super) fn shown(name: &str, port: u16) -> String {
     if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
 }
 
@@ -413,7 +456,7 @@ fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure
 }
 
 /// How to forget a key that is no longer right.
-fn remove_old(shown: &str, file: &Path) -> String {
+pub(super) fn remove_old(shown: &str, file: &Path) -> String {
     format!(
         "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
         crate::plan::quote::quote(&file.display().to_string()),
@@ -522,7 +565,7 @@ impl Seen {
 }
 
 /// A peer that said something, but not that it speaks SSH.
-fn not_ssh(at: &str, words: &str) -> Failure {
+pub(super) fn not_ssh(at: &str, words: &str) -> Failure {
     let failure = if words.starts_with("Exceeded MaxStartups") {
         Failure::new(Phase::Connect, format!("{at}: turned away, too many connect at once (MaxStartups)"))
             .hint("a smaller --fanout helps, or a greater MaxStartups in sshd_config")

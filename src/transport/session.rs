@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use futures_lite::{StreamExt, future};
-use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
+use secrecy::SecretString;
+use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
 
 use super::classify;
+use super::command::{Command, Ran};
+use super::exec::{self, Fate, Sink};
 use super::target::Target;
+use super::trailer::Mark;
 use super::wire::Wire;
-use crate::control::{Deadline, Raced, race};
+use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
+use crate::output::Spool;
 
 /// libssh2's "try again when the socket is ready".
 pub(super) const EAGAIN: i32 = -37;
@@ -41,6 +46,10 @@ pub struct Session {
     patience: Duration,
     /// Environment to ask for before each command.
     env: Arc<[(String, String)]>,
+    /// Where output goes that is too long for memory.
+    spool: Arc<Spool>,
+    /// What sudo is told where it asks.
+    sudo_password: Option<Arc<SecretString>>,
 }
 
 /// Why there is no channel with a command on it.
@@ -58,7 +67,7 @@ const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Takes over a session that has just logged in.
-    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target) -> Self {
+    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target, spool: &Arc<Spool>) -> Self {
         let mut keepalive = target.keepalive;
         let banner = ssh.banner().unwrap_or_default();
         let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
@@ -78,6 +87,8 @@ impl Session {
             foreign_shell: false,
             patience: target.connect_timeout,
             env: target.env.clone(),
+            spool: Arc::clone(spool),
+            sudo_password: target.sudo_password.clone(),
         }
     }
 
@@ -91,13 +102,39 @@ impl Session {
         &self.wire
     }
 
+    /// Where output goes that is too long for memory.
+    pub(super) fn spooled(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+
     /// Interval of keepalives, and how many may go unanswered.
     pub(super) fn keepalive(&self) -> (Duration, u32) {
         self.keepalive
     }
 
-    /// Opens a channel and starts a command on it.
-    pub(super) async fn open(&mut self, command: &str) -> Result<Channel, Unopened> {
+    /// What sudo is told where it asks.
+    pub(super) fn sudo_password(&self) -> Option<Arc<SecretString>> {
+        self.sudo_password.clone()
+    }
+
+    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
+    pub async fn run(
+        &mut self,
+        command: &Command,
+        mark: &Mark,
+        cancel: Option<&CancelToken>,
+        sink: Option<&Sink>,
+    ) -> Ran {
+        exec::run(self, command, mark, cancel, sink).await
+    }
+
+    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
+    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
+        exec::kill(self, pid, command, entered, mark).await
+    }
+
+    /// Opens a channel and starts a command on it, on a terminal where it wants one.
+    pub(super) async fn open(&mut self, command: &str, pty: bool) -> Result<Channel, Unopened> {
         self.sweep();
         let opening = drive(&self.ssh, &self.wire, ssh2::Session::channel_session);
         let mut channel = match race(opening, Deadline::after(Some(self.patience)), None).await {
@@ -124,6 +161,10 @@ impl Session {
             self.done.push(channel);
             return Err(Unopened::Broken(said));
         }
+        if pty && let Err(unopened) = self.furnish(&mut channel, silence).await {
+            self.done.push(channel);
+            return Err(unopened);
+        }
         let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
         let unopened = match race(starting, Deadline::after(silence), None).await {
             Raced::Done(Ok(())) => return Ok(channel),
@@ -147,6 +188,26 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Asks for a terminal: one that leaves ends of lines alone and repeats nothing that it reads, or nobody could tell what
+    /// the command wrote. It can do nothing, so that programs draw nothing.
+    async fn furnish(&self, channel: &mut Channel, silence: Option<Duration>) -> Result<(), Unopened> {
+        let asking = self.drive(|_| {
+            let mut modes = PtyModes::new();
+            for mode in [PtyModeOpcode::ONLCR, PtyModeOpcode::ECHO, PtyModeOpcode::ECHONL, PtyModeOpcode::ECHOCTL] {
+                modes.set_boolean(mode, false);
+            }
+            channel.request_pty("dumb", Some(modes), None)
+        });
+        match race(asking, Deadline::after(silence), None).await {
+            Raced::Done(Ok(())) => Ok(()),
+            Raced::Done(Err(error)) if classify::is_refused(&error) => {
+                Err(Unopened::Refused("it gives no terminal (PermitTTY, or `no-pty` of the key)".to_owned()))
+            }
+            Raced::Done(Err(error)) => Err(Unopened::Broken(classify::lower(error.message()))),
+            Raced::Late | Raced::Cancelled => Err(Unopened::Broken("no answer about the terminal".to_owned())),
+        }
     }
 
     /// Whether the other end has ended the connection.
@@ -213,7 +274,7 @@ impl Session {
     }
 
     /// Gives a channel up without waiting for the other end.
-    pub(super) fn discard(&mut self, mut channel: Channel) {
+    pub(super) fn abandon(&mut self, mut channel: Channel) {
         let _ = channel.close();
         self.done.push(channel);
         self.sweep();

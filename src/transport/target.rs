@@ -10,7 +10,8 @@ use secrecy::SecretString;
 
 use super::algorithms::Offer;
 use super::keys::PrivateKey;
-use super::known_hosts::HostKeyPolicy;
+use super::known_hosts::{HostKeyPolicy, KnownHosts};
+use super::openssh::Client;
 
 /// Where and how to log in to one host.
 /// `Debug` shows no secret: neither keys nor the password have one that does.
@@ -26,6 +27,8 @@ pub struct Target {
     pub user: String,
     /// The name under which `known_hosts` has the host.
     pub host_key_name: String,
+    /// Host keys that are trusted; shared by all hosts that have the same files.
+    pub known_hosts: Arc<KnownHosts>,
     /// What to do about its host key.
     pub policy: HostKeyPolicy,
     /// Keys to log in with, in order; shared by all hosts that use the same ones.
@@ -36,6 +39,8 @@ pub struct Target {
     pub agent_keys: Option<Arc<[Vec<u8>]>>,
     /// The password for all hosts, where the user gave one.
     pub password: Option<Arc<SecretString>>,
+    /// What sudo is told where it asks for a password, where the user gave one.
+    pub sudo_password: Option<Arc<SecretString>>,
     /// Ways to log in, in order.
     pub methods: Vec<Method>,
     /// Time for one attempt: resolve, connect, key exchange, login.
@@ -67,6 +72,8 @@ pub enum Via {
     Jump(Arc<Target>),
     /// A command on this machine.
     Command(ProxyCommand),
+    /// The system's `ssh`, which makes the whole connection.
+    OpenSsh(Arc<Client>),
 }
 
 /// A command whose standard input and output are the connection to a host.
@@ -168,13 +175,18 @@ impl Target {
             Via::Network => own,
             Via::Jump(jump) => format!("{},{own}", jump.chain()),
             Via::Command(command) => format!("{},{own}", command.text),
+            Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),
         }
     }
 
     /// The names of the jump hosts before it, as `-J` takes them.
     #[must_use]
     pub fn jumps(&self) -> Option<String> {
-        let Via::Jump(jump) = &self.via else { return None };
+        let jump = match &self.via {
+            Via::Jump(jump) => jump,
+            Via::OpenSsh(client) => return client.through.clone(),
+            Via::Network | Via::Command(_) => return None,
+        };
         Some(jump.jumps().map_or_else(|| jump.name.clone(), |before| format!("{before},{}", jump.name)))
     }
 }

@@ -92,19 +92,33 @@ fn the_exit_statuses_are_those_of_the_program() {
 #[test]
 fn every_option_and_command_that_is_named_is_there() {
     let mut help = Gsctl::at_home(Path::new("/")).arg("--help").run().text();
-    for command in
-        ["exec", "ping", "check", "wait", "touch", "rm", "start", "stop", "status", "promote", "play", "hosts", "runs"]
-    {
+    for command in [
+        "exec", "ping", "check", "wait", "touch", "rm", "start", "stop", "status", "promote", "play", "hosts", "runs",
+        "config",
+    ] {
         help += &Gsctl::at_home(Path::new("/")).args([command, "--help"]).run().expect(0).text();
     }
-    // Options of cargo, of the lab and of the simulated fleet.
-    let others: BTreeSet<&str> =
-        ["--bin", "--dir", "--example", "--nodes", "--profile", "--release", "--rule", "--seed", "--test"].into();
+    // Options of cargo, of the lab, of the simulated fleet and of the benchmark.
+    let others: BTreeSet<&str> = [
+        "--bin",
+        "--dir",
+        "--example",
+        "--nodes",
+        "--out",
+        "--profile",
+        "--release",
+        "--rounds",
+        "--rule",
+        "--scale",
+        "--seed",
+        "--test",
+    ]
+    .into();
     for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "hosts.example"] {
         let text = read(name);
         let options = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         for option in options.filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---")) {
-            let there = help.contains(&format!("{option} ")) || help.contains(&format!("{option}\n"));
+            let there = [" ", "\n", "[="].iter().any(|end| help.contains(&format!("{option}{end}")));
             assert!(there || others.contains(option), "{name} names {option}, which no --help has");
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "exec",
     "script",
     "ping",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 18] = [
     "play",
     "hosts",
     "runs",
+    "config",
     "completions",
     "man",
 ];

@@ -164,6 +164,26 @@ fn a_step_that_failed_on_one_host_is_done_again_there_only() {
     assert!(failed.text().contains("node2") && !failed.text().contains("node1"), "{failed}");
     let ok = lab.gsctl().hosts_file(&hosts).args(["-g", "ok", "hosts"]).run().expect(0);
     assert!(ok.text().contains("node1") && ok.text().contains("node3") && !ok.text().contains("node2"), "{ok}");
+    // Of a run that is named, and not the last.
+    let id = list.text().lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    lab.gsctl().hosts_file(&hosts).args(["exec", "true"]).run().expect(0);
+    for (set, want) in [
+        (format!("@failed:{id}"), "node2\n"),
+        (format!("@ok:{id}!node3"), "node1\n"),
+        (format!("@ok:{id} node2!node1"), "node2\nnode3\n"),
+    ] {
+        let run = lab.bare_gsctl().hosts_file(&hosts).args(["-w", &set, "hosts", "--expand"]).run().expect(0);
+        assert_eq!(run.text(), want, "{set}: {run}");
+    }
+    let run = lab.bare_gsctl().hosts_file(&hosts).args(["-w", &format!("@unreachable:{id}"), "hosts"]).run().expect(6);
+    assert!(run.stderr.contains(&format!("gsctl runs show {id}")), "{run}");
+    for set in ["@failed:1999", "@failed:"] {
+        let run = lab.bare_gsctl().hosts_file(&hosts).args(["-w", set, "hosts"]).run().expect(2);
+        assert!(
+            run.stderr.contains(set) && run.stderr.contains("there is no run") && run.stderr.contains("gsctl runs"),
+            "{run}"
+        );
+    }
 
     lab.node(2).remove("data/bad");
     // Its variables are those of the run that goes on.
@@ -359,7 +379,7 @@ fn a_journal_that_is_broken_is_said() {
     let run = lab.bare_gsctl().arg("runs").run().expect(0);
     assert!(run.text().contains("unreadable") && run.text().contains("success"), "{run}");
     let run = lab.gsctl().args(["-w", "@unreachable", "hosts"]).run().expect(6);
-    assert!(run.stderr.contains("none of the last run is in `@unreachable`"), "{run}");
+    assert!(run.stderr.contains("nobody of that run is in `@unreachable`"), "{run}");
     fs::write(&file, text.replace("gsctl.journal/1", "gsctl.journal/9")).unwrap();
     let run = lab.bare_gsctl().args(["runs", "show"]).run().expect(2);
     assert!(run.stderr.contains("another version of gsctl"), "{run}");

@@ -21,23 +21,31 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex_syntax", &["commands/shaping.rs"]),
     ("similar", &["reporter/difference.rs"]),
     ("rpassword", &["commands/secret.rs"]),
-    ("serde_saphyr", &["playbook/"]),
+    ("serde_saphyr", &["inventory/ansible/tree.rs", "playbook/"]),
     (
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
+    ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
     ("sha2", &["commands/", "transport/transfer/"]),
+    // What programs print goes to files, so that none can fill the memory or block; sockets of ssh.
+    ("tempfile", &["commands/program.rs", "output/", "transport/config/ssh.rs", "transport/openssh/den.rs"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
+        // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.
         &[
-            "commands/pssh/rsync.rs", // prsync runs rsync
+            "commands/program.rs",
+            "commands/pssh/rsync.rs",
             "exit.rs",
             "lib.rs",
             "main.rs",
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
+            "transport/child.rs",
+            "transport/config/ssh.rs", // the installed `ssh -G`
+            "transport/openssh/",
             "transport/proxy.rs",
         ],
     ),
@@ -46,6 +54,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         &[
             "commands/",
             "journal/",
+            // What is too long for memory.
+            "output/spool.rs",
             "reporter/output_dir.rs",
             "reporter/pssh.rs", // the files of -o and -e
             "reporter/whole_file.rs",
@@ -67,6 +77,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("inventory/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("journal/", &["cli", "commands", "inventory", "plan", "playbook", "transport"]),
     ("outcome.rs", &["cli", "commands", "event", "plan", "reporter", "runner", "transport"]),
+    ("output/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
     ("plan/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("playbook/", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("reporter/", &["cli", "commands", "plan", "playbook", "runner", "transport"]),

@@ -36,7 +36,10 @@ fn grouped(lab: &Lab) -> std::path::PathBuf {
 
 #[test]
 fn every_example_of_the_documentation_runs() {
-    let lab = Lab::start(3);
+    // Only root can give the lab's user the right to become root; for anybody else one example is read and not run.
+    let root = rustix::process::geteuid().is_root();
+    let builder = Lab::builder().nodes(3);
+    let lab = if root { builder.sudoers("omm ALL=(ALL) NOPASSWD: ALL\n").start() } else { builder.start() };
     let dir = lab.client_home();
     let files = examples();
     for (name, body) in &files {
@@ -46,6 +49,10 @@ fn every_example_of_the_documentation_runs() {
     let books: Vec<&String> = files.iter().map(|(name, _)| name).filter(|name| is_yaml(name)).collect();
     assert!(books.len() >= 7, "{books:?}");
     for name in books {
+        if name == "manner.yaml" && !root {
+            lab.gsctl().hosts_file(&hosts).current_dir(&dir).args(["--dry-run", "play", name]).run().expect(0);
+            continue;
+        }
         let run = lab.gsctl().hosts_file(&hosts).current_dir(&dir).args(["play", name, "--json", "report.json"]).run();
         assert_eq!(run.status, 0, "{name}: {run:?}");
         let report: serde_json::Value =
@@ -60,6 +67,12 @@ fn every_example_of_the_documentation_runs() {
         let fetched = dir.join("fetched").join(node.name()).join("app.conf");
         assert!(std::fs::read_to_string(fetched).unwrap().ends_with("port = 5432\n"));
         assert_eq!(node.text("/tmp/note"), format!("on {} it is red\n", node.name()));
+        if root {
+            let limits = files.iter().find(|(name, _)| name == "limits.conf").map(|(_, body)| body.as_str());
+            assert_eq!(Some(node.text("/run/limits.conf").as_str()), limits);
+            assert_eq!(node.text("/run/greeting"), format!("hello {} from root in /etc 1 2 3\n", node.name()));
+            assert!(node.text("/tmp/terminal").starts_with("/dev/pts/"));
+        }
     }
 }
 

@@ -12,6 +12,10 @@ use super::{Key, Lab, MOUNT, Node, key, sshd};
 /// `/etc/profile` of a node: as little as a login shell needs.
 const PROFILE: &str = "# /etc/profile of a lab node\nPATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\nexport PATH\n";
 
+/// What every `/etc/sudoers` of a lab begins with: no log of the machine's, and a lecture each time, as the strictest would.
+const SUDOERS: &str = "Defaults !syslog, logfile=/run/sudo.log, lecture=always, lecture_status_dir=/run/sudo/lectured\n\
+                       Defaults env_reset, use_pty\nroot ALL=(ALL:ALL) ALL\n";
+
 /// Wishes for a lab.
 #[derive(Debug, Clone)]
 pub(crate) struct Builder {
@@ -21,6 +25,7 @@ pub(crate) struct Builder {
     login: String,
     shell: Option<String>,
     users: Vec<(String, String)>,
+    sudoers: Option<String>,
     dir: Option<PathBuf>,
 }
 
@@ -33,6 +38,7 @@ impl Default for Builder {
             login: USER.to_owned(),
             shell: None,
             users: Vec::new(),
+            sudoers: None,
             dir: None,
         }
     }
@@ -75,6 +81,12 @@ impl Builder {
         self
     }
 
+    /// Lines for the `/etc/sudoers` of every node; only root's labs can have one. sudo leaves no trace outside of the node.
+    pub(crate) fn sudoers(mut self, lines: &str) -> Self {
+        self.sudoers = Some(format!("{SUDOERS}{lines}"));
+        self
+    }
+
     /// Where the lab's directory is made; the temporary directory if not said.
     pub(crate) fn inside(mut self, dir: &Path) -> Self {
         self.dir = Some(dir.to_owned());
@@ -86,6 +98,7 @@ impl Builder {
     pub(crate) fn start(self) -> Lab {
         let private = rustix::process::geteuid().is_root();
         assert!(private || self.users.is_empty(), "only root's labs can have more users");
+        assert!(private || self.sudoers.is_none(), "only root's labs can have sudoers");
         let mut name = tempfile::Builder::new();
         name.prefix("gsctl-lab-");
         let dir = self.dir.as_ref().map_or_else(|| name.tempdir(), |dir| name.tempdir_in(dir));
@@ -133,6 +146,14 @@ impl Builder {
         fs::write(dir.join(".lab/bin/crontab"), crontab).expect("it is ours");
         fs::set_permissions(dir.join(".lab/bin/crontab"), Permissions::from_mode(0o755)).expect("it is ours");
         fs::write(dir.join(".lab/etc/profile"), PROFILE).expect("it is ours");
+
+        if let Some(sudoers) = &self.sudoers {
+            let file = dir.join(".lab/etc/sudoers");
+            fs::write(&file, sudoers).expect("it is ours");
+            // sudo wants it so.
+            fs::set_permissions(&file, Permissions::from_mode(0o440)).expect("it is ours");
+            chown(&file, Some(0), Some(0)).expect("root may");
+        }
 
         let account = if private {
             let accounts = Account::all(&base, self.shell.as_deref().unwrap_or("/bin/sh"), &self.users);

@@ -16,6 +16,7 @@ cd "$base/.lab"
 for file in passwd group shadow profile; do
     mount --bind "etc/$file" "/etc/$file"
 done
+if [ -e etc/sudoers ]; then mount --bind etc/sudoers /etc/sudoers; fi
 mount --bind bin /usr/local/bin
 mount --bind run /run
 mount --bind tmp /tmp

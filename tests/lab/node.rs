@@ -17,11 +17,12 @@ use super::process::Process;
 use super::{sshd, tool, wait};
 
 /// Paths that a node with namespaces has for itself, and where they lie in its directory.
-const PRIVATE: [(&str, &str); 7] = [
+const PRIVATE: [(&str, &str); 8] = [
     ("/etc/group", ".lab/etc/group"),
     ("/etc/passwd", ".lab/etc/passwd"),
     ("/etc/profile", ".lab/etc/profile"),
     ("/etc/shadow", ".lab/etc/shadow"),
+    ("/etc/sudoers", ".lab/etc/sudoers"),
     ("/run", ".lab/run"),
     ("/tmp", ".lab/tmp"),
     ("/usr/local/bin", ".lab/bin"),

@@ -36,7 +36,7 @@ pub(super) fn push(paths: &[String], recursive: bool, run: Run<'_>) -> anyhow::R
     // One directory to a name that is not there yet gets that name.
     push.into = sources.len() > 1 || dest.ends_with('/');
     let targets = run.targets(&options)?;
-    run.go(Action::Push(Arc::new(push)), targets, |_, _| Vars::default())
+    run.go(Action::Push(Arc::new(push)), &options, targets, |_, _| Vars::default())
 }
 
 /// A file here; otherwise scp's exit status, and what is wrong.
@@ -86,7 +86,9 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: Run<'_>) -> anyhow::Resu
         rename: Some(name),
     };
     let targets = run.targets(&options)?;
-    run.go(Action::Pull(Arc::new(pull)), targets, |_, entry| [("host", directory(entry))].into_iter().collect())
+    run.go(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {
+        [("host", directory(entry))].into_iter().collect()
+    })
 }
 
 /// The name of a host's directory, as pssh 2.3.4 has it: a port that nobody gave is `None`, as Python writes it.
@@ -106,7 +108,7 @@ fn nowhere(run: Run<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
     let mut lines = lines(run.format, run.crowd.names, &mut out, &mut err)?;
     for host in 0..hosts {
         let failure = Failure::new(Phase::Command, said);
-        let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").into());
+        let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").as_str().into());
         let result = StepResult { exit_status, stderr, ..StepResult::failed(failure) };
         let kind = EventKind::HostStepFinished { host, step: 0, result };
         lines.event(&Event { at: Duration::ZERO, kind }, &RunStats::default())?;

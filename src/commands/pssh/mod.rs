@@ -276,11 +276,17 @@ impl Run<'_> {
         let words = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
         let options = self.gsctl(extra::read(&words, false)?)?;
         let targets = self.targets(&options)?;
-        self.go(action, targets, |_, _| Vars::default())
+        self.go(action, &options, targets, |_, _| Vars::default())
     }
 
     /// Carries an action out on every host.
-    fn go(self, action: Action, targets: Targets, vars: impl Fn(usize, &Entry) -> Vars) -> anyhow::Result<u8> {
+    fn go(
+        self,
+        action: Action,
+        options: &Options,
+        targets: Targets,
+        vars: impl Fn(usize, &Entry) -> Vars,
+    ) -> anyhow::Result<u8> {
         let (timeout, fanout) = (self.limit(), self.par());
         let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
         let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
@@ -309,7 +315,7 @@ impl Run<'_> {
             live: true,
             resume: None,
         };
-        descriptors::arrange(&mut settings, members.len(), &plan);
+        descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
         let (mut out, mut err) = (io::stdout(), io::stderr());
         let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
         let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut lines)?;

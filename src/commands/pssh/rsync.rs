@@ -110,7 +110,11 @@ fn one(job: Job, limit: Option<Duration>, state: &Mutex<State>) -> StepResult {
         Ok(result) => result,
         Err(error) => {
             let failure = Failure::new(Phase::Command, format!("rsync cannot be run: {error}"));
-            StepResult { exit_status: Some(127), stderr: format!("{failure}\n").into(), ..StepResult::failed(failure) }
+            StepResult {
+                exit_status: Some(127),
+                stderr: format!("{failure}\n").as_str().into(),
+                ..StepResult::failed(failure)
+            }
         }
     }
 }
@@ -161,7 +165,7 @@ fn attempt(job: Job, limit: Option<Duration>, state: &Mutex<State>) -> io::Resul
         Some(_) => Outcome::Failed,
     };
     let signal = status.signal().map(|number| number.to_string());
-    let (stdout, stderr) = (whole(&mut out)?, whole(&mut err)?);
+    let (stdout, stderr) = (whole(&mut out)?.into(), whole(&mut err)?.into());
     Ok(StepResult { exit_status: status.code(), signal, stdout, stderr, ..StepResult::new(outcome) })
 }
 

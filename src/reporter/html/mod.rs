@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::course::{At, Course, Courses};
+use super::course::{At, Course, Courses, shown};
 use super::json::ms;
 use super::sanitize;
 use crate::event::{Event, EventKind, Reporter};
@@ -117,8 +117,8 @@ fn data(host: &HostReport, course: &Course) -> Value {
             "exit_status": result.exit_status,
             "error": result.failure.as_ref().map(|failure| sanitize::words(&failure.cause)),
             "changes": result.changes.iter().map(|change| format!("{} {}", change.action.name(), sanitize::words(&change.path))).collect::<Vec<_>>(),
-            "stdout": output(&result.stdout),
-            "stderr": output(&result.stderr),
+            "stdout": shown(&result.stdout),
+            "stderr": shown(&result.stderr),
         })).collect::<Vec<_>>(),
     })
 }
@@ -137,10 +137,6 @@ fn span(span: &super::course::Span) -> Value {
         value["broken"] = json!(true);
     }
     value
-}
-
-fn output(bytes: &[u8]) -> String {
-    if bytes.is_empty() { String::new() } else { sanitize::block(bytes) }
 }
 
 /// JSON that can stand in a script element: nothing in it ends the element or begins a comment.

@@ -2,28 +2,42 @@
 //!
 //! It opens files and follows `Include`; it resolves nothing: which block is for which host is seen later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::criterion::{Criterion, Subject};
+use super::glob::glob;
 use super::keywords::{self, Key};
+use super::origin::{Origin, Said};
 use super::value::{Meaning, Setting, meaning};
-use super::{ConfigError, Impossible, Unhonoured, words};
+use super::words::{self, Word};
+use super::{ConfigError, Impossible, Unhonoured, tokens};
 use crate::transport::algorithms::Kind;
-use crate::transport::known_hosts::pattern::{matches_list, matches_pattern};
+use crate::transport::known_hosts::pattern::matches_list;
 
 /// As deep as ssh follows `Include`.
 const MAX_DEPTH: usize = 16;
+
+/// Keywords whose values may name variables of the environment.
+const WITH_ENVIRONMENT: [&str; 4] = ["CertificateFile", "IdentityAgent", "IdentityFile", "UserKnownHostsFile"];
 
 /// Settings under the same conditions.
 #[derive(Debug)]
 pub(super) struct Block {
     /// All must hold. An included file stands under those of the `Include` too.
     pub(super) conditions: Vec<Condition>,
-    pub(super) items: Vec<Item>,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// What a line comes to, and the line.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) said: Arc<Said>,
+    pub(super) item: Item,
 }
 
 #[derive(Debug, Clone)]
@@ -31,8 +45,8 @@ pub(super) enum Item {
     Set(Setting),
     Off(&'static str),
     Unhonoured(Arc<Unhonoured>),
-    /// No host that it is for can be connected to.
-    Impossible(Kind, Arc<Impossible>),
+    /// No host that it is for can be connected to, unless the choice of such algorithms was made before.
+    Impossible(Option<Kind>, Arc<Impossible>),
 }
 
 impl Item {
@@ -51,38 +65,21 @@ impl Item {
     }
 }
 
+/// A `Host` or `Match` line.
 #[derive(Debug, Clone)]
-pub(super) enum Condition {
+pub(super) struct Condition {
+    /// Which of all such lines.
+    pub(super) id: usize,
+    pub(super) origin: Origin,
+    pub(super) test: Test,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Test {
     /// `Host`: patterns for the name asked for.
     Host(Vec<String>),
-    /// `Match`
-    Match(Vec<Criterion>, Arc<Unhonoured>),
-}
-
-/// One test of a `Match` line.
-#[derive(Debug, Clone)]
-pub(super) struct Criterion {
-    pub(super) negated: bool,
-    pub(super) subject: Subject,
-    pub(super) patterns: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
-    All,
-    Host,
-    OriginalHost,
-    User,
-    LocalUser,
-    /// `exec`, `final`, `canonical`, `tagged` and the like.
-    Undecided,
-}
-
-impl Criterion {
-    /// True when the text is what the criterion wants.
-    pub(super) fn holds(&self, text: &str) -> bool {
-        matches_list(&self.patterns, text) != self.negated
-    }
+    /// `Match`: all must hold.
+    Match(Vec<Criterion>),
 }
 
 /// Which folder a relative `Include` starts from.
@@ -96,22 +93,32 @@ pub(super) enum Owner {
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) home: &'a Path,
+    environment: &'a BTreeMap<String, String>,
     pub(super) blocks: Vec<Block>,
     pub(super) warnings: Vec<Warning>,
+    /// Every word of every `Host` line.
+    pub(super) names: Vec<String>,
     warned: HashSet<String>,
     ignore_unknown: Vec<String>,
+    /// Whether something may have to be asked of ssh.
+    pub(super) asks: bool,
+    conditions: usize,
     /// True when the next item stands under other conditions than the last one.
     fresh: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(home: &'a Path) -> Self {
+    pub(super) fn new(home: &'a Path, environment: &'a BTreeMap<String, String>) -> Self {
         Self {
             home,
+            environment,
             blocks: Vec::new(),
             warnings: Vec::new(),
+            names: Vec::new(),
             warned: HashSet::new(),
             ignore_unknown: Vec::new(),
+            asks: false,
+            conditions: 0,
             fresh: true,
         }
     }
@@ -124,14 +131,15 @@ impl<'a> Reader<'a> {
             .map_err(|message| wrong(message.to_owned(), None))?
             .ok_or_else(|| wrong("is empty".into(), Some("write `-o KEY=VALUE`".into())))?;
         let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
-        match meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
-            Meaning::Set(setting) => self.add(&[], Item::Set(setting)),
+        let line = Line { keyword: &keyword, arguments: &arguments, origin: Origin::Option };
+        match self.meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
+            Meaning::Set(setting) => self.add(&[], &line, Item::Set(setting)),
             Meaning::SetWith(setting, note) => {
                 self.warn(name, About::Everything, format!("ssh option `{option}`: {note}"));
-                self.add(&[], Item::Set(setting));
+                self.add(&[], &line, Item::Set(setting));
             }
             Meaning::Nothing => {}
-            Meaning::Off(name) => self.add(&[], Item::Off(name)),
+            Meaning::Off(name) => self.add(&[], &line, Item::Off(name)),
             Meaning::Structure(Key::IgnoreUnknown) => self.ignore(&arguments),
             Meaning::Structure(_) => {
                 let hint = "put it into a file and name that with `-F`".to_owned();
@@ -180,23 +188,25 @@ impl<'a> Reader<'a> {
             let Some((keyword, arguments)) = split(line).map_err(|message| place.wrong(message))? else {
                 continue;
             };
-            match meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
-                Meaning::Set(setting) => self.add(&conditions, Item::Set(setting)),
+            let origin = place.origin();
+            let said = Line { keyword: &keyword, arguments: &arguments, origin: origin.clone() };
+            match self.meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
+                Meaning::Set(setting) => self.add(&conditions, &said, Item::Set(setting)),
                 Meaning::SetWith(setting, note) => {
                     self.warn(&keyword, About::Everything, format!("{place}: {note}"));
-                    self.add(&conditions, Item::Set(setting));
+                    self.add(&conditions, &said, Item::Set(setting));
                 }
                 Meaning::Nothing => {}
-                Meaning::Off(name) => self.add(&conditions, Item::Off(name)),
+                Meaning::Off(name) => self.add(&conditions, &said, Item::Off(name)),
                 Meaning::Impossible(kind, message) => {
-                    let what = Impossible { file: file.to_path_buf(), line: number + 1, message };
-                    self.add(&conditions, Item::Impossible(kind, Arc::new(what)));
+                    let what = Impossible { origin, message, hint: None };
+                    self.add(&conditions, &said, Item::Impossible(kind, Arc::new(what)));
                 }
                 Meaning::Unsupported => {
                     let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
                     let text = format!("{place}: gsctl cannot honour `{name}` yet; {}", keywords::hint(name));
                     self.warn(name, About::SomeHosts, text);
-                    self.add(&conditions, Item::Unhonoured(place.unhonoured(name, &arguments)));
+                    self.add(&conditions, &said, Item::Unhonoured(place.unhonoured(name, &arguments)));
                 }
                 Meaning::Unknown if self.ignored(&keyword) => {}
                 Meaning::Unknown => {
@@ -206,20 +216,19 @@ impl<'a> Reader<'a> {
                     self.warn(&keyword, About::Everything, text);
                 }
                 Meaning::Structure(Key::Host) => {
-                    conditions = outer.to_vec();
-                    conditions.push(Condition::Host(arguments));
-                    self.fresh = true;
+                    self.names.extend(arguments.iter().cloned());
+                    conditions = self.under(outer, origin, Test::Host(arguments));
                 }
                 Meaning::Structure(Key::Match) => {
-                    let criteria = criteria(&arguments).map_err(|message| place.wrong(message))?;
-                    if criteria.iter().any(|criterion| criterion.subject == Subject::Undecided) {
-                        let text = arguments.join(" ");
-                        let text = format!("{place}: gsctl cannot decide `Match {text}` yet; its block has no effect");
-                        self.warnings.push(Warning { about: About::SomeHosts, text });
+                    let words = Word::all(words::rest(line)).map_err(|message| place.wrong(message))?;
+                    let criteria = Criterion::parse(&words).map_err(|message| place.wrong(message))?;
+                    self.asks |= criteria.iter().any(|criterion| matches!(criterion.subject, Subject::Asked(_)));
+                    // It is met even where nothing stands under it.
+                    let met = criteria.iter().any(|criterion| criterion.subject == Subject::Final);
+                    conditions = self.under(outer, origin, Test::Match(criteria));
+                    if met {
+                        self.blocks.push(Block { conditions: conditions.clone(), entries: Vec::new() });
                     }
-                    conditions = outer.to_vec();
-                    conditions.push(Condition::Match(criteria, place.unhonoured("Match", &arguments)));
-                    self.fresh = true;
                 }
                 Meaning::Structure(Key::Include) => {
                     for pattern in &arguments {
@@ -255,11 +264,29 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Conditions are decided once a block, before its settings: a `HostName` under a `Match host` must not undo it.
-    fn add(&mut self, conditions: &[Condition], item: Item) {
+    /// What a line says, with what the environment has for `${NAME}`.
+    fn meaning(&self, keyword: &str, arguments: &[String]) -> Result<Meaning, String> {
+        if !WITH_ENVIRONMENT.iter().any(|name| name.eq_ignore_ascii_case(keyword)) {
+            return meaning(keyword, arguments);
+        }
+        let put_in = |text: &String| tokens::with_environment(text, self.environment);
+        meaning(keyword, &arguments.iter().map(put_in).collect::<Vec<_>>())
+    }
+
+    /// The conditions of a new block.
+    fn under(&mut self, outer: &[Condition], origin: Origin, test: Test) -> Vec<Condition> {
+        self.fresh = true;
+        self.conditions += 1;
+        let own = Condition { id: self.conditions, origin, test };
+        outer.iter().cloned().chain([own]).collect()
+    }
+
+    fn add(&mut self, conditions: &[Condition], line: &Line<'_>, item: Item) {
+        self.asks |= matches!(item, Item::Set(Setting::Canonical));
+        let entry = Entry { said: Arc::new(line.said()), item };
         match self.blocks.last_mut() {
-            Some(block) if !self.fresh => block.items.push(item),
-            _ => self.blocks.push(Block { conditions: conditions.to_vec(), items: vec![item] }),
+            Some(block) if !self.fresh => block.entries.push(entry),
+            _ => self.blocks.push(Block { conditions: conditions.to_vec(), entries: vec![entry] }),
         }
         self.fresh = false;
     }
@@ -296,6 +323,21 @@ pub(super) enum About {
     SomeHosts,
 }
 
+/// A keyword with its arguments, and where they stand.
+struct Line<'a> {
+    keyword: &'a str,
+    arguments: &'a [String],
+    origin: Origin,
+}
+
+impl Line<'_> {
+    fn said(&self) -> Said {
+        // What is no keyword comes to nothing, and is not kept.
+        let keyword = keywords::find(self.keyword).map_or("", |(name, _)| name);
+        Said { keyword, value: self.arguments.join(" "), origin: self.origin.clone() }
+    }
+}
+
 /// A line of a file, for messages.
 struct Place<'a> {
     file: &'a Arc<Path>,
@@ -311,6 +353,10 @@ impl std::fmt::Display for Place<'_> {
 impl Place<'_> {
     fn wrong(&self, message: impl Into<String>) -> ConfigError {
         ConfigError::Line { file: self.file.to_path_buf(), line: self.line, message: message.into() }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Line { file: self.file.clone(), line: self.line }
     }
 
     fn unhonoured(&self, keyword: &str, arguments: &[String]) -> Arc<Unhonoured> {
@@ -332,71 +378,4 @@ fn split(line: &str) -> Result<Option<(String, Vec<String>)>, &'static str> {
         return Ok(Some((first.to_owned(), arguments)));
     }
     words::split(line)
-}
-
-/// The tests of a `Match` line.
-fn criteria(arguments: &[String]) -> Result<Vec<Criterion>, String> {
-    let mut words = arguments.iter();
-    let mut criteria = Vec::new();
-    while let Some(word) = words.next() {
-        let (word, inline) = match word.split_once('=') {
-            Some((word, value)) => (word, Some(value.to_owned())),
-            None => (word.as_str(), None),
-        };
-        let (negated, attribute) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
-        let subject = match attribute.to_ascii_lowercase().as_str() {
-            "all" => Subject::All,
-            "host" => Subject::Host,
-            "originalhost" => Subject::OriginalHost,
-            "user" => Subject::User,
-            "localuser" => Subject::LocalUser,
-            "canonical" | "final" => Subject::Undecided,
-            "exec" | "tagged" | "localnetwork" | "command" | "sessiontype" | "version" => {
-                if inline.is_none() {
-                    words.next();
-                }
-                Subject::Undecided
-            }
-            _ => return Err(format!("`Match` knows no `{attribute}`")),
-        };
-        let mut patterns = Vec::new();
-        if !matches!(subject, Subject::All | Subject::Undecided) {
-            let list = inline.or_else(|| words.next().cloned());
-            let list = list.ok_or_else(|| format!("`Match {attribute}` wants a pattern"))?;
-            patterns = list.split(',').map(str::to_owned).collect();
-        }
-        criteria.push(Criterion { negated, subject, patterns });
-    }
-    Ok(criteria)
-}
-
-/// The files that a path with `*` and `?` stands for, in order. A folder that cannot be read holds none, as for ssh.
-fn glob(pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for component in pattern.components() {
-        let name = component.as_os_str().to_string_lossy();
-        if !name.contains(['*', '?']) {
-            for path in &mut found {
-                path.push(component);
-            }
-            continue;
-        }
-        found = found.iter().flat_map(|folder| matching(folder, &name)).collect();
-    }
-    found.retain(|path| path.is_file());
-    found
-}
-
-fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<_> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name())
-        .filter(|name| {
-            let name = name.to_string_lossy();
-            (pattern.starts_with('.') || !name.starts_with('.')) && matches_pattern(pattern.as_bytes(), name.as_bytes())
-        })
-        .collect();
-    names.sort();
-    names.into_iter().map(|name| folder.join(name)).collect()
 }

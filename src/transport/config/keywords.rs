@@ -7,12 +7,11 @@
 pub(super) enum Effect {
     /// It takes effect.
     Honoured(Key),
-    /// It makes no difference to what gsctl does: forwarding, the terminal, how ssh asks and logs.
-    Harmless,
-    /// As harmless, when it has one of these values: what gsctl does anyway.
-    HarmlessWhen(&'static [&'static str]),
-    /// It would make a difference, and gsctl cannot give it yet.
-    Unsupported,
+    /// It makes no difference to what gsctl does, and why.
+    Ignored(&'static str),
+    /// It would make a difference and gsctl cannot give it, unless it has one of these values: what gsctl does anyway. What
+    /// to do instead.
+    RefusedUnless(&'static [&'static str], &'static str),
 }
 
 /// The keywords that take effect.
@@ -21,6 +20,7 @@ pub(super) enum Key {
     AddressFamily,
     BatchMode,
     BindAddress,
+    Canonical,
     CertificateFile,
     Ciphers,
     Compression,
@@ -47,72 +47,73 @@ pub(super) enum Key {
     PubkeyAuthentication,
     ProxyCommand,
     ProxyJump,
+    RefuseConnection,
     SendEnv,
     ServerAliveCountMax,
     ServerAliveInterval,
     SetEnv,
     StrictHostKeyChecking,
+    Tag,
     User,
     UserKnownHostsFile,
 }
 
-use Effect::{Harmless, HarmlessWhen, Honoured, Unsupported};
+use Effect::{Honoured, Ignored, RefusedUnless};
 
 const NO: &[&str] = &["no", "false", "none"];
 
 /// In the order of the manual page. `ssh -G` of OpenSSH 9.2 prints no keyword that is not here (a test holds that).
 const KEYWORDS: &[(&str, Effect)] = &[
-    ("AddKeysToAgent", Harmless),
+    ("AddKeysToAgent", Ignored("gsctl puts no key into an agent")),
     ("AddressFamily", Honoured(Key::AddressFamily)),
     ("BatchMode", Honoured(Key::BatchMode)),
     ("BindAddress", Honoured(Key::BindAddress)),
-    ("BindInterface", Unsupported),
-    ("CanonicalDomains", Harmless), // means nothing without CanonicalizeHostname
-    ("CanonicalizeFallbackLocal", Harmless),
-    ("CanonicalizeHostname", HarmlessWhen(NO)),
-    ("CanonicalizeMaxDots", Harmless),
-    ("CanonicalizePermittedCNAMEs", Harmless),
-    ("CASignatureAlgorithms", Harmless), // gsctl takes no host certificate at all
+    ("BindInterface", RefusedUnless(&[], "name one of its addresses: `BindAddress`")),
+    ("CanonicalDomains", Honoured(Key::Canonical)),
+    ("CanonicalizeFallbackLocal", Honoured(Key::Canonical)),
+    ("CanonicalizeHostname", Honoured(Key::Canonical)),
+    ("CanonicalizeMaxDots", Honoured(Key::Canonical)),
+    ("CanonicalizePermittedCNAMEs", Honoured(Key::Canonical)),
+    ("CASignatureAlgorithms", Ignored("gsctl takes no host certificate")),
     ("CertificateFile", Honoured(Key::CertificateFile)),
-    ("ChannelTimeout", Harmless), // forwarded connections
-    ("CheckHostIP", HarmlessWhen(NO)),
+    ("ChannelTimeout", Ignored("gsctl forwards no port")),
+    ("CheckHostIP", RefusedUnless(NO, "`known_hosts` is asked for the name alone: leave this out")),
     ("ChallengeResponseAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
     ("Ciphers", Honoured(Key::Ciphers)),
-    ("ClearAllForwardings", Harmless),
+    ("ClearAllForwardings", Ignored("gsctl forwards no port")),
     ("Compression", Honoured(Key::Compression)),
     ("ConnectTimeout", Honoured(Key::ConnectTimeout)),
     ("ConnectionAttempts", Honoured(Key::ConnectionAttempts)),
-    ("ControlMaster", Harmless),
-    ("ControlPath", Harmless),
-    ("ControlPersist", Harmless),
-    ("DSAAuthentication", Harmless),
-    ("DynamicForward", Harmless),
-    ("EnableEscapeCommandline", Harmless),
-    ("EnableSSHKeysign", Harmless),
-    ("EscapeChar", Harmless),
-    ("ExitOnForwardFailure", Harmless),
-    ("FingerprintHash", Harmless),
-    ("ForkAfterAuthentication", Harmless),
-    ("ForwardAgent", HarmlessWhen(NO)),
-    ("ForwardX11", Harmless),
-    ("ForwardX11Timeout", Harmless),
-    ("ForwardX11Trusted", Harmless),
-    ("GatewayPorts", Harmless),
+    ("ControlMaster", Ignored("gsctl has one connection a host, for the whole run")),
+    ("ControlPath", Ignored("gsctl has one connection a host, for the whole run")),
+    ("ControlPersist", Ignored("gsctl has one connection a host, for the whole run")),
+    ("DSAAuthentication", Ignored("DSA keys are gone")),
+    ("DynamicForward", Ignored("gsctl forwards no port")),
+    ("EnableEscapeCommandline", Ignored("nobody types into a session")),
+    ("EnableSSHKeysign", Ignored("gsctl cannot log in by the host's own key")),
+    ("EscapeChar", Ignored("nobody types into a session")),
+    ("ExitOnForwardFailure", Ignored("gsctl forwards no port")),
+    ("FingerprintHash", Ignored("fingerprints are SHA256 always")),
+    ("ForkAfterAuthentication", Ignored("gsctl waits for its commands")),
+    ("ForwardAgent", RefusedUnless(NO, "gsctl forwards no agent: `--transport openssh` does")),
+    ("ForwardX11", Ignored("gsctl forwards no X11")),
+    ("ForwardX11Timeout", Ignored("gsctl forwards no X11")),
+    ("ForwardX11Trusted", Ignored("gsctl forwards no X11")),
+    ("GatewayPorts", Ignored("gsctl forwards no port")),
     ("GlobalKnownHostsFile", Honoured(Key::GlobalKnownHostsFile)),
-    // On in Debian's own file, and only one more way to log in: a host that has no other says so when it refuses.
-    ("GSSAPIAuthentication", Harmless),
-    ("GSSAPIClientIdentity", Harmless),
-    ("GSSAPIDelegateCredentials", Harmless),
-    ("GSSAPIKexAlgorithms", Harmless),
-    ("GSSAPIKeyExchange", Harmless),
-    ("GSSAPIRenewalForcesRekey", Harmless),
-    ("GSSAPIServerIdentity", Harmless),
-    ("GSSAPITrustDns", Harmless),
+    ("GSSAPIAuthentication", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIClientIdentity", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIDelegateCredentials", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIKexAlgorithms", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIKeyExchange", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIRenewalForcesRekey", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPIServerIdentity", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
+    ("GSSAPITrustDns", Ignored("gsctl logs in with keys and passwords; a host that takes neither says so")),
     ("HashKnownHosts", Honoured(Key::HashKnownHosts)),
     ("Host", Honoured(Key::Host)),
-    ("HostbasedAcceptedAlgorithms", Harmless),
-    ("HostbasedAuthentication", HarmlessWhen(NO)),
-    ("HostbasedKeyTypes", Harmless),
+    ("HostbasedAcceptedAlgorithms", Ignored("gsctl cannot log in by the host's own key")),
+    ("HostbasedAuthentication", RefusedUnless(NO, "log in with a key")),
+    ("HostbasedKeyTypes", Ignored("gsctl cannot log in by the host's own key")),
     ("HostKeyAlgorithms", Honoured(Key::HostKeyAlgorithms)),
     ("HostKeyAlias", Honoured(Key::HostKeyAlias)),
     ("HostName", Honoured(Key::HostName)),
@@ -121,69 +122,69 @@ const KEYWORDS: &[(&str, Effect)] = &[
     ("IdentityFile", Honoured(Key::IdentityFile)),
     ("IgnoreUnknown", Honoured(Key::IgnoreUnknown)),
     ("Include", Honoured(Key::Include)),
-    ("IPQoS", Harmless),
+    ("IPQoS", Ignored("packets are not marked")),
     ("KbdInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
-    ("KbdInteractiveDevices", Harmless),
+    ("KbdInteractiveDevices", Ignored("the server chooses what it asks")),
     ("KexAlgorithms", Honoured(Key::KexAlgorithms)),
     ("KeyboardInteractiveAuthentication", Honoured(Key::KbdInteractiveAuthentication)),
-    ("KnownHostsCommand", HarmlessWhen(NO)),
-    ("LocalCommand", Harmless), // means nothing without PermitLocalCommand
-    ("LocalForward", Harmless),
-    ("LogLevel", Harmless),
-    ("LogVerbose", Harmless),
+    ("KnownHostsCommand", RefusedUnless(NO, "put the keys into a known hosts file; `@revoked` lines are honoured")),
+    ("LocalCommand", Ignored("means nothing without `PermitLocalCommand`")),
+    ("LocalForward", Ignored("gsctl forwards no port")),
+    ("LogLevel", Ignored("`-q` and `-v` say how much gsctl tells")),
+    ("LogVerbose", Ignored("`-q` and `-v` say how much gsctl tells")),
     ("MACs", Honoured(Key::MACs)),
     ("Match", Honoured(Key::Match)),
-    ("NoHostAuthenticationForLocalhost", HarmlessWhen(NO)),
-    ("NumberOfPasswordPrompts", Harmless),
-    ("ObscureKeystrokeTiming", Harmless),
+    ("NoHostAuthenticationForLocalhost", RefusedUnless(NO, "say `StrictHostKeyChecking no` for these hosts")),
+    ("NumberOfPasswordPrompts", Ignored("a password is sent once to each host")),
+    ("ObscureKeystrokeTiming", Ignored("nobody types into a session")),
     ("PasswordAuthentication", Honoured(Key::PasswordAuthentication)),
-    ("PermitLocalCommand", HarmlessWhen(NO)),
-    ("PermitRemoteOpen", Harmless),
-    ("PKCS11Provider", HarmlessWhen(NO)),
+    ("PermitLocalCommand", RefusedUnless(NO, "run the command before gsctl, or after it")),
+    ("PermitRemoteOpen", Ignored("gsctl forwards no port")),
+    ("PKCS11Provider", RefusedUnless(NO, "put the token's keys into the agent: `ssh-add -s`")),
     ("Port", Honoured(Key::Port)),
     ("PreferredAuthentications", Honoured(Key::PreferredAuthentications)),
-    ("Protocol", HarmlessWhen(&["2"])),
+    ("Protocol", RefusedUnless(&["2"], "there is only protocol 2")),
     ("ProxyCommand", Honoured(Key::ProxyCommand)),
     ("ProxyJump", Honoured(Key::ProxyJump)),
-    ("ProxyUseFdpass", HarmlessWhen(NO)),
-    ("PubkeyAcceptedAlgorithms", Unsupported),
-    ("PubkeyAcceptedKeyTypes", Unsupported),
+    ("ProxyUseFdpass", RefusedUnless(NO, "let the command carry the connection itself: `nc` without -F")),
+    ("PubkeyAcceptedAlgorithms", RefusedUnless(&[], "gsctl offers every algorithm that it has: leave this out")),
+    ("PubkeyAcceptedKeyTypes", RefusedUnless(&[], "gsctl offers every algorithm that it has: leave this out")),
     ("PubkeyAuthentication", Honoured(Key::PubkeyAuthentication)),
-    ("RefuseConnection", Unsupported),
-    ("RekeyLimit", Harmless),
-    ("RemoteCommand", HarmlessWhen(NO)),
-    ("RemoteForward", Harmless),
-    ("RequestTTY", HarmlessWhen(&["no", "false", "auto"])),
-    ("RequiredRSASize", Harmless),
-    ("RevokedHostKeys", HarmlessWhen(NO)),
-    ("RhostsRSAAuthentication", Harmless),
-    ("RSAAuthentication", Harmless),
-    ("SecurityKeyProvider", Harmless),
+    ("RefuseConnection", Honoured(Key::RefuseConnection)),
+    ("RekeyLimit", Ignored("the server says when keys are changed")),
+    ("RemoteCommand", RefusedUnless(NO, "put it into the command that gsctl runs")),
+    ("RemoteForward", Ignored("gsctl forwards no port")),
+    ("RequestTTY", Ignored("commands have no terminal, unless `--pty` asks for one")),
+    ("RequiredRSASize", Ignored("RSA keys are taken as the server and `known_hosts` have them")),
+    ("RevokedHostKeys", RefusedUnless(NO, "put the keys into a known hosts file; `@revoked` lines are honoured")),
+    ("RhostsRSAAuthentication", Ignored("protocol 1 is gone")),
+    ("RSAAuthentication", Ignored("protocol 1 is gone")),
+    ("SecurityKeyProvider", Ignored("keys on a security key are used through the agent")),
     ("SendEnv", Honoured(Key::SendEnv)),
     ("ServerAliveCountMax", Honoured(Key::ServerAliveCountMax)),
     ("ServerAliveInterval", Honoured(Key::ServerAliveInterval)),
-    ("SessionType", HarmlessWhen(&["default"])),
+    ("SessionType", RefusedUnless(&["default"], "gsctl runs commands: leave this out")),
     ("SetEnv", Honoured(Key::SetEnv)),
-    ("SmartcardDevice", Unsupported),
-    ("StdinNull", Harmless),
-    ("StreamLocalBindMask", Harmless),
-    ("StreamLocalBindUnlink", Harmless),
+    ("SmartcardDevice", RefusedUnless(&[], "put the card's keys into the agent: `ssh-add -s`")),
+    ("StdinNull", Ignored("commands read nothing, unless `--stdin` says what")),
+    ("StreamLocalBindMask", Ignored("gsctl forwards no port")),
+    ("StreamLocalBindUnlink", Ignored("gsctl forwards no port")),
     ("StrictHostKeyChecking", Honoured(Key::StrictHostKeyChecking)),
-    ("SyslogFacility", Harmless),
-    ("Tag", Harmless), // only read by `Match tagged`, which is warned of where it stands
-    ("TCPKeepAlive", Harmless),
-    ("Tunnel", HarmlessWhen(NO)),
-    ("TunnelDevice", Harmless),
-    ("UpdateHostKeys", Harmless),
-    ("UseKeychain", Harmless),
-    ("UsePrivilegedPort", Harmless),
+    ("SyslogFacility", Ignored("gsctl does not write to syslog")),
+    ("Tag", Honoured(Key::Tag)),
+    ("TCPKeepAlive", Ignored("`ServerAliveInterval` finds dead connections")),
+    ("Tunnel", RefusedUnless(NO, "gsctl opens no tunnel: use ssh")),
+    ("TunnelDevice", Ignored("means nothing without `Tunnel`")),
+    ("UpdateHostKeys", Ignored("no host key is recorded but those that `accept-new` accepts")),
+    ("UseKeychain", Ignored("passphrases are asked for, or the agent's business")),
+    ("UsePrivilegedPort", Ignored("no server asks for it any more")),
     ("User", Honoured(Key::User)),
     ("UserKnownHostsFile", Honoured(Key::UserKnownHostsFile)),
-    ("VerifyHostKeyDNS", HarmlessWhen(&["no", "false", "ask"])),
-    ("VersionAddendum", Harmless),
-    ("VisualHostKey", Harmless),
-    ("WarnWeakCrypto", Harmless),
-    ("XAuthLocation", Harmless),
+    ("VerifyHostKeyDNS", RefusedUnless(&["no", "false", "ask"], "put the keys into a known hosts file")),
+    ("VersionAddendum", Ignored("gsctl's own version is what servers see")),
+    ("VisualHostKey", Ignored("no host key is drawn")),
+    ("WarnWeakCrypto", Ignored("which algorithms are good enough is for `KexAlgorithms` and the like to say")),
+    ("XAuthLocation", Ignored("gsctl forwards no X11")),
 ];
 
 /// The keyword as the manual spells it, and its effect.
@@ -193,19 +194,11 @@ pub(super) fn find(keyword: &str) -> Option<(&'static str, Effect)> {
 
 /// What to do instead of a keyword that cannot be honoured.
 pub(super) fn hint(name: &str) -> &'static str {
-    match name {
-        "ProxyUseFdpass" => "let the command carry the connection itself: `nc` without -F",
-        "ProxyJump" => "write the name of the jump host: of tokens none is expanded here",
-        "PubkeyAcceptedAlgorithms" | "PubkeyAcceptedKeyTypes" => {
-            "gsctl offers every algorithm that it has: leave this out"
-        }
-        "RemoteCommand" => "put it into the command that gsctl runs",
-        "BindInterface" => "name one of its addresses: `BindAddress`",
-        "BindAddress" => "give the address itself, not its name",
-        "RevokedHostKeys" | "KnownHostsCommand" => {
-            "put the keys into a known hosts file; `@revoked` lines are honoured"
-        }
-        "ForwardAgent" => "gsctl forwards no agent",
+    match (name, find(name)) {
+        // Honoured, but not every value.
+        ("ProxyJump", _) => "write the name of the jump host: of tokens none is expanded here",
+        ("BindAddress", _) => "give the address itself, not its name",
+        (_, Some((_, RefusedUnless(_, instead)))) => instead,
         _ => "leave it out, or use ssh for these hosts",
     }
 }
@@ -254,6 +247,32 @@ mod tests {
         ] {
             assert_eq!(nearest(typed), meant, "{typed}");
         }
+    }
+
+    /// The rows of a table of `docs/ssh.md`.
+    fn rows(section: &str) -> Vec<&'static str> {
+        let text = include_str!("../../../docs/ssh.md");
+        let section = text.split("\n## ").find(|text| text.starts_with(section)).unwrap();
+        section.lines().filter(|line| line.starts_with("| ")).skip(1).collect()
+    }
+
+    #[test]
+    fn the_document_says_the_same() {
+        let (mut honoured, mut ignored, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, effect) in KEYWORDS {
+            match effect {
+                Honoured(_) => honoured.push(*name),
+                Ignored(why) => ignored.push(format!("| {name} | {why} |")),
+                RefusedUnless(values, instead) => {
+                    let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+                    refused.push(format!("| {name} | {} | {instead} |", values.join(", ")));
+                }
+            }
+        }
+        assert_eq!(rows("Ignored"), ignored);
+        assert_eq!(rows("Refused"), refused);
+        let named: Vec<&str> = rows("Honoured").iter().filter_map(|row| row.split(" | ").next()?.get(2..)).collect();
+        assert_eq!(named, honoured);
     }
 
     #[test]

@@ -5,8 +5,14 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::*;
+use crate::transport::algorithms::Offer;
 use crate::transport::algorithms::{Choice, Kind};
+use crate::transport::known_hosts::HostKeyPolicy;
+use crate::transport::target::{Family, Method};
 
 fn home(files: &[(&str, &str)]) -> TempDir {
     let home = tempfile::tempdir().unwrap();
@@ -27,7 +33,7 @@ fn options(options: &[&str]) -> Vec<String> {
 #[track_caller]
 fn load(home: &TempDir, given: &[&str]) -> SshConfig {
     let system = home.path().join("system");
-    SshConfig::load_from(None, home.path(), &options(given), &system).unwrap().with_local_user("eva")
+    SshConfig::load_from(None, home.path(), &BTreeMap::new(), &options(given), &system).unwrap().with_local_user("eva")
 }
 
 fn config(text: &str) -> (TempDir, SshConfig) {
@@ -56,7 +62,7 @@ fn options_win_over_files_and_what_is_given_over_both() {
     let plain = config.resolve("n");
     assert_eq!((plain.user.as_deref(), plain.port), (Some("option"), Some(2)));
     assert_eq!(plain.identity_files, [PathBuf::from("/k/option@10.0.0.1:2")]);
-    let given = Given { user: Some("given"), port: Some(3), address: Some("10.0.0.9"), as_jump: false };
+    let given = Given { user: Some("given"), port: Some(3), address: Some("10.0.0.9"), ..Given::default() };
     let strongest = config.resolve_with("n", &given);
     assert_eq!(strongest.host_name.as_deref(), Some("10.0.0.9"));
     assert_eq!(strongest.identity_files, [PathBuf::from("/k/given@10.0.0.9:3")]);
@@ -103,6 +109,8 @@ fn every_setting() {
         bind: Some("10.0.0.1".parse().unwrap()),
         send_env: vec!["A".into(), "B*".into()],
         set_env: vec![("C".into(), "d".into())],
+        tag: None,
+        said: n.said.clone(),
         impossible: None,
         unhonoured: Vec::new(),
     };
@@ -149,7 +157,7 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
         config.warnings(),
         [
             format!(
-                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; leave it out, or use ssh for these hosts"
+                "ssh config `{file}`, line 4: gsctl cannot honour `SmartcardDevice` yet; put the card's keys into the agent: `ssh-add -s`"
             ),
             format!(
                 "ssh config `{file}`, line 7: gsctl cannot honour `BindInterface` yet; name one of its addresses: `BindAddress`"
@@ -222,22 +230,38 @@ fn match_blocks_that_can_be_decided_are() {
 }
 
 #[test]
-fn match_blocks_that_cannot_be_decided_have_no_effect_and_are_named() {
-    let (home, config) = config("Host a\n Port 1\nMatch host b exec \"test -e /x\"\n Port 2\nMatch final\n User x\n");
-    let file = home.path().join(".ssh/config");
-    let file = file.display();
-    assert_eq!(
-        config.warnings(),
-        [
-            format!(
-                "ssh config `{file}`, line 3: gsctl cannot decide `Match host b exec test -e /x` yet; its block has no effect"
-            ),
-            format!("ssh config `{file}`, line 5: gsctl cannot decide `Match final` yet; its block has no effect"),
-        ]
+fn what_is_undecided_is_decided_by_ssh() {
+    let (home, config) = config(
+        "Host a\n Port 1\nMatch host b exec \"test %h = b\"\n Port 2\nMatch !exec \"test '%n' = 'c' # x\"\n User x\n\
+         Match exec \"test -z ''\"\n ConnectTimeout 7\n",
     );
-    assert_eq!(config.resolve("a").unhonoured.len(), 1, "only `Match final` can be about a");
-    let b = config.resolve("b");
-    assert_eq!((b.port, b.user, b.unhonoured.len()), (None, None, 2));
+    let (a, b, c) = (config.resolve("a"), config.resolve("b"), config.resolve("c"));
+    assert_eq!((a.port, a.user.as_deref(), a.connect_timeout), (Some(1), Some("x"), Some(Duration::from_secs(7))));
+    assert_eq!((b.port, b.user.as_deref()), (Some(2), Some("x")));
+    assert_eq!((c.port, c.user, c.impossible), (None, None, None));
+    let file = home.path().join(".ssh/config").display().to_string();
+    assert_eq!(b.said_of("Port").unwrap().origin.to_string(), format!("{file}:4"));
+}
+
+#[test]
+fn what_nobody_can_decide_is_a_matter_of_its_hosts() {
+    let text = "Host a\n Port 1\nMatch host b localnetwork 10.0.0.0/33\n Port 2\nMatch host c command x\n Port 3\n";
+    let (home, config) = config(text);
+    let file = home.path().join(".ssh/config").display().to_string();
+    assert_eq!(config.resolve("a").impossible, None);
+    let b = config.resolve("b").impossible.unwrap();
+    assert!(b.to_string().starts_with(&format!("ssh config `{file}`, line 3: `Match`: `ssh -G` cannot decide this: ")));
+    let c = config.resolve("c").impossible.unwrap().to_string();
+    assert!(c.contains("line 5: `Match`: over one connection gsctl runs more commands than one"), "{c}");
+}
+
+#[test]
+fn tags_and_session_types() {
+    let (_home, config) = config(
+        "Host a\n Tag one\nMatch tagged one,two sessiontype exec,shell\n Port 7\nMatch !tagged *\n User u\nMatch tagged \"\"\n User v\n",
+    );
+    assert_eq!(config.resolve("a").port, Some(7));
+    assert_eq!((config.resolve("b").port, config.resolve("a").user), (None, None));
 }
 
 #[test]
@@ -263,13 +287,14 @@ fn the_system_file_comes_last() {
     let home = home(&[(".ssh/config", "Host a\n User mine\n"), ("system", "User theirs\nPort 7\n")]);
     let a = load(&home, &[]).resolve("a");
     assert_eq!((a.user.as_deref(), a.port), (Some("mine"), Some(7)));
-    let only = SshConfig::load(Some(Path::new("none")), home.path(), &[]).unwrap();
+    let only = SshConfig::load(Some(Path::new("none")), home.path(), &BTreeMap::new(), &[]).unwrap();
     assert_eq!(only.resolve("a"), SshOptions::default());
 }
 
 #[track_caller]
 fn wrong(home: &TempDir, file: Option<&Path>, given: &[&str], want: &str) {
-    let error = SshConfig::load_from(file, home.path(), &options(given), Path::new("/none")).unwrap_err();
+    let error =
+        SshConfig::load_from(file, home.path(), &BTreeMap::new(), &options(given), Path::new("/none")).unwrap_err();
     let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     assert_eq!(format!("{error}{hint}"), want);
 }
@@ -334,7 +359,7 @@ fn ssh_says(file: &Path, host: &str) -> Vec<String> {
         ["hostname", "port", "user", "identityfile", "connectionattempts", "hostkeyalias", "userknownhostsfile"];
     let mut lines: Vec<String> = text
         .lines()
-        .filter(|line| wanted.contains(&line.split(' ').next().unwrap()) && !line.contains("~/.ssh"))
+        .filter(|line| wanted.contains(&line.split(' ').next().unwrap()) && !line.contains("/.ssh/"))
         .map(str::to_owned)
         .collect();
     lines.sort();
@@ -370,9 +395,36 @@ fn ssh_agrees() {
     );
     let home = home(&[("config", &text)]);
     let file = home.path().join("config");
-    let config = SshConfig::load(Some(&file), home.path(), &[]).unwrap();
+    let config = SshConfig::load(Some(&file), home.path(), &BTreeMap::new(), &[]).unwrap();
     for host in ["a", "b", "c", "d", "dxx", "[abc]", "A", "10.0.0.1"] {
         assert_eq!(we_say(&config, host), ssh_says(&file, host), "{host} in\n{text}");
+    }
+}
+
+#[test]
+fn ssh_agrees_on_second_readings_and_questions() {
+    let included = home(&[("inc", "Host *\n HostName late.example.com\n")]);
+    let include = included.path().join("inc").display().to_string();
+    for text in [
+        "Host a\n HostName B.example.com\n Port 1\nHost b.example.com\n IdentityFile /k/second\nMatch final host b*\n User f\n",
+        "Host a\n HostName b\nMatch canonical\n User c\nMatch !final\n Port 2\nMatch final all\n IdentityFile /k/f\n Port 3\n",
+        "Host a\n HostName b\nMatch canonical\n User c\nMatch !canonical\n Port 3\n",
+        "Match host zzz final\nHost a\n HostName b\nHost b\n Port 3\n",
+        "Match host a exec \"test %h = a\"\n Port 3\n HostName x\nMatch exec \"test %h = x && test %p = 3\" user root\n User y\n",
+        "Match host a exec true !exec false\n Port 5\nMatch exec false\n User no\nMatch final exec \"test %n = a\"\n User yes\n",
+        "Match exec \"case %r in u) ;; *) false;; esac\"\n Port 5\nHost a\n User u\nMatch exec \"test %r = u\"\n Port 6\n",
+        "CanonicalizeHostname yes\nCanonicalDomains example.invalid\nMatch canonical host localhost\n Port 9\nHost a\n HostName localhost\n",
+        "Match exec \"test '%n' = a\" originalhost a\n ConnectionAttempts 4\n",
+        // What stands under a `Match` after an `Include` is under it still, whatever the name has become.
+        &format!("Match host a\n Include {include}\n Port 8\n"),
+    ] {
+        let home = home(&[("config", text)]);
+        let file = home.path().join("config");
+        let config = SshConfig::load(Some(&file), home.path(), &BTreeMap::new(), &[]).unwrap();
+        for host in ["a", "b", "localhost"] {
+            assert_eq!(we_say(&config, host), ssh_says(&file, host), "{host} in\n{text}");
+            assert_eq!(config.resolve(host).impossible, None);
+        }
     }
 }
 
@@ -380,7 +432,7 @@ proptest::proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "(Host|Match|Port|IdentityFile|User|x)[ =](([!*?a-z%~\"',=${}]){0,8} ?){0,4}\n(.|\n){0,80}", host in ".{0,8}") {
         let home = home(&[("config", &text)]);
-        if let Ok(config) = SshConfig::load(Some(&home.path().join("config")), home.path(), &[]) {
+        if let Ok(config) = SshConfig::load(Some(&home.path().join("config")), home.path(), &BTreeMap::new(), &[]) {
             let _ = config.resolve(&host);
         }
     }
@@ -406,10 +458,9 @@ fn algorithms_that_leave_none_are_the_matter_of_their_hosts_only() {
     let (home, config) = config("Host a\n Ciphers no-such\nHost b\n Ciphers aes256-ctr\nHost *\n Ciphers nor-this\n");
     let file = home.path().join(".ssh/config");
     let said = config.resolve("a").impossible.unwrap();
-    assert_eq!(said.line, 2);
     let start =
         format!("ssh config `{}`, line 2: `Ciphers` leaves none that gsctl has in `no-such`; it has ", file.display());
     assert!(said.to_string().starts_with(&start), "{said}");
     assert_eq!(config.resolve("b").impossible, None);
-    assert_eq!(config.resolve("c").impossible.unwrap().line, 6);
+    assert_eq!(config.resolve("c").impossible.unwrap().origin.to_string(), format!("{}:6", file.display()));
 }

@@ -23,6 +23,8 @@ pub(super) enum Setting {
     AliveInterval(Duration),
     BatchMode(bool),
     BindAddress(IpAddr),
+    /// `CanonicalizeHostname` or what belongs to it: for ssh.
+    Canonical,
     CertificateFile(String),
     Compression(bool),
     ConnectTimeout(Duration),
@@ -45,6 +47,7 @@ pub(super) enum Setting {
     /// Names and values.
     SetEnv(Vec<(String, String)>),
     StrictHostKeyChecking(HostKeyPolicy),
+    Tag(String),
     User(String),
     UserKnownHosts(Vec<String>),
 }
@@ -75,8 +78,8 @@ pub(super) enum Meaning {
     Off(&'static str),
     /// Something that matters, and that gsctl cannot do yet.
     Unsupported,
-    /// A choice of algorithms that leaves none. The text says why.
-    Impossible(Kind, String),
+    /// No connection can be made: a choice of algorithms leaves none, or the file says so. The text says why.
+    Impossible(Option<Kind>, String),
     /// Not a keyword.
     Unknown,
 }
@@ -86,11 +89,11 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
     let Some((name, effect)) = keywords::find(keyword) else { return Ok(Meaning::Unknown) };
     let first = arguments.first().ok_or_else(|| format!("`{name}` wants a value"))?;
     match effect {
-        Effect::Harmless => Ok(Meaning::Nothing),
-        Effect::HarmlessWhen(values) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
+        Effect::Ignored(_) => Ok(Meaning::Nothing),
+        Effect::RefusedUnless(values, _) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
             Ok(Meaning::Off(name))
         }
-        Effect::HarmlessWhen(_) | Effect::Unsupported => Ok(Meaning::Unsupported),
+        Effect::RefusedUnless(..) => Ok(Meaning::Unsupported),
         Effect::Honoured(key @ (Key::Host | Key::Match | Key::Include | Key::IgnoreUnknown)) => {
             Ok(Meaning::Structure(key))
         }
@@ -98,7 +101,11 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         Effect::Honoured(Key::GlobalKnownHostsFile) => {
             templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
         }
+        Effect::Honoured(Key::Canonical) => Ok(Meaning::Set(Setting::Canonical)),
         Effect::Honoured(Key::ProxyJump) => jump(first),
+        Effect::Honoured(Key::RefuseConnection) => {
+            Ok(Meaning::Impossible(None, format!("`RefuseConnection`: {}", arguments.join(" "))))
+        }
         Effect::Honoured(Key::ProxyCommand) => command(first),
         Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
         Effect::Honoured(Key::SetEnv) => set_env(arguments),
@@ -205,14 +212,17 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         Key::ServerAliveInterval if text.eq_ignore_ascii_case("none") => Setting::AliveInterval(Duration::ZERO),
         Key::ServerAliveInterval => Setting::AliveInterval(duration(text).ok_or(SECONDS)?),
         Key::StrictHostKeyChecking => return strictness(text),
+        Key::Tag => Setting::Tag(text.to_owned()),
         Key::User => Setting::User(name()?),
-        Key::GlobalKnownHostsFile
+        Key::Canonical
+        | Key::GlobalKnownHostsFile
         | Key::Host
         | Key::IgnoreUnknown
         | Key::Include
         | Key::Match
         | Key::ProxyCommand
         | Key::ProxyJump
+        | Key::RefuseConnection
         | Key::SendEnv
         | Key::SetEnv
         | Key::UserKnownHostsFile => return Ok(Meaning::Nothing),
@@ -222,7 +232,7 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
 fn algorithms(kind: Kind, text: &str) -> Meaning {
     match Choice::parse(kind, text) {
         Ok(choice) => Meaning::Set(Setting::Algorithms(choice)),
-        Err(said) => Meaning::Impossible(kind, said),
+        Err(said) => Meaning::Impossible(Some(kind), said),
     }
 }
 

@@ -27,37 +27,57 @@ pub(super) fn rest(line: &str) -> &str {
     rest.strip_prefix('=').unwrap_or(rest).trim_start()
 }
 
+/// A word, and how it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Word<'a> {
+    /// Without quotes.
+    pub(super) text: String,
+    /// As it stands there.
+    pub(super) raw: &'a str,
+}
+
 fn arguments(text: &str) -> Result<Vec<String>, &'static str> {
-    let mut words = Vec::new();
-    let mut chars = text.chars().peekable();
-    loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        match chars.peek() {
-            None | Some('#') => return Ok(words),
-            Some(_) => {}
-        }
-        let mut word = String::new();
-        let mut quote: Option<char> = None;
-        while let Some(c) = chars.next() {
-            match (c, quote) {
-                // A backslash before anything else stays, as in ssh.
-                ('\\', _) => match chars.peek() {
-                    Some(&next) if matches!(next, '"' | '\'' | '\\') || (quote.is_none() && next == ' ') => {
-                        word.push(next);
-                        chars.next();
+    Ok(Word::all(text)?.into_iter().map(|word| word.text).collect())
+}
+
+impl<'a> Word<'a> {
+    /// The words of a text, up to a comment.
+    pub(super) fn all(text: &'a str) -> Result<Vec<Self>, &'static str> {
+        let mut words = Vec::new();
+        let mut chars = text.char_indices().peekable();
+        loop {
+            while chars.next_if(|(_, c)| c.is_whitespace()).is_some() {}
+            let start = match chars.peek() {
+                None | Some((_, '#')) => return Ok(words),
+                Some((at, _)) => *at,
+            };
+            let mut word = String::new();
+            let mut quote: Option<char> = None;
+            let mut end = text.len();
+            while let Some((at, c)) = chars.next() {
+                match (c, quote) {
+                    // A backslash before anything else stays, as in ssh.
+                    ('\\', _) => match chars.peek() {
+                        Some(&(_, next)) if matches!(next, '"' | '\'' | '\\') || (quote.is_none() && next == ' ') => {
+                            word.push(next);
+                            chars.next();
+                        }
+                        _ => word.push('\\'),
+                    },
+                    ('"' | '\'', None) => quote = Some(c),
+                    (_, Some(open)) if c == open => quote = None,
+                    (_, None) if c.is_whitespace() => {
+                        end = at;
+                        break;
                     }
-                    _ => word.push('\\'),
-                },
-                ('"' | '\'', None) => quote = Some(c),
-                (_, Some(open)) if c == open => quote = None,
-                (_, None) if c.is_whitespace() => break,
-                _ => word.push(c),
+                    _ => word.push(c),
+                }
             }
+            if quote.is_some() {
+                return Err("a quote is not closed");
+            }
+            words.push(Self { text: word, raw: &text[start..end] });
         }
-        if quote.is_some() {
-            return Err("a quote is not closed");
-        }
-        words.push(word);
     }
 }
 
@@ -98,6 +118,8 @@ mod tests {
         case(r"IdentityFile 'it is' \x", &["IdentityFile", "it is", r"\x"]);
         case(r#"User """#, &["User", ""]);
         case(r#""Port" 22"#, &["Port", "22"]);
+        let words = Word::all(r#"host a exec "test -e '/x y'" # c"#).unwrap();
+        assert_eq!(words.iter().map(|word| word.raw).collect::<Vec<_>>(), ["host", "a", "exec", r#""test -e '/x y'""#]);
         assert_eq!(split("# Port 22"), Ok(None));
         assert_eq!(split("   "), Ok(None));
         assert!(split(r#"User "omm"#).is_err());

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 pub use self::certificate::{Certificate, beside, load as load_certificate};
@@ -40,11 +41,12 @@ pub struct PrivateKey {
     pub path: PathBuf,
     /// Its type, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// The key without a passphrase, as `userauth_pubkey_memory` takes it, with no public key and no passphrase
-    /// beside it.
+    /// The key without a passphrase, as `userauth_pubkey_memory` takes it.
     pub pem: Zeroizing<String>,
     /// The public key as an agent lists it. Both forms of key have it, so it is always there.
     pub public_blob: Option<Vec<u8>>,
+    /// The public key as `authorized_keys` has it. Beside the private one it saves libssh2 from reading that twice a host.
+    pub public: String,
     /// The public key's fingerprint: `SHA256:...`.
     pub fingerprint: String,
     /// A certificate for it; who loads the key may add one.
@@ -60,6 +62,7 @@ impl PrivateKey {
             algorithm: self.algorithm.clone(),
             pem: self.pem.clone(),
             public_blob: self.public_blob.clone(),
+            public: self.public.clone(),
             fingerprint: self.fingerprint.clone(),
             certificate: Some(certificate),
         }
@@ -109,7 +112,7 @@ pub fn public_blob(path: &Path) -> Option<Vec<u8>> {
         File::open(file).ok()?.take(MAX_LEN).read_to_string(&mut text).ok()?;
         let mut words = text.split_whitespace();
         let (key_type, key) = (words.next()?, words.next()?);
-        let blob = base64::engine::general_purpose::STANDARD.decode(key).ok()?;
+        let blob = STANDARD.decode(key).ok()?;
         (openssh::take(&mut &*blob)? == key_type.as_bytes()).then_some(blob)
     })
 }
@@ -174,9 +177,11 @@ fn unlock(path: &Path, bytes: &[u8], ask: Ask<'_>) -> Result<PrivateKey, KeyFaul
         Some(text) => unlock_openssh(path, text, ask)?,
         None => unlock_pem(path, bytes, ask)?,
     };
+    let algorithm = algorithm(&blob)?;
     Ok(PrivateKey {
         path: path.to_owned(),
-        algorithm: algorithm(&blob)?,
+        public: format!("{algorithm} {}", STANDARD.encode(&blob)),
+        algorithm,
         pem,
         fingerprint: known_hosts::fingerprint(&blob),
         public_blob: Some(blob),

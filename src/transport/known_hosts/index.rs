@@ -39,7 +39,7 @@ pub(super) struct Entry {
 pub(super) struct Index {
     pub(super) sources: Vec<Source>,
     entries: Vec<Entry>,
-    /// By the key's text: nearly every lookup of a healthy run ends here.
+    /// Lines with patterns or hashed names, by the key's text: a line needs its HMAC only where it has the key that was shown.
     by_key: HashMap<String, Vec<usize>>,
     by_name: HashMap<String, Vec<usize>>,
     patterned: Vec<usize>,
@@ -102,7 +102,9 @@ impl Index {
 
     fn add(&mut self, entry: Entry) {
         let id = self.entries.len();
-        self.by_key.entry(entry.line.key.clone()).or_default().push(id);
+        if !matches!(entry.line.names, Names::Plain(_)) {
+            self.by_key.entry(entry.line.key.clone()).or_default().push(id);
+        }
         match &entry.line.names {
             Names::Plain(names) => {
                 for name in names {
@@ -118,9 +120,13 @@ impl Index {
         self.entries.push(entry);
     }
 
-    /// The lines that hold this key, in the files' order.
-    pub(super) fn with_key(&self, key: &str) -> impl Iterator<Item = &Entry> {
-        self.by_key.get(key).into_iter().flatten().map(|&id| &self.entries[id])
+    /// The lines of these names that hold this key. Costs the same however many lines there are, unless many with hashed
+    /// names or patterns share the key.
+    pub(super) fn with_key<'a>(&'a self, targets: &'a [&str], key: &'a str) -> impl Iterator<Item = &'a Entry> {
+        let plain = targets.iter().filter_map(|&target| self.by_name.get(target)).flatten();
+        let others = self.by_key.get(key).into_iter().flatten();
+        let others = others.filter(|&&id| targets.iter().any(|target| self.entries[id].line.names.matches(target)));
+        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| entry.line.key == key)
     }
 
     /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked

@@ -240,18 +240,17 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> Verdict {
 
     // The key first: a healthy host is found here without looking at any other line.
     let mut known = false;
-    for entry in index.with_key(&key).filter(|entry| entry.line.key_type == key_type) {
-        if (known && entry.line.marker == Marker::HostKey) || entry.line.marker == Marker::CertAuthority {
-            continue;
+    let targets = [full.as_str(), bare.as_str()];
+    let targets = if bare == full { &targets[..1] } else { &targets };
+    for entry in index.with_key(targets, &key).filter(|entry| entry.line.key_type == key_type) {
+        match entry.line.marker {
+            Marker::HostKey => known = true,
+            Marker::Revoked => {
+                let (file, line) = index.place(entry);
+                return Verdict::Revoked { file, line, fingerprint: fingerprint(key_blob) };
+            }
+            Marker::CertAuthority => {}
         }
-        if !(entry.line.names.matches(&full) || (bare != full && entry.line.names.matches(&bare))) {
-            continue;
-        }
-        if entry.line.marker == Marker::Revoked {
-            let (file, line) = index.place(entry);
-            return Verdict::Revoked { file, line, fingerprint: fingerprint(key_blob) };
-        }
-        known = true;
     }
     if known {
         return Verdict::Known;

@@ -192,10 +192,11 @@ async fn with_key(
     }
     // As ssh does: the certificate goes before the key that it is for.
     for public in
-        key.certificate.as_ref().map(|certificate| certificate.line.as_str()).into_iter().map(Some).chain([None])
+        key.certificate.as_ref().map(|certificate| certificate.line.as_str()).into_iter().chain([key.public.as_str()])
     {
         tried.offered += 1;
-        let result = drive(ssh, wire, |ssh| ssh.userauth_pubkey_memory(&target.user, public, &key.pem, None)).await;
+        let result =
+            drive(ssh, wire, |ssh| ssh.userauth_pubkey_memory(&target.user, Some(public), &key.pem, None)).await;
         match result {
             Ok(()) if ssh.authenticated() => {
                 if let Some(blob) = &key.public_blob {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ssh2::{ErrorCode, File, Sftp};
 
 use super::classify;
-use super::exec::{Command, End, Ran};
+use super::command::{Command, End, Ran};
 use super::session::{EAGAIN, Pulse, Session, Stopwatch};
 use super::trailer::Mark;
 use crate::control::{CancelToken, Deadline, Raced, race};
@@ -24,6 +24,9 @@ use crate::plan::pull::Source;
 use crate::plan::push::Push;
 use crate::plan::script::copy::{self, Answers};
 pub use tally::Tally;
+
+/// Bytes of a script's answer.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Files for, or from, one host.
 #[derive(Debug, Clone)]
@@ -139,7 +142,10 @@ impl Session {
             Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", bounds.deadline.left()) };
         let ran = self.run(&command, bounds.mark, bounds.cancel, None).await;
         match ran.end {
-            End::Exit(0) => Ok(copy::parse(&ran.stdout)),
+            End::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
+                Ok(said) => Ok(copy::parse(&said)),
+                Err(error) => Err(Ending::Local(format!("the node's answer cannot be understood: {error}"))),
+            },
             _ => Err(Ending::Script(Box::new(ran))),
         }
     }

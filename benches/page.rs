@@ -1,0 +1,200 @@
+//! The page: what was measured, on what, and whether it is what was promised.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use super::measure::Cost;
+use super::tool::Tool;
+use super::{Extras, Result, Row};
+
+const HEAD: &str = "# gsctl beside its peers
+
+Written by `make bench`; the numbers are those of one run on one machine, clients and hosts on the same cores. Every tool logs in
+to the same hosts with the same key and runs `true`; each must say that all hosts succeeded, or it has no numbers. The tools take
+turns, in several rounds; what is shown is the median. Processor time is user and system time of the client and every process that it
+waited for, without the servers. Memory and processes are from a further run, looked at every 25 ms; memory is the resident memory
+of all of the client's processes together. `bare loop` is `benches/bare.rs`: the same libraries, and nothing but the logins.
+ansible's ControlMaster is off: its masters outlive the run, and would not be counted.
+
+";
+
+/// One of the times of a cost.
+type Part = fn(&Cost) -> Duration;
+
+/// The whole page.
+pub(crate) fn page(results: &[Result], extras: &Extras, rounds: usize) -> String {
+    let mut page = HEAD.to_owned();
+    let _ = writeln!(page, "## What it was measured on\n\n{}", machine(rounds));
+    let _ = writeln!(page, "## What was promised\n\n| | promised | measured | |\n|---|---|---|---|");
+    for Promise { what, limit, measured, unit } in promises(results, extras) {
+        let measured = measured.map(|measured| (measured, if measured <= limit { "kept" } else { "**missed**" }));
+        let (measured, kept) = match measured {
+            Some((measured, kept)) => (format!("{measured:.3} {unit}"), kept),
+            None => ("not measured".to_owned(), ""),
+        };
+        let _ = writeln!(page, "| {what} | at most {limit:.3} {unit} | {measured} | {kept} |");
+    }
+    for result in results {
+        page.push_str(&table(result));
+    }
+    if let Some((hosts, size, connections)) = extras.held {
+        let _ = writeln!(
+            page,
+            "\n## Held open at once\n\n{hosts} simulated hosts whose command ends only once all are under way: {connections} \
+             connections at once, {:.0} MB.",
+            megabytes(size.bytes)
+        );
+    }
+    page.push_str(
+        "\n## Again\n\n    make peers    # parallel-ssh's library and bssh, under target/peers\n    make bench\n    \
+         make bench BENCH='--rounds 1 --scale 0.1 --out /tmp/benchmarks.md'\n\nA tool that is not installed stands in the tables as \
+         such. There is no latency on real sshd: it would take a change to the loopback device of the whole machine.\n",
+    );
+    page
+}
+
+fn table(result: &Result) -> String {
+    let case = &result.case;
+    let mut text = format!(
+        "\n## {}\n\nAt most {} at once.\n\n| tool | CPU a host | wall time | memory | processes | CPU, gsctl = 1 | wall, gsctl = 1 |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+        case.title, case.fanout
+    );
+    let own = cost_of(result, Tool::Gsctl.name());
+    for (name, row) in &result.rows {
+        let _ = match row {
+            Row::Missing => writeln!(text, "| {name} | not installed | | | | | |"),
+            Row::LeftOut(why) => writeln!(text, "| {name} | left out: {why} | | | | | |"),
+            Row::Failed(said) => {
+                let said: String = said.chars().filter(|c| !c.is_control() && *c != '|').take(100).collect();
+                writeln!(text, "| {name} | failed: {said} | | | | | |")
+            }
+            Row::Measured { cost, size } => {
+                let times = |of: Part| own.map_or(0.0, |own| of(cost).as_secs_f64() / of(&own).as_secs_f64());
+                writeln!(
+                    text,
+                    "| {name} | {:.2} ms | {:.2} s | {:.0} MB | {} | {:.1} | {:.1} |",
+                    milliseconds(cost.cpu, case.hosts),
+                    cost.wall.as_secs_f64(),
+                    megabytes(size.bytes),
+                    size.processes,
+                    times(|cost| cost.cpu),
+                    times(|cost| cost.wall)
+                )
+            }
+        };
+    }
+    text
+}
+
+/// Something that gsctl is to be at most.
+struct Promise {
+    what: String,
+    limit: f64,
+    measured: Option<f64>,
+    unit: &'static str,
+}
+
+fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
+    let mut promises = Vec::new();
+    let mut add = |what: &str, limit: f64, measured: Option<f64>, unit| {
+        promises.push(Promise { what: what.to_owned(), limit, measured, unit });
+    };
+    let find = |words: &[&str]| results.iter().find(|result| words.iter().all(|word| result.case.title.contains(word)));
+    let own = Tool::Gsctl.name();
+    let ratio = |result: Option<&Result>, other: &str, of: Part| {
+        let (own, other) = (cost_of(result?, own)?, cost_of(result?, other)?);
+        Some(of(&own).as_secs_f64() / of(&other).as_secs_f64())
+    };
+    let (cpu, wall): (Part, Part) = (|cost| cost.cpu, |cost| cost.wall);
+    let fleets: Vec<&Result> = results.iter().filter(|result| result.case.title.ends_with(", 0 ms")).collect();
+    let (thousand, ten) = (fleets.first().copied(), fleets.get(1).copied());
+    let a_host = |result: &Result| Some(milliseconds(cost_of(result, own)?.cpu, result.case.hosts));
+    add("fleet, first size: CPU a host", 1.0, thousand.and_then(a_host), "ms");
+    for (tool, limit) in [(Tool::Pssh, 1.0 / 18.0), (Tool::ParallelSsh, 0.5), (Tool::Bssh, 0.6)] {
+        add(&format!("fleet, first size: CPU beside {}", tool.name()), limit, ratio(thousand, tool.name(), cpu), "");
+    }
+    let largest = |words: &[&str]| {
+        let found = results.iter().filter(|result| words.iter().all(|word| result.case.title.contains(word)));
+        found.filter(|result| !result.case.title.contains("five steps")).max_by_key(|result| result.case.hosts)
+    };
+    let (each, same) = (largest(&["real sshd", "own key exchange"]), largest(&["real sshd", super::SAME]));
+    for tool in [Tool::Pssh, Tool::Pdsh, Tool::Clush] {
+        let name = tool.name();
+        add(&format!("real sshd: CPU beside {name}, each its own key exchange"), 0.02, ratio(each, name, cpu), "");
+        add(&format!("real sshd: CPU beside {name}, the same key exchange"), 0.125, ratio(same, name, cpu), "");
+    }
+    for (place, result) in [("fleet, first size", thousand), ("real sshd", each)] {
+        for tool in Tool::ALL.into_iter().skip(1) {
+            let limit = if tool == Tool::Bare { 1.3 } else { 1.0 };
+            add(&format!("{place}: wall time beside {}", tool.name()), limit, ratio(result, tool.name(), wall), "");
+        }
+    }
+    let seconds = |result: &Result| Some(cost_of(result, own)?.wall.as_secs_f64());
+    add("fleet, second size: wall time", 15.0, ten.and_then(seconds), "s");
+    let growth = ten.and_then(a_host).zip(thousand.and_then(a_host)).map(|(ten, one)| ten / one);
+    add("CPU a host, second size beside first", 1.2, growth, "");
+    add(
+        "memory with all of the second size held open",
+        1100.0,
+        extras.held.map(|(_, size, _)| megabytes(size.bytes)),
+        "MB",
+    );
+    let (limit, at) = match extras.hidden {
+        Some([near, far, one]) => ((near + one.mul_f64(1.5)).as_secs_f64(), Some(far.as_secs_f64())),
+        None => (0.0, None),
+    };
+    add("all at once at 50 ms: as at 0 ms, and 1.5 times one host's time", limit, at, "s");
+    let five = find(&["five steps"]);
+    add("five steps: wall time beside five pssh runs", 0.25, ratio(five, "pssh, five runs", wall), "");
+    add("five steps: CPU beside five pssh runs", 0.02, ratio(five, "pssh, five runs", cpu), "");
+    promises
+}
+
+fn cost_of(result: &Result, name: &str) -> Option<Cost> {
+    result.rows.iter().find_map(|(own, row)| match row {
+        Row::Measured { cost, .. } if own == name => Some(*cost),
+        _ => None,
+    })
+}
+
+fn machine(rounds: usize) -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let ssh = Command::new("ssh").arg("-V").output().map(|output| output.stderr).unwrap_or_default();
+    let mut text = format!(
+        "{cores} cores of {}, Linux {}, {}; {rounds} rounds; load average at the end {}.\n\n",
+        model.unwrap_or("an unnamed processor"),
+        kernel.trim(),
+        String::from_utf8_lossy(&ssh).trim(),
+        load.split(' ').next().unwrap_or_default(),
+    );
+    for tool in Tool::ALL.into_iter().filter(|tool| *tool != Tool::Bare) {
+        let version = match (tool.program(), tool.version()) {
+            (None, _) => "not installed".to_owned(),
+            (Some(_), version) => version.unwrap_or_else(|| "version not said".to_owned()),
+        };
+        let _ = writeln!(text, "- {} {version}", tool.name());
+    }
+    text
+}
+
+fn milliseconds(time: Duration, hosts: usize) -> f64 {
+    time.as_secs_f64() * 1000.0 / f64::from(u32::try_from(hosts).unwrap_or(u32::MAX))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no memory is so large")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// A number of hosts.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+pub(crate) fn whole(number: f64) -> usize {
+    number as usize
+}

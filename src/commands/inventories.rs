@@ -1,0 +1,141 @@
+//! What stands behind `--hosts-file`: a file of any kind that gsctl reads, standard input, a program, `ssh_config`.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use crate::cli::SshOptions;
+use crate::inventory::Inventory;
+use crate::inventory::file;
+use crate::inventory::form::{self, BY_ANSIBLE, Form, Known};
+
+use super::fault::Fault;
+use super::program;
+use super::targets::load_config;
+use super::world::World;
+
+/// Before the name of a file: it is an inventory of Ansible, whatever it looks like.
+const ANSIBLE: &str = "ansible:";
+/// Instead of a file: the hosts that `ssh_config` names.
+const SSH_CONFIG: &str = "ssh_config:";
+
+/// Whether programs are run. A shell that completes a word runs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Programs {
+    /// Each once.
+    Run,
+    /// None: they know no hosts.
+    Leave,
+}
+
+/// Reads one of the hosts files.
+///
+/// # Errors
+/// When it cannot be read, or is wrong.
+pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &World) -> Result<Inventory, Fault> {
+    let name = path.display().to_string();
+    if let Some(rest) = name.strip_prefix(SSH_CONFIG) {
+        return ssh_config(rest, ssh, world);
+    }
+    let (known, path) = match name.strip_prefix(ANSIBLE) {
+        Some(rest) => (Known::Ansible, PathBuf::from(rest)),
+        None => (Known::No, path.to_owned()),
+    };
+    let name = path.display().to_string();
+    let bytes = bytes(&path, &name)?;
+    if is_program(&path, &bytes, &name)? {
+        return match programs {
+            Programs::Run => printed(&path, &name),
+            Programs::Leave => Ok(Inventory::default()),
+        };
+    }
+    let (mut inventory, form) =
+        form::parse(&bytes, &name, known).map_err(|problem| Fault::usage(problem.to_string()))?;
+    if matches!(form, Form::Ini | Form::Yaml)
+        && let Some(source) = inventory.sources.first_mut()
+    {
+        source.warnings.extend(beside(&path, &name));
+    }
+    Ok(inventory)
+}
+
+fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map_err(|error| Fault::usage(format!("hosts file `-`: {error}")))?;
+        return Ok(bytes);
+    }
+    if path.is_dir() {
+        return Err(Fault::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
+    }
+    let fault = |error: io::Error| {
+        let said = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::usage(format!("hosts file `{name}`: {said}"))
+    };
+    std::fs::File::open(path).map_err(fault)?.read_to_end(&mut bytes).map_err(fault)?;
+    Ok(bytes)
+}
+
+/// Whether the file is a program that prints an inventory: it may be run, and says how or is a binary. A file system
+/// without modes calls every file executable, so the mode alone makes no program.
+fn is_program(path: &Path, bytes: &[u8], name: &str) -> Result<bool, Fault> {
+    if path == Path::new("-") {
+        return Ok(false);
+    }
+    let script = bytes.strip_prefix(b"#!").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"/"));
+    if !script && !bytes.starts_with(b"\x7fELF") {
+        return Ok(false);
+    }
+    if access(path, Access::EXEC_OK).is_err() {
+        let first = if script { "begins with `#!`" } else { "is a program" };
+        return Err(Fault::usage(format!("hosts file `{name}` {first}, and you may not execute it")).hint(format!(
+            "a program that prints hosts as JSON has to be executable: chmod +x {name}; a hosts file begins otherwise"
+        )));
+    }
+    Ok(true)
+}
+
+/// What a program prints.
+fn printed(path: &Path, name: &str) -> Result<Inventory, Fault> {
+    let bytes = program::output(path, name)?;
+    let call = format!("{name} --list");
+    let parsed = form::parse(&bytes, &call, Known::Program);
+    let (inventory, _) = parsed.map_err(|problem| Fault::usage(problem.to_string()))?;
+    Ok(inventory)
+}
+
+/// The hosts that `ssh_config` names. Where they are, and who to be there, it says itself when they are connected to.
+fn ssh_config(rest: &str, ssh: &SshOptions, world: &World) -> Result<Inventory, Fault> {
+    if !rest.is_empty() {
+        return Err(Fault::usage(format!("hosts file `{SSH_CONFIG}{rest}`: nothing can follow the colon"))
+            .hint(format!("the file is named with -F, and used for the connections then: -F {rest} -f {SSH_CONFIG}")));
+    }
+    let config = load_config(ssh, world)?;
+    let mut text = String::new();
+    let mut odd = Vec::new();
+    for host in config.hosts() {
+        match crate::inventory::spec::parse_spec(host) {
+            Ok(_) => text = text + host + "\n",
+            Err(error) => odd.push(format!("ssh config: `Host {host}` is left out: {}", error.message)),
+        }
+    }
+    let mut inventory =
+        file::parse(text.as_bytes(), SSH_CONFIG).map_err(|problem| Fault::usage(problem.to_string()))?;
+    if let Some(source) = inventory.sources.first_mut() {
+        source.warnings = odd;
+    }
+    Ok(inventory)
+}
+
+/// Files of variables that Ansible would read too.
+fn beside(path: &Path, name: &str) -> Option<String> {
+    let folder = path.parent()?;
+    let found = ["group_vars", "host_vars"].into_iter().find(|folder_of| folder.join(folder_of).is_dir())?;
+    let what = format!("hosts file `{name}`: the variables in `{found}` beside it are not read");
+    Some(format!("{what}; {BY_ANSIBLE}"))
+}

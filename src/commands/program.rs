@@ -1,0 +1,91 @@
+//! A program that prints an inventory: run once with `--list`, as Ansible does, and heard to its end.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::fault::Fault;
+
+/// Time for it, all in all.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The most that it may print.
+const MOST: u64 = 256 << 20;
+/// How much of what it says on standard error is told.
+const MOST_SAID: u64 = 2000;
+/// Time between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What it prints.
+///
+/// # Errors
+/// When it cannot be run, fails, prints too much, or does not end in time.
+pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
+    let fault = |what: &str| Fault::usage(format!("inventory program `{name}` {what}"));
+    let broken = |error: io::Error| fault(&format!("cannot be run: {error}"));
+    // Into files, so that a child that it leaves behind cannot keep gsctl waiting for the end of a pipe.
+    let (mut printed, mut said) = (tempfile::tempfile().map_err(broken)?, tempfile::tempfile().map_err(broken)?);
+    let mut child = Command::new(here(path))
+        .arg("--list")
+        .stdin(Stdio::null())
+        .stdout(printed.try_clone().map_err(broken)?)
+        .stderr(said.try_clone().map_err(broken)?)
+        .spawn()
+        .map_err(broken)?;
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(broken)? {
+            break status;
+        }
+        let size = printed.metadata().map_err(broken)?.len();
+        if begun.elapsed() > LIMIT || size > MOST {
+            let _ = child.kill();
+            let _ = child.wait();
+            let what = if size > MOST { "prints more than 256 MiB" } else { "has not ended within 60 seconds" };
+            return Err(told(fault(what), &mut said));
+        }
+        thread::sleep(LOOK);
+    };
+    if !status.success() {
+        return Err(told(fault(&ended(status)), &mut said));
+    }
+    let bytes = all(&mut printed, MOST).map_err(broken)?;
+    if bytes.trim_ascii().is_empty() {
+        let fault = fault("prints nothing").hint("with `--list` it has to print an inventory as JSON");
+        return Err(told(fault, &mut said));
+    }
+    Ok(bytes)
+}
+
+/// The path as a path: a bare name would be looked for in `PATH`.
+fn here(path: &Path) -> PathBuf {
+    if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "failed".to_owned(),
+    }
+}
+
+/// With what the program itself says about it.
+fn told(mut fault: Fault, said: &mut File) -> Fault {
+    let said = all(said, MOST_SAID).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    for line in said.trim_end().lines() {
+        fault.message = format!("{}\n  {line}", fault.message);
+    }
+    fault
+}
+
+fn all(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

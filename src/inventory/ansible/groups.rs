@@ -1,0 +1,235 @@
+//! An inventory as a tree: Ansible's YAML, what `ansible-inventory --list` and inventory programs print, and the JSON of
+//! `gsctl hosts --json`.
+
+use std::collections::HashMap;
+
+use super::super::form::BY_ANSIBLE;
+use super::super::problem::{Fault, quoted};
+use super::super::spec::SpecError;
+use super::draft::{Draft, Given, Wrong, wrong};
+use super::tree::{At, Key, Kind, Node};
+use super::vars::Value;
+
+/// Keys of a group.
+const KEYS: [&str; 3] = ["hosts", "vars", "children"];
+
+/// Reads it.
+pub(super) fn read(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
+    let Kind::Map(pairs) = &tree.kind else {
+        let hint = "an inventory is groups by name, each with `hosts`, `vars` and `children`";
+        return Err(fault(tree.at, "this is not a mapping").map_hint(hint));
+    };
+    if let Some(schema) = tree.get("schema").and_then(Node::text).filter(|schema| schema.starts_with("gsctl.hosts/")) {
+        return if schema == "gsctl.hosts/1" { own(tree, draft) } else { Err(newer(schema, tree.at)) };
+    }
+    if let Some(plugin) = tree.get("plugin").and_then(Node::text) {
+        let message = format!("this is how Ansible's plugin {} is set up, not an inventory", quoted(plugin));
+        return Err(fault(tree.at, message).map_hint(BY_ANSIBLE));
+    }
+    let mut seen = HashMap::new();
+    let vars = tree.get("_meta").and_then(|meta| meta.get("hostvars"));
+    if let Some(Node { kind: Kind::Map(hosts), .. }) = vars {
+        seen.extend(hosts.iter().map(|(host, vars)| (host.name.as_str(), vars)));
+    }
+    let mut reader = Reader { draft, hostvars: seen };
+    for (name, node) in pairs.iter().filter(|(name, _)| name.name != "_meta") {
+        reader.group(name, node)?;
+    }
+    Ok(())
+}
+
+/// A fault with its line.
+fn fault(at: At, message: impl Into<String>) -> Wrong {
+    (at.0, Fault::new(at.1, message))
+}
+
+trait Hinted {
+    fn map_hint(self, hint: &str) -> Self;
+}
+
+impl Hinted for Wrong {
+    fn map_hint(self, hint: &str) -> Self {
+        (self.0, self.1.hint(hint))
+    }
+}
+
+fn newer(schema: &str, at: At) -> Wrong {
+    fault(at, format!("{} is of another version of gsctl", quoted(schema))).map_hint("this one reads `gsctl.hosts/1`")
+}
+
+struct Reader<'a> {
+    draft: &'a mut Draft,
+    /// Variables of hosts by name, from `_meta`.
+    hostvars: HashMap<&'a str, &'a Node>,
+}
+
+impl Reader<'_> {
+    fn group(&mut self, name: &Key, node: &Node) -> Result<(), Wrong> {
+        let group = self.draft.define(&name.name, name.at);
+        let pairs = match &node.kind {
+            Kind::Nothing => return Ok(()),
+            Kind::List(_) => return self.hosts(node, group),
+            Kind::Map(pairs) => pairs,
+            Kind::Scalar(_) => {
+                return Err(fault(node.at, format!("{} is not a group", quoted(&name.name)))
+                    .map_hint("a group has `hosts`, `vars` and `children`"));
+            }
+        };
+        for (key, value) in pairs {
+            match key.name.as_str() {
+                "hosts" => self.hosts(value, group)?,
+                "children" => self.children(&name.name, value)?,
+                "vars" => {
+                    for (key, value, at) in given(value, "vars")? {
+                        self.draft.var(&name.name, &key, value, at)?;
+                    }
+                }
+                other => {
+                    let near =
+                        super::super::suggest::nearest(other, KEYS).map(|near| format!("did you mean `{near}`?"));
+                    let hint =
+                        near.unwrap_or_else(|| "a host stands under `hosts`, a group under `children`".to_owned());
+                    return Err(fault(
+                        key.at,
+                        format!(
+                            "{} is not `hosts`, `vars` or `children` of the group {}",
+                            quoted(other),
+                            quoted(&name.name)
+                        ),
+                    )
+                    .map_hint(&hint));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn children(&mut self, parent: &str, node: &Node) -> Result<(), Wrong> {
+        match &node.kind {
+            Kind::Nothing => {}
+            Kind::Map(pairs) => {
+                for (name, node) in pairs {
+                    self.draft.child(parent, &name.name, name.at);
+                    self.group(name, node)?;
+                }
+            }
+            Kind::Scalar(_) | Kind::List(_) => {
+                for (name, at) in names(node, "children")? {
+                    self.draft.child(parent, name, at);
+                    self.draft.define(name, at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hosts(&mut self, node: &Node, group: Option<usize>) -> Result<(), Wrong> {
+        if let Kind::Map(pairs) = &node.kind {
+            for (name, vars) in pairs {
+                let vars = given(vars, &name.name)?;
+                self.host(&name.name, name.at, group, vars)?;
+            }
+            return Ok(());
+        }
+        for (name, at) in names(node, "hosts")? {
+            self.host(name, at, group, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, name: &str, at: At, group: Option<usize>, mut vars: Given) -> Result<(), Wrong> {
+        // Once is enough: a host stands in many groups.
+        if let Some(node) = self.hostvars.remove(name) {
+            vars.extend(given(node, name)?);
+        }
+        self.draft.hosts(name, at, group, vars)
+    }
+}
+
+/// Names in a list; one name need not be in one.
+fn names<'n>(node: &'n Node, what: &str) -> Result<Vec<(&'n str, At)>, Wrong> {
+    let items = match &node.kind {
+        Kind::Nothing => return Ok(Vec::new()),
+        Kind::List(items) => items.as_slice(),
+        Kind::Scalar(_) | Kind::Map(_) => std::slice::from_ref(node),
+    };
+    items
+        .iter()
+        .map(|item| match item.text() {
+            Some(text) => Ok((text, item.at)),
+            None => Err(fault(item.at, format!("`{what}` must be names"))),
+        })
+        .collect()
+}
+
+/// Variables in a mapping.
+fn given(node: &Node, what: &str) -> Result<Given, Wrong> {
+    let pairs = match &node.kind {
+        Kind::Nothing => return Ok(Vec::new()),
+        Kind::Map(pairs) => pairs,
+        Kind::Scalar(_) | Kind::List(_) => {
+            return Err(fault(node.at, format!("the variables of {} are not a mapping", quoted(what)))
+                .map_hint("write `name: value`, one a line"));
+        }
+    };
+    let value = |node: &Node| match &node.kind {
+        Kind::Scalar(text) => Value::text(text),
+        // As `ansible-inventory --list` has it.
+        Kind::Map(_) if node.get("__ansible_vault").is_some() => Value::Vault,
+        Kind::Map(_) => node.get("__ansible_unsafe").and_then(Node::text).map_or(Value::Other, Value::text),
+        Kind::Nothing | Kind::List(_) => Value::Other,
+    };
+    Ok(pairs.iter().map(|(key, node)| (key.name.clone(), value(node), key.at)).collect())
+}
+
+/// What `gsctl hosts --json` prints, or a program in its words.
+fn own(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
+    let Some(Node { kind: Kind::List(hosts), .. }) = tree.get("hosts") else {
+        return Err(fault(tree.at, "`hosts` must be a list"));
+    };
+    for node in hosts {
+        if let Some(name) = node.text() {
+            draft.plain(name, node.at, &[], Vec::new())?;
+            continue;
+        }
+        let Kind::Map(pairs) = &node.kind else {
+            return Err(fault(node.at, "a host is a name, or a mapping with `host`"));
+        };
+        let Some(name) = node.get("host").and_then(Node::text) else {
+            return Err(fault(node.at, "the host has no `host`, which is its name"));
+        };
+        let mut settings = Vec::new();
+        let mut groups = Vec::new();
+        for (key, value) in pairs {
+            let text = || value.text().ok_or_else(|| fault(value.at, format!("`{}` is not text", key.name)));
+            match key.name.as_str() {
+                "host" => {}
+                "groups" => groups = names(value, "groups")?,
+                "vars" => {
+                    for (key, value, at) in given(value, "vars")? {
+                        let Value::Text(text) = value else {
+                            return Err(wrong(at, SpecError::new(format!("{} is not text", quoted(&key)))));
+                        };
+                        settings.push((key, text, at));
+                    }
+                }
+                "proxy_command" => {
+                    let name = quoted(name);
+                    draft.warn(
+                        key.at.0,
+                        &format!("the ProxyCommand of {name} is for ssh_config to say; it is left out"),
+                    );
+                }
+                "address" | "user" | "port" | "identity" | "jump" | "timeout" | "connect_timeout" => {
+                    settings.push((key.name.clone(), text()?.to_owned(), key.at));
+                }
+                other => {
+                    return Err(fault(key.at, format!("{} is not a key of a host", quoted(other)))
+                        .map_hint("variables for playbooks stand in `vars`"));
+                }
+            }
+        }
+        draft.plain(name, node.at, &groups, settings)?;
+    }
+    Ok(())
+}
