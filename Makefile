@@ -7,9 +7,9 @@ CARGO ?= cargo
 INITDB := $(lastword /usr/lib/postgresql/15/bin/initdb $(sort $(wildcard /usr/lib/postgresql/*/bin/initdb)))
 TOOLS := /usr/sbin/sshd ssh ssh-keygen busybox dash unshare nsenter setpriv perl cc make tcsh fish zsh groff $(INITDB)
 PACKAGES := openssh-server openssh-client busybox dash util-linux perl gcc make tcsh fish zsh groff-base postgresql
-# The peer that `gsctl pssh` is compared with.
-TOOLS += parallel-ssh
-PACKAGES += pssh
+# The peer that `gsctl pssh` is compared with, and what `prsync` runs.
+TOOLS += parallel-ssh rsync
+PACKAGES += pssh rsync
 # A browser for the HTML page, terminals of any size.
 TOOLS += chromium tmux
 PACKAGES += chromium tmux

@@ -40,7 +40,7 @@ use clap::error::ErrorKind;
 /// Whose command line it is.
 enum Asked {
     Gsctl(Box<cli::Cli>),
-    Pssh(Box<cli::pssh::Pssh>),
+    Pssh(Box<cli::pssh::Called>),
 }
 
 /// The whole program.
@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
         return status.into();
     }
     let understood = match cli::pssh::called(&words) {
-        Some(words) => cli::pssh::Pssh::read(&words).map(|args| Asked::Pssh(Box::new(args))),
+        Some(words) => cli::pssh::Called::read(&words).map(|args| Asked::Pssh(Box::new(args))),
         None => cli::parse(&words, &[]).map(|cli| Asked::Gsctl(Box::new(cli))),
     };
     let asked = match understood {

@@ -72,7 +72,7 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, F
     if args.dest.is_empty() {
         return Err(Fault::usage("the destination is empty").hint("write `.` for the current directory"));
     }
-    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest })), timeout))
+    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None })), timeout))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.

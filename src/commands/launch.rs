@@ -393,7 +393,7 @@ fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
 }
 
 /// Signals, as reasons to stop. The second one ends the program at once.
-fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
+pub(super) fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let again = Arc::new(AtomicBool::new(false));
     for (signal, status) in

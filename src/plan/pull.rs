@@ -13,6 +13,10 @@ pub struct Pull {
     pub sources: Vec<Template>,
     /// The directory on this machine. Where it does not name the host, each host has one of its own in it.
     pub dest: Template,
+    /// Directories too.
+    pub dirs: bool,
+    /// What the only source is called here, where that is not its own name.
+    pub rename: Option<String>,
 }
 
 /// One file or directory on a node.
@@ -50,7 +54,10 @@ impl Pull {
     pub fn sources(&self, vars: &Vars) -> Result<Vec<Source>, String> {
         let mut sources: Vec<Source> = Vec::new();
         for template in &self.sources {
-            let source = source(&template.render_plain(vars))?;
+            let mut source = source(&template.render_plain(vars))?;
+            if let Some(name) = &self.rename {
+                source.name.clone_from(name);
+            }
             if sources.iter().any(|other| other.name == source.name) {
                 return Err(format!(
                     "two sources are called `{}`: one would replace the other\nhint: copy them to different places, with two commands",
@@ -89,7 +96,7 @@ mod tests {
 
     fn pull(sources: &[&str], dest: &str) -> Pull {
         let parse = |text: &&str| Template::parse(text).unwrap();
-        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest) }
+        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest), dirs: true, rename: None }
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl Push {
         let dest = if dest.starts_with('-') { format!("./{dest}") } else { dest.to_owned() };
         let slash = if dest.ends_with('/') { "" } else { "/" };
         let place = |copy: &Copy| {
-            let path = if into { format!("{dest}{slash}{}", copy.name) } else { dest.clone() };
+            // Otherwise the destination is what the only source is called.
+            let inside = copy.name.find('/').map_or("", |at| &copy.name[at..]);
+            let path = if into { format!("{dest}{slash}{}", copy.name) } else { format!("{dest}{inside}") };
             let dir = path.rfind('/').map_or("", |at| &path[..=at]);
             let part = match &copy.content {
                 Content::Dir => String::new(),
@@ -105,6 +107,10 @@ mod tests {
         let is = |path: &str, part: &str| Place { path: path.to_owned(), part: part.to_owned() };
         assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
         assert_eq!(place("/x/", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
+        assert_eq!(place("/x", false), is("/x/f", "/x/.gsctl-t.part"));
+        let mut push = push.clone();
+        push.copies[0].name = "f".to_owned();
+        let place = |dest, into| push.places(dest, into).remove(0);
         assert_eq!(place("/x", false), is("/x", "/.gsctl-t.part"));
         assert_eq!(place("-x", false), is("./-x", "./.gsctl-t.part"));
         assert_eq!(place("x", false), is("x", ".gsctl-t.part"));

@@ -36,6 +36,45 @@ pub fn quote_glob(path: &str) -> String {
     if out.is_empty() { "''".to_owned() } else { out }
 }
 
+/// The words of a text, as Python's `shlex.split` finds them: quotes and backslashes, nothing else of the shell. `None` where
+/// a quote has no other end.
+#[must_use]
+pub fn split(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\'' => loop {
+                match chars.next()? {
+                    '\'' => break,
+                    c => word.get_or_insert_default().push(c),
+                }
+            },
+            '"' => loop {
+                let word = word.get_or_insert_default();
+                match chars.next()? {
+                    '"' => break,
+                    '\\' => match chars.next()? {
+                        c @ ('"' | '\\') => word.push(c),
+                        c => word.extend(['\\', c]),
+                    },
+                    c => word.push(c),
+                }
+            },
+            '\\' => word.get_or_insert_default().push(chars.next()?),
+            c => word.get_or_insert_default().push(c),
+        }
+        if c == '\'' {
+            // An empty word is one too.
+            word.get_or_insert_default();
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
 fn push_quoted(out: &mut String, text: &str) {
     if text.bytes().all(is_plain) {
         out.push_str(text);
@@ -100,6 +139,18 @@ mod tests {
             let script = format!("printf '%s.' {}", quote(text));
             let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("sh runs");
             assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{text}."));
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_shlex() {
+        let is = |text: &str, want: &[&str]| assert_eq!(split(text).unwrap(), want, "{text}");
+        is("", &[]);
+        is("  a  b\tc ", &["a", "b", "c"]);
+        is("a'b c'd \"e \\\" f\" '' \\ x", &["ab cd", "e \" f", "", " x"]);
+        is(r#""a\nb" a\nb"#, &["a\\nb", "anb"]);
+        for bad in ["'", "a \"b", "\\"] {
+            assert_eq!(split(bad), None, "{bad}");
         }
     }
 }

@@ -36,6 +36,14 @@ pub struct PsshFormat {
     pub outdir: Option<PathBuf>,
     /// `-e`.
     pub errdir: Option<PathBuf>,
+    /// `--fileappend`.
+    pub append: bool,
+    /// `--no-headers`.
+    pub no_headers: bool,
+    /// As `pscp` and `prsync`, which have one exit status for every failure.
+    pub one_failure: bool,
+    /// Files are copied: what fails has scp's status and words, not ssh's.
+    pub copies: bool,
 }
 
 /// How ssh would have ended on a host.
@@ -93,6 +101,7 @@ impl<'a> PsshLines<'a> {
         match failed {
             None => 0,
             Some(_) if self.ends.contains(&End::Killed) => 3,
+            Some(_) if self.format.one_failure => 4,
             Some(End::Code(code)) if self.format.shell => u8::try_from(*code).unwrap_or(u8::MAX),
             Some(_) if self.ends.contains(&End::Code(255)) => 4,
             Some(_) => 5,
@@ -105,16 +114,17 @@ impl<'a> PsshLines<'a> {
         let name = self.names[host].clone();
         // What ssh would have said itself comes on standard error.
         let mut stderr = result.stderr.clone();
-        if let (Some(failure), End::Code(255)) = (&result.failure, end)
+        if let (Some(failure), End::Code(code)) = (&result.failure, end)
             && result.exit_status.is_none()
         {
             let said = super::sanitize::words(&failure.to_string());
+            let who = if code == 255 { "ssh" } else { "scp" };
             let mut draft = stderr.draft();
             stderr.pieces(|piece| {
                 draft.push(piece);
                 Ok(())
             })?;
-            draft.push(format!("ssh: {said}\n").as_bytes());
+            draft.push(format!("{who}: {said}\n").as_bytes());
             stderr = draft.finish();
         }
         if self.format.shell {
@@ -133,6 +143,7 @@ impl<'a> PsshLines<'a> {
             let time = time.strftime("%H:%M:%S");
             let count = self.ends.len();
             match end {
+                _ if self.format.no_headers => {}
                 End::Code(0) => writeln!(self.out, "[{count}] {time} [SUCCESS] {name}")?,
                 End::Code(code) => {
                     writeln!(self.out, "[{count}] {time} [FAILURE] {name} Exited with error code {code}")?;
@@ -145,7 +156,9 @@ impl<'a> PsshLines<'a> {
                 result.stdout.copy_to(self.out)?;
             }
             if self.format.inline && !stderr.is_empty() {
-                self.out.write_all(b"Stderr: ")?;
+                if !self.format.no_headers {
+                    self.out.write_all(b"Stderr: ")?;
+                }
                 stderr.copy_to(self.out)?;
             }
         }
@@ -163,7 +176,15 @@ impl<'a> PsshLines<'a> {
         }
         let mode = if self.format.opengauss { 0o600 } else { 0o666 };
         let path = dir.join(&self.files[host]);
-        output.copy_to(&mut OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?)
+        let mut options = OpenOptions::new();
+        options.create(true).mode(mode);
+        // What was appended to goes on where it ended.
+        if self.format.append {
+            options.append(true)
+        } else {
+            options.write(true).truncate(true)
+        };
+        output.copy_to(&mut options.open(path)?)
     }
 
     fn print(&mut self, host: HostId, stream: Stream, bytes: Option<&[u8]>) -> io::Result<()> {
@@ -192,7 +213,7 @@ impl Reporter for PsshLines<'_> {
             EventKind::HostStepFinished { host, result, .. } => {
                 self.print(*host, Stream::Stdout, None)?;
                 self.print(*host, Stream::Stderr, None)?;
-                self.tell(event.at, *host, end(result), result)
+                self.tell(event.at, *host, end(result, self.format.copies), result)
             }
             EventKind::HostFinished { host, outcome, .. } if !self.told[*host] => {
                 self.tell(event.at, *host, End::Cancelled, &StepResult::new(*outcome))
@@ -206,12 +227,13 @@ impl Reporter for PsshLines<'_> {
 }
 
 /// How ssh, which pssh starts, would have ended. It makes a 255 of a signal and of everything of its own.
-fn end(result: &StepResult) -> End {
+fn end(result: &StepResult, copies: bool) -> End {
     match (result.outcome, result.exit_status) {
         (Outcome::TimedOut, _) => End::Killed,
         (Outcome::Cancelled, _) => End::Interrupted,
         (Outcome::Unreachable, _) => End::Code(255),
         (_, Some(status)) => End::Code(status),
+        (Outcome::Failed, None) if copies => End::Code(1),
         (outcome, None) => End::Code(if outcome.is_success() { 0 } else { 255 }),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn what(step: &Step, member: &Member) -> Result<Option<What>, String>
         Action::Push(push) => Ok(Some(What::Push { push: push.clone(), dest: destination(push, member)? })),
         Action::Pull(pull) => {
             let dir = PathBuf::from(pull.dir(&member.vars));
-            Ok(Some(What::Pull { sources: pull.sources(&member.vars)?, dir }))
+            Ok(Some(What::Pull { sources: pull.sources(&member.vars)?, dir, dirs: pull.dirs }))
         }
         _ => Ok(None),
     }
@@ -29,7 +29,7 @@ pub(super) fn what(step: &Step, member: &Member) -> Result<Option<What>, String>
 pub(super) fn rehearse(what: &What) -> String {
     match what {
         What::Push { push, dest } => pushed(push, dest),
-        What::Pull { sources, dir } => pulled(sources, dir),
+        What::Pull { sources, dir, .. } => pulled(sources, dir),
     }
 }
 

@@ -175,7 +175,7 @@ fn there_and_back(bytes: u64) {
 
 #[test]
 fn files_survive_cuts_at_random_points() {
-    there_and_back(6 * MB);
+    there_and_back(4 * MB);
 }
 
 /// `make big-files`: `BIG_FILES_MB` to each host, 1000 if not said; 40 times that on the disk.

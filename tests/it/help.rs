@@ -53,6 +53,9 @@ fn help_says_what_it_has_said() {
         let short = gsctl().args([command, "-h"]).run().expect(0);
         assert!(short.text().contains(&format!("Usage: gsctl {command}")), "{short}");
     }
+    for sibling in ["pssh", "pscp", "pslurp", "prsync", "pnuke"] {
+        golden(sibling, &gsctl().args([sibling, "--help"]).run().expect(0).text());
+    }
     let top = gsctl().arg("-h").run().expect(0).text();
     for command in COMMANDS {
         assert!(top.contains(&format!("\n  {command} ")), "`{command}` is not in the list:\n{top}");

@@ -30,13 +30,23 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Also what is copied from the nodes is what they have.
     ("sha2", &["commands/", "transport/transfer/"]),
     // What programs print goes to files, so that none can fill the memory or block; sockets of ssh.
-    ("tempfile", &["commands/program.rs", "output/", "transport/config/ssh.rs", "transport/openssh/den.rs"]),
+    (
+        "tempfile",
+        &[
+            "commands/program.rs",
+            "commands/pssh/rsync.rs",
+            "output/",
+            "transport/config/ssh.rs",
+            "transport/openssh/den.rs",
+        ],
+    ),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
-        // A program that prints an inventory; ssh's ProxyCommand.
+        // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.
         &[
             "commands/program.rs",
+            "commands/pssh/rsync.rs",
             "exit.rs",
             "lib.rs",
             "main.rs",

@@ -43,6 +43,7 @@ mod peer_cases;
 mod playbooks;
 mod postgres;
 mod pssh;
+mod pssh_peer;
 mod pty;
 mod pull;
 mod reports;

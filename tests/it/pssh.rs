@@ -1,12 +1,10 @@
 //! `gsctl pssh`: the lines and exit statuses of Debian's pssh, and what the parsers of openGauss make of the other dialect.
 
-use std::process::{Command, Stdio};
-
 use crate::gsctl::{Gsctl, Run};
 use crate::lab::Lab;
 
 /// Options that bring any ssh to the lab, and to nobody else.
-fn reach(lab: &Lab) -> Vec<String> {
+pub(crate) fn reach(lab: &Lab) -> Vec<String> {
     let options = [
         format!("UserKnownHostsFile={}", lab.known_hosts().display()),
         format!("IdentityFile={}", lab.key().display()),
@@ -18,12 +16,12 @@ fn reach(lab: &Lab) -> Vec<String> {
     options.into_iter().flat_map(|option| ["-O".to_owned(), option]).collect()
 }
 
-fn ours(lab: &Lab, words: &[&str]) -> Gsctl {
+pub(crate) fn ours(lab: &Lab, words: &[&str]) -> Gsctl {
     Gsctl::at_home(&lab.client_home()).arg("pssh").args(reach(lab)).args(words)
 }
 
 /// Lines without their number and time, in an order that does not depend on who was first.
-fn plain(text: &str) -> Vec<String> {
+pub(crate) fn plain(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = text
         .lines()
         .map(|line| match line.split_once("] ") {
@@ -36,52 +34,11 @@ fn plain(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_lines_and_statuses_are_those_of_pssh() {
-    let lab = Lab::start(2);
-    let [one, two] = [1, 2].map(|number| lab.node(number).address().ip().to_string());
-    let file = lab.write_hosts_file(&format!("# nodes\n{one}\n\n{two} # the second\na b c\n"));
-    let file = file.to_str().unwrap();
-    let both = format!("{one} {two}");
-    for words in [
-        &["-h", file, "true"][..],
-        &["-h", file, "-i", "echo out; echo err >&2"],
-        &["-h", file, "--inline-stdout", "echo out; echo err >&2"],
-        &["-H", &one, "-i", "printf no-newline"],
-        &["-H", &one, "-H", &two, "exit 3"],
-        &["-H", &one, "exit 255"],
-        &["-H", &one, "kill -9 $$"],
-        &["-H", &one, "-P", "echo", "one  line"],
-        &["-h", "/nonexistent/hosts", "true"],
-        &["-i", "-p", "1", "-H", &both, "echo", "-p", "-i", "x"],
-        &["-t", "0", "-iH", &one, "echo one; exit 1"],
-        &["--hosts", file, "--par=1", "--timeout=30", "--inline", "false"],
-        &["-H", &format!("{one} {one}"), "-i", "echo twice"],
-        &["-l", lab.user(), "-H", &format!("{}@{one}", lab.user()), "true"],
-        &["-H", &format!("{one}:{}", lab.port()), "true"],
-        &["-t", "1", "-H", &one, "sleep 600"],
-        &["true"],
-        &["-H", &one],
-    ] {
-        let real = Command::new("parallel-ssh").args(reach(&lab)).args(words).stdin(Stdio::null()).output();
-        let real = real.expect("`parallel-ssh` is not installed: apt-get install -y pssh");
-        let run = ours(&lab, words).run();
-        assert_eq!(Some(run.status), real.status.code(), "{run}\n{real:?}");
-        // pssh says "Timed out" with or without the signal, as it comes.
-        let said = plain(&String::from_utf8_lossy(&real.stdout));
-        let said: Vec<String> = said
-            .iter()
-            .map(|line| if line.ends_with("Timed out") { format!("{line}, Killed by signal 9") } else { line.clone() })
-            .collect();
-        assert_eq!(plain(&run.text()), said, "{run}\n{real:?}");
-    }
-}
-
-#[test]
 fn files_hold_what_the_hosts_said() {
     let lab = Lab::start(1);
     let one = lab.node(1).address().ip().to_string();
     let [out, err] = ["out", "err"].map(|name| lab.dir().join("client").join(name));
-    let words = ["-o", out.to_str().unwrap(), "-e", err.to_str().unwrap(), "-H", &one, "-H", &one, "ls /nonexistent"];
+    let words = ["-o", out.to_str().unwrap(), "-e", err.to_str().unwrap(), "-H", &one, "-H", &one, "ls /no/such/file"];
     ours(&lab, &words).run().expect(5);
     // pssh's test.py: standard error holds the message, and there is no file for standard output, which is empty.
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);

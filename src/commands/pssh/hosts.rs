@@ -61,6 +61,44 @@ pub(super) fn line(text: &str) -> Result<Option<Entry>, String> {
     Ok(Some(entry))
 }
 
+/// Whether a name fits a pattern as Python's `fnmatch` has it: `*`, `?`, `[a-z]`, `[!a-z]`.
+pub(super) fn fits(pattern: &[char], name: &[char]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some(('*', rest)), _) => fits(rest, name) || name.split_first().is_some_and(|(_, name)| fits(pattern, name)),
+        (Some(('?', rest)), Some((_, name))) => fits(rest, name),
+        (Some(('[', rest)), Some((c, tail))) => match class(rest) {
+            Some((set, not, rest)) => in_class(set, *c) != not && fits(rest, tail),
+            None => *c == '[' && fits(rest, tail),
+        },
+        (Some((one, rest)), Some((other, name))) => one == other && fits(rest, name),
+        _ => false,
+    }
+}
+
+/// What stands between brackets, whether it is turned round, and what comes after; `None` where they are not closed.
+fn class(rest: &[char]) -> Option<(&[char], bool, &[char])> {
+    let not = rest.first() == Some(&'!');
+    let set = if not { &rest[1..] } else { rest };
+    let end = 1 + set.iter().skip(1).position(|c| *c == ']')?;
+    Some((&set[..end], not, &set[end + 1..]))
+}
+
+fn in_class(mut set: &[char], c: char) -> bool {
+    while let Some((first, rest)) = set.split_first() {
+        set = rest;
+        if let ['-', last, more @ ..] = rest {
+            if (*first..=*last).contains(&c) {
+                return true;
+            }
+            set = more;
+        } else if *first == c {
+            return true;
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +118,23 @@ mod tests {
         assert_eq!(line("# nothing").unwrap(), None);
         assert!(line("a b c").unwrap_err().starts_with("Bad line: \"a b c\""));
         assert!(line("u@a b").unwrap_err().starts_with("User specified twice"));
+    }
+
+    #[test]
+    fn globs() {
+        #[track_caller]
+        fn case(pattern: &str, name: &str, want: bool) {
+            let [pattern, name] = [pattern, name].map(|text| text.chars().collect::<Vec<_>>());
+            assert_eq!(fits(&pattern, &name), want);
+        }
+        case("*", "", true);
+        case("n*1", "node1", true);
+        case("n*1", "node12", false);
+        case("node[1-3]", "node2", true);
+        case("node[1-3]", "node4", false);
+        case("node[!1-3]", "node4", true);
+        case("[]x]", "]", true);
+        case("[", "[", true);
+        case("a?", "a", false);
     }
 }

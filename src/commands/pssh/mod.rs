@@ -1,13 +1,17 @@
-//! `gsctl pssh`: pssh's command line made into a run of gsctl's own.
+//! `gsctl pssh` and its siblings: their command lines made into a run of gsctl's own.
 
+mod copies;
+mod extra;
 mod hosts;
+mod rsync;
 
 use std::collections::HashSet;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::pssh::{Dialect, Pssh, unsaid};
+use crate::cli::Options;
+use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
 use crate::plan::{Action, Manner, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
@@ -17,131 +21,347 @@ use super::World;
 use super::fault::Fault;
 use super::launch::carry_out;
 use super::selection::Selected;
-use super::{descriptors, targets};
+use super::targets::Targets;
+use super::{descriptors, secret, targets};
 use hosts::Entry;
 
 /// Hosts at once, where nobody says.
 const PAR: u32 = 32;
 
-/// Does what pssh's command line says; gives back pssh's exit status.
+/// What pssh itself says where an old variable is set.
+const PSSH_HOSTS: &str = "\
+Warning: the PSSH_HOSTS environment variable is deprecated.  Please
+use the \"-h\" option instead, and consider creating aliases for
+convenience.  For example:
+    alias pssh_abc='pssh -h /path/to/hosts_abc'
+";
+
+/// Hosts as pssh knows them, and their names in its lines.
+struct Crowd {
+    entries: Vec<Entry>,
+    names: Vec<String>,
+}
+
+/// Does what the command line says; gives back the exit status of pssh, or of the sibling that was called.
 ///
 /// # Errors
 /// A [`Fault`] when something is wrong before anything was contacted; any other error is gsctl's own.
-pub fn pssh(args: &Pssh, world: &World) -> anyhow::Result<u8> {
-    let opengauss = args.dialect == Dialect::Opengauss;
-    if args.host_files.is_empty() && args.host_strings.is_empty() {
-        return Err(Fault::usage("hosts not specified").hint("name a hosts file with -h, or hosts with -H").into());
+pub fn pssh(called: &Called, world: &World) -> anyhow::Result<u8> {
+    let common = called.common();
+    check(called, world)?;
+    let opengauss = matches!(called, Called::Pssh(args) if args.dialect == Dialect::Opengauss);
+    let crowd = match crowd(common, opengauss, world)? {
+        Ok(crowd) => crowd,
+        Err(status) => return Ok(status),
+    };
+    if crowd.entries.is_empty() {
+        writeln!(io::stderr(), "warning: the hosts file names no host")?;
+        return Ok(u8::from(opengauss));
     }
-    if args.command.is_empty() {
-        return Err(Fault::usage("command not specified").hint("write it after the options").into());
+    let said = |name: &str| world.var(name).is_some_and(|value| !value.is_empty());
+    let mut format = PsshFormat {
+        opengauss,
+        verbose: common.verbose || said("PSSH_VERBOSE"),
+        outdir: common.outdir.clone(),
+        errdir: common.errdir.clone(),
+        append: common.fileappend,
+        ..PsshFormat::default()
+    };
+    match called {
+        Called::Pssh(args) => {
+            format.inline = args.inline || said("PSSH_INLINE");
+            format.inline_stdout = args.inline_stdout;
+            format.print = args.print || said("PSSH_PRINT");
+            format.shell = args.shell_mode;
+            format.no_headers = args.no_headers;
+            let command = command(args)?;
+            Run { common, crowd, format, world, seconds: if opengauss { 300 } else { 60 } }.ssh(command)
+        }
+        Called::Pnuke(args) => {
+            let text = format!("pkill -9 {}", args.pattern.join(" "));
+            let command = Action::Run { command: Template::literal(text), manner: Manner::default() };
+            Run { common, crowd, format, world, seconds: 60 }.ssh(command)
+        }
+        Called::Pscp(args) => {
+            format.one_failure = true;
+            format.copies = true;
+            let recursive = args.recursive || said("PSSH_RECURSIVE");
+            copies::push(&args.paths, recursive, Run { common, crowd, format, world, seconds: 0 })
+        }
+        Called::Pslurp(args) => {
+            format.copies = true;
+            let recursive = args.recursive || said("PSSH_RECURSIVE");
+            copies::pull(args, recursive, Run { common, crowd, format, world, seconds: 0 })
+        }
+        Called::Prsync(args) => {
+            format.one_failure = true;
+            let flags = [
+                ("-v", format.verbose),
+                ("-r", args.recursive || said("PSSH_RECURSIVE")),
+                ("-a", args.archive || said("PSSH_ARCHIVE")),
+                ("-z", args.compress || said("PSSH_COMPRESS")),
+            ];
+            let flags: Vec<String> =
+                flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()).collect();
+            Run { common, crowd, format, world, seconds: 0 }.rsync(args, &flags)
+        }
     }
-    if args.shell_mode && !opengauss {
-        return Err(Fault::usage("`-s` is known to openGauss' pssh only").hint("add --dialect opengauss").into());
+}
+
+/// What each of them wants to be there.
+fn check(called: &Called, world: &World) -> Result<(), Fault> {
+    let missing = |what: &str, hint: &str| Err(Fault::usage(format!("{what} not specified")).hint(hint));
+    let paths = |paths: &[String], second: &str| match paths.len() {
+        0 => missing("paths", "write them after the options"),
+        1 => missing(second, "write it last"),
+        _ => Ok(()),
+    };
+    match called {
+        Called::Pssh(args) if args.command.is_empty() && !args.send_input => {
+            return missing("command", "write it after the options");
+        }
+        Called::Pssh(args) if args.shell_mode && args.dialect != Dialect::Opengauss => {
+            return Err(Fault::usage("`-s` is known to openGauss' pssh only").hint("add --dialect opengauss"));
+        }
+        Called::Pscp(args) => paths(&args.paths, "remote path")?,
+        Called::Prsync(args) => paths(&args.paths, "remote path")?,
+        Called::Pslurp(args) => {
+            paths(&args.paths, "local path")?;
+            if args.paths.len() > 2 {
+                return Err(Fault::usage("there is something after the local path"));
+            }
+        }
+        Called::Pnuke(args) if args.pattern.is_empty() => return missing("pattern", "write it after the options"),
+        Called::Pnuke(args) if args.pattern.len() > 1 => {
+            return Err(Fault::usage("there is something after the pattern"));
+        }
+        Called::Pssh(_) | Called::Pnuke(_) => {}
     }
+    let common = called.common();
+    let old = world.var("PSSH_HOSTS").is_some_and(|file| !file.is_empty());
+    if common.host_files.is_empty() && common.host_strings.is_empty() && !old {
+        return missing("hosts", "name a hosts file with -h, or hosts with -H");
+    }
+    Ok(())
+}
+
+/// The hosts, or the exit status where a file cannot be read.
+fn crowd(common: &Common, once: bool, world: &World) -> anyhow::Result<Result<Crowd, u8>> {
+    let mut files = common.host_files.clone();
+    if let Some(file) = world.var("PSSH_HOSTS").filter(|file| !file.is_empty()) {
+        io::stderr().write_all(PSSH_HOSTS.as_bytes())?;
+        files.insert(0, file.into());
+    }
+    let glob: Option<Vec<char>> = common.host_glob.as_ref().map(|glob| glob.chars().collect());
     let mut entries = Vec::new();
-    for path in &args.host_files {
+    for path in &files {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                writeln!(std::io::stderr(), "Could not open hosts file: {}: {error}", path.display())?;
-                return Ok(1);
+                writeln!(io::stderr(), "Could not open hosts file: {}: {error}", path.display())?;
+                return Ok(Err(1));
             }
         };
         for text in text.lines() {
             match hosts::line(text) {
                 Ok(entry) => entries.extend(entry),
-                Err(said) => writeln!(std::io::stderr(), "{said}")?,
+                Err(said) => writeln!(io::stderr(), "{said}")?,
             }
         }
     }
-    entries.extend(args.host_strings.iter().flat_map(|text| text.split_whitespace()).map(Entry::parse));
-    let mut seen = HashSet::new();
-    let names: Vec<String> = entries.iter().map(|entry| entry.shown(args.user.as_deref())).collect();
-    // pssh works on a host as often as it is named, openGauss' own once.
-    let keep: Vec<usize> = (0..names.len()).filter(|&at| seen.insert(names[at].as_str()) || !opengauss).collect();
-    let names: Vec<String> = keep.iter().map(|&at| names[at].clone()).collect();
-    let entries: Vec<&Entry> = keep.iter().map(|&at| &entries[at]).collect();
-    if entries.is_empty() {
-        writeln!(std::io::stderr(), "warning: the hosts file names no host")?;
-        return Ok(u8::from(opengauss));
-    }
-    let format = PsshFormat {
-        inline: args.inline,
-        inline_stdout: args.inline_stdout,
-        print: args.print,
-        shell: args.shell_mode,
-        opengauss,
-        verbose: args.verbose,
-        outdir: args.outdir.clone(),
-        errdir: args.errdir.clone(),
+    let fits = |entry: &Entry| {
+        let name: Vec<char> = entry.host.chars().collect();
+        glob.as_ref().is_none_or(|glob| hosts::fits(glob, &name))
     };
-    run(args, &entries, names, format, world)
+    entries.retain(fits);
+    entries.extend(common.host_strings.iter().flat_map(|text| text.split_whitespace()).map(Entry::parse));
+    // pssh works on a host as often as it is named, openGauss' own once.
+    let mut seen = HashSet::new();
+    let user = common.user.as_deref();
+    entries.retain(|entry| seen.insert(entry.shown(user)) || !once);
+    let names = entries.iter().map(|entry| entry.shown(user)).collect();
+    Ok(Ok(Crowd { entries, names }))
 }
 
-fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, world: &World) -> anyhow::Result<u8> {
-    let mut options = unsaid()?;
-    options.ssh.ssh_option.clone_from(&args.options);
-    let mut hosts = Vec::new();
-    for entry in entries {
-        if entry.port.as_ref().is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-            let name = entry.shown(None);
-            return Err(Fault::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
-        }
-        let mut host = Host::new(entry.host.clone());
-        let user = entry.user.as_ref().or(args.user.as_ref());
-        for (key, value) in [("user", user), ("port", entry.port.as_ref())] {
-            if let Some(value) = value {
-                host.set(key, value.clone(), Origin::CommandLine);
-            }
-        }
-        hosts.push(host);
-    }
-    let targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, world)?;
-    let seconds = args.timeout.unwrap_or(if format.opengauss { 300 } else { 60 });
-    let timeout = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+/// pssh's own command, and what it reads.
+fn command(args: &Pssh) -> io::Result<Action> {
     let mut bytes = Vec::new();
     if args.send_input {
-        std::io::stdin().read_to_end(&mut bytes)?;
+        io::stdin().read_to_end(&mut bytes)?;
     }
+    // ssh without a command gives what it reads to the login shell.
+    let shell = if args.command.is_empty() { "exec \"$SHELL\" -l".to_owned() } else { args.command.join(" ") };
     let stdin = args.send_input.then(|| Arc::from(bytes));
-    let manner = Manner { stdin, ..Manner::default() };
-    let action = Action::Run { command: Template::literal(args.command.join(" ")), manner };
-    let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
-    let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
-    let members: Vec<Member> = targets
-        .list
-        .iter()
-        .map(|target| Member {
+    Ok(Action::Run { command: Template::literal(shell), manner: Manner { stdin, ..Manner::default() } })
+}
+
+/// What all of them need to get going.
+struct Run<'a> {
+    common: &'a Common,
+    crowd: Crowd,
+    format: PsshFormat,
+    world: &'a World,
+    /// Time for each host, where nobody says.
+    seconds: i64,
+}
+
+impl Run<'_> {
+    /// Options of ssh, from all the places that they come from.
+    fn options(&self) -> Vec<String> {
+        let env = self.world.var("PSSH_OPTIONS").filter(|option| !option.is_empty()).map(str::to_owned);
+        env.into_iter().chain(self.common.options.iter().cloned()).collect()
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        let seconds = self.common.timeout.unwrap_or(self.seconds);
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
+    fn par(&self) -> usize {
+        let par = usize::try_from(self.common.par.unwrap_or(PAR)).unwrap_or(usize::MAX);
+        par.min(self.crowd.entries.len())
+    }
+
+    fn asks(&self) -> bool {
+        self.common.askpass || self.world.var("PSSH_ASKPASS").is_some_and(|value| !value.is_empty())
+    }
+
+    /// gsctl's own options, with what these programs know of them.
+    fn gsctl(&self, extra: extra::Extra) -> anyhow::Result<Options> {
+        let mut options = unsaid()?;
+        options.ssh.ssh_option = self.options().into_iter().chain(extra.options).collect();
+        options.ssh.ssh_config = extra.config.map(Into::into);
+        options.ssh.ask_password = self.asks();
+        Ok(options)
+    }
+
+    /// Connections to be, with the variables that pssh sends.
+    fn targets(&self, options: &Options) -> anyhow::Result<Targets> {
+        let mut hosts = Vec::new();
+        for entry in &self.crowd.entries {
+            if entry.port.as_ref().is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+                let name = entry.shown(None);
+                return Err(Fault::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
+            }
+            let mut host = Host::new(entry.host.clone());
+            let user = entry.user.as_ref().or(self.common.user.as_ref());
+            for (key, value) in [("user", user), ("port", entry.port.as_ref())] {
+                if let Some(value) = value {
+                    host.set(key, value.clone(), Origin::CommandLine);
+                }
+            }
+            hosts.push(host);
+        }
+        let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.world)?;
+        let password = secret::login(options)?.map(Arc::new);
+        for (number, (target, entry)) in targets.list.iter_mut().zip(&self.crowd.entries).enumerate() {
+            target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
+            target.password.clone_from(&password);
+        }
+        Ok(targets)
+    }
+
+    /// What pssh tells each host about the run, if the server takes it (`AcceptEnv PSSH_*`).
+    fn env(&self, number: usize, entry: &Entry) -> [(String, String); 3] {
+        let pair = |name: &str, value: String| (name.to_owned(), value);
+        [
+            pair("PSSH_NODENUM", number.to_string()),
+            pair("PSSH_NUMNODES", self.crowd.entries.len().to_string()),
+            pair("PSSH_HOST", entry.host.clone()),
+        ]
+    }
+
+    /// pssh and pnuke: a command.
+    fn ssh(self, action: Action) -> anyhow::Result<u8> {
+        let words = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
+        let options = self.gsctl(extra::read(&words, false)?)?;
+        let targets = self.targets(&options)?;
+        self.go(action, &options, targets, |_, _| Vars::default())
+    }
+
+    /// Carries an action out on every host.
+    fn go(
+        self,
+        action: Action,
+        options: &Options,
+        targets: Targets,
+        vars: impl Fn(usize, &Entry) -> Vars,
+    ) -> anyhow::Result<u8> {
+        let (timeout, fanout) = (self.limit(), self.par());
+        let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
+        let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
+        let member = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| Member {
             name: target.name.clone(),
             groups: Vec::new(),
-            vars: Vars::default(),
+            vars: vars(number, entry),
             user: target.user.clone(),
             port: target.port,
             timeout,
-        })
-        .collect();
-    for member in &members {
-        crate::runner::rehearse(&plan, member).map_err(Fault::usage)?;
+        };
+        let members: Vec<Member> = targets.list.iter().zip(&self.crowd.entries).enumerate().map(member).collect();
+        for member in &members {
+            crate::runner::rehearse(&plan, member).map_err(Fault::usage)?;
+        }
+        let mut settings = Settings {
+            canary: None,
+            fanout,
+            keep: true,
+            serial: None,
+            max_fail: None,
+            deadline: None,
+            allow_unreachable: Allow::Count(0),
+            force: false,
+            stream: self.format.print && !self.format.opengauss,
+            live: true,
+            resume: None,
+        };
+        descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
+        let (mut out, mut err) = (io::stdout(), io::stderr());
+        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
+        let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut lines)?;
+        let code = lines.code();
+        // Lines or files that could not be written must not look like a success.
+        Ok(if finished.stats.broken && code == 0 { 1 } else { code })
     }
-    let mut settings = Settings {
-        canary: None,
-        fanout: usize::try_from(args.par.unwrap_or(PAR)).unwrap_or(usize::MAX).min(members.len()),
-        keep: true,
-        serial: None,
-        max_fail: None,
-        deadline: None,
-        allow_unreachable: Allow::Count(0),
-        force: false,
-        stream: format.print && !format.opengauss,
-        live: true,
-        resume: None,
-    };
-    descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
-    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-    let mut lines = PsshLines::new(format, names, jiff::Zoned::now(), &mut out, &mut err)
-        .map_err(|error| Fault::usage(format!("output directory: {error}")))?;
-    let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut lines)?;
-    let code = lines.code();
-    // Lines or files that could not be written must not look like a success.
-    Ok(if finished.stats.broken && code == 0 { 1 } else { code })
+
+    /// prsync: one rsync a host, as prsync starts it.
+    fn rsync(self, args: &Prsync, flags: &[String]) -> anyhow::Result<u8> {
+        if self.asks() {
+            let fault = Fault::usage("`-A`: prsync starts ssh, to which gsctl hands no password");
+            return Err(fault.hint("use keys or an agent, or pscp -r").into());
+        }
+        let extra = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
+        let (last, sources) = args.paths.split_last().map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
+        let mut jobs = Vec::new();
+        for (number, entry) in self.crowd.entries.iter().enumerate() {
+            let mut ssh = vec!["ssh".to_owned()];
+            ssh.extend(self.options().into_iter().flat_map(|option| ["-o".to_owned(), option]));
+            if let Some(port) = &entry.port {
+                ssh.extend(["-p".to_owned(), port.clone()]);
+            }
+            ssh.extend(args.ssh_args.clone());
+            let user = entry.user.as_ref().or(self.common.user.as_ref());
+            let at = user.map(|user| format!("{user}@")).unwrap_or_default();
+            let mut arguments = vec!["-e".to_owned(), ssh.join(" ")];
+            arguments.extend(flags.iter().chain(&extra).chain(sources).cloned());
+            arguments.push(format!("{at}{}:{last}", entry.host));
+            jobs.push(rsync::Job { arguments, env: self.env(number, entry).into() });
+        }
+        let (par, limit) = (self.par(), self.limit());
+        let (mut out, mut err) = (io::stdout(), io::stderr());
+        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
+        let told = rsync::run(jobs, par, limit, &mut lines)?;
+        let code = lines.code();
+        Ok(if !told && code == 0 { 1 } else { code })
+    }
+}
+
+fn lines<'a>(
+    format: PsshFormat,
+    names: Vec<String>,
+    out: &'a mut (dyn io::Write + Send),
+    err: &'a mut (dyn io::Write + Send),
+) -> Result<PsshLines<'a>, Fault> {
+    PsshLines::new(format, names, jiff::Zoned::now(), out, err)
+        .map_err(|error| Fault::usage(format!("output directory: {error}")))
 }

@@ -59,6 +59,7 @@ impl Session {
         &self,
         sftp: &Sftp,
         sources: &[Source],
+        all: bool,
         slot: &mut Option<File>,
     ) -> Result<Listing, Ending> {
         let mut pulse = self.pulse();
@@ -66,6 +67,9 @@ impl Session {
         for source in sources {
             let mut dirs = Vec::new();
             match self.attend(&mut pulse, || sftp.stat(Path::new(&source.path))).await? {
+                Ok(stat) if !all && stat.perm.is_some_and(|perm| perm & KIND == IS_DIR) => {
+                    listing.denied.push((source.path.clone(), "is a directory".to_owned()));
+                }
                 Ok(stat) => listing.take(source.path.clone(), source.name.clone(), &stat, &mut dirs),
                 Err(said) => listing.denied.push((source.path.clone(), said)),
             }

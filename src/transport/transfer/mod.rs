@@ -53,6 +53,8 @@ pub enum What {
         sources: Vec<Source>,
         /// The directory here.
         dir: PathBuf,
+        /// Directories too.
+        dirs: bool,
     },
 }
 
@@ -129,7 +131,7 @@ impl Session {
         let bounds = Bounds { mark, deadline, cancel, tally };
         let done = match &order.what {
             What::Push { push, dest } => self.push_all(push, dest, bounds, &mut changes).await,
-            What::Pull { sources, dir } => self.pull_all(sources, dir, bounds, &mut changes).await,
+            What::Pull { sources, dir, dirs } => self.pull_all((sources, *dirs), dir, bounds, &mut changes).await,
         };
         Moved { end: done.err().unwrap_or(Ending::Whole), changes, bytes: tally.moved(), elapsed: watch.elapsed() }
     }

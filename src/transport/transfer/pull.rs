@@ -40,13 +40,13 @@ impl Session {
     /// Copies files from the node.
     pub(super) async fn pull_all(
         &mut self,
-        sources: &[Source],
+        (sources, dirs): (&[Source], bool),
         dir: &Path,
         bounds: Bounds<'_>,
         changes: &mut Vec<Change>,
     ) -> Result<(), Ending> {
         let tree = Tree::open(dir).map_err(|error| Ending::Local(format!("`{}`: {}", dir.display(), words(&error))))?;
-        let listing = self.with_sftp(bounds, async |session, sftp, slot| session.list(sftp, sources, slot).await);
+        let listing = self.with_sftp(bounds, async |session, sftp, slot| session.list(sftp, sources, dirs, slot).await);
         let Listing { mut found, denied: refused } = listing.await?;
         changes.extend(refused.into_iter().map(|(path, why)| denied(path, why)));
         let mut round = Round { tree: &tree, dir, found: HashMap::new(), changes };
