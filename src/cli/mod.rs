@@ -21,7 +21,7 @@ pub use environment::Environment;
 pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
-pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, When};
+pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
 use values::{duration, keepalive, share, variable};
 pub use wait::Wait;
 
@@ -164,6 +164,9 @@ pub struct SshOptions {
     /// Interval of keepalives and how many unanswered ones end the connection [default: 15sx3].
     #[arg(long, global = true, value_name = "DUR[xN]", value_parser = keepalive, env = "GSCTL_KEEPALIVE")]
     pub keepalive: Option<(Duration, u32)>,
+    /// Who makes the connections.
+    #[arg(long, global = true, value_name = "NAME", default_value = "native", env = "GSCTL_TRANSPORT")]
+    pub transport: Transport,
 }
 
 /// How to carry out the run.

@@ -28,6 +28,18 @@ pub enum HostKeyPolicy {
     Off,
 }
 
+/// Who makes the connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// gsctl itself.
+    #[default]
+    Native,
+    /// The system's `ssh`, two processes a host: slower, for what gsctl cannot do itself (GSSAPI, FIDO keys, PKCS#11, `Match
+    /// exec`).
+    #[value(name = "openssh")]
+    OpenSsh,
+}
+
 /// A cluster state that will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Accept {

@@ -22,16 +22,8 @@ pub(super) enum Role {
 /// # Errors
 /// When a jump host is not written as one.
 pub(super) fn way(host: &Host, options: &SshOptions, found: &config::SshOptions, role: Role) -> Result<Proxy, Fault> {
-    let typed = options.jump.as_deref().filter(|_| role == Role::Selected);
-    let said = match (typed, host.jump()) {
-        (Some(text), _) => Some((text, format!("`--jump {text}`"))),
-        (None, Some(text)) => Some((text, format!("host `{}`", host.name))),
-        (None, None) => None,
-    };
-    if let Some((text, place)) = said {
-        let hops = parse_jump(text)
-            .map_err(|error| Fault::usage(format!("{place}: {}", error.message)).maybe_hint(error.hint))?;
-        return Ok(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) });
+    if let Some(proxy) = said(host, options, role)? {
+        return Ok(proxy);
     }
     let proxy = found.proxy.clone().unwrap_or(Proxy::None);
     if matches!(proxy, Proxy::Command(_))
@@ -41,6 +33,25 @@ pub(super) fn way(host: &Host, options: &SshOptions, found: &config::SshOptions,
         return Err(Fault::usage(cause).hint(item.hint()));
     }
     Ok(proxy)
+}
+
+/// What the command line or the hosts file says about it.
+///
+/// # Errors
+/// When a jump host is not written as one.
+pub(super) fn said(host: &Host, options: &SshOptions, role: Role) -> Result<Option<Proxy>, Fault> {
+    let typed = options.jump.as_deref().filter(|_| role == Role::Selected);
+    let said = match (typed, host.jump()) {
+        (Some(text), _) => Some((text, format!("`--jump {text}`"))),
+        (None, Some(text)) => Some((text, format!("host `{}`", host.name))),
+        (None, None) => None,
+    };
+    if let Some((text, place)) = said {
+        let hops = parse_jump(text)
+            .map_err(|error| Fault::usage(format!("{place}: {}", error.message)).maybe_hint(error.hint))?;
+        return Ok(Some(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) }));
+    }
+    Ok(None)
 }
 
 /// Jump hosts as `-J` takes them.

@@ -26,6 +26,7 @@ use crate::transport::Connector;
 use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
+use super::openssh;
 use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
@@ -61,6 +62,7 @@ impl Launch<'_> {
     /// # Errors
     /// When something is wrong before anything was contacted.
     pub(super) fn go(self) -> anyhow::Result<ExitStatus> {
+        openssh::check(&self.plan, &self.options.ssh)?;
         let Targets { list: mut targets, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
         warnings.splice(0..0, self.selected.warnings.iter().cloned());
@@ -101,7 +103,8 @@ impl Launch<'_> {
         let mut reporters = self.reporters(names)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
-        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan));
+        let transport = self.options.ssh.transport;
+        warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan, transport));
         let mut watcher =
             Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
         let targets = Targets { list: targets, warnings: Vec::new() };

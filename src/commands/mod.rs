@@ -14,6 +14,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod openssh;
 mod origins;
 mod outputs;
 mod past;

@@ -16,6 +16,7 @@ use crate::transport::{Method, ProxyCommand, Target, Via};
 use super::fault::Fault;
 use super::jumps::{self, Role};
 use super::keyring::{AgentView, Choice, KeyRing};
+use super::openssh;
 use super::selection::Selected;
 use super::world::World;
 
@@ -53,7 +54,7 @@ pub(super) struct Route {
 /// # Errors
 /// When a file or an option is wrong or cannot be honoured.
 pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
-    SshConfig::load(options.ssh_config.as_deref(), &world.home, &options.ssh_option).map_err(|error| {
+    SshConfig::load(options.ssh_config.as_deref(), &world.home, &world.env, &options.ssh_option).map_err(|error| {
         let hint = error.hint();
         Fault::usage(error.to_string()).maybe_hint(hint)
     })
@@ -99,7 +100,7 @@ fn given<'a>(host: &'a Host, options: &'a SshOptions, role: Role) -> Given<'a> {
 }
 
 /// The name that `ssh_config` knows a host by: its own, unless that was made of an address and a port or user.
-fn asked_for(host: &Host) -> &str {
+pub(super) fn asked_for(host: &Host) -> &str {
     let address = host.address();
     let made_of_it = host.name.match_indices(address).any(|(at, _)| {
         let (before, after) = (&host.name[..at], &host.name[at + address.len()..]);
@@ -113,6 +114,9 @@ fn asked_for(host: &Host) -> &str {
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
 pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+    if options.transport == cli::Transport::OpenSsh {
+        return openssh::build(selected, options, world);
+    }
     let config = load_config(options, world)?;
     ask_ahead(&selected.hosts, options, &config);
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();

@@ -136,6 +136,12 @@ impl Draft {
         }
     }
 
+    /// The last of it, as far as it is in memory.
+    #[must_use]
+    pub fn recent(&self) -> &[u8] {
+        &self.0.rest
+    }
+
     /// The output is complete.
     #[must_use]
     pub fn finish(mut self) -> Output {

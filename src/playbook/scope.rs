@@ -14,6 +14,9 @@ use crate::plan::push::Copy;
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
 
+/// Looks at files that are copied: where they are named, and their path.
+type ReadFiles<'a> = dyn Fn(&Text, &str) -> Result<Vec<Copy>, Complaint> + 'a;
+
 /// What a playbook's steps can refer to.
 pub(super) struct Scope<'a> {
     pub vars: &'a IndexMap<String, VarSpec>,
@@ -29,8 +32,8 @@ pub(super) struct Scope<'a> {
     pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
     /// Reads a file next to the playbook that a command is to read.
     pub read_input: &'a dyn Fn(&Text) -> Result<Vec<u8>, Complaint>,
-    /// Looks at files that are copied: where they are named, and their path.
-    pub read_files: &'a dyn Fn(&Text, &str) -> Result<Vec<Copy>, Complaint>,
+    /// Looks at files that are copied.
+    pub read_files: &'a ReadFiles<'a>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
 }

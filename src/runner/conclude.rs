@@ -116,11 +116,10 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
         }
         End::TimedOut { begun: false } => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(
-                Phase::Timeout,
-                format!("the login shell did not begin the command within {limit}; it was not run"),
-            )
-            .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
+            // Where it could still have been on its way, the report says that it was not seen gone.
+            let known = if ran.killed == Some(false) { "" } else { "; it was not run" };
+            Failure::new(Phase::Timeout, format!("the login shell did not begin the command within {limit}{known}"))
+                .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
         }
         End::Cancelled => Failure::new(Phase::Command, "stopped"),
     }

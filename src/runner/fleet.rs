@@ -20,7 +20,7 @@ use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::transport::exec::Fate;
 use crate::transport::{
-    Arrival, Command, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Session, Tally, Target, pause_after,
+    Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Tally, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -183,7 +183,7 @@ struct Shard {
 }
 
 /// Connections that nothing runs on.
-type Idle = Rc<RefCell<HashMap<HostId, Session>>>;
+type Idle = Rc<RefCell<HashMap<HostId, Connection>>>;
 
 impl Shard {
     fn serve(self, jobs: &Receiver<(HostId, Job)>) {
@@ -261,7 +261,7 @@ impl Shard {
     }
 
     /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
-    async fn copy(&self, host: HostId, mut session: Session, order: &Order, job: &Job, idle: &Idle) {
+    async fn copy(&self, host: HostId, mut session: Connection, order: &Order, job: &Job, idle: &Idle) {
         let deadline = Deadline::after(order.timeout);
         let mut attempt = 1;
         // For the eye, as progress is.
@@ -290,7 +290,7 @@ impl Shard {
         self.tell(host, Note::Done(Done::Moved(Box::new(moved)))).await;
     }
 
-    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Session, Done> {
+    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Connection, Done> {
         let notes = self.notes.clone();
         // Progress is for the eye: where the run cannot keep up with it, it may be left out.
         let mut progress = move |progress| {
@@ -303,7 +303,7 @@ impl Shard {
             None => Err(Done::Unreached { failure: None, attempts }),
             Some(Err(failure)) => Err(Done::Unreached { failure: Some(failure), attempts }),
             Some(Ok(session)) => {
-                let (address, banner) = (session.address.clone(), session.banner.clone());
+                let (address, banner) = (session.address().to_owned(), session.banner().to_owned());
                 self.tell(host, Note::Connected { address, banner, attempts, took }).await;
                 Ok(session)
             }
@@ -319,7 +319,7 @@ impl Shard {
         let _ = race(async_io::Timer::after(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
-    async fn run(&self, host: HostId, session: &mut Session, command: &Command, job: &Job) -> Ran {
+    async fn run(&self, host: HostId, session: &mut Connection, command: &Command, job: &Job) -> Ran {
         if !job.stream {
             return session.run(command, &self.mark, Some(&job.cancel), None).await;
         }

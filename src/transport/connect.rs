@@ -10,11 +10,13 @@ use async_io::Timer;
 
 use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
+use super::connection::Connection;
 use super::door::{Doors, PATIENCE};
 use super::gate::{Carried, Gate, Requests};
 use super::kexinit;
 use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint};
 use super::login::{Agent, log_in};
+use super::openssh::{Attempt, Client, Den};
 use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
 use super::target::{Target, Via};
@@ -36,6 +38,7 @@ pub struct Connector {
 pub(super) struct Dialer {
     agent: Arc<Agent>,
     doors: Arc<Doors>,
+    den: Arc<Den>,
     gate: Requests,
     spool: Arc<Spool>,
 }
@@ -61,7 +64,7 @@ pub enum Progress {
 /// A host that was reached, or not.
 pub struct Arrival {
     /// The session, or why there is none. `None`: the run was stopped meanwhile.
-    pub session: Option<Result<Session, Failure>>,
+    pub session: Option<Result<Connection, Failure>>,
     /// Attempts that were made.
     pub attempts: u32,
     /// Time from the first attempt.
@@ -71,7 +74,13 @@ pub struct Arrival {
 impl Default for Connector {
     fn default() -> Self {
         let (gate, requests) = Gate::new();
-        let dialer = Dialer { agent: Arc::default(), doors: Arc::default(), gate: requests, spool: Arc::default() };
+        let dialer = Dialer {
+            agent: Arc::default(),
+            doors: Arc::default(),
+            gate: requests,
+            spool: Arc::default(),
+            den: Arc::default(),
+        };
         Self { dialer, gate }
     }
 }
@@ -84,7 +93,7 @@ impl Connector {
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
     ) -> Arrival {
-        if !matches!(target.via, Via::Network) {
+        if matches!(target.via, Via::Jump(_) | Via::Command(_)) {
             self.gate.open(&self.dialer);
         }
         self.dialer.connect(target, cancel, progress).await
@@ -137,7 +146,7 @@ impl Dialer {
         trace: &Trace,
         cancel: Option<&CancelToken>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Option<Result<Session, Failure>> {
+    ) -> Option<Result<Connection, Failure>> {
         let phase = Cell::new(None);
         let mut enter = |next: Phase| {
             if phase.replace(Some(next)) != Some(next) {
@@ -145,10 +154,14 @@ impl Dialer {
             }
         };
         let work = async {
-            match &target.via {
+            let session = match &target.via {
                 Via::Network => self.over_network(target, trace, &mut enter).await,
                 Via::Jump(_) | Via::Command(_) => self.carried(target, trace, &mut enter).await,
-            }
+                Via::OpenSsh(client) => {
+                    return self.by_openssh(client, target, trace, &mut enter).await;
+                }
+            };
+            session.map(|session| Connection::Native(Box::new(session)))
         };
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
@@ -245,6 +258,31 @@ impl Dialer {
                 Some(why) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
                 None => Err(None),
             },
+        }
+    }
+
+    /// Lets the system's `ssh` make the connection. The clock stands still while the host waits for its turn.
+    async fn by_openssh(
+        &self,
+        client: &Arc<Client>,
+        target: &Target,
+        trace: &Trace,
+        enter: &mut dyn FnMut(Phase),
+    ) -> Result<Connection, Option<Failure>> {
+        enter(Phase::Connect);
+        let door = self.doors.at(&target.chain());
+        let turn = door.enter().await;
+        let mut attempt = Attempt::default();
+        let work = attempt.log_in(client, &self.den, target, &self.spool, enter);
+        let raced = race(work, Deadline::after(Some(target.connect_timeout)), None).await;
+        trace.crowded.set(turn.leave(&raced, attempt.turned_away(), &trace.let_in));
+        match raced {
+            Raced::Done(Ok(())) => match attempt.session() {
+                Some(session) => Ok(Connection::OpenSsh(Box::new(session))),
+                None => Err(None),
+            },
+            Raced::Done(Err(failure)) => Err(Some(failure)),
+            Raced::Late | Raced::Cancelled => Err(Some(attempt.late(target))),
         }
     }
 
@@ -386,7 +424,7 @@ pub(super) fn through(target: &Target, mut failure: Failure) -> Failure {
 }
 
 /// A host as `known_hosts` has it.
-fn shown(name: &str, port: u16) -> String {
+pub(super) fn shown(name: &str, port: u16) -> String {
     if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
 }
 
@@ -418,7 +456,7 @@ fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure
 }
 
 /// How to forget a key that is no longer right.
-fn remove_old(shown: &str, file: &Path) -> String {
+pub(super) fn remove_old(shown: &str, file: &Path) -> String {
     format!(
         "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
         crate::plan::quote::quote(&file.display().to_string()),
@@ -527,7 +565,7 @@ impl Seen {
 }
 
 /// A peer that said something, but not that it speaks SSH.
-fn not_ssh(at: &str, words: &str) -> Failure {
+pub(super) fn not_ssh(at: &str, words: &str) -> Failure {
     let failure = if words.starts_with("Exceeded MaxStartups") {
         Failure::new(Phase::Connect, format!("{at}: turned away, too many connect at once (MaxStartups)"))
             .hint("a smaller --fanout helps, or a greater MaxStartups in sshd_config")

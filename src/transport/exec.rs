@@ -5,22 +5,17 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_io::Timer;
-use futures_lite::future;
-use ssh2::Channel;
-
-use super::classify;
 use super::command::{Command, End, Ran};
-use super::feed::Feed;
 use super::heard::Heard;
-use super::session::{Session, Stopwatch, Unopened};
+use super::session::Stopwatch;
 use super::sudo::{Call, Refusal};
 use super::trailer::{self, Mark, Shape};
 use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
-use crate::output::Output;
+use crate::output::{Output, Spool};
 use crate::plan::script::killer;
 
 /// Where output goes as it comes. Bounded: a reader that cannot keep up holds its host up, and no other.
@@ -29,11 +24,11 @@ pub type Sink = async_channel::Sender<(Stream, Vec<u8>)>;
 /// Time that a kill on the node may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for the server to say how a command ended, once its output has.
-const GOODBYE: Duration = Duration::from_secs(5);
+pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 /// Time for the rest of a signalled command's output.
-const REST: Duration = Duration::from_millis(300);
+pub(super) const REST: Duration = Duration::from_millis(300);
 /// Time for what was under way when a command's time ran out before it had begun.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of the killer's answer that are looked at.
 const LONGEST_ANSWER: usize = 4096;
 /// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
@@ -44,250 +39,160 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
-impl Session {
-    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
-    pub async fn run(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        let watch = Stopwatch::start();
-        let first = self.run_once(command, mark, cancel, sink).await;
-        let ran = if !command.raw && !self.foreign_shell && speaks_foreign(&first.end, &first.noise) {
-            // The wrapper's first word is a syntax error in csh and fish: nothing was run, so it may be sent again.
-            self.foreign_shell = true;
-            self.run_once(command, mark, cancel, sink).await
-        } else {
-            first
-        };
-        Ran { elapsed: watch.elapsed(), end: self.with_reason(ran.end).await, ..ran }
-    }
+/// What carries commands to a host and their output back: a session of libssh2, or the system's `ssh`.
+pub(super) trait Carrier {
+    /// A command that is under way.
+    type Line;
+    /// Whether a command that had not begun by its last words never will.
+    const SETTLED: bool;
 
-    /// Where what carried the connection has ended, that is why it was lost.
-    async fn with_reason(&self, end: End) -> End {
-        let (End::Lost(_) | End::NotSent(_), Some(passage)) = (&end, self.wire().passage()) else { return end };
-        match (passage.ended_soon().await, end) {
-            (Some(why), End::Lost(_)) => End::Lost(why),
-            (Some(why), End::NotSent(_)) => End::NotSent(why),
-            (_, end) => end,
-        }
-    }
-
-    async fn run_once(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        let mut heard = Heard::new(mark, command, sink, self.spool());
-        let mut channel = None;
-        let listening = self.listen(command, mark, &mut channel, &mut heard);
-        let raced = race(listening, Deadline::after(command.timeout), cancel).await;
-        heard.finish();
-        heard.flush().await;
-        let begun = heard.begun();
-        let end = match raced {
-            Raced::Done(end) => end,
-            Raced::Late => End::TimedOut { begun },
-            Raced::Cancelled => End::Cancelled,
-        };
-        if let Some(mut channel) = channel {
-            if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
-                self.last_words(&mut channel, &mut heard).await;
-            }
-            self.discard(channel);
-        }
-        let end = match end {
-            End::TimedOut { .. } => match &command.sudo {
-                Some(user) if heard.begun() && heard.sudo_asks() => {
-                    End::Unprivileged { user: user.clone(), why: Refusal::Late }
-                }
-                _ => End::TimedOut { begun: heard.begun() },
-            },
-            end => end,
-        };
-        let killed = match (heard.out.pid(), &end) {
-            (
-                Some(pid),
-                End::TimedOut { .. } | End::Cancelled | End::Unheard | End::Unprivileged { why: Refusal::Late, .. },
-            ) => Some(self.kill(pid, command, heard.out.entered(), mark).await != Fate::Alive),
-            // The wrapper is dead; what it had started may not be.
-            (Some(pid), End::Signal(_)) => match self.kill(pid, command, heard.out.entered(), mark).await {
-                Fate::Gone => None,
-                fate => Some(fate == Fate::Killed),
-            },
-            // Without the wrapper its number is not known.
-            (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw => Some(false),
-            _ => None,
-        };
-        let noise = heard.noise();
-        Ran {
-            end,
-            stdout: heard.stdout.finish(),
-            stderr: heard.stderr.finish(),
-            noise,
-            killed,
-            pid: heard.out.pid(),
-            elapsed: Duration::ZERO,
-        }
-    }
-
-    /// Starts the command and listens until it has ended, one way or another.
+    /// Starts a command and listens until it has ended, one way or another.
     async fn listen(
         &mut self,
         command: &Command,
         mark: &Mark,
-        slot: &mut Option<Channel>,
+        line: &mut Option<Self::Line>,
         heard: &mut Heard<'_>,
-    ) -> End {
-        let password = self.sudo_password().filter(|_| command.sudo.is_some());
-        let (text, input) = parcel(command, mark, self.foreign_shell, password.is_some());
-        let mut feed = Feed::new(input, command.pty, password.as_deref());
-        let channel = match self.open(&text, command.pty).await {
-            Ok(channel) => slot.insert(channel),
-            Err(Unopened::Refused(said)) => return End::Refused(said),
-            Err(Unopened::Broken(said)) => return End::NotSent(said),
-            Err(Unopened::Unknown(said)) => return End::Lost(said),
-        };
-        let mut errors = channel.stderr();
-        let mut pulse = self.pulse();
-        loop {
-            // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
-            let written = match feed.push(channel, heard) {
-                Ok(written) => written,
-                Err(error) => return End::Lost(error.to_string()),
-            };
-            let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes));
-            let err = pull(&mut errors, |bytes| heard.take(Stream::Stderr, bytes));
-            let read = match (out, err) {
-                (Ok(out), Ok(err)) => out + err,
-                (Err(error), _) | (_, Err(error)) => {
-                    return if heard.ended() { exit(command, heard) } else { broken(channel, &error) };
-                }
-            };
-            if heard.ended() {
-                return exit(command, heard);
-            }
-            heard.flush().await;
-            if read > 0 || written {
-                // Fair to the other hosts of the shard, whatever this one prints.
-                future::yield_now().await;
-                continue;
-            }
-            if channel.eof() {
-                return self.goodbye(channel, heard).await;
-            }
-            if let Some(signal) = signal(channel) {
-                // The command is dead, yet something keeps its output open: take what is there and go on.
-                return self.rest(channel, heard, signal).await;
-            }
-            if let Err(cause) = self.heard(&mut pulse).await {
-                return End::Lost(cause);
-            }
+    ) -> End;
+
+    /// Gives a command up that has not begun, and takes what had been sent before the node heard of that.
+    async fn last_words(&mut self, line: &mut Self::Line, heard: &mut Heard<'_>);
+
+    /// Gives a command up without waiting for the other end.
+    fn discard(&mut self, line: Self::Line);
+
+    /// What is known by now of why a connection was lost.
+    async fn with_reason(&self, end: End) -> End;
+
+    /// Whether the login shell does not understand POSIX syntax.
+    fn foreign_shell(&mut self) -> &mut bool;
+
+    /// Where output goes that is too long for memory.
+    fn spool(&self) -> &Arc<Spool>;
+}
+
+/// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
+pub(super) async fn run<C: Carrier>(
+    carrier: &mut C,
+    command: &Command,
+    mark: &Mark,
+    cancel: Option<&CancelToken>,
+    sink: Option<&Sink>,
+) -> Ran {
+    let watch = Stopwatch::start();
+    let first = run_once(carrier, command, mark, cancel, sink).await;
+    let ran = if !command.raw && !*carrier.foreign_shell() && speaks_foreign(&first.end, &first.noise) {
+        // The wrapper's first word is a syntax error in csh and fish: nothing was run, so it may be sent again.
+        *carrier.foreign_shell() = true;
+        run_once(carrier, command, mark, cancel, sink).await
+    } else {
+        first
+    };
+    Ran { elapsed: watch.elapsed(), end: carrier.with_reason(ran.end).await, ..ran }
+}
+
+async fn run_once<C: Carrier>(
+    carrier: &mut C,
+    command: &Command,
+    mark: &Mark,
+    cancel: Option<&CancelToken>,
+    sink: Option<&Sink>,
+) -> Ran {
+    let mut heard = Heard::new(mark, command, sink, carrier.spool());
+    let mut line = None;
+    let listening = carrier.listen(command, mark, &mut line, &mut heard);
+    let raced = race(listening, Deadline::after(command.timeout), cancel).await;
+    heard.finish();
+    heard.flush().await;
+    let begun = heard.begun();
+    let end = match raced {
+        Raced::Done(end) => end,
+        Raced::Late => End::TimedOut { begun },
+        Raced::Cancelled => End::Cancelled,
+    };
+    let sent = line.is_some();
+    if let Some(mut line) = line {
+        if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
+            carrier.last_words(&mut line, &mut heard).await;
         }
+        carrier.discard(line);
     }
+    let end = match end {
+        End::TimedOut { .. } => match &command.sudo {
+            Some(user) if heard.begun() && heard.sudo_asks() => {
+                End::Unprivileged { user: user.clone(), why: Refusal::Late }
+            }
+            _ => End::TimedOut { begun: heard.begun() },
+        },
+        end => end,
+    };
+    let killed = match (heard.out.pid(), &end) {
+        (
+            Some(pid),
+            End::TimedOut { .. } | End::Cancelled | End::Unheard | End::Unprivileged { why: Refusal::Late, .. },
+        ) => Some(kill(carrier, pid, command, heard.out.entered(), mark).await != Fate::Alive),
+        // The wrapper is dead; what it had started may not be.
+        (Some(pid), End::Signal(_)) => match kill(carrier, pid, command, heard.out.entered(), mark).await {
+            Fate::Gone => None,
+            fate => Some(fate == Fate::Killed),
+        },
+        // Without the wrapper its number is not known; and what was on its way when it was given up may still begin.
+        (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw || sent && !C::SETTLED => Some(false),
+        _ => None,
+    };
+    let noise = heard.noise();
+    Ran {
+        end,
+        stdout: heard.stdout.finish(),
+        stderr: heard.stderr.finish(),
+        noise,
+        killed,
+        pid: heard.out.pid(),
+        elapsed: Duration::ZERO,
+    }
+}
 
-    /// The output has ended: how did the command?
-    async fn goodbye(&self, channel: &mut Channel, heard: &Heard<'_>) -> End {
-        let closing = self.drive(|_| channel.wait_close());
-        let closed = match race(closing, Deadline::after(Some(GOODBYE)), None).await {
-            Raced::Done(Ok(())) => true,
-            Raced::Done(Err(error)) if classify::is_lost(&error) => return broken(channel, &error.into()),
-            Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
-        };
-        let status = channel.exit_status().unwrap_or(0);
-        if let Some(signal) = signal(channel) {
-            End::Signal(signal)
-        } else if heard.raw {
-            // Without a trailer a status of 0 may mean that none was sent; `--raw` says so.
-            if closed { End::Exit(status) } else { End::Unheard }
-        } else if heard.out.begun() {
-            End::Unheard
-        } else {
-            End::NotBegun { status }
+/// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
+pub(super) async fn kill<C: Carrier>(carrier: &mut C, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
+    let own = Command::new(posix(&killer(pid)), None);
+    if command.sudo.is_none() {
+        return kill_by(carrier, &own, mark).await;
+    }
+    // What runs as another user hears no signal of the login user's: the way there is the way to kill it.
+    let same = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
+    // Until sudo lets the command begin there is only sudo itself, which ends with its input.
+    let ways = if entered { [&same, &own] } else { [&own, &same] };
+    let first = kill_by(carrier, ways[0], mark).await;
+    if first != Fate::Alive {
+        return first;
+    }
+    let second = kill_by(carrier, ways[1], mark).await;
+    // Of another user's processes the login user has no word: /proc may hide them from him.
+    if entered { Fate::Alive } else { second }
+}
+
+async fn kill_by<C: Carrier>(carrier: &mut C, killer: &Command, mark: &Mark) -> Fate {
+    loop {
+        let mut heard = Heard::new(mark, killer, None, carrier.spool());
+        let mut line = None;
+        let listening = carrier.listen(killer, mark, &mut line, &mut heard);
+        let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
+        if let Some(line) = line {
+            carrier.discard(line);
         }
-    }
-
-    /// Takes what is left of a signalled command's output, for a short while.
-    async fn rest(&self, channel: &mut Channel, heard: &mut Heard<'_>, signal: String) -> End {
-        let mut errors = channel.stderr();
-        let mut pulse = self.pulse();
-        let draining = async {
-            while !channel.eof() {
-                let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)).unwrap_or(0);
-                let err = pull(&mut errors, |bytes| heard.take(Stream::Stderr, bytes)).unwrap_or(0);
-                if out + err == 0 && self.heard(&mut pulse).await.is_err() {
-                    break;
-                }
+        match raced {
+            Raced::Done(End::Exit(_)) => return fate(&heard.stdout.finish()),
+            // A connection of its own does not know yet.
+            Raced::Done(end) if !*carrier.foreign_shell() && speaks_foreign(&end, &heard.noise()) => {
+                *carrier.foreign_shell() = true;
             }
-        };
-        let pause = async {
-            Timer::after(REST).await;
-        };
-        future::or(draining, pause).await;
-        End::Signal(signal)
-    }
-
-    /// Closes a channel and takes what the server had sent before it heard of that: the command may have begun.
-    async fn last_words(&self, channel: &mut Channel, heard: &mut Heard<'_>) {
-        let mut pulse = self.pulse();
-        let draining = async {
-            let _ = self.drive(|_| channel.close()).await;
-            while !heard.out.begun() {
-                let Ok(out) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) else { return };
-                if out == 0 && (channel.eof() || self.heard(&mut pulse).await.is_err()) {
-                    return;
-                }
-            }
-        };
-        race(draining, Deadline::after(Some(LAST_WORDS)), None).await;
-    }
-
-    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
-    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
-        let own = Command::new(posix(&killer(pid)), None);
-        if command.sudo.is_none() {
-            return self.kill_by(&own, mark).await;
-        }
-        // What runs as another user hears no signal of the login user's: the way there is the way to kill it.
-        let same = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
-        // Until sudo lets the command begin there is only sudo itself, which ends with its input.
-        let ways = if entered { [&same, &own] } else { [&own, &same] };
-        let first = self.kill_by(ways[0], mark).await;
-        if first != Fate::Alive {
-            return first;
-        }
-        let second = self.kill_by(ways[1], mark).await;
-        // Of another user's processes the login user has no word: /proc may hide them from him.
-        if entered { Fate::Alive } else { second }
-    }
-
-    async fn kill_by(&mut self, killer: &Command, mark: &Mark) -> Fate {
-        loop {
-            let mut heard = Heard::new(mark, killer, None, self.spool());
-            let mut channel = None;
-            let listening = self.listen(killer, mark, &mut channel, &mut heard);
-            let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
-            if let Some(channel) = channel {
-                self.discard(channel);
-            }
-            match raced {
-                Raced::Done(End::Exit(_)) => return fate(&heard.stdout.finish()),
-                // A connection of its own does not know yet.
-                Raced::Done(end) if !self.foreign_shell && speaks_foreign(&end, &heard.noise()) => {
-                    self.foreign_shell = true;
-                }
-                Raced::Done(_) | Raced::Late | Raced::Cancelled => return Fate::Alive,
-            }
+            Raced::Done(_) | Raced::Late | Raced::Cancelled => return Fate::Alive,
         }
     }
 }
 
 /// What a command is sent as, and what it then reads.
-fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool, asks: bool) -> (String, Cow<'a, [u8]>) {
+pub(super) fn parcel<'a>(command: &'a Command, mark: &Mark, foreign: bool, asks: bool) -> (String, Cow<'a, [u8]>) {
     let stdin = Cow::Borrowed(&*command.stdin);
     if command.raw {
         return (command.text.clone(), stdin);
@@ -342,7 +247,7 @@ fn fate(stdout: &Output) -> Fate {
 }
 
 /// Every trailer was read.
-fn exit(command: &Command, heard: &Heard<'_>) -> End {
+pub(super) fn exit(command: &Command, heard: &Heard<'_>) -> End {
     match (heard.out.status(), &command.sudo) {
         (Some(status), Some(user)) if !heard.out.entered() => {
             let why = Refusal::of(status, &String::from_utf8_lossy(&heard.noise()), heard.prompts());
@@ -354,27 +259,14 @@ fn exit(command: &Command, heard: &Heard<'_>) -> End {
     }
 }
 
-/// The connection broke. A signal that came first is still the truth.
-fn broken(channel: &Channel, error: &io::Error) -> End {
-    match signal(channel) {
-        Some(signal) => End::Signal(signal),
-        None => End::Lost(error.to_string()),
-    }
-}
-
-/// The signal that ended the channel's command, if one did.
-fn signal(channel: &Channel) -> Option<String> {
-    channel.exit_signal().ok().and_then(|signal| signal.exit_signal)
-}
-
-/// Reads what is there without waiting.
-fn pull(from: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+/// Reads what is there without waiting. `None`: there is nothing now.
+pub(super) fn pull(from: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
     BUFFER.with_borrow_mut(|buffer| match from.read(buffer) {
         Ok(count) => {
             take(&buffer[..count]);
-            Ok(count)
+            Ok(Some(count))
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     })
 }

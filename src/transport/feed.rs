@@ -1,7 +1,7 @@
 //! What is written to a running command: its own input, and before that the password where sudo asks for it.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use ssh2::Channel;
@@ -13,6 +13,30 @@ use super::heard::Heard;
 const PIECE: usize = 32 * 1024;
 /// What ends the input of a program that reads a terminal: Ctrl-D.
 const END_OF_INPUT: &[u8] = b"\x04";
+
+/// Where a command's input goes.
+pub(super) trait Inlet {
+    /// Writes what fits.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Says that no more comes.
+    fn end(&mut self) -> io::Result<()>;
+    /// Whether what is written is of no use any more, which is no error.
+    fn is_closed(&self) -> bool;
+}
+
+impl Inlet for Channel {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(self, bytes)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(self.send_eof()?)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.eof()
+    }
+}
 
 /// What a command reads, and how far it has got.
 pub(super) struct Feed<'a> {
@@ -39,8 +63,19 @@ impl<'a> Feed<'a> {
         Self { input, written: 0, ended: false, pty, answer }
     }
 
+    /// Whether there is something to write now.
+    pub(super) fn is_waiting(&self, heard: &Heard<'_>) -> bool {
+        let asked = match (heard.prompts(), &self.answer) {
+            _ if !heard.sudo_asks() => !self.pty || heard.begun(),
+            (0, _) => false,
+            (1, Some(answer)) => answer.written < answer.line.len(),
+            _ => true,
+        };
+        asked && !self.ended
+    }
+
     /// Writes what fits and what it is time for. True when something went out.
-    pub(super) fn push(&mut self, channel: &mut Channel, heard: &Heard<'_>) -> io::Result<bool> {
+    pub(super) fn push(&mut self, inlet: &mut impl Inlet, heard: &Heard<'_>) -> io::Result<bool> {
         if self.ended {
             return Ok(false);
         }
@@ -48,12 +83,12 @@ impl<'a> Feed<'a> {
             return match (heard.prompts(), &mut self.answer) {
                 (0, _) => Ok(false),
                 (1, Some(answer)) => {
-                    let count = write(channel, &answer.line[answer.written..])?;
+                    let count = write(inlet, &answer.line[answer.written..])?;
                     answer.written += count;
                     Ok(count > 0)
                 }
                 // It does not take it. An end of file ends it, whatever number of times it would ask.
-                _ => self.end(channel),
+                _ => self.end(inlet),
             };
         }
         // What is typed before a program reads the terminal may be thrown away.
@@ -61,16 +96,16 @@ impl<'a> Feed<'a> {
             return Ok(false);
         }
         if self.written == self.input.len() {
-            return self.end(channel);
+            return self.end(inlet);
         }
         let rest = &self.input[self.written..];
-        match write(channel, &rest[..rest.len().min(PIECE)]) {
+        match write(inlet, &rest[..rest.len().min(PIECE)]) {
             Ok(count) => {
                 self.written += count;
                 Ok(count > 0)
             }
             // The command closed its input, or has ended: what it says counts, not what it did not read.
-            Err(_) if channel.eof() => {
+            Err(_) if inlet.is_closed() => {
                 self.ended = true;
                 Ok(false)
             }
@@ -78,11 +113,11 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn end(&mut self, channel: &mut Channel) -> io::Result<bool> {
+    fn end(&mut self, inlet: &mut impl Inlet) -> io::Result<bool> {
         self.ended = if self.pty {
-            write(channel, END_OF_INPUT)? > 0
+            write(inlet, END_OF_INPUT)? > 0
         } else {
-            match channel.send_eof().map_err(io::Error::from) {
+            match inlet.end() {
                 Ok(()) => true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                 Err(error) => return Err(error),
@@ -93,11 +128,11 @@ impl<'a> Feed<'a> {
 }
 
 /// Writes without waiting.
-fn write(channel: &mut Channel, bytes: &[u8]) -> io::Result<usize> {
+fn write(inlet: &mut impl Inlet, bytes: &[u8]) -> io::Result<usize> {
     if bytes.is_empty() {
         return Ok(0);
     }
-    match channel.write(bytes) {
+    match inlet.write(bytes) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         result => result,
     }

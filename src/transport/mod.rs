@@ -4,10 +4,13 @@
 
 pub mod agent;
 pub mod algorithms;
+mod channel;
+mod child;
 mod classify;
 mod command;
 pub mod config;
 pub mod connect;
+mod connection;
 mod door;
 pub mod exec;
 mod feed;
@@ -17,11 +20,12 @@ mod kexinit;
 pub mod keys;
 pub mod known_hosts;
 mod login;
+pub mod openssh;
 mod passage;
 mod proxy;
 pub mod reader;
 mod resolve;
-pub mod session;
+mod session;
 pub mod sudo;
 pub mod target;
 pub mod trailer;
@@ -30,9 +34,9 @@ mod wire;
 
 pub use command::{Command, End, Ran};
 pub use connect::{Arrival, Connector, Progress, pause_after};
+pub use connection::Connection;
 pub use exec::posix;
 pub use login::agent_of_use;
-pub use session::Session;
 pub use sudo::Refusal;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
 pub use trailer::Mark;

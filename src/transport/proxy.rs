@@ -3,15 +3,16 @@
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use futures_lite::future;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 
+use super::child::Child;
 use super::connect::place;
 use super::gate::Carried;
 use super::passage::Passage;
@@ -21,8 +22,6 @@ use crate::outcome::{Failure, Phase};
 
 /// Time for a command to end by itself, once nobody needs it any more.
 const GRACE: Duration = Duration::from_secs(2);
-/// Time between two looks whether a command has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Starts the command, hands over the connection, and stays until the connection is over and the command is gone.
 pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: impl FnOnce(Result<Carried, Failure>)) {
@@ -45,7 +44,7 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
     let unwanted = async { while wanted.recv().await.is_ok() {} };
     let listening = async {
         proxy.listen(&passage).await;
-        let status = proxy.ended().await;
+        let status = proxy.child.ended().await;
         passage.end(last_words(status, &passage.words()));
         future::pending::<()>().await;
     };
@@ -53,26 +52,24 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
     proxy.end().await;
 }
 
-/// The child, in a process group of its own: a Ctrl-C is gsctl's to answer, which may still need the connection.
+/// The command, and what it complains of.
 struct Proxy {
     child: Child,
     errors: Async<UnixStream>,
-    status: Option<ExitStatus>,
 }
 
 fn start(command: &ProxyCommand) -> io::Result<(Proxy, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     let (errors, their_errors) = UnixStream::pair()?;
     let errors = Async::new(errors)?;
-    let child = Command::new(&command.shell)
+    let mut shell = Command::new(&command.shell);
+    shell
         .arg("-c")
         .arg(format!("exec {}", command.text))
         .stdin(Stdio::from(OwnedFd::from(far.try_clone()?)))
         .stdout(Stdio::from(OwnedFd::from(far)))
-        .stderr(Stdio::from(OwnedFd::from(their_errors)))
-        .process_group(0)
-        .spawn()?;
-    Ok((Proxy { child, errors, status: None }, near))
+        .stderr(Stdio::from(OwnedFd::from(their_errors)));
+    Ok((Proxy { child: Child::start(&mut shell)?, errors }, near))
 }
 
 impl Proxy {
@@ -94,46 +91,14 @@ impl Proxy {
         }
     }
 
-    /// Waits until it has ended.
-    async fn ended(&mut self) -> Option<ExitStatus> {
-        loop {
-            match self.child.try_wait() {
-                Ok(None) => Timer::after(LOOK).await,
-                Ok(status) => {
-                    self.status = status;
-                    return status;
-                }
-                Err(_) => return None,
-            };
-        }
-    }
-
     /// Ends it, gently first.
     async fn end(mut self) {
-        if self.status.is_none() {
-            self.signal(Signal::HUP);
-            let late = async {
-                Timer::after(GRACE).await;
-                None
-            };
-            future::or(async { self.ended().await }, late).await;
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = kill_process_group(group, signal);
-        }
-    }
-}
-
-impl Drop for Proxy {
-    /// Whatever happened, nothing of it stays: neither the process nor its number.
-    fn drop(&mut self) {
-        if self.status.is_none() && self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            self.signal(Signal::KILL);
-            let _ = self.child.wait();
-        }
+        self.child.signal(Signal::HUP);
+        let late = async {
+            Timer::after(GRACE).await;
+            None
+        };
+        future::or(self.child.ended(), late).await;
     }
 }
 

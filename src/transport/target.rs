@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use super::algorithms::Offer;
 use super::keys::PrivateKey;
 use super::known_hosts::{HostKeyPolicy, KnownHosts};
+use super::openssh::Client;
 
 /// Where and how to log in to one host.
 /// `Debug` shows no secret: neither keys nor the password have one that does.
@@ -71,6 +72,8 @@ pub enum Via {
     Jump(Arc<Target>),
     /// A command on this machine.
     Command(ProxyCommand),
+    /// The system's `ssh`, which makes the whole connection.
+    OpenSsh(Arc<Client>),
 }
 
 /// A command whose standard input and output are the connection to a host.
@@ -172,13 +175,18 @@ impl Target {
             Via::Network => own,
             Via::Jump(jump) => format!("{},{own}", jump.chain()),
             Via::Command(command) => format!("{},{own}", command.text),
+            Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),
         }
     }
 
     /// The names of the jump hosts before it, as `-J` takes them.
     #[must_use]
     pub fn jumps(&self) -> Option<String> {
-        let Via::Jump(jump) = &self.via else { return None };
+        let jump = match &self.via {
+            Via::Jump(jump) => jump,
+            Via::OpenSsh(client) => return client.through.clone(),
+            Via::Network | Via::Command(_) => return None,
+        };
         Some(jump.jumps().map_or_else(|| jump.name.clone(), |before| format!("{before},{}", jump.name)))
     }
 }

@@ -110,6 +110,7 @@ fn until_whole(gsctl: impl Fn() -> Gsctl, look: impl Fn()) {
     assert!(runs.len() > 1, "no connection was cut: {runs:?}");
 }
 
+#[expect(clippy::print_stdout, reason = "whoever repeats a failure needs the seed")]
 fn there_and_back(bytes: u64) {
     let seed =
         std::env::var("BIG_FILES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));

@@ -29,8 +29,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
     ("sha2", &["commands/", "transport/transfer/"]),
-    // What programs print goes to files, so that none can fill the memory or block.
-    ("tempfile", &["commands/program.rs", "output/", "transport/config/ssh.rs"]),
+    // What programs print goes to files, so that none can fill the memory or block; sockets of ssh.
+    ("tempfile", &["commands/program.rs", "output/", "transport/config/ssh.rs", "transport/openssh/den.rs"]),
     ("std::env", &["commands/world.rs", "lib.rs"]),
     (
         "std::process",
@@ -42,8 +42,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "main.rs",
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
-            "transport/proxy.rs",
+            "transport/child.rs",
             "transport/config/ssh.rs", // the installed `ssh -G`
+            "transport/openssh/",
+            "transport/proxy.rs",
         ],
     ),
     (

@@ -33,6 +33,7 @@ mod lab_selftest;
 mod layering;
 mod login;
 mod marker;
+mod openssh_transport;
 mod oracle;
 mod oracle_scripts;
 mod output;

@@ -136,7 +136,7 @@ fn run(args: &Pssh, entries: &[&Entry], names: Vec<String>, format: PsshFormat, 
         live: true,
         resume: None,
     };
-    descriptors::arrange(&mut settings, members.len(), &plan);
+    descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut lines = PsshLines::new(format, names, jiff::Zoned::now(), &mut out, &mut err)
         .map_err(|error| Fault::usage(format!("output directory: {error}")))?;

@@ -12,6 +12,7 @@ use futures_lite::future;
 use super::Request;
 use super::line::Line;
 use crate::outcome::Failure;
+use crate::transport::Connection;
 use crate::transport::connect::Dialer;
 use crate::transport::target::Target;
 
@@ -125,9 +126,11 @@ impl Jump {
 
     async fn dial(&mut self) -> Result<Rc<Line>, Failure> {
         let arrival = self.dialer.connect(&self.target, None, &mut |_| {}).await;
-        let session = match arrival.session {
-            Some(session) => session?,
-            None => return Err(Failure::new(crate::outcome::Phase::Connect, "the run was stopped")),
+        let session = match arrival.session.transpose()? {
+            Some(Connection::Native(session)) => *session,
+            Some(Connection::OpenSsh(_)) | None => {
+                return Err(Failure::new(crate::outcome::Phase::Connect, "the run was stopped"));
+            }
         };
         self.count += 1;
         let line = Rc::new(Line::new(self.count, session, &self.target, self.queue.1.clone(), self.executor.clone()));

@@ -122,8 +122,8 @@ fn serve(dialer: &Dialer, requests: &Receiver<Request>) {
     async_io::block_on(executor.run(async {
         while let Ok(request) = requests.recv().await {
             match request.target.via.clone() {
-                // The network needs nobody.
-                Via::Network => {}
+                // The network needs nobody, and ssh sees to that itself.
+                Via::Network | Via::OpenSsh(_) => {}
                 Via::Command(command) => {
                     executor
                         .spawn(async move {
