@@ -216,6 +216,16 @@ fn what_runs_too_long_is_killed_by_the_same_way() {
     says(&host, "timed_out", "timeout", "no end within 2s");
     assert_eq!((&host["remote_killed"], running(node, "sleep 4911")), (&true.into(), 0), "{host:#}");
 
+    // Where the connection is lost, another login becomes root once more.
+    for user in ["omm", "csh"] {
+        let run = exec(user).args(["--sudo", "sleep 4913"]).spawn();
+        until_running(node, "sleep 4913");
+        node.kill_sessions();
+        let run = run.wait().expect(4);
+        assert_eq!(run.json()["hosts"][0]["remote_killed"], true, "{run}");
+        assert_eq!(running(node, "sleep 4913"), 0);
+    }
+
     // Who may not become root any more can't kill root's process either, and it is said.
     let gsctl = lab.gsctl().args(["-l", "free", "exec", "--sudo"]).json().arg("sleep 4912; echo over");
     let run = gsctl.spawn();
