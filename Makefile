@@ -20,7 +20,7 @@ PACKAGES += sudo
 TOOLS += ansible-inventory
 PACKAGES += ansible-core
 
-.PHONY: demo screenshot soak bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak big-files bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -68,6 +68,12 @@ bench: tools
 peers:
 	-python3 -m venv target/peers/venv && target/peers/venv/bin/pip install -q parallel-ssh
 	-$(CARGO) install bssh --version 2.2.3 --locked --root target/peers
+
+# 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 40 times
+# that on the disk for /tmp.
+big-files: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact big_files::a_gigabyte_survives_cuts_at_random_points
 
 # Installs what is missing where it can (apt, as root), and otherwise prints the one line to run.
 tools:

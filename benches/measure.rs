@@ -95,7 +95,7 @@ pub(crate) fn size(job: &Job) -> io::Result<Size> {
 fn prepare(command: &mut Command, job: &Job) {
     use std::os::unix::process::CommandExt as _;
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", &job.dir).env("LC_ALL", "C").envs(job.env.iter().map(|(name, value)| (name, value)));
+    command.env("HOME", &job.dir).env("LC_ALL", "C.UTF-8").envs(job.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&job.dir).stdin(Stdio::null()).process_group(0);
 }
 

@@ -112,6 +112,7 @@ impl Site {
             config += &format!(" KexAlgorithms {kex}\n");
         }
         put("config", config)?;
+        put("ansible.cfg", "[defaults]\n".to_owned())?;
         let steps = [1, 2, 3, 4, 5].map(|n| format!("  - {{ name: step {n}, run: \"true\" }}\n")).concat();
         put("five.yaml", format!("name: five\nsummary: five steps that do nothing\nsteps:\n{steps}"))?;
         Ok(Files { dir })

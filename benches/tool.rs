@@ -76,10 +76,13 @@ impl Tool {
             }
             _ => &["--version"],
         };
-        let output = Command::new(program).args(words).env("HOME", "/nonexistent").output().ok()?;
+        let output =
+            Command::new(program).args(words).env("HOME", "/nonexistent").env("LC_ALL", "C.UTF-8").output().ok()?;
         let text = [output.stdout, output.stderr].concat();
         let line = String::from_utf8_lossy(&text).lines().next()?.to_owned();
-        let is_number = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+        let is_number = |word: &&str| {
+            word.trim_start_matches("pdsh-").starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')
+        };
         let words = || line.split(|c: char| c.is_whitespace() || "[]()".contains(c));
         output
             .status
@@ -123,7 +126,10 @@ impl Tool {
             ),
             Self::Ansible => (
                 words(&["all", "-i", &path("inventory"), "-f", &many, "-m", "raw", "-a", "true"]),
-                vec![("ANSIBLE_SSH_ARGS", format!("-F {config}").into()), ("ANSIBLE_CONFIG", "/dev/null".into())],
+                vec![
+                    ("ANSIBLE_SSH_ARGS", format!("-F {config}").into()),
+                    ("ANSIBLE_CONFIG", path("ansible.cfg").into()),
+                ],
                 None,
             ),
             Self::Bssh => (

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Stop, System};
 use crate::plan::Plan;
+use crate::plan::push::{Content, Copy};
 use crate::playbook::{Loader, Sources, builtin};
 
 use super::adhoc::OWN_TIMEOUT;
@@ -187,6 +188,17 @@ impl Sources for Files {
         let bytes = std::fs::read(relative)?;
         self.inputs.borrow_mut().insert(relative.to_owned(), bytes.clone());
         Ok(bytes)
+    }
+
+    fn copies(&self, relative: &str) -> Result<Vec<Copy>, String> {
+        let copies = super::files::copies(Path::new(relative)).map_err(|fault| fault.to_string())?;
+        // A run that goes on must bring the same files.
+        let said = copies.iter().map(|copy| match &copy.content {
+            Content::Dir => format!("{}/\n", copy.name),
+            Content::File { sha256, .. } => format!("{} {sha256}\n", copy.name),
+        });
+        self.read.borrow_mut().insert(format!("{relative} (copied)"), said.collect());
+        Ok(copies)
     }
 }
 

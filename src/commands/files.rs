@@ -1,6 +1,6 @@
 //! The plans of `push` and `pull`. What is pushed is looked at and hashed once, before anything is contacted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -29,19 +29,22 @@ const DEEPEST: usize = 100;
 /// When a source cannot be read, or the destination is not understood.
 pub(super) fn push(args: &PushArgs, timeout: Option<Duration>) -> Result<Plan, Fault> {
     let dest = template(&args.dest)?;
+    let sources = args.source.iter().map(|source| copies(source)).collect::<Result<_, _>>()?;
+    let push = Push::new(sources, dest, args.dest.ends_with('/')).map_err(|name| {
+        Fault::usage(format!("two sources are called `{name}`: one would replace the other"))
+            .hint("copy them to different places, with two commands")
+    })?;
+    Ok(plan("push", Action::Push(Arc::new(push)), timeout))
+}
+
+/// A source and all that is in it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn copies(source: &Path) -> Result<Vec<Copy>, Fault> {
     let mut copies = Vec::new();
-    let mut names = HashSet::new();
-    for source in &args.source {
-        let name = name(source)?;
-        if !names.insert(name.clone()) {
-            return Err(Fault::usage(format!("two sources are called `{name}`: one would replace the other"))
-                .hint("copy them to different places, with two commands"));
-        }
-        add(source, name, 0, &mut copies)?;
-    }
-    let one_file = matches!(&copies[..], [Copy { content: Content::File { .. }, .. }]) && args.source.len() == 1;
-    let into = !one_file || args.dest.ends_with('/');
-    Ok(plan("push", Action::Push(Arc::new(Push { copies, dest, into })), timeout))
+    add(source, name(source)?, 0, &mut copies)?;
+    Ok(copies)
 }
 
 fn template(dest: &str) -> Result<Template, Fault> {
@@ -66,47 +69,43 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, F
     let dest = template(&args.dest)?;
     let source = |text: &String| braces(text, &format!("source `{text}`"));
     let sources = args.source.iter().map(source).collect::<Result<Vec<_>, _>>()?;
-    can_write(&args.dest)?;
+    if args.dest.is_empty() {
+        return Err(Fault::usage("the destination is empty").hint("write `.` for the current directory"));
+    }
     Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest })), timeout))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.
-fn can_write(dest: &str) -> Result<(), Fault> {
+fn can_write(dest: &Path) -> Result<(), Fault> {
     let wrong = |said: String| {
-        Fault::usage(format!("destination `{dest}`: {said}"))
+        Fault::usage(format!("destination `{}`: {said}", dest.display()))
             .hint("nothing was contacted; name a directory that can be written")
     };
-    if dest.is_empty() {
-        return Err(wrong("it is empty".to_owned()));
-    }
-    // What is before the first name in braces is the same for every host.
-    let fixed = match dest.split_once('{') {
-        Some((before, _)) => before.rsplit_once('/').map_or("", |(dirs, _)| if dirs.is_empty() { "/" } else { dirs }),
-        None => dest,
-    };
-    let fixed = Path::new(if fixed.is_empty() { "." } else { fixed });
-    let there = fixed.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    for dir in there {
+    for dir in dest.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }) {
         match fs::metadata(dir) {
             Ok(known) if !known.is_dir() => return Err(wrong(format!("`{}` is no directory", dir.display()))),
             Ok(_) => {
                 let may = access(dir, Access::WRITE_OK | Access::EXEC_OK);
                 return may.map_err(|error| wrong(format!("`{}`: {}", dir.display(), io::Error::from(error))));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(wrong(format!("`{}`: {error}", dir.display()))),
         }
     }
     Ok(())
 }
 
-/// Whether two hosts would write into each other's files.
-pub(super) fn apart(plan: &Plan, members: &[Member]) -> Result<(), Fault> {
+/// Whether what is copied from the hosts can be written, and no two of them would write into each other's files.
+///
+/// # Errors
+/// Names the directory.
+pub(super) fn can_pull(plan: &Plan, members: &[Member]) -> Result<(), Fault> {
     for step in &plan.steps {
         let Action::Pull(pull) = &step.action else { continue };
         let mut dirs: HashMap<String, &str> = HashMap::new();
         for member in members {
             let dir = pull.dir(&member.vars);
+            can_write(Path::new(&dir))?;
             if let Some(other) = dirs.insert(dir.clone(), &member.name) {
                 return Err(Fault::usage(format!("`{other}` and `{}` would both be copied to `{dir}`", member.name))
                     .hint("write `{host}` into the destination"));

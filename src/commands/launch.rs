@@ -82,7 +82,7 @@ impl Launch<'_> {
             runner::rehearse(&self.plan, member)
                 .map_err(|said| Fault::usage(format!("host `{}`: {said}", member.name)))?;
         }
-        super::files::apart(&self.plan, &members)?;
+        super::files::can_pull(&self.plan, &members)?;
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
         }

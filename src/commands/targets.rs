@@ -54,7 +54,7 @@ pub(super) struct Route {
 /// # Errors
 /// When a file or an option is wrong or cannot be honoured.
 pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
-    SshConfig::load(options.ssh_config.as_deref(), &world.home, &options.ssh_option).map_err(|error| {
+    SshConfig::load(options.ssh_config.as_deref(), &world.home, &world.env, &options.ssh_option).map_err(|error| {
         let hint = error.hint();
         Fault::usage(error.to_string()).maybe_hint(hint)
     })

@@ -30,7 +30,9 @@ impl Pull {
     pub fn dir(&self, vars: &Vars) -> String {
         let value = |name: &str| vars.get(name).map(safe_name).unwrap_or_default();
         let mut safe = vars.clone();
-        for name in NAMES {
+        // What hosts say of themselves becomes a variable of this name.
+        let said = self.dest.variables().filter(|name| name.starts_with("share_"));
+        for name in NAMES.into_iter().chain(said) {
             safe.insert(name, value(name));
         }
         let dir = self.dest.render_plain(&safe);

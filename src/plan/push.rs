@@ -56,6 +56,23 @@ pub struct Place {
 }
 
 impl Push {
+    /// Copies of these sources, each of them a file, or a directory and what is in it.
+    ///
+    /// # Errors
+    /// The name that two of them would have.
+    pub fn new(sources: Vec<Vec<Copy>>, dest: Template, ends_with_slash: bool) -> Result<Self, String> {
+        let mut names = std::collections::HashSet::new();
+        for copy in sources.iter().filter_map(|copies| copies.first()) {
+            if !names.insert(copy.name.clone()) {
+                return Err(copy.name.clone());
+            }
+        }
+        let one = sources.len() == 1;
+        let copies: Vec<Copy> = sources.into_iter().flatten().collect();
+        let one_file = one && matches!(&copies[..], [Copy { content: Content::File { .. }, .. }]);
+        Ok(Self { copies, dest, into: !one_file || ends_with_slash })
+    }
+
     /// Where each copy goes.
     #[must_use]
     pub fn places(&self, dest: &str, into: bool) -> Vec<Place> {

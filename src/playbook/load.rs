@@ -18,6 +18,7 @@ use super::node::{Node, Text, parse};
 use super::problem::{At, Complaint, Problem, did_you_mean};
 use super::scope::Scope;
 use super::step::{Item, step};
+use crate::plan::push::Copy;
 use crate::plan::{Plan, Probe};
 
 /// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
@@ -45,6 +46,15 @@ pub trait Sources {
     ///
     /// As reading the file does.
     fn input(&self, relative: &str) -> io::Result<Vec<u8>>;
+
+    /// A file that is copied to the hosts, or a directory and all that is in it. The path is relative as that of a script.
+    ///
+    /// # Errors
+    ///
+    /// In words, and after a line break what to do about it.
+    fn copies(&self, relative: &str) -> Result<Vec<Copy>, String> {
+        Err(format!("`{relative}` can't be read"))
+    }
 }
 
 /// No files: only what is compiled in.
@@ -120,6 +130,7 @@ impl Loader<'_> {
             env: self.env,
             read_script: &|script| self.script(&file, script),
             read_input: &|input| self.input(&file, input),
+            read_files: &|text, path| self.copies(&file, text, path),
             run_wide: RefCell::new(BTreeSet::new()),
         };
         self.head(plan, &scope, &document, &file).map_err(problem)?;
@@ -238,6 +249,17 @@ impl Loader<'_> {
         self.sources
             .input(&path)
             .map_err(|error| Complaint::new(input.at, format!("input `{path}` can't be read: {}", cause(&error))))
+    }
+
+    /// Files that are copied: beside the playbook, or anywhere on this machine.
+    fn copies(&self, file: &str, text: &Text, path: &str) -> Result<Vec<Copy>, Complaint> {
+        if path.is_empty() {
+            return Err(Complaint::new(text.at, "an empty path, expected the name of a file or directory"));
+        }
+        self.sources.copies(&beside(file, path)).map_err(|said| match said.split_once("\nhint: ") {
+            Some((said, hint)) => Complaint::new(text.at, said).hint(hint),
+            None => Complaint::new(text.at, said),
+        })
     }
 
     /// A script: next to the playbook, or one that is compiled in, so that a built-in playbook can be copied and edited.

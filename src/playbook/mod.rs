@@ -5,6 +5,7 @@
 pub mod builtin;
 mod condition;
 mod document;
+mod files;
 mod load;
 mod manner;
 mod node;

@@ -134,7 +134,14 @@ fn step() -> Value {
                 "content": { "type": "string" },
                 "mode": { "$ref": "#/$defs/scalar", "description": "octal, \"0600\" if left out" },
             })),
-            "push": {},
+            "push": object(&["from", "to"], &json!({
+                "from": { "$ref": "#/$defs/paths", "description": "files and directories, beside the playbook" },
+                "to": { "type": "string", "description": "where to on the hosts; into it, where it ends with /" },
+            })),
+            "pull": object(&["from", "to"], &json!({
+                "from": { "$ref": "#/$defs/paths", "description": "files and directories of the hosts" },
+                "to": { "type": "string", "description": "a directory here; each host's files in DIR/HOST, or where {host} says" },
+            })),
             "wait": { "$ref": "#/$defs/wait" },
             "play": { "type": "string", "description": "another playbook, whose steps are put in here" },
             "check": object(&[], &json!({
@@ -157,7 +164,7 @@ fn object(required: &[&str], properties: &Value) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{builtin, condition, document, step, wait};
+    use super::super::{builtin, condition, document, files, step, wait};
     use super::*;
 
     #[test]
@@ -170,6 +177,8 @@ mod tests {
             ("/$defs/test/properties", &condition::KEYS),
             ("/$defs/wait/properties", &wait::KEYS),
             ("/$defs/step/properties", &step_keys),
+            ("/$defs/step/properties/push/properties", &files::KEYS),
+            ("/$defs/step/properties/pull/properties", &files::KEYS),
         ] {
             let object = schema.pointer(place).and_then(Value::as_object).expect(place);
             let known: BTreeSet<_> = object.keys().map(String::as_str).collect();

@@ -10,8 +10,12 @@ use indexmap::IndexMap;
 
 use super::node::{Fields, Kind, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
+use crate::plan::push::Copy;
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
+
+/// Looks at files that are copied: where they are named, and their path.
+type ReadFiles<'a> = dyn Fn(&Text, &str) -> Result<Vec<Copy>, Complaint> + 'a;
 
 /// What a playbook's steps can refer to.
 pub(super) struct Scope<'a> {
@@ -28,6 +32,8 @@ pub(super) struct Scope<'a> {
     pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
     /// Reads a file next to the playbook that a command is to read.
     pub read_input: &'a dyn Fn(&Text) -> Result<Vec<u8>, Complaint>,
+    /// Looks at files that are copied.
+    pub read_files: &'a ReadFiles<'a>,
     /// Variables whose value was needed before there is a host.
     pub run_wide: RefCell<BTreeSet<String>>,
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::condition::{Test, condition, verdicts};
+use super::files;
 use super::manner;
 use super::node::{Fields, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
@@ -13,8 +14,8 @@ use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
-pub(super) const ACTIONS: [&str; 12] =
-    ["run", "probe", "remove", "touch", "write", "push", "wait", "state", "play", "check", "ping", "refuse"];
+pub(super) const ACTIONS: [&str; 13] =
+    ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
 pub(super) const SETTINGS: [&str; 20] = [
     "name",
     "on",
@@ -68,6 +69,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     let mut step = Step::new(name.value.clone(), action);
     step.timeout = match scope.time(&fields, "timeout")? {
         Some(time) => Some(time).filter(|time| !time.is_zero()),
+        // How long it takes is a question of size.
+        None if matches!(step.action, Action::Push(_) | Action::Pull(_)) => None,
         None => default_timeout,
     };
     if let Some(text) = fields.text("on")? {
@@ -169,10 +172,8 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             Some(true) | None => Action::Ping,
             Some(false) => return Err(node.wrong(&what, "`true`")),
         },
-        _ => {
-            return Err(Complaint::new(node.at, format!("`{key}` is not there yet in playbooks"))
-                .hint("copy the files with `gsctl push` before"));
-        }
+        "pull" => files::pull(scope, node)?,
+        _ => files::push(scope, node)?,
     })
 }
 

@@ -190,7 +190,7 @@ fn mistakes() {
             "steps:\n- name: a\n",
             2,
             3,
-            "a step without an action, expected one of `run`, `probe`, `remove`, `touch`, `write`, `push`, `wait`, `play`, `check`, `ping`, `state`",
+            "a step without an action, expected one of `run`, `probe`, `remove`, `touch`, `write`, `push`, `pull`, `wait`, `play`, `check`, `ping`, `state`",
         ),
         ("steps:\n- name: a\n  run: b\n  ping: true\n", 4, 3, "`run` and `ping` in one step | make it two steps"),
         ("steps:\n- name: a\n  run: [b]\n", 3, 8, "`run` must be text, found a list"),
@@ -342,11 +342,12 @@ fn mistakes() {
             3,
             "`on` beside `play`, expected only `name` | set it on the steps of the other playbook",
         ),
+        ("steps:\n- name: a\n  push: { from: a, to: b }\n", 3, 17, "`a` can't be read"),
         (
-            "steps:\n- name: a\n  push: { from: a, to: b }\n",
+            "steps:\n- name: a\n  pull: { from: /x, too: /b }\n",
             3,
-            9,
-            "`push` is not there yet in playbooks | copy the files with `gsctl push` before",
+            21,
+            "unknown key `too` in `pull`, expected one of `from`, `to` | did you mean `to`?",
         ),
     ] {
         // The line that defines things stands last, so that lines can be told from the text alone.

@@ -116,7 +116,9 @@ impl GatherView {
                 write_group(stream, step, &ending, &output, &hosts, &against, ctx, screen)?;
             }
         }
-        if ctx.settings.verbose > 0 && !gathered.silent.is_empty() {
+        // To differ from the others by saying nothing is a difference, too.
+        let wanted = ctx.settings.verbose > 0 || (ctx.shaping.diff && !ctx.settings.quiet);
+        if wanted && !gathered.silent.is_empty() {
             let mut hosts = gathered.silent;
             hosts.sort_unstable();
             screen.err_line(&ctx.err.paint(Tone::Dim, &format!("no output: {}", ctx.fold(&hosts))))?;

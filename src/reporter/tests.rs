@@ -475,6 +475,11 @@ fn live_views() {
     for columns in [40, 80, 200] {
         look(&live, columns, true, CommandKind::Output);
     }
+    // Files on their way.
+    live.event(&event(5.0, EventKind::Moving { host: 9, step: 0, moved: 1, of: 400_000_000 }));
+    live.event(&event(25.0, EventKind::Moving { host: 9, step: 0, moved: 300_000_000, of: 400_000_000 }));
+    live.event(&event(25.0, EventKind::Moving { host: 8, step: 0, moved: 300_000_000, of: 1_600_000_000 }));
+    look(&live, 80, true, CommandKind::Changes);
     // More chains than lines: folded by stage.
     live.event(&event(3.0, EventKind::StepStarted { step: 2, hosts: 40 }));
     for host in 0..40 {

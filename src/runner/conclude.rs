@@ -108,7 +108,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &End, ran: &Ran) -> Failure {
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         End::NotBegun { status } => not_begun(*status, ran),
         End::Unprepared => unprepared(ran),
-        End::Unprivileged { user, why } => super::privilege::refused(user, *why, ran),
+        End::Unprivileged { user, why } => super::privilege::refused(user, *why, limit, ran),
         End::TimedOut { begun: true } => {
             let limit = limit.map(human).unwrap_or_default();
             Failure::new(Phase::Timeout, format!("no end within {limit}"))

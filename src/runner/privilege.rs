@@ -1,10 +1,13 @@
 //! Why sudo did not run a command on a host, in words.
 
+use std::time::Duration;
+
+use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::transport::{Ran, Refusal};
 
 /// The failure of a host whose sudo did not let a command begin.
-pub(super) fn refused(user: &str, why: Refusal, ran: &Ran) -> Failure {
+pub(super) fn refused(user: &str, why: Refusal, limit: Option<Duration>, ran: &Ran) -> Failure {
     let said = |words: String| Failure::new(Phase::Command, format!("the command was not run: {words}"));
     match why {
         Refusal::Missing => said("there is no sudo on the node".to_owned())
@@ -20,6 +23,11 @@ pub(super) fn refused(user: &str, why: Refusal, ran: &Ran) -> Failure {
         }
         Refusal::NoTerminal => {
             said("sudo wants a terminal there (requiretty in sudoers)".to_owned()).hint("give it one with --pty")
+        }
+        Refusal::Late => {
+            let limit = limit.map(human).unwrap_or_default();
+            Failure::new(Phase::Timeout, format!("sudo had not begun the command within {limit}"))
+                .hint("what does sudo wait for? A directory service, or a second factor that nobody can give")
         }
         Refusal::Other => {
             let noise = String::from_utf8_lossy(&ran.noise);

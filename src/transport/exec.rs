@@ -118,13 +118,19 @@ async fn run_once<C: Carrier>(
         carrier.discard(line);
     }
     let end = match end {
-        End::TimedOut { .. } => End::TimedOut { begun: heard.begun() },
+        End::TimedOut { .. } => match &command.sudo {
+            Some(user) if heard.begun() && heard.sudo_asks() => {
+                End::Unprivileged { user: user.clone(), why: Refusal::Late }
+            }
+            _ => End::TimedOut { begun: heard.begun() },
+        },
         end => end,
     };
     let killed = match (heard.out.pid(), &end) {
-        (Some(pid), End::TimedOut { .. } | End::Cancelled | End::Unheard) => {
-            Some(kill(carrier, pid, command, heard.out.entered(), mark).await != Fate::Alive)
-        }
+        (
+            Some(pid),
+            End::TimedOut { .. } | End::Cancelled | End::Unheard | End::Unprivileged { why: Refusal::Late, .. },
+        ) => Some(kill(carrier, pid, command, heard.out.entered(), mark).await != Fate::Alive),
         // The wrapper is dead; what it had started may not be.
         (Some(pid), End::Signal(_)) => match kill(carrier, pid, command, heard.out.entered(), mark).await {
             Fate::Gone => None,
@@ -149,20 +155,21 @@ async fn run_once<C: Carrier>(
 /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
 pub(super) async fn kill<C: Carrier>(carrier: &mut C, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
     // csh takes no line ends between quotes, so where the login shell is one, it must not get this to read.
-    let mut killer = Command { posix: true, ..Command::new(posix(&killer(pid)), None) };
+    let own = Command { posix: true, ..Command::new(posix(&killer(pid)), None) };
     if command.sudo.is_none() {
-        return kill_by(carrier, &killer, mark).await;
+        return kill_by(carrier, &own, mark).await;
     }
     // What runs as another user hears no signal of the login user's: the way there is the way to kill it.
-    killer.sudo.clone_from(&command.sudo);
-    killer.pty = command.pty;
-    match kill_by(carrier, &killer, mark).await {
-        Fate::Alive => {}
-        fate => return fate,
+    let same = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
+    // Until sudo lets the command begin there is only sudo itself, which ends with its input.
+    let ways = if entered { [&same, &own] } else { [&own, &same] };
+    let first = kill_by(carrier, ways[0], mark).await;
+    if first != Fate::Alive {
+        return first;
     }
-    // The wrapper, at least. Whether anything is left of another user's is not for the login user to say: /proc may hide it.
-    let own = kill_by(carrier, &Command { sudo: None, pty: false, ..killer }, mark).await;
-    if entered { Fate::Alive } else { own }
+    let second = kill_by(carrier, ways[1], mark).await;
+    // Of another user's processes the login user has no word: /proc may hide them from him.
+    if entered { Fate::Alive } else { second }
 }
 
 async fn kill_by<C: Carrier>(carrier: &mut C, killer: &Command, mark: &Mark) -> Fate {

@@ -53,6 +53,8 @@ pub enum Refusal {
     UnknownUser,
     /// It wants a terminal.
     NoTerminal,
+    /// Its time was over before it had.
+    Late,
     /// Something else.
     Other,
 }

@@ -98,9 +98,22 @@ fn every_option_and_command_that_is_named_is_there() {
     ] {
         help += &Gsctl::at_home(Path::new("/")).args([command, "--help"]).run().expect(0).text();
     }
-    // Options of cargo, of the lab and of the simulated fleet.
-    let others: BTreeSet<&str> =
-        ["--bin", "--dir", "--example", "--nodes", "--profile", "--release", "--rule", "--seed", "--test"].into();
+    // Options of cargo, of the lab, of the simulated fleet and of the benchmark.
+    let others: BTreeSet<&str> = [
+        "--bin",
+        "--dir",
+        "--example",
+        "--nodes",
+        "--out",
+        "--profile",
+        "--release",
+        "--rounds",
+        "--rule",
+        "--scale",
+        "--seed",
+        "--test",
+    ]
+    .into();
     for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "hosts.example"] {
         let text = read(name);
         let options = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod algorithms;
+mod big_files;
 mod canary;
 mod certificates;
 mod config;

@@ -62,6 +62,10 @@ fn every_example_of_the_documentation_runs() {
     for node in lab.nodes() {
         assert!(!node.exists("/tmp/in-maintenance"), "`cleanup: remove` takes the mark away");
         assert!(!node.exists("/tmp/hold") && !node.exists("/tmp/up"));
+        let settings = format!("/tmp/settings-{}/app.conf", node.name());
+        assert_eq!(node.text(settings), std::fs::read_to_string(dir.join("app.conf")).unwrap());
+        let fetched = dir.join("fetched").join(node.name()).join("app.conf");
+        assert!(std::fs::read_to_string(fetched).unwrap().ends_with("port = 5432\n"));
         assert_eq!(node.text("/tmp/note"), format!("on {} it is red\n", node.name()));
         if root {
             let limits = files.iter().find(|(name, _)| name == "limits.conf").map(|(_, body)| body.as_str());

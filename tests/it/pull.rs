@@ -241,7 +241,7 @@ fn what_cannot_be_copied_is_said_before_contact() {
     fs::write(home.join("file"), "").unwrap();
     for (sources, dest, said) in [
         (&["/etc/hosts"][..], "file", "`file` is no directory"),
-        (&["/etc/hosts"], "file/sub", "ot a directory"),
+        (&["/etc/hosts"], "file/sub", "`file` is no directory"),
         (&["/etc/hosts"], "out/{hots}", "no `{hots}`"),
         (&["/etc/hosts"], "", "empty"),
         (&["/etc/hosts", "/x/hosts"], "out", "two sources are called `hosts`"),

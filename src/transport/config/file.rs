@@ -2,7 +2,7 @@
 //!
 //! It opens files and follows `Include`; it resolves nothing: which block is for which host is seen later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,12 +15,15 @@ use super::keywords::{self, Key};
 use super::origin::{Origin, Said};
 use super::value::{Meaning, Setting, meaning};
 use super::words::{self, Word};
-use super::{ConfigError, Impossible, Unhonoured};
+use super::{ConfigError, Impossible, Unhonoured, tokens};
 use crate::transport::algorithms::Kind;
 use crate::transport::known_hosts::pattern::matches_list;
 
 /// As deep as ssh follows `Include`.
 const MAX_DEPTH: usize = 16;
+
+/// Keywords whose values may name variables of the environment.
+const WITH_ENVIRONMENT: [&str; 4] = ["CertificateFile", "IdentityAgent", "IdentityFile", "UserKnownHostsFile"];
 
 /// Settings under the same conditions.
 #[derive(Debug)]
@@ -90,6 +93,7 @@ pub(super) enum Owner {
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     pub(super) home: &'a Path,
+    environment: &'a BTreeMap<String, String>,
     pub(super) blocks: Vec<Block>,
     pub(super) warnings: Vec<Warning>,
     /// Every word of every `Host` line.
@@ -104,9 +108,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(home: &'a Path) -> Self {
+    pub(super) fn new(home: &'a Path, environment: &'a BTreeMap<String, String>) -> Self {
         Self {
             home,
+            environment,
             blocks: Vec::new(),
             warnings: Vec::new(),
             names: Vec::new(),
@@ -127,7 +132,7 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| wrong("is empty".into(), Some("write `-o KEY=VALUE`".into())))?;
         let name = keywords::find(&keyword).map_or(keyword.as_str(), |(name, _)| name);
         let line = Line { keyword: &keyword, arguments: &arguments, origin: Origin::Option };
-        match meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
+        match self.meaning(&keyword, &arguments).map_err(|message| wrong(message, None))? {
             Meaning::Set(setting) => self.add(&[], &line, Item::Set(setting)),
             Meaning::SetWith(setting, note) => {
                 self.warn(name, About::Everything, format!("ssh option `{option}`: {note}"));
@@ -185,7 +190,7 @@ impl<'a> Reader<'a> {
             };
             let origin = place.origin();
             let said = Line { keyword: &keyword, arguments: &arguments, origin: origin.clone() };
-            match meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
+            match self.meaning(&keyword, &arguments).map_err(|message| place.wrong(message))? {
                 Meaning::Set(setting) => self.add(&conditions, &said, Item::Set(setting)),
                 Meaning::SetWith(setting, note) => {
                     self.warn(&keyword, About::Everything, format!("{place}: {note}"));
@@ -257,6 +262,15 @@ impl<'a> Reader<'a> {
             self.nested(&file, owner, conditions, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// What a line says, with what the environment has for `${NAME}`.
+    fn meaning(&self, keyword: &str, arguments: &[String]) -> Result<Meaning, String> {
+        if !WITH_ENVIRONMENT.iter().any(|name| name.eq_ignore_ascii_case(keyword)) {
+            return meaning(keyword, arguments);
+        }
+        let put_in = |text: &String| tokens::with_environment(text, self.environment);
+        meaning(keyword, &arguments.iter().map(put_in).collect::<Vec<_>>())
     }
 
     /// The conditions of a new block.

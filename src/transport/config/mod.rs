@@ -23,6 +23,7 @@ mod tokens;
 mod value;
 mod words;
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -69,12 +70,23 @@ impl SshConfig {
     ///
     /// When `file` is missing, a file cannot be read or understood, others can write `~/.ssh/config`, or an option is
     /// wrong, unknown or cannot be honoured.
-    pub fn load(file: Option<&Path>, home: &Path, options: &[String]) -> Result<Self, ConfigError> {
-        Self::load_from(file, home, options, Path::new(SYSTEM_FILE))
+    pub fn load(
+        file: Option<&Path>,
+        home: &Path,
+        environment: &BTreeMap<String, String>,
+        options: &[String],
+    ) -> Result<Self, ConfigError> {
+        Self::load_from(file, home, environment, options, Path::new(SYSTEM_FILE))
     }
 
-    fn load_from(file: Option<&Path>, home: &Path, options: &[String], system: &Path) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(home);
+    fn load_from(
+        file: Option<&Path>,
+        home: &Path,
+        environment: &BTreeMap<String, String>,
+        options: &[String],
+        system: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(home, environment);
         for option in options {
             reader.option(option)?;
         }
@@ -170,7 +182,8 @@ impl SshConfig {
         draft.expand()
     }
 
-    /// Has ssh asked, for these hosts, what it must be asked for them: several at once.
+    /// Has ssh asked, for these hosts, what it must be asked for them: several at once. Once there is no answer for one of
+    /// them nobody will be contacted, and the others are left.
     pub fn ask_ahead(&self, hosts: &[(&str, Given<'_>)]) {
         if !self.asks {
             return;
@@ -180,7 +193,9 @@ impl SshConfig {
             for _ in 0..ASKERS.min(hosts.len()) {
                 scope.spawn(|| {
                     while let Some((host, given)) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let _ = self.resolve_with(host, given);
+                        if self.resolve_with(host, given).impossible.is_some() {
+                            next.store(hosts.len(), Ordering::Relaxed);
+                        }
                     }
                 });
             }

@@ -120,7 +120,10 @@ fn run(question: &Question, limit: Duration) -> Result<Answer, Silence> {
         }
         (None, _) => {
             let cause = format!("`ssh -G` had no answer within {}", human(limit));
-            Err(Silence { cause, hint: "a command of `Match exec` must end by itself, and soon" })
+            Err(Silence {
+                cause,
+                hint: "a command of `Match exec` must end by itself, and the name service must answer",
+            })
         }
         _ => {
             let said = said.trim().lines().map(|line| line.trim_start_matches("/dev/stdin ")).collect::<Vec<_>>();

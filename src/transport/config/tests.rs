@@ -33,7 +33,7 @@ fn options(options: &[&str]) -> Vec<String> {
 #[track_caller]
 fn load(home: &TempDir, given: &[&str]) -> SshConfig {
     let system = home.path().join("system");
-    SshConfig::load_from(None, home.path(), &options(given), &system).unwrap().with_local_user("eva")
+    SshConfig::load_from(None, home.path(), &BTreeMap::new(), &options(given), &system).unwrap().with_local_user("eva")
 }
 
 fn config(text: &str) -> (TempDir, SshConfig) {
@@ -287,13 +287,14 @@ fn the_system_file_comes_last() {
     let home = home(&[(".ssh/config", "Host a\n User mine\n"), ("system", "User theirs\nPort 7\n")]);
     let a = load(&home, &[]).resolve("a");
     assert_eq!((a.user.as_deref(), a.port), (Some("mine"), Some(7)));
-    let only = SshConfig::load(Some(Path::new("none")), home.path(), &[]).unwrap();
+    let only = SshConfig::load(Some(Path::new("none")), home.path(), &BTreeMap::new(), &[]).unwrap();
     assert_eq!(only.resolve("a"), SshOptions::default());
 }
 
 #[track_caller]
 fn wrong(home: &TempDir, file: Option<&Path>, given: &[&str], want: &str) {
-    let error = SshConfig::load_from(file, home.path(), &options(given), Path::new("/none")).unwrap_err();
+    let error =
+        SshConfig::load_from(file, home.path(), &BTreeMap::new(), &options(given), Path::new("/none")).unwrap_err();
     let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
     assert_eq!(format!("{error}{hint}"), want);
 }
@@ -394,7 +395,7 @@ fn ssh_agrees() {
     );
     let home = home(&[("config", &text)]);
     let file = home.path().join("config");
-    let config = SshConfig::load(Some(&file), home.path(), &[]).unwrap();
+    let config = SshConfig::load(Some(&file), home.path(), &BTreeMap::new(), &[]).unwrap();
     for host in ["a", "b", "c", "d", "dxx", "[abc]", "A", "10.0.0.1"] {
         assert_eq!(we_say(&config, host), ssh_says(&file, host), "{host} in\n{text}");
     }
@@ -419,7 +420,7 @@ fn ssh_agrees_on_second_readings_and_questions() {
     ] {
         let home = home(&[("config", text)]);
         let file = home.path().join("config");
-        let config = SshConfig::load(Some(&file), home.path(), &[]).unwrap();
+        let config = SshConfig::load(Some(&file), home.path(), &BTreeMap::new(), &[]).unwrap();
         for host in ["a", "b", "localhost"] {
             assert_eq!(we_say(&config, host), ssh_says(&file, host), "{host} in\n{text}");
             assert_eq!(config.resolve(host).impossible, None);
@@ -431,7 +432,7 @@ proptest::proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "(Host|Match|Port|IdentityFile|User|x)[ =](([!*?a-z%~\"',=${}]){0,8} ?){0,4}\n(.|\n){0,80}", host in ".{0,8}") {
         let home = home(&[("config", &text)]);
-        if let Ok(config) = SshConfig::load(Some(&home.path().join("config")), home.path(), &[]) {
+        if let Ok(config) = SshConfig::load(Some(&home.path().join("config")), home.path(), &BTreeMap::new(), &[]) {
             let _ = config.resolve(&host);
         }
     }

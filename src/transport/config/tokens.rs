@@ -2,6 +2,7 @@
 //!
 //! Pure text: what the tokens stand for is handed in, and nothing is looked up.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What tokens stand for, for one host.
@@ -42,9 +43,26 @@ pub(super) fn check(text: &str) -> Result<bool, String> {
             }
         }
     }
-    // Of the environment only HOME is known here. `~name` would need the password database.
+    // What the environment has was put in before, but for HOME. `~name` would need the password database.
     let foreign_home = text.strip_prefix('~').is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     Ok(supported && !foreign_home && !text.replace("${HOME}", "").contains("${"))
+}
+
+/// A value with what the environment has for `${NAME}`; what it has not stays as it is.
+pub(super) fn with_environment(text: &str, environment: &BTreeMap<String, String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(end) = rest[start..].find('}').map(|length| start + length) else { break };
+        out.push_str(&rest[..start]);
+        match environment.get(&rest[start + 2..end]) {
+            // A percent sign in it is no token.
+            Some(value) => out.push_str(&value.replace('%', "%%")),
+            None => out.push_str(&rest[start..=end]),
+        }
+        rest = &rest[end + 1..];
+    }
+    out + rest
 }
 
 /// Refuses tokens that `ProxyCommand` does not take.
@@ -172,6 +190,10 @@ mod tests {
         for text in ["%C", "/x/%l", "${XDG_CONFIG_HOME}/k", "~other/k"] {
             assert_eq!(check(text), Ok(false), "{text}");
         }
+        let environment = BTreeMap::from([("DIR".to_owned(), "/100%/x".to_owned())]);
+        let put_in = with_environment("${DIR}/${OTHER}/%h${DIR}${", &environment);
+        assert_eq!(put_in, "/100%%/x/${OTHER}/%h/100%%/x${");
+        assert_eq!(tokens.path(&put_in), Path::new("/100%/x/${OTHER}/10.0.0.7/100%/x${"));
         assert!(check("%z").is_err());
         assert!(check("100%").is_err());
     }
