@@ -154,7 +154,8 @@ async fn run_once<C: Carrier>(
 
 /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
 pub(super) async fn kill<C: Carrier>(carrier: &mut C, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
-    let own = Command::new(posix(&killer(pid)), None);
+    // csh takes no line ends between quotes, so where the login shell is one, it must not get this to read.
+    let own = Command { posix: true, ..Command::new(posix(&killer(pid)), None) };
     if command.sudo.is_none() {
         return kill_by(carrier, &own, mark).await;
     }

@@ -32,6 +32,7 @@ mod lab;
 mod lab_selftest;
 mod layering;
 mod login;
+mod login_failures;
 mod marker;
 mod openssh_transport;
 mod oracle;

@@ -199,7 +199,7 @@ pub(super) fn hint(name: &str) -> &'static str {
         ("ProxyJump", _) => "write the name of the jump host: of tokens none is expanded here",
         ("BindAddress", _) => "give the address itself, not its name",
         (_, Some((_, RefusedUnless(_, instead)))) => instead,
-        _ => "leave it out, or use ssh for these hosts",
+        _ => "leave it out, or let ssh make the connections: `--transport openssh`",
     }
 }
 

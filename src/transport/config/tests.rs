@@ -163,7 +163,7 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
                 "ssh config `{file}`, line 7: gsctl cannot honour `BindInterface` yet; name one of its addresses: `BindAddress`"
             ),
             format!(
-                "ssh config `{file}`, line 13: gsctl cannot honour `UserKnownHostsFile` yet; leave it out, or use ssh for these hosts"
+                "ssh config `{file}`, line 13: gsctl cannot honour `UserKnownHostsFile` yet; leave it out, or let ssh make the connections: `--transport openssh`"
             ),
             format!("ssh config `{file}`, line 14: `Frobnicate` is unknown"),
         ]

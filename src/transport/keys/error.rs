@@ -87,7 +87,7 @@ impl KeyError {
                 Some(format!("`ssh-keygen -y -f {path}` tells if ssh can read it"))
             }
             KeyFault::Unsupported { algorithm } if algorithm.starts_with("sk-") => {
-                Some("load it into an ssh-agent, or use another key".into())
+                Some("load it into an ssh-agent, use another key, or `--transport openssh`".into())
             }
             KeyFault::Unsupported { .. } => Some("use an ed25519, ecdsa or rsa key".into()),
             KeyFault::WrongPassphrase { .. } | KeyFault::NeedsPassphrase => {

@@ -294,7 +294,7 @@ fn keys_that_libssh2_cannot_use_are_named_before_anybody_is_asked() {
     fails(
         &write(&folder, "sk", text, 0o600),
         &mut never,
-        "key file `PATH` is of type sk-ssh-ed25519@openssh.com, which gsctl cannot use\nhint: load it into an ssh-agent, or use another key",
+        "key file `PATH` is of type sk-ssh-ed25519@openssh.com, which gsctl cannot use\nhint: load it into an ssh-agent, use another key, or `--transport openssh`",
     );
 }
 

@@ -32,7 +32,7 @@ pub(super) fn refused(target: &Target, tried: &Tried) -> Failure {
         return failure.hint(if asks_password && target.password.is_none() {
             "the server takes no keys, only a password: --ask-password or --password-file"
         } else {
-            "the server takes no way to log in that gsctl was told to use"
+            "the server takes no way to log in that gsctl knows and may use; ssh knows more: `--transport openssh`"
         });
     }
     if tried.offered == 0 {
