@@ -76,8 +76,12 @@ impl Tool {
             }
             _ => &["--version"],
         };
-        let output =
-            Command::new(program).args(words).env("HOME", "/nonexistent").env("LC_ALL", "C.UTF-8").output().ok()?;
+        let output = Command::new(program)
+            .args(words)
+            .env("HOME", std::env::temp_dir())
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .ok()?;
         let text = [output.stdout, output.stderr].concat();
         let line = String::from_utf8_lossy(&text).lines().next()?.to_owned();
         let is_number = |word: &&str| {

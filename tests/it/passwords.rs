@@ -45,12 +45,13 @@ fn shadow(node: &Node, user: &str, line: &str) {
 
 /// Runs gsctl on a terminal of its own and types.
 pub(crate) fn on_a_terminal(lab: &Lab, arguments: &str, typed: &str) -> (i32, String) {
-    let inner = format!(
-        "{} -f {} -F none -o UserKnownHostsFile={} {arguments}",
-        env!("CARGO_BIN_EXE_gsctl"),
-        lab.hosts_file().display(),
-        lab.known_hosts().display(),
-    );
+    let (hosts, known) = (lab.hosts_file(), lab.known_hosts());
+    let (hosts, known) = (hosts.display(), known.display());
+    typing(lab, &format!("-f {hosts} -F none -o UserKnownHostsFile={known} {arguments}"), typed)
+}
+
+fn typing(lab: &Lab, arguments: &str, typed: &str) -> (i32, String) {
+    let inner = format!("{} {arguments}", env!("CARGO_BIN_EXE_gsctl"));
     let mut command = Command::new("script");
     command.args(["-qec", &inner, "/dev/null"]).env("HOME", lab.client_home()).env_remove("SSH_AUTH_SOCK");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script: util-linux");
@@ -112,6 +113,13 @@ fn a_password_for_all_hosts() {
     let (status, text) = on_a_terminal(&lab, "--ask-password ping", &typed);
     assert_eq!((status, text.matches("Password for the hosts").count()), (0, 1), "{text}");
     assert!(!text.contains(&format!("\n{PASSWORD}")), "it was echoed\n{text}");
+    // And so by pssh's option.
+    let hosts = lab.nodes().iter().fold(String::new(), |text, node| text + &format!("-H {} ", node.address()));
+    let known = lab.known_hosts();
+    let pssh = format!("pssh {hosts} -l {} -O UserKnownHostsFile={} -A -i 'echo in'", lab.user(), known.display());
+    let (status, text) = typing(&lab, &pssh, &typed);
+    assert_eq!((status, text.matches("[SUCCESS]").count(), text.matches("in\r\n").count()), (0, 3, 3), "{text}");
+    assert!(!text.contains(PASSWORD), "it was echoed\n{text}");
 
     // A key that works is used, and the password never sent; a key that does not is no obstacle.
     let wrong = file(&lab, "not this one\n", 0o600);

@@ -52,7 +52,7 @@ const UNSHOWN: [&str; 16] = [
     "host keys, keys, `ssh_config`",                     // tests of their own
     "colours",                                           // for a terminal
     "warnings",                                          // there are none
-    "`-A`",                                              // on a terminal: shown in its own test
+    "`-A`",                                              // on a terminal: a test of passwords shows it
     "`-A` with `prsync`",                                // pssh would ask
     "`-x`, `-X`",                                        // what cannot be honoured: a test of its own
     "`--fileappend`, `--no-headers`, `--dialect`, `-s`", // pssh 2.3.4 has none of them
