@@ -48,7 +48,7 @@ fn a_dead_first_address_leaves_the_second_its_time() {
     }
     let gsctl = with_etc(&lab, &[("hosts", &table)]).hosts_file(lab.write_hosts_file(&lines));
     let result =
-        report(gsctl.args(["--connect-timeout", "6s", "--connect-attempts", "1", "exec", "--", "hostname"]), 0);
+        report(gsctl.args(["--connect-timeout", "15s", "--connect-attempts", "1", "exec", "--", "hostname"]), 0);
     assert_eq!(result["counts"]["ok"], 6, "{result:#}");
     for said in result["hosts"].as_array().unwrap() {
         assert_eq!((&said["address"], &said["attempts"]), (&live.to_string().into(), &1.into()), "{said:#}");
