@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::failures::{one, says};
+use crate::failures::{one, report, running, says};
 use crate::lab::{Key, Lab, Node, wait};
 
 /// Runs a program on each connection, its stdin and stdout: tinysshd does not listen itself.
@@ -32,13 +32,21 @@ class Server(paramiko.ServerInterface):
         threading.Thread(target=run, args=(channel, command)).start()
         return True
 
+def pass_on(output, send):
+    while piece := output.read1(): send(piece)
+
 def run(channel, command):
     stdin = b""
     while piece := channel.recv(65536): stdin += piece
-    ran = subprocess.run(["sh", "-c", command], input=stdin, capture_output=True)
-    channel.sendall(ran.stdout)
-    channel.sendall_stderr(ran.stderr)
-    channel.send_exit_status(ran.returncode)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe)
+    errors = threading.Thread(target=pass_on, args=(process.stderr, channel.sendall_stderr))
+    errors.start()
+    process.stdin.write(stdin)
+    process.stdin.close()
+    pass_on(process.stdout, channel.sendall)
+    errors.join()
+    channel.send_exit_status(process.wait())
     channel.close()
 
 listener = socket.create_server((host, int(port)))
@@ -103,6 +111,17 @@ fn dropbear_tinysshd_and_paramiko_run_commands() {
         let seq = (1..=200_000).fold(String::new(), |text, number| text + &number.to_string() + "\n");
         assert!(many["stdout"] == seq && many["stderr"] == seq, "{name}: something of the output is missing");
     }
+    // None of them makes a command the leader of a session, as sshd does.
+    let known: Vec<_> = servers.iter().filter(|(name, _)| lab.is_private() || *name == "paramiko").collect();
+    let lines = known.iter().map(|(name, address)| lab.hosts_line(name, *address)).collect::<Vec<_>>().concat();
+    let gsctl = lab.gsctl().hosts_file(lab.write_hosts_file(&lines)).args(["-F", "none", "-t", "3"]);
+    let late = report(gsctl.args(["exec", "--", "sleep 5303; true"]), 3);
+    assert_eq!(late["hosts"].as_array().map(Vec::len), Some(known.len()), "{late:#}");
+    for host in late["hosts"].as_array().unwrap() {
+        says(host, "timed_out", "timeout", "no end within 3s");
+        assert_eq!(host["remote_killed"], true, "{host:#}");
+    }
+    assert_eq!(running(node, "sleep 5303"), 0, "it runs on");
 }
 
 /// Pings a node of an OpenSSH that allows only this: its log says what was agreed on, or the error what is missing.
