@@ -19,6 +19,9 @@ PACKAGES += sudo
 # Ansible's own reading of its inventories.
 TOOLS += ansible-inventory
 PACKAGES += ansible-core
+# Servers other than OpenSSH's; paramiko has no program to look for.
+TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
+PACKAGES += dropbear-bin tinysshd python3-paramiko
 
 .PHONY: demo screenshot soak big-files bench peers test lint unit lab docs tools build clean
 

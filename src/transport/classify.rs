@@ -91,7 +91,8 @@ pub(super) fn no_algorithm(error: &ssh2::Error) -> bool {
 pub(super) fn no_common(address: &str, missing: &[String]) -> Failure {
     let cause = format!("{address}: no common algorithms with the server: {}", missing.join(", "));
     Failure::new(Phase::Connect, cause).hint(
-        "update sshd on the node, allow more in its sshd_config, or in ssh_config here where that leaves some out",
+        "update sshd on the node, allow more in its sshd_config, or in ssh_config here where that leaves some out; ssh \
+         knows other algorithms: `--transport openssh`",
     )
 }
 

@@ -52,6 +52,7 @@ mod scale;
 mod schema;
 mod script_command;
 mod scripts;
+mod servers;
 mod shaping;
 mod shells;
 mod spill;

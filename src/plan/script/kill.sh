@@ -1,6 +1,21 @@
-# gs_scan: in gs_live the processes of the group, and of the session, that gs_pid leads. A job-control shell gives each job a
-# group of its own but not a session; whoever took a session of its own is a daemon and is left alone. One cat, no read: dash
-# reads a byte at a time.
+# gs_place: a server (dropbear, tinysshd) may run a command in the session of the connection; then gs_pid leads
+# nothing. In gs_session that session, in gs_tree the processes of the command that are known so far, between spaces.
+gs_place() {
+    gs_session= gs_tree=
+    [ -r "/proc/$gs_pid/stat" ] || return 0
+    gs_line=$(cat "/proc/$gs_pid/stat" 2>/dev/null)
+    set -f
+    set -- ${gs_line##*) }
+    set +f
+    [ -n "$4" ] && [ "$3" != "$gs_pid" ] && [ "$4" != "$gs_pid" ] || return 0
+    gs_session=$4 gs_tree=" $gs_pid "
+    # A child may be listed before its parent.
+    while gs_before=$gs_tree; gs_scan; [ "$gs_tree" != "$gs_before" ]; do :; done
+}
+
+# gs_scan: in gs_live the processes of the group, and of the session, that gs_pid leads, or where it leads none its children and
+# theirs. A job-control shell gives each job a group of its own but not a session; whoever took a session of its own is a daemon
+# and is left alone. One cat, no read: dash reads a byte at a time.
 gs_scan() {
     gs_live= gs_part=
     IFS=$gs_nl
@@ -23,6 +38,11 @@ gs_scan() {
         esac
         if [ "$3" = "$gs_pid" ] || [ "$4" = "$gs_pid" ]; then
             gs_live="$gs_live $gs_one"
+        elif [ "$4" = "$gs_session" ]; then
+            case $gs_tree in
+                *" $gs_one "*) gs_live="$gs_live $gs_one" ;;
+                *" $2 "*) gs_live="$gs_live $gs_one" gs_tree="$gs_tree$gs_one " ;;
+            esac
         fi
     done
     unset IFS
@@ -67,6 +87,7 @@ gs_wait_gone() {
 
 gs_kill() {
     gs_pid=$1
+    gs_place
     if ! gs_alive; then
         echo gone
         return

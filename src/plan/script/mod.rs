@@ -132,7 +132,8 @@ pub fn tests(exists: &[String], missing: &[String]) -> String {
     compose(&[COMMON, TESTS], &calls)
 }
 
-/// A script that ends a command on the node: the process group that `pid` leads, and what is left of its session.
+/// A script that ends a command on the node: the process group that `pid` leads, and what is left of its session. Where the
+/// server made it lead neither: it and what descends from it.
 ///
 /// Prints `killed` (seen gone), `gone` (there was nothing) or `alive`, and ends with 1 only for the last. Takes up to about
 /// 4 s: 2 for SIGTERM, 2 for SIGKILL. Must not run in the session that it ends.

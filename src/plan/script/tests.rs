@@ -672,6 +672,41 @@ fn kills_a_session_and_spares_a_daemon() {
 }
 
 #[test]
+fn kills_a_command_that_leads_no_session_and_no_group() {
+    for shell in SHELLS {
+        let place = Place::new();
+        let pids = place.path("pids");
+        // A child that is deaf, a grandchild, a daemon; and beside them, in the same session, what is none of its own.
+        let script = format!(
+            "exec 3>'{}'; (trap '' TERM; sleep 60 & echo $! >&3; wait; sleep 61) & echo $! >&3; \
+             setsid sh -c 'echo $$ >&3; exec sleep 62' & wait; wait",
+            pids.display()
+        );
+        let start = |program: &str, arguments: &[&str]| {
+            Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+        };
+        let mut beside = start("sleep", &["63"]);
+        let mut leaderless = start("bash", &["-c", &script]);
+        let pids = read_when_there(&pids, 3);
+        let daemon = pids.iter().find(|pid| {
+            let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            line.rsplit(") ").next().unwrap().split(' ').nth(3) == Some(pid.as_str())
+        });
+        let killed = kill_with(shell, leaderless.id());
+        let _ = leaderless.wait();
+        assert_eq!(killed, "killed\n", "{shell:?}");
+        for pid in &pids {
+            assert_eq!(alive(pid), Some(pid) == daemon, "{shell:?}");
+        }
+        assert!(alive(&beside.id().to_string()), "{shell:?}");
+        assert_eq!(kill_with(shell, leaderless.id()), "gone\n");
+        Command::new("kill").arg(daemon.unwrap()).status().unwrap();
+        beside.kill().unwrap();
+        beside.wait().unwrap();
+    }
+}
+
+#[test]
 fn kills_what_ignores_or_cannot_hear_it() {
     for shell in SHELLS {
         let place = Place::new();
