@@ -22,6 +22,8 @@ mod code {
     pub(super) const PROTO: i32 = -14;
     pub(super) const PASSWORD_EXPIRED: i32 = -15;
     pub(super) const METHOD_NONE: i32 = -17;
+    pub(super) const AUTHENTICATION_FAILED: i32 = -18;
+    pub(super) const PUBLICKEY_UNVERIFIED: i32 = -19;
     pub(super) const CHANNEL_FAILURE: i32 = -21;
     pub(super) const REQUEST_DENIED: i32 = -22;
     pub(super) const SOCKET_RECV: i32 = -43;
@@ -43,7 +45,12 @@ pub(super) fn is_refused(error: &ssh2::Error) -> bool {
 
 /// True when the other end, or the network, ended the connection.
 pub(super) fn is_lost(error: &ssh2::Error) -> bool {
-    matches!(session_code(error), code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV)
+    match session_code(error) {
+        code::SOCKET_SEND | code::SOCKET_DISCONNECT | code::SOCKET_RECV | code::BANNER_RECV => true,
+        // In a login libssh2 hides it behind the number for a refusal; only the words tell: `Waiting for USERAUTH response`.
+        code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => error.message().starts_with("Waiting for "),
+        _ => false,
+    }
 }
 
 /// True when the server takes the password, and wants another one.
@@ -225,6 +232,19 @@ mod tests {
         case(-5, Reach::Offer, Phase::Connect, false);
         case(-11, Reach::Offer, Phase::HostKey, false);
         case(-14, Reach::Silence, Phase::Connect, false);
+    }
+
+    #[test]
+    fn a_login_that_was_cut_off_is_no_refusal() {
+        for (number, words, lost) in [
+            (-13, "socket disconnect", true),
+            (-18, "Username/PublicKey combination invalid", false),
+            (-18, "Waiting for keyboard USERAUTH response", true),
+            (-19, "Waiting for USERAUTH response", true),
+            (-19, "Callback returned error", false),
+        ] {
+            assert_eq!(is_lost(&ssh2::Error::new(ErrorCode::Session(number), words)), lost, "{number} {words}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -123,6 +123,41 @@ fn each_says_what_it_is_and_what_to_do() {
     let hosts = lab.write_hosts_file(&lab.hosts_line("px", proxy.address()));
     let host = one(lab.gsctl().hosts_file(hosts).arg("ping"), 0);
     assert_eq!(host["attempts"], 3, "{host:#}");
+}
+
+/// The server ends the login before all keys were offered: that is said, and not that it refused them all.
+#[test]
+fn a_server_that_has_had_enough_of_keys() {
+    let private = rustix::process::geteuid().is_root();
+    let base = if private { crate::lab::MOUNT } else { "%h/.." };
+    let lab =
+        Lab::builder().sshd_config(&format!("MaxAuthTries 3\nTrustedUserCAKeys {base}/.lab/user_ca.pub\n")).start();
+    let keys: Vec<_> = (0..4).map(|_| lab.unknown_key(&Key::ed25519())).collect();
+    let node = lab.node(1);
+    let ping = |transport: &str, keys: &[PathBuf]| {
+        let gsctl = ping(&lab, &lab.known_hosts()).args(["--transport", transport]);
+        one(keys.iter().fold(gsctl, |gsctl, key| gsctl.arg("-i").arg(key)).arg("ping"), 4)
+    };
+    for (transport, after) in [("native", "after 3 of 4 keys"), ("openssh", "after 3 keys")] {
+        let host = ping(transport, &keys);
+        let error = format!("too many authentication failures: the server ended the login {after}");
+        says(&host, "unreachable", "auth", &error);
+        assert!(host["hint"].as_str().unwrap().contains("IdentitiesOnly=yes"), "{host:#}");
+        assert_eq!(host["attempts"], 1, "{host:#}");
+    }
+    let ended = node.sshd_log().matches("Too many authentication failures").count();
+    assert_eq!(ended, 2, "{}", node.sshd_log());
+
+    // A certificate is offered, then its key, then the other one; that the first has expired is what tells most.
+    let authority = lab.unknown_key(&Key::ed25519());
+    fs::copy(authority.with_extension("pub"), node.outside(".lab/user_ca.pub")).unwrap();
+    let mut signing = Command::new("ssh-keygen");
+    signing.args(["-q", "-I", "lab", "-n", lab.user(), "-V", "20200101000000Z:20200102000000Z", "-s"]).arg(&authority);
+    assert!(signing.arg(keys[0].with_extension("pub")).status().unwrap().success());
+    let host = ping("native", &keys[..2]);
+    says(&host, "unreachable", "auth", "the server ended the login after 3 of 3 keys: certificate `");
+    says(&host, "unreachable", "auth", "expired at 2020-01-02T00:00:00Z");
+    assert!(host["hint"].as_str().unwrap().contains("signed again"), "{host:#}");
 }
 
 /// Login shells of every kind, and start-up files that print, read and wait: the command is run once, or it is said why not.

@@ -129,7 +129,8 @@ async fn with_public_keys(
     tried: &mut Tried,
 ) -> Result<(), Refusal> {
     let good = agent.good(&target.user);
-    tried.keys = target.keys.len();
+    // A certificate is offered as a key of its own.
+    tried.keys = target.keys.iter().map(|key| 1 + usize::from(key.certificate.is_some())).sum();
     if let Some(key) = target.keys.iter().find(|key| good.is_some() && key.public_blob == good) {
         match with_key(ssh, wire, target, agent, key, tried).await {
             Err(Refusal::Next) => {}

@@ -12,18 +12,18 @@ pub(super) fn refused(target: &Target, tried: &Tried) -> Failure {
     if let Some(failure) = password(target, tried) {
         return failure;
     }
-    if let Some(said) = &tried.gone {
-        return gone(target, tried, said);
-    }
     let user = &target.user;
+    let mut certificates = target.keys.iter().filter_map(|key| key.certificate.as_ref());
+    let bad_certificate = certificates.find_map(|certificate| not_good(certificate, user));
+    if let Some(said) = &tried.gone {
+        return gone(target, tried, said, bad_certificate);
+    }
     let keys = plural(tried.offered, "key");
     let takes = if tried.methods.is_empty() { String::new() } else { format!("; the server takes {}", tried.methods) };
     let cause = format!("permission denied for `{user}` ({keys} offered{takes})");
     let failure = Failure::new(Phase::Auth, cause.clone());
-    for certificate in target.keys.iter().filter_map(|key| key.certificate.as_ref()) {
-        if let Some((what, hint)) = not_good(certificate, user) {
-            return Failure::new(Phase::Auth, format!("{cause}: {what}")).hint(hint);
-        }
+    if let Some((what, hint)) = bad_certificate {
+        return Failure::new(Phase::Auth, format!("{cause}: {what}")).hint(hint);
     }
     let asks_password = [Method::KeyboardInteractive, Method::Password]
         .iter()
@@ -73,15 +73,20 @@ fn not_good(certificate: &Certificate, user: &str) -> Option<(String, String)> {
     None
 }
 
-/// The server ended the connection.
-fn gone(target: &Target, tried: &Tried, said: &str) -> Failure {
+/// The server ended the connection. sshd does so at the `MaxAuthTries`-th refusal.
+fn gone(target: &Target, tried: &Tried, said: &str, bad_certificate: Option<(String, String)>) -> Failure {
     let at = format!("{}@{}", target.user, target.address);
     if tried.offered < 2 {
         return Failure::new(Phase::Auth, format!("{at}: connection closed during login: {said}")).retryable();
     }
     let (offered, keys) = (tried.offered, tried.keys.max(tried.offered));
-    Failure::new(Phase::Auth, format!("{at}: too many keys: the server ended the login after {offered} of {keys}"))
-        .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)")
+    let cause =
+        format!("{at}: too many authentication failures: the server ended the login after {offered} of {keys} keys");
+    match bad_certificate {
+        Some((what, hint)) => Failure::new(Phase::Auth, format!("{cause}: {what}")).hint(hint),
+        None => Failure::new(Phase::Auth, cause)
+            .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)"),
+    }
 }
 
 /// The password was sent, and that was not enough. Never tried again: accounts are locked after a few wrong ones.

@@ -149,8 +149,11 @@ fn login(target: &Target, chatter: &Chatter, last: &str) -> Failure {
     let at = format!("{user}@{}", target.address);
     if chatter.said("Too many authentication failures").is_some() {
         let keys = plural(chatter.offered, "key");
-        return Failure::new(Phase::Auth, format!("{at}: too many keys: the server ended the login after {keys}"))
-            .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)");
+        return Failure::new(
+            Phase::Auth,
+            format!("{at}: too many authentication failures: the server ended the login after {keys}"),
+        )
+        .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)");
     }
     if chatter.said("Permission denied (").is_none() {
         return Failure::new(Phase::Auth, format!("{at}: connection closed during login: {last}")).retryable();
