@@ -50,9 +50,10 @@ docs: tools
 unit: tools
 	$(CARGO) test --locked --lib
 
+# Lab tests wait more than they compute: more of them at once than there are cores.
 lab: tools
 	$(CARGO) build --locked --bin gsctl --examples
-	$(CARGO) test --locked --test it
+	$(CARGO) test --locked --test it -- --test-threads $$(( 2 * $$(nproc) ))
 
 # An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
 # SOAK_SEED repeats what went wrong.

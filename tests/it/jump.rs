@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::failures::{host, report, running, says, until_gone, until_running};
-use crate::gsctl::Gsctl;
+use crate::gsctl::{Gsctl, Running};
 use crate::lab::process::Process;
 use crate::lab::{Key, Lab, Node, faults, wait};
 
@@ -201,9 +201,16 @@ fn a_jump_host_that_dies_fails_those_behind_it_and_comes_back_once() {
     let names = ["deep1", "deep2", "deep3", "deep4", "deep5"];
     let gsctl = behind(&lab, jump, node, &names).args(["-J", "node1", "--fanout", "2", "--json"]);
     let file = lab.dir().join("client/report.json");
-    let command = "mkdir one 2>/dev/null && exec sleep 4901; mkdir two 2>/dev/null && exec sleep 4901; echo fine";
-    let run = gsctl.arg(&file).args(["exec", "--", command]).spawn();
-    wait::until("two of them run", || running(node, "sleep 4901") >= 2 && node.exists("home/two"));
+    let sleep = |word: &str| format!("mkdir {word} 2>/dev/null && echo up {word} && exec sleep 4901");
+    let command = format!("{}; {}; echo fine", sleep("one"), sleep("two"));
+    let two_run = |run: &mut Running| {
+        // Whose number has been heard can be killed.
+        run.wait_for_stdout("up one");
+        run.wait_for_stdout("up two");
+        wait::until("two of them run", || running(node, "sleep 4901") >= 2);
+    };
+    let mut run = gsctl.arg(&file).args(["--stream", "exec", "--", &command]).spawn();
+    two_run(&mut run);
     jump.kill_sessions();
     run.wait().expect(4);
     let result: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -220,8 +227,8 @@ fn a_jump_host_that_dies_fails_those_behind_it_and_comes_back_once() {
         node.remove(name);
     }
     let gsctl = behind(&lab, jump, node, &names).args(["-J", "node1", "--fanout", "2", "--json"]);
-    let run = gsctl.arg(&file).args(["--connect-attempts", "2", "exec", "--", command]).spawn();
-    wait::until("two of them run", || running(node, "sleep 4901") >= 2 && node.exists("home/two"));
+    let mut run = gsctl.arg(&file).args(["--connect-attempts", "2", "--stream", "exec", "--", &command]).spawn();
+    two_run(&mut run);
     jump.stop_sshd();
     jump.kill_sessions();
     run.wait().expect(4);
