@@ -31,6 +31,7 @@ pub mod reporter;
 pub mod runner;
 pub mod stats;
 pub mod transport;
+mod yaml;
 
 use std::io::Write;
 use std::process::ExitCode;

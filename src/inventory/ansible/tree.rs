@@ -2,12 +2,10 @@
 //!
 //! Knows nothing of inventories. A scalar is its text, so that `port: 0022` and `name: no` stay what they are.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
 use super::super::problem::Fault;
+use crate::yaml::{Raw, spelling};
 
 /// A line and a column, from 1.
 pub(super) type At = (usize, usize);
@@ -119,85 +117,4 @@ fn wrong(error: &Error, text: &str, syntax: &str) -> (usize, Fault) {
 fn at(location: Location) -> At {
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX).max(1);
     (number(location.line()), number(location.column()))
-}
-
-/// How a number or boolean is written in the file.
-fn spelling(location: Location, source: &str) -> Option<String> {
-    let span = location.span();
-    let start = usize::try_from(span.byte_offset()?).ok()?;
-    let end = start.checked_add(usize::try_from(span.byte_len()?).ok()?)?;
-    source.get(start..end).map(|text| text.trim().to_owned())
-}
-
-/// What serde sees. Its numbers and booleans are only notes that the text has to be taken from the file.
-enum Raw {
-    Nothing,
-    Text(String),
-    Other(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, a list or a mapping")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Nothing)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Other(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Raw::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = entries.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Raw::Map(pairs))
-    }
 }
