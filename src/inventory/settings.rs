@@ -10,7 +10,7 @@ use super::suggest::distance;
 use crate::duration;
 
 /// Ansible's words for what gsctl has its own word for.
-const ANSIBLE: [(&str, &str); 8] = [
+pub(super) const ANSIBLE: [(&str, &str); 9] = [
     ("ansible_host", "address"),
     ("ansible_ssh_host", "address"),
     ("ansible_user", "user"),
@@ -19,6 +19,7 @@ const ANSIBLE: [(&str, &str); 8] = [
     ("ansible_ssh_port", "port"),
     ("ansible_ssh_private_key_file", "identity"),
     ("ansible_private_key_file", "identity"),
+    ("ansible_ssh_timeout", "connect_timeout"),
 ];
 
 /// Refuses a key or a value that cannot be right. `written` is the word as it stands in the file.

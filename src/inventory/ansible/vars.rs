@@ -29,19 +29,6 @@ impl Value {
     }
 }
 
-/// Ansible's words for settings of gsctl.
-const SETTINGS: [(&str, &str); 9] = [
-    ("ansible_host", "address"),
-    ("ansible_ssh_host", "address"),
-    ("ansible_user", "user"),
-    ("ansible_ssh_user", "user"),
-    ("ansible_port", "port"),
-    ("ansible_ssh_port", "port"),
-    ("ansible_ssh_private_key_file", "identity"),
-    ("ansible_private_key_file", "identity"),
-    ("ansible_ssh_timeout", "connect_timeout"),
-];
-
 /// Arguments for ssh.
 const ARGUMENTS: [&str; 3] = ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"];
 
@@ -103,7 +90,7 @@ impl Vars {
                 SpecError::new(format!("`{key}` is a secret, and gsctl takes none from an inventory")).hint(*hint)
             );
         }
-        if let Some((_, ours)) = SETTINGS.iter().find(|(theirs, _)| *theirs == key) {
+        if let Some((_, ours)) = settings::ANSIBLE.iter().find(|(theirs, _)| *theirs == key) {
             let value = plain(key, value)?;
             settings::check(ours, &value, &format!("{ours}={value}"))
                 .map_err(|error| SpecError { message: format!("`{key}`: {}", error.message), ..error })?;
@@ -129,7 +116,7 @@ impl Vars {
             return Ok(None);
         }
         if KNOWN_SETTINGS.contains(&key) {
-            let (theirs, _) = SETTINGS.iter().find(|(_, ours)| *ours == key).unwrap_or(&("", ""));
+            let (theirs, _) = settings::ANSIBLE.iter().find(|(_, ours)| *ours == key).unwrap_or(&("", ""));
             let instead =
                 if theirs.is_empty() { String::new() } else { format!("; gsctl's `{key}` is `{theirs}` there") };
             self.tell(
