@@ -1,7 +1,7 @@
 //! A logged-in connection to one host, whoever made it.
 
 use super::command::{Command, Ran};
-use super::exec::{Fate, Sink};
+use super::exec::{self, Fate, Sink};
 use super::trailer::Mark;
 use super::transfer::{Ending, Moved, Order, Tally};
 use super::{openssh, session};
@@ -43,16 +43,16 @@ impl Connection {
         sink: Option<&Sink>,
     ) -> Ran {
         match self {
-            Self::Native(session) => session.run(command, mark, cancel, sink).await,
-            Self::OpenSsh(session) => session.run(command, mark, cancel, sink).await,
+            Self::Native(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
+            Self::OpenSsh(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
         }
     }
 
     /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
     pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
         match self {
-            Self::Native(session) => session.kill(pid, command, entered, mark).await,
-            Self::OpenSsh(session) => session.kill(pid, command, entered, mark).await,
+            Self::Native(session) => exec::kill(&mut **session, pid, command, entered, mark).await,
+            Self::OpenSsh(session) => exec::kill(&mut **session, pid, command, entered, mark).await,
         }
     }
 

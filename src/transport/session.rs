@@ -12,12 +12,9 @@ use secrecy::SecretString;
 use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
 
 use super::classify;
-use super::command::{Command, Ran};
-use super::exec::{self, Fate, Sink};
 use super::target::Target;
-use super::trailer::Mark;
 use super::wire::Wire;
-use crate::control::{CancelToken, Deadline, Raced, race};
+use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
 
@@ -115,22 +112,6 @@ impl Session {
     /// What sudo is told where it asks.
     pub(super) fn sudo_password(&self) -> Option<Arc<SecretString>> {
         self.sudo_password.clone()
-    }
-
-    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
-    pub async fn run(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        exec::run(self, command, mark, cancel, sink).await
-    }
-
-    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
-    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
-        exec::kill(self, pid, command, entered, mark).await
     }
 
     /// Opens a channel and starts a command on it, on a terminal where it wants one.

@@ -27,11 +27,9 @@ use self::chatter::{Chatter, Stage};
 pub use self::client::{Client, Settled};
 pub(super) use self::den::Den;
 use super::child::Child;
-use super::command::{Command, Ran};
-use super::exec::{self, Fate, Sink, pull};
+use super::exec::pull;
 use super::target::Target;
-use super::trailer::Mark;
-use crate::control::{CancelToken, Deadline, race};
+use crate::control::{Deadline, race};
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
 
@@ -149,22 +147,6 @@ fn start(client: &Arc<Client>, den: &Arc<Den>, target: &Target, spool: &Arc<Spoo
 }
 
 impl Session {
-    /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
-    pub async fn run(
-        &mut self,
-        command: &Command,
-        mark: &Mark,
-        cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
-        exec::run(self, command, mark, cancel, sink).await
-    }
-
-    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
-    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
-        exec::kill(self, pid, command, entered, mark).await
-    }
-
     /// Looks at what `ssh` says while no command runs. False when the connection has ended.
     pub fn pump(&mut self) -> bool {
         self.hear();

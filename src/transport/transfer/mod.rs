@@ -16,6 +16,7 @@ use ssh2::{ErrorCode, File, Sftp};
 
 use super::classify;
 use super::command::{Command, End, Ran};
+use super::exec;
 use super::session::{EAGAIN, Pulse, Session, Stopwatch};
 use super::trailer::Mark;
 use crate::control::{CancelToken, Deadline, Raced, race};
@@ -140,7 +141,7 @@ impl Session {
     async fn ask(&mut self, script: String, bounds: Bounds<'_>) -> Result<Answers, Ending> {
         let command =
             Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", bounds.deadline.left()) };
-        let ran = self.run(&command, bounds.mark, bounds.cancel, None).await;
+        let ran = exec::run(self, &command, bounds.mark, bounds.cancel, None).await;
         match ran.end {
             End::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
                 Ok(said) => Ok(copy::parse(&said)),
