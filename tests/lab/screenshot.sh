@@ -3,38 +3,8 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-bin=${CARGO_TARGET_DIR:-target}/debug
-case $bin in /*) ;; *) bin=$PWD/$bin ;; esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/gsctl-screenshot-XXXXXX")
-lab_pid=
-
-# The lab lives until its standard input ends.
-clean_up() {
-    trap - EXIT INT TERM HUP
-    exec 9>&-
-    if [ -n "$lab_pid" ]; then
-        wait "$lab_pid" 2>/dev/null || :
-    fi
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
-
-mkfifo "$work/stdin"
-exec 9<>"$work/stdin"
-"$bin/examples/lab" up --nodes 5 <"$work/stdin" >"$work/lab" 2>"$work/lab.err" 9>&- &
-lab_pid=$!
-while ! grep -q '^# ready' "$work/lab" 2>/dev/null; do
-    if ! kill -0 "$lab_pid" 2>/dev/null; then
-        cat "$work/lab.err" >&2
-        exit 1
-    fi
-    sleep 0.1
-done
-eval "$(grep '^export ' "$work/lab")"
-HOME=$LAB_HOME
-export HOME
-unset SSH_AUTH_SOCK
+. tests/lab/up.sh
+lab_up 5
 
 node3=$(sed -n 's/^#   node3 .* files in //p' "$work/lab")
 echo 'crash_loop=1' >>"$node3/app/bin/standin.conf"
