@@ -105,8 +105,9 @@ impl Site {
         let mut config = if one { format!("Host node*\n HostName {}\n", addresses[0]) } else { String::new() };
         config += &format!(
             "Host *\n User {user}\n Port {port}\n IdentityFile {key}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n \
-             GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking yes\n BatchMode yes\n ControlMaster no\n",
-            self.known_hosts.display()
+             GlobalKnownHostsFile {}\n StrictHostKeyChecking yes\n BatchMode yes\n ControlMaster no\n",
+            self.known_hosts.display(),
+            dir.path().join("none").display()
         );
         if let Some(kex) = kex {
             config += &format!(" KexAlgorithms {kex}\n");

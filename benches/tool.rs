@@ -137,22 +137,30 @@ impl Tool {
                 None,
             ),
             Self::Bssh => (
-                words(&[
-                    "-H",
-                    &format!("^{}", path("addresses")),
-                    "-l",
-                    &site.user,
-                    "-p",
-                    &site.port.to_string(),
-                    "-i",
-                    &site.key.display().to_string(),
-                    "--parallel",
-                    &many,
-                    "--strict-host-key-checking",
-                    "no",
-                    "--require-all-success",
-                    "true",
-                ]),
+                // It does not take a name twice, nor more hosts in one word than the kernel lets pass.
+                std::fs::read_to_string(files.at("names"))
+                    .unwrap_or_default()
+                    .lines()
+                    .collect::<Vec<_>>()
+                    .chunks(1_000)
+                    .flat_map(|hosts| ["-H".to_owned(), hosts.join(",")])
+                    .chain(words(&[
+                        "-F",
+                        &config,
+                        "-l",
+                        &site.user,
+                        "-p",
+                        &site.port.to_string(),
+                        "-i",
+                        &site.key.display().to_string(),
+                        "--parallel",
+                        &many,
+                        "--strict-host-key-checking",
+                        "no",
+                        "--require-all-success",
+                        "true",
+                    ]))
+                    .collect(),
                 vec![],
                 None,
             ),

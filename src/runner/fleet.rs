@@ -105,6 +105,9 @@ pub trait Crew {
 /// and not the memory up.
 const NOTES: usize = 4096;
 
+/// Time for which notes gather before the run looks at them.
+const GATHER: Duration = Duration::from_micros(500);
+
 /// Time between two looks at connections that nothing runs on.
 ///
 /// sshd may be set to give up a client that leaves its `ClientAlive` messages unanswered for a second or two; a look costs
@@ -166,7 +169,11 @@ impl Crew for Fleet {
     }
 
     async fn next(&mut self) -> Option<(HostId, Note)> {
-        self.notes.recv().await.ok()
+        let note = self.notes.recv().await.ok();
+        // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
+        // itself.
+        std::thread::sleep(GATHER);
+        note
     }
 
     fn ready(&mut self) -> Option<(HostId, Note)> {

@@ -34,12 +34,9 @@ struct Inner {
 impl Wire {
     /// Connects over TCP, from an address of this machine where one is given.
     pub(super) async fn connect(address: SocketAddr, from: Option<IpAddr>, dead_after: Duration) -> io::Result<Self> {
-        let socket = match from {
-            None => OwnedFd::from(Async::<std::net::TcpStream>::connect(address).await?.into_inner()?),
-            Some(from) => connect_from(from, address).await?,
-        };
+        // Watched once, and not by `Async::connect` first: which would have the kernel set up and take down a watch more.
+        let socket = connect(address, from).await?;
         sockopt::set_tcp_nodelay(&socket, true)?;
-        let socket = Async::new(socket)?;
         // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
         // has the option, and the connection is as good without it.
         let _ = sockopt::set_socket_keepalive(&socket, true);
@@ -120,12 +117,14 @@ impl Wire {
     }
 }
 
-/// A TCP connection from this address of the machine.
-async fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<OwnedFd> {
+/// A TCP connection, from this address of the machine where one is given.
+async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Async<OwnedFd>> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = Async::new(net::socket(family, SocketType::STREAM, None)?)?;
     rustix::io::fcntl_setfd(socket.get_ref(), rustix::io::FdFlags::CLOEXEC)?;
-    net::bind(&socket, &SocketAddr::new(from, 0))?;
+    if let Some(from) = from {
+        net::bind(&socket, &SocketAddr::new(from, 0))?;
+    }
     match net::connect(&socket, &to) {
         Ok(()) => {}
         Err(Errno::INPROGRESS) => {
@@ -134,7 +133,7 @@ async fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<OwnedFd> {
         }
         Err(error) => return Err(error.into()),
     }
-    socket.into_inner()
+    Ok(socket)
 }
 
 impl AsRawFd for Wire {
