@@ -159,6 +159,20 @@ impl Gsctl {
         self.spawn().wait()
     }
 
+    /// Runs it to its end, and counts the most descriptors that it had open meanwhile.
+    #[track_caller]
+    pub(crate) fn run_counting_descriptors(self) -> (usize, Run) {
+        let mut run = self.spawn();
+        let mut most = 0;
+        while !run.has_ended() {
+            run.bark("it did not end");
+            let now = std::fs::read_dir(format!("/proc/{}/fd", run.pid())).map_or(0, Iterator::count);
+            most = most.max(now);
+            thread::sleep(Duration::from_millis(20));
+        }
+        (most, run.wait())
+    }
+
     /// Starts it.
     #[track_caller]
     pub(crate) fn spawn(mut self) -> Running {

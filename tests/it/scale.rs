@@ -4,26 +4,13 @@ use std::collections::HashSet;
 use std::fs;
 
 use crate::failures::report;
-use crate::gsctl::Gsctl;
 use crate::lab::Lab;
-
-/// The most descriptors that a process had open while it ran.
-fn most_descriptors(gsctl: Gsctl) -> (usize, crate::gsctl::Run) {
-    let mut run = gsctl.spawn();
-    let mut most = 0;
-    while !run.has_ended() {
-        let now = fs::read_dir(format!("/proc/{}/fd", run.pid())).map_or(0, Iterator::count);
-        most = most.max(now);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    (most, run.wait())
-}
 
 #[test]
 fn two_hundred_hosts_on_one_sshd_are_all_heard() {
     let lab = Lab::one_sshd_many_hosts(200);
     let gsctl = lab.gsctl().json().args(["--connect-timeout", "60s", "--fanout", "200", "exec", "echo heard"]);
-    let (most, run) = most_descriptors(gsctl);
+    let (most, run) = gsctl.run_counting_descriptors();
     let run = run.expect(0);
     let report = run.json();
     assert_eq!(report["counts"]["ok"], 200, "{run}");
