@@ -4,6 +4,7 @@
 //!
 //! `--scale 0.1` takes a tenth of the hosts, to try it out; `--only` takes the measurements whose title holds a word.
 
+mod extras;
 mod measure;
 mod page;
 mod site;
@@ -16,8 +17,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use extras::Extras;
 use measure::{Cost, Job, Size, cost, say, size};
-use site::{Files, Site};
+use site::Site;
 use tool::{Tool, gsctl_options};
 
 /// The one key exchange that all have, where it is to be the same for all.
@@ -57,15 +59,6 @@ enum Row {
 struct Result {
     case: Case,
     rows: Vec<(String, Row)>,
-}
-
-/// The numbers that are no comparison.
-#[derive(Default)]
-struct Extras {
-    /// 1,000 hosts at once without latency, the same at 50 ms, one host at 50 ms.
-    hidden: Option<[Duration; 3]>,
-    /// Memory, and connections at once.
-    held: Option<(usize, Size, u64)>,
 }
 
 fn main() -> ExitCode {
@@ -140,15 +133,19 @@ fn run(wishes: &Wishes) -> io::Result<()> {
         }
     }
     if wanted("latency is hidden") {
-        extras.hidden = Some(hidden(scaled(1_000), wishes.rounds)?);
+        extras.hidden = Some(extras::hidden(scaled(1_000), wishes.rounds)?);
     }
     if wanted("held open") {
-        let hosts = scaled(10_000);
-        say(&format!("held open: {hosts} hosts"));
-        let mut fleet = Site::fleet(hosts, &format!("all barrier={hosts}"))?;
-        let files = fleet.files(hosts, None)?;
-        let most = size(&gsctl(&fleet, &files, hosts)?)?;
-        extras.held = Some((hosts, most, fleet.most_connections()?));
+        extras.held = Some(extras::held(scaled(10_000))?);
+    }
+    if wanted("round trips") {
+        extras.trips = extras::trips(wishes.rounds)?;
+    }
+    if wanted("large output") {
+        extras.output = extras::output(wishes.scale, wishes.rounds)?;
+    }
+    if wanted("events") {
+        extras.events = extras::events(scaled(20_000));
     }
     std::fs::write(&wishes.out, page::page(&results, &extras, wishes.rounds))?;
     say(&format!("wrote {}", wishes.out.display()));
@@ -242,25 +239,4 @@ fn median(costs: &[Cost]) -> Cost {
         times[times.len() / 2]
     };
     Cost { cpu: middle(|cost| cost.cpu), wall: middle(|cost| cost.wall) }
-}
-
-fn gsctl(site: &Site, files: &Files, fanout: usize) -> io::Result<Job> {
-    Ok(Tool::Gsctl.job(site::beside("gsctl")?, site, files, fanout, None))
-}
-
-/// Wall times of all hosts at once without latency, with 50 ms, and of one host with 50 ms.
-fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
-    let near = Site::fleet(hosts, "")?;
-    let far = Site::fleet(hosts, "all latency=50ms")?;
-    let (all, all_far, one) = (near.files(hosts, None)?, far.files(hosts, None)?, far.files(1, None)?);
-    let jobs = [gsctl(&near, &all, hosts)?, gsctl(&far, &all_far, hosts)?, gsctl(&far, &one, 1)?];
-    let mut times = [const { Vec::new() }; 3];
-    for round in 1..=rounds {
-        for (job, times) in jobs.iter().zip(&mut times) {
-            let cost = cost(job, 1)?;
-            say(&format!("latency is hidden, round {round}: {:.3?}", cost.wall));
-            times.push(cost);
-        }
-    }
-    Ok(times.map(|costs| median(&costs).wall))
 }

@@ -5,9 +5,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use super::extras::Extras;
 use super::measure::Cost;
 use super::tool::Tool;
-use super::{Extras, Result, Row};
+use super::{Result, Row};
 
 const HEAD: &str = "# gsctl beside its peers
 
@@ -39,20 +40,59 @@ pub(crate) fn page(results: &[Result], extras: &Extras, rounds: usize) -> String
     for result in results {
         page.push_str(&table(result));
     }
-    if let Some((hosts, size, connections)) = extras.held {
-        let _ = writeln!(
-            page,
-            "\n## Held open at once\n\n{hosts} simulated hosts whose command ends only once all are under way: {connections} \
-             connections at once, {:.0} MB.",
-            megabytes(size.bytes)
-        );
-    }
+    page.push_str(&alone(extras));
     page.push_str(
         "\n## Again\n\n    make peers    # parallel-ssh's library and bssh, under target/peers\n    make bench\n    \
          make bench BENCH='--rounds 1 --scale 0.1 --out /tmp/benchmarks.md'\n\nA tool that is not installed stands in the tables as \
          such. There is no latency on real sshd: it would take a change to the loopback device of the whole machine.\n",
     );
     page
+}
+
+/// What has nothing to be compared with.
+fn alone(extras: &Extras) -> String {
+    let mut text = String::new();
+    if let Some((hosts, size, connections)) = extras.held {
+        let _ = writeln!(
+            text,
+            "\n## Held open at once\n\n{hosts} simulated hosts whose command ends only once all are under way: {connections} \
+             connections at once, {:.0} MB.",
+            megabytes(size.bytes)
+        );
+    }
+    if !extras.trips.is_empty() {
+        text.push_str(
+            "\n## Round trips\n\nWhat 100 ms of latency add to the time for one simulated host, in latencies, with \
+             curve25519-sha256 for ssh.\n\n| what | round trips |\n|---|---:|\n",
+        );
+        for (what, trips) in &extras.trips {
+            let _ = writeln!(text, "| {what} | {trips:.1} |");
+        }
+    }
+    if !extras.output.is_empty() {
+        text.push_str(
+            "\n## Large output\n\n100 simulated hosts, 32 at once, print 1 GB together (less with `--scale`), and the output goes to \
+             `/dev/null`. What does not fit in memory lies in a file meanwhile: 1 MiB a host and 64 MiB a run do.\n\n\
+             | shown | bytes | CPU | wall time | MB a second | memory |\n|---|---:|---:|---:|---:|---:|\n",
+        );
+        for (way, bytes, cost, size) in &extras.output {
+            let (cpu, wall) = (cost.cpu.as_secs_f64(), cost.wall.as_secs_f64());
+            let (all, a_second) = (bytes / 1e6, bytes / 1e6 / wall);
+            let memory = megabytes(size.bytes);
+            let _ =
+                writeln!(text, "| {way} | {all:.0} MB | {cpu:.2} s | {wall:.2} s | {a_second:.0} | {memory:.0} MB |");
+        }
+    }
+    if !extras.events.is_empty() {
+        text.push_str(
+            "\n## Events\n\nWhat reporters take in a second, on one core: 20,000 hosts log in, print four lines and end.\n\n\
+             | reporter | events a second |\n|---|---:|\n",
+        );
+        for (way, rate) in &extras.events {
+            let _ = writeln!(text, "| {way} | {rate:.0} |");
+        }
+    }
+    text
 }
 
 fn table(result: &Result) -> String {

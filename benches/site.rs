@@ -115,12 +115,18 @@ impl Site {
         put("config", config)?;
         put("ansible.cfg", "[defaults]\n".to_owned())?;
         let steps = [1, 2, 3, 4, 5].map(|n| format!("  - {{ name: step {n}, run: \"true\" }}\n")).concat();
+        put("one.yaml", "name: one\nsummary: one step\nsteps:\n  - { name: step 1, run: \"true\" }\n".to_owned())?;
         put("five.yaml", format!("name: five\nsummary: five steps that do nothing\nsteps:\n{steps}"))?;
         Ok(Files { dir })
     }
 }
 
 impl Site {
+    /// The first host's address.
+    pub(crate) fn first(&self) -> String {
+        self.addresses[0].clone()
+    }
+
     /// Connections that the fleet had at once.
     pub(crate) fn most_connections(&mut self) -> io::Result<u64> {
         let Some(input) = &mut self.input else { return Ok(0) };

@@ -40,6 +40,7 @@ impl Carrier for Session {
         };
         let mut errors = channel.stderr();
         let mut pulse = self.pulse();
+        let mut foreign = 0;
         loop {
             // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
             let written = match feed.push(channel, heard) {
@@ -58,7 +59,7 @@ impl Carrier for Session {
                 return exit(command, heard);
             }
             heard.flush().await;
-            if read > 0 || written {
+            if read > 0 || written || queued(channel, &mut foreign) {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
@@ -139,11 +140,12 @@ impl Session {
     async fn rest(&self, channel: &mut Channel, heard: &mut Heard<'_>, signal: String) -> End {
         let mut errors = channel.stderr();
         let mut pulse = self.pulse();
+        let mut foreign = 0;
         let draining = async {
             while !channel.eof() {
                 let out = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)).ok().flatten().unwrap_or(0);
                 let err = pull(&mut errors, |bytes| heard.take(Stream::Stderr, bytes)).ok().flatten().unwrap_or(0);
-                if out + err == 0 && self.heard(&mut pulse).await.is_err() {
+                if out + err == 0 && !queued(channel, &mut foreign) && self.heard(&mut pulse).await.is_err() {
                     break;
                 }
             }
@@ -154,6 +156,13 @@ impl Session {
         future::or(draining, pause).await;
         End::Signal(signal)
     }
+}
+
+/// Whether libssh2 holds output that nobody has read, besides the bytes of streams that nobody reads. A look at one stream
+/// takes in what has come for the other too, of which the socket would never tell again.
+fn queued(channel: &Channel, foreign: &mut u32) -> bool {
+    let available = channel.read_window().available;
+    std::mem::replace(foreign, available) != available
 }
 
 /// The connection broke. A signal that came first is still the truth.

@@ -1,0 +1,213 @@
+//! The numbers that are no comparison: round trips, what is held open, how much output and how many events a second.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use gsctl::event::{Event, EventKind, Stream};
+use gsctl::outcome::{Outcome, Phase, StepResult};
+use gsctl::reporter::{
+    Closing, CommandKind, Mode, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target, When,
+};
+use gsctl::stats::RunStats;
+
+use super::measure::{Cost, Job, Size, cost, say, size};
+use super::site::{Files, Site, beside};
+use super::tool::{Tool, gsctl_options};
+use super::{SAME, median};
+
+/// The latency that round trips are counted with.
+const FAR: Duration = Duration::from_millis(100);
+
+/// All of them, as far as they were asked for.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// 1,000 hosts at once without latency, the same at 50 ms, one host at 50 ms.
+    pub(crate) hidden: Option<[Duration; 3]>,
+    /// Hosts, memory, and connections at once.
+    pub(crate) held: Option<(usize, Size, u64)>,
+    /// What was done on one host, and its round trips.
+    pub(crate) trips: Vec<(&'static str, f64)>,
+    /// How 1 GB of output was shown, its bytes, and what that cost.
+    pub(crate) output: Vec<(&'static str, f64, Cost, Size)>,
+    /// A reporter, and the events that it takes in a second.
+    pub(crate) events: Vec<(&'static str, f64)>,
+}
+
+fn gsctl(site: &Site, files: &Files, fanout: usize) -> io::Result<Job> {
+    Ok(Tool::Gsctl.job(beside("gsctl")?, site, files, fanout, None))
+}
+
+/// gsctl with other words than `exec true`.
+fn asked(site: &Site, files: &Files, fanout: usize, words: &[String]) -> io::Result<Job> {
+    let mut args = gsctl_options(site, files, fanout, None);
+    args.extend_from_slice(words);
+    let args = args.into_iter().map(Into::into).collect();
+    Ok(Job { program: beside("gsctl")?, args, dir: files.dir().to_owned(), ..Job::default() })
+}
+
+/// Wall times of all hosts at once without latency, with 50 ms, and of one host with 50 ms.
+pub(crate) fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
+    let near = Site::fleet(hosts, "")?;
+    let far = Site::fleet(hosts, "all latency=50ms")?;
+    let (all, all_far, one) = (near.files(hosts, None)?, far.files(hosts, None)?, far.files(1, None)?);
+    let jobs = [gsctl(&near, &all, hosts)?, gsctl(&far, &all_far, hosts)?, gsctl(&far, &one, 1)?];
+    let mut times = [const { Vec::new() }; 3];
+    for round in 1..=rounds {
+        for (job, times) in jobs.iter().zip(&mut times) {
+            let cost = cost(job, 1)?;
+            say(&format!("latency is hidden, round {round}: {:.3?}", cost.wall));
+            times.push(cost);
+        }
+    }
+    Ok(times.map(|costs| median(&costs).wall))
+}
+
+/// Memory and connections with a command under way on all hosts.
+pub(crate) fn held(hosts: usize) -> io::Result<(usize, Size, u64)> {
+    say(&format!("held open: {hosts} hosts"));
+    let mut fleet = Site::fleet(hosts, &format!("all barrier={hosts}"))?;
+    let files = fleet.files(hosts, None)?;
+    let most = size(&gsctl(&fleet, &files, hosts)?)?;
+    Ok((hosts, most, fleet.most_connections()?))
+}
+
+/// By how much a latency makes it slower, in latencies.
+pub(crate) fn trips(rounds: usize) -> io::Result<Vec<(&'static str, f64)>> {
+    let near = Site::fleet(1, "")?;
+    let far = Site::fleet(1, &format!("all latency={}ms", FAR.as_millis()))?;
+    let seconds = |job: &dyn Fn(&Site, &Files) -> io::Result<Job>, site: &Site| {
+        let files = site.files(1, Some(SAME))?;
+        let job = job(site, &files)?;
+        let costs = (0..rounds).map(|_| cost(&job, 3)).collect::<io::Result<Vec<Cost>>>()?;
+        Ok::<f64, io::Error>(median(&costs).wall.as_secs_f64())
+    };
+    let counted = |what: &'static str, job: &dyn Fn(&Site, &Files) -> io::Result<Job>| {
+        let trips = (seconds(job, &far)? - seconds(job, &near)?) / FAR.as_secs_f64();
+        say(&format!("round trips, {what}: {trips:.1}"));
+        Ok::<_, io::Error>((what, trips))
+    };
+    let play = |name: &'static str| {
+        move |site: &Site, files: &Files| {
+            asked(site, files, 1, &["play".to_owned(), files.at(name).display().to_string()])
+        }
+    };
+    let ssh = |site: &Site, files: &Files| {
+        let config = files.at("config").display().to_string();
+        let args = ["-F", &config, &site.first(), "true"].map(Into::into).to_vec();
+        Ok(Job { program: "ssh".into(), args, dir: files.dir().to_owned(), ..Job::default() })
+    };
+    let bare = |site: &Site, files: &Files| Ok(Tool::Bare.job(beside("bare")?, site, files, 1, None));
+    let one = counted("gsctl, a playbook of one step", &play("one.yaml"))?;
+    let five = counted("gsctl, a playbook of five steps", &play("five.yaml"))?;
+    Ok(vec![
+        counted("gsctl, login and `true`", &|site, files| gsctl(site, files, 1))?,
+        counted("bare loop, login and `true`", &bare)?,
+        counted("ssh, login and `true`", &ssh)?,
+        one,
+        five,
+        ("gsctl, each further step", (five.1 - one.1) / 4.0),
+    ])
+}
+
+/// 1 GB of output from 100 hosts, shown in each way.
+pub(crate) fn output(scale: f64, rounds: usize) -> io::Result<Vec<(&'static str, f64, Cost, Size)>> {
+    let (hosts, each) = (100_usize, 1e7 * scale);
+    let fleet = Site::fleet(hosts, &format!("all output={each:.0}"))?;
+    let files = fleet.files(hosts, None)?;
+    let ways: [(&str, &[&str]); 3] = [
+        ("gathered", &["exec", "--gather", "true"]),
+        ("streamed", &["exec", "--stream", "true"]),
+        ("as JSON", &["--json", "-", "exec", "true"]),
+    ];
+    let mut rows = Vec::new();
+    for (way, words) in ways {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let job = asked(&fleet, &files, 32, &words)?;
+        let costs = (0..rounds).map(|_| cost(&job, 1)).collect::<io::Result<Vec<Cost>>>()?;
+        let cost = median(&costs);
+        say(&format!("output, {way}: {:.3?} CPU, {:.3?}", cost.cpu, cost.wall));
+        rows.push((way, each * 100.0, cost, size(&job)?));
+    }
+    Ok(rows)
+}
+
+/// Events that each reporter takes in a second: those of hosts that log in and print four lines.
+pub(crate) fn events(hosts: usize) -> Vec<(&'static str, f64)> {
+    let ways = ["lines in a pipe", "live view", "--stream", "--json", "--jsonl", "--junit", "--html"];
+    ways.map(|way| {
+        let rate = rate(way, hosts);
+        say(&format!("events, {way}: {rate:.0} a second"));
+        (way, rate)
+    })
+    .to_vec()
+}
+
+fn rate(way: &str, hosts: usize) -> f64 {
+    let sink = || Some(Target::File(way.to_owned(), Box::new(io::sink())));
+    let only = |name: &str| (way == name).then(sink).flatten();
+    let live = way == "live view";
+    let settings = OutputSettings::resolve(&OutputInputs {
+        stdout_tty: false,
+        stderr_tty: live,
+        ci: false,
+        term_dumb: false,
+        no_color: false,
+        utf8: true,
+        columns: live.then_some(80),
+        rows: live.then_some(24),
+        color: When::Auto,
+        progress: When::Auto,
+        quiet: false,
+        verbose: 0,
+        mode: Some(if way == "--stream" { Mode::Stream } else { Mode::Gather }),
+        hosts,
+        command: CommandKind::Output,
+    });
+    let mut reporters = Reporters::new(Setup {
+        settings,
+        names: (1..=hosts).map(|number| format!("node{number}")).collect(),
+        steps: vec!["true".to_owned()],
+        shaping: Shaping::default(),
+        closing: Closing::Chains,
+        stdout: Box::new(io::sink()),
+        stderr: Box::new(io::sink()),
+        json: only("--json"),
+        jsonl: only("--jsonl"),
+        junit: only("--junit"),
+        html: only("--html"),
+        output_dir: None,
+        more: Vec::new(),
+    });
+    let stats = RunStats { hosts, ..RunStats::default() };
+    let events: Vec<EventKind> = std::iter::once(EventKind::RunStarted { steps: vec!["true".to_owned()], fanout: 128 })
+        .chain((0..hosts).flat_map(told_of))
+        .chain([EventKind::RunFinished])
+        .collect();
+    let (count, start) = (events.len(), Instant::now());
+    let mut ticked = start;
+    for kind in events {
+        reporters.event(&Event { at: start.elapsed(), kind }, &stats);
+        if ticked.elapsed() >= Duration::from_millis(100) {
+            ticked = Instant::now();
+            reporters.tick(start.elapsed());
+        }
+    }
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / start.elapsed().as_secs_f64()
+}
+
+/// All that is told of one host.
+fn told_of(host: usize) -> Vec<EventKind> {
+    let phases = [Phase::Resolve, Phase::Connect, Phase::HostKey, Phase::Auth];
+    let took = Duration::from_millis(80);
+    let line = |n: usize| format!("line {n} of host {host}\n").into_bytes();
+    let mut events = vec![EventKind::HostStarted { host }];
+    events.extend(phases.map(|phase| EventKind::PhaseStarted { host, phase }));
+    let (address, banner) = ("10.0.0.1:22".to_owned(), "OpenSSH_9.2p1".to_owned());
+    events.push(EventKind::Connected { host, address, took, banner });
+    events.push(EventKind::HostStepStarted { host, step: 0 });
+    events.extend((0..4).map(|n| EventKind::Output { host, step: 0, stream: Stream::Stdout, bytes: line(n) }));
+    let result = StepResult { exit_status: Some(0), elapsed: took, ..StepResult::new(Outcome::Ok) };
+    events.push(EventKind::HostStepFinished { host, step: 0, result });
+    events.push(EventKind::HostFinished { host, outcome: Outcome::Ok, failure: None, elapsed: took });
+    events
+}
