@@ -56,10 +56,10 @@ lab: tools
 	$(CARGO) test --locked --test it -- --test-threads $$(( 2 * $$(nproc) ))
 
 # An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
-# SOAK_SEED repeats what went wrong.
+# SOAK_SEED repeats what went wrong. Optimised, for the sake of the reports' many bytes.
 soak: tools
-	$(CARGO) build --locked --bin gsctl --examples
-	$(CARGO) test --locked --test it -- --ignored --nocapture --exact fleet::soak_for_long
+	$(CARGO) build --locked --profile profiling --bin gsctl --example fleet
+	$(CARGO) test --locked --profile profiling --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
 # gsctl beside its peers on a quiet machine: half an hour. Writes docs/benchmarks.md; BENCH holds options, such as
 # `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.
@@ -73,7 +73,7 @@ peers:
 	-python3 -m venv target/peers/venv && target/peers/venv/bin/pip install -q parallel-ssh
 	-$(CARGO) install bssh --version 2.2.3 --locked --root target/peers
 
-# 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 40 times
+# 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 60 times
 # that on the disk for /tmp.
 big-files: tools
 	$(CARGO) build --locked --bin gsctl --examples

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Environment, Exec, HostOptions, Script, Wait as WaitArgs};
+use crate::cli::{Check as CheckArgs, Environment, Exec, HostOptions, Options, Script, Wait as WaitArgs};
 use crate::plan::manner::surroundings;
 use crate::plan::shebang::Interpreter;
 use crate::plan::{
@@ -27,13 +27,16 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 ///
 /// # Errors
 /// When what the command is to read cannot be read.
-pub(super) fn exec(args: &Exec, options: &HostOptions, world: &World, limit: Option<Duration>) -> Result<Plan, Fault> {
+pub(super) fn exec(args: &Exec, options: &Options, world: &World, limit: Option<Duration>) -> Result<Plan, Fault> {
     let command = args.command.join(" ");
     if args.shell.as_ref().is_some_and(String::is_empty) {
         return Err(Fault::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
     }
-    let password_file = args.privilege.password.sudo_password_file.as_deref();
-    let stdin = args.stdin.as_deref().map(|path| input(path, options, password_file, world)).transpose()?;
+    let passwords = [
+        ("--password-file", options.ssh.password_file.as_deref()),
+        ("--sudo-password-file", args.privilege.password.sudo_password_file.as_deref()),
+    ];
+    let stdin = args.stdin.as_deref().map(|path| input(path, &options.hosts, passwords, world)).transpose()?;
     let manner = Manner {
         raw: args.raw,
         stdin,
@@ -58,7 +61,12 @@ fn before(environment: &Environment) -> Template {
 }
 
 /// Reads what a command will read: once, for all hosts.
-fn input(path: &Path, options: &HostOptions, password_file: Option<&Path>, world: &World) -> Result<Arc<[u8]>, Fault> {
+fn input(
+    path: &Path,
+    options: &HostOptions,
+    passwords: [(&str, Option<&Path>); 2],
+    world: &World,
+) -> Result<Arc<[u8]>, Fault> {
     let wrong = |error: io::Error| Fault::usage(format!("`--stdin {}` can't be read: {error}", path.display()));
     if path != Path::new("-") {
         return Ok(std::fs::read(path).map_err(wrong)?.into());
@@ -66,8 +74,8 @@ fn input(path: &Path, options: &HostOptions, password_file: Option<&Path>, world
     if options.hosts_file.iter().any(|file| file == Path::new("-")) {
         return Err(Fault::usage("`--stdin -` and `-f -` both want standard input").hint("put one of them into a file"));
     }
-    if password_file == Some(Path::new("-")) {
-        let message = "`--stdin -` and `--sudo-password-file -` both want standard input";
+    if let Some((option, _)) = passwords.into_iter().find(|(_, file)| *file == Some(Path::new("-"))) {
+        let message = format!("`--stdin -` and `{option} -` both want standard input");
         return Err(Fault::usage(message).hint("put one of them into a file"));
     }
     if world.stdin_tty {

@@ -87,7 +87,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<ExitStatus> {
         launch(plan, CommandKind::Playbook, book, preflight, cli, world)
     };
     match &cli.command {
-        Command::Exec(args) => simple(adhoc::exec(args, &options.hosts, world, timeout)?, CommandKind::Output),
+        Command::Exec(args) => simple(adhoc::exec(args, options, world, timeout)?, CommandKind::Output),
         Command::Script(args) => simple(adhoc::script(args, timeout)?, CommandKind::Output),
         Command::Ping => simple(adhoc::ping(), CommandKind::Ping),
         Command::Check(args) => simple(adhoc::check(args, timeout)?, CommandKind::Check),

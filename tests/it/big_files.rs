@@ -178,9 +178,9 @@ fn files_survive_cuts_at_random_points() {
     there_and_back(4 * MB);
 }
 
-/// `make big-files`: `BIG_FILES_MB` to each host, 1000 if not said; 40 times that on the disk.
+/// `make big-files`: `BIG_FILES_MB` to each host, 1000 if not said; 60 times that on the disk.
 #[test]
-#[ignore = "takes 40 GB and many minutes: make big-files"]
+#[ignore = "takes 60 GB and many minutes: make big-files"]
 fn a_gigabyte_survives_cuts_at_random_points() {
     let megabytes: u64 = std::env::var("BIG_FILES_MB").map_or(1000, |text| text.parse().expect("a number"));
     there_and_back(megabytes * MB);

@@ -125,6 +125,11 @@ fn what_is_wrong_is_said_before_contact() {
     }
     let run = lab.gsctl().hosts_file("-").stdin("node1\n").args(["exec", "--stdin", "-", "true"]).run().expect(2);
     assert!(run.stderr.contains("both want standard input"), "{run}");
+    for option in ["--password-file", "--sudo-password-file"] {
+        let exec = lab.gsctl().stdin("secret\n").args(["exec", "--sudo", "--stdin", "-", option, "-", "true"]);
+        let run = exec.run().expect(2);
+        assert!(run.stderr.contains(&format!("`--stdin -` and `{option} -` both want")), "{run}");
+    }
     let run = lab.gsctl().args(["--dry-run", "exec", "--env", "A=a b", "--chdir", "/x", "true"]).run().expect(0);
     assert!(run.text().contains("export A='a b'&&CDPATH= cd -- /x\ntrue\n"), "{run}");
     assert_eq!(contacts(), before, "a node was contacted");
