@@ -1,5 +1,6 @@
 //! The numbers that are no comparison: round trips, what is held open, how much output and how many events a second.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(crate) struct Extras {
     pub(crate) held: Option<(usize, Size, u64)>,
     /// What was done on one host, and its round trips.
     pub(crate) trips: Vec<(&'static str, f64)>,
+    /// What `known_hosts` held besides the hosts, and what the run cost.
+    pub(crate) known: Vec<(&'static str, Cost)>,
     /// How 1 GB of output was shown, its bytes, and what that cost.
     pub(crate) output: Vec<(&'static str, f64, Cost, Size)>,
     /// A reporter, and the events that it takes in a second.
@@ -107,6 +110,33 @@ pub(crate) fn trips(rounds: usize) -> io::Result<Vec<(&'static str, f64)>> {
         five,
         ("gsctl, each further step", (five.1 - one.1) / 4.0),
     ])
+}
+
+/// The same run with more and more lines in `known_hosts`.
+pub(crate) fn known(hosts: usize, rounds: usize) -> io::Result<Vec<(&'static str, Cost)>> {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
+    let fleet = Site::fleet(hosts, "")?;
+    let files = fleet.files(hosts, None)?;
+    let own = std::fs::read_to_string(&fleet.known_hosts)?;
+    let mut random = fastrand::Rng::with_seed(50_000);
+    let mut word = |len: usize| -> String { (0..len).map(|_| random.alphanumeric()).collect() };
+    // A key is 32 bytes after its type; a hashed name is a salt and a digest of 20 bytes each.
+    let (mut plain, mut hashed) = (String::new(), String::new());
+    for number in 0..50_000 {
+        let _ = writeln!(plain, "other{number} {KEY}{}", word(43));
+        let _ = writeln!(hashed, "|1|{}A=|{}A= {KEY}{}", word(26), word(26), word(43));
+    }
+    let mut rows = Vec::new();
+    for (what, more) in [("nothing", &String::new()), ("50,000 other names", &plain), ("50,000 hashed names", &hashed)]
+    {
+        std::fs::write(&fleet.known_hosts, format!("{more}{own}"))?;
+        let job = gsctl(&fleet, &files, 128)?;
+        let costs = (0..rounds).map(|_| cost(&job, 1)).collect::<io::Result<Vec<Cost>>>()?;
+        let cost = median(&costs);
+        say(&format!("known_hosts with {what} more: {:.3?} CPU, {:.3?}", cost.cpu, cost.wall));
+        rows.push((what, cost));
+    }
+    Ok(rows)
 }
 
 /// 1 GB of output from 100 hosts, shown in each way.

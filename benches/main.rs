@@ -141,6 +141,9 @@ fn run(wishes: &Wishes) -> io::Result<()> {
     if wanted("round trips") {
         extras.trips = extras::trips(wishes.rounds)?;
     }
+    if wanted("known_hosts") {
+        extras.known = extras::known(scaled(1_000), wishes.rounds)?;
+    }
     if wanted("large output") {
         extras.output = extras::output(wishes.scale, wishes.rounds)?;
     }

@@ -69,6 +69,16 @@ fn alone(extras: &Extras) -> String {
             let _ = writeln!(text, "| {what} | {trips:.1} |");
         }
     }
+    if !extras.known.is_empty() {
+        text.push_str(
+            "\n## A large `known_hosts`\n\n1,000 simulated hosts (less with `--scale`), each with a line of its own, which comes last.\n\n\
+             | besides | CPU | wall time |\n|---|---:|---:|\n",
+        );
+        for (what, cost) in &extras.known {
+            let (cpu, wall) = (cost.cpu.as_secs_f64(), cost.wall.as_secs_f64());
+            let _ = writeln!(text, "| {what} | {cpu:.2} s | {wall:.2} s |");
+        }
+    }
     if !extras.output.is_empty() {
         text.push_str(
             "\n## Large output\n\n100 simulated hosts, 32 at once, print 1 GB together (less with `--scale`), and the output goes to \
