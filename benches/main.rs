@@ -103,7 +103,7 @@ fn run(wishes: &Wishes) -> io::Result<()> {
     let mut extras = Extras::default();
 
     let real = Site::sshd(scaled(250))?;
-    for (hosts, times) in [(1, 20), (32, 3), (250, 1)] {
+    for (hosts, times) in [(1, 10), (32, 3), (250, 1)] {
         for kex in [None, Some(SAME)] {
             let with = kex.map_or("each tool's own key exchange".to_owned(), str::to_owned);
             let hosts = scaled(hosts);

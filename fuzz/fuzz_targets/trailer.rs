@@ -2,7 +2,7 @@
 #![no_main]
 
 use gsctl::transport::Mark;
-use gsctl::transport::trailer::Reader;
+use gsctl::transport::reader::Reader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, u8)| {

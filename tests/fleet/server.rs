@@ -21,6 +21,8 @@ use super::wire::Wire;
 
 /// Output that is sent in one go.
 const SMALL: usize = 30_000;
+/// A piece of endless output, and the pause after it, lest a few hosts fill the report of thousands.
+const BREATH: (usize, Duration) = (1_000, Duration::from_millis(20));
 /// Time for what was sent to leave before a connection is reset.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
@@ -290,7 +292,8 @@ impl Play {
             std::future::pending::<()>().await;
         }
         while self.at.fault == Some(Fault::Endless) {
-            self.half.data_bytes(plan::output(self.at.number, SMALL).into_bytes()).await?;
+            self.half.data_bytes(plan::output(self.at.number, BREATH.0).into_bytes()).await?;
+            sleep(BREATH.1).await;
         }
         if let (Some(barrier), 1..) = (&world.barrier, self.at.plan.barrier) {
             barrier.wait().await;
