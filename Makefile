@@ -61,7 +61,7 @@ soak: tools
 	$(CARGO) build --locked --profile profiling --bin gsctl --example fleet
 	$(CARGO) test --locked --profile profiling --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
-# gsctl beside its peers on a quiet machine: half an hour. Writes docs/benchmarks.md; BENCH holds options, such as
+# gsctl beside its peers on a quiet machine: forty minutes. Writes docs/benchmarks.md; BENCH holds options, such as
 # `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.
 bench: tools
 	$(CARGO) build --release --locked --bin gsctl --example bench --example bare --example fleet --example lab

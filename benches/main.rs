@@ -24,7 +24,7 @@ use tool::{Tool, gsctl_options};
 
 /// The one key exchange that all have, where it is to be the same for all.
 const SAME: &str = "curve25519-sha256";
-/// More hosts than this are no business of a tool that starts a process for each.
+/// More hosts than this take a tool that starts a process for each too long.
 const FORKS: usize = 2_000;
 
 /// What is asked for.
@@ -45,6 +45,13 @@ struct Case {
     times: u32,
     kex: Option<&'static str>,
     tools: Vec<Tool>,
+}
+
+impl Case {
+    /// No business of a tool that starts a process for each host.
+    fn is_long(&self) -> bool {
+        self.hosts > FORKS || self.title.ends_with("50 ms")
+    }
 }
 
 /// What became of a tool in a case.
@@ -162,12 +169,15 @@ fn compare(case: Case, site: &Site, rounds: usize) -> io::Result<Result> {
     for &tool in &case.tools {
         let job = match tool.program() {
             None => Err(Row::Missing),
-            Some(_) if tool.forks() && case.hosts > FORKS => Err(Row::LeftOut("a process for each host takes minutes")),
+            Some(_) if tool.forks() && case.is_long() => Err(Row::LeftOut("a process for each host takes minutes")),
             Some(program) => Ok(tool.job(program, site, &files, case.fanout, case.kex)),
         };
         jobs.push((tool, job));
     }
-    let jobs = jobs.into_iter().map(|(tool, job)| (tool.name().to_owned(), job.map(|job| (job, case.times)))).collect();
+    // What takes a second is repeated: whoever else is on the machine shows more in it than in what takes a minute.
+    let times = |tool: Tool| if tool.forks() || case.hosts > FORKS { case.times } else { case.times.max(3) };
+    let jobs =
+        jobs.into_iter().map(|(tool, job)| (tool.name().to_owned(), job.map(|job| (job, times(tool))))).collect();
     Ok(measured(case, jobs, rounds))
 }
 
@@ -234,12 +244,12 @@ fn measured(case: Case, jobs: Jobs, rounds: usize) -> Result {
     Result { case, rows }
 }
 
-/// Each number by itself: the middle one.
+/// Each number by itself: the middle one, or what is between the two in the middle.
 fn median(costs: &[Cost]) -> Cost {
     let middle = |of: fn(&Cost) -> Duration| {
         let mut times: Vec<Duration> = costs.iter().map(of).collect();
         times.sort_unstable();
-        times[times.len() / 2]
+        (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2
     };
     Cost { cpu: middle(|cost| cost.cpu), wall: middle(|cost| cost.wall) }
 }

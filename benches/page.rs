@@ -14,7 +14,7 @@ const HEAD: &str = "# gsctl beside its peers
 
 Written by `make bench`; the numbers are those of one run on one machine, clients and hosts on the same cores. Every tool logs in
 to the same hosts with the same key and runs `true`; each must say that all hosts succeeded, or it has no numbers. The tools take
-turns, in several rounds; what is shown is the median. Processor time is user and system time of the client and every process that it
+turns, in several rounds, the quick ones three times in each; what is shown is the median. Processor time is user and system time of the client and every process that it
 waited for, without the servers. Memory and processes are from a further run, looked at every 25 ms; memory is the resident memory
 of all of the client's processes together. `bare loop` is `benches/bare.rs`: the same libraries, and nothing but the logins.
 ansible's ControlMaster is off: its masters outlive the run, and would not be counted.

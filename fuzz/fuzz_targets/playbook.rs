@@ -15,6 +15,10 @@ impl Sources for One<'_> {
     fn script(&self, _: &str) -> std::io::Result<String> {
         Ok("#!/bin/sh\n".to_owned())
     }
+
+    fn input(&self, _: &str) -> std::io::Result<Vec<u8>> {
+        Ok(b"input".to_vec())
+    }
 }
 
 fuzz_target!(|text: &str| {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
+// The fuzz targets name it; see `fuzz`.
+extern crate self as libfuzzer_sys;
+
 mod addresses;
 mod algorithms;
 mod big_files;
@@ -14,6 +17,7 @@ mod exit_status;
 mod failures;
 mod files;
 mod fleet;
+mod fuzz;
 mod greenplum;
 mod greenplum_scripts;
 mod gsctl;
