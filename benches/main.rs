@@ -47,13 +47,6 @@ struct Case {
     tools: Vec<Tool>,
 }
 
-impl Case {
-    /// No business of a tool that starts a process for each host.
-    fn is_long(&self) -> bool {
-        self.hosts > FORKS || self.title.ends_with("50 ms")
-    }
-}
-
 /// What became of a tool in a case.
 enum Row {
     Measured { cost: Cost, size: Size },
@@ -103,63 +96,103 @@ fn wishes(mut words: impl Iterator<Item = String>) -> std::result::Result<Wishes
 }
 
 fn run(wishes: &Wishes) -> io::Result<()> {
-    let scaled = |hosts: u32| (f64::from(hosts) * wishes.scale).round().max(1.0);
-    let scaled = |hosts| if hosts == 1 { 1 } else { page::whole(scaled(hosts)) };
-    let wanted = |title: &str| title.contains(&wishes.only);
-    let mut results = Vec::new();
-    let mut extras = Extras::default();
-
-    let real = Site::sshd(scaled(250))?;
-    for (hosts, times) in [(1, 10), (32, 3), (250, 1)] {
-        for kex in [None, Some(SAME)] {
-            let with = kex.map_or("each tool's own key exchange".to_owned(), str::to_owned);
-            let hosts = scaled(hosts);
-            let title = format!("real sshd, {hosts} host{}, {with}", if hosts == 1 { "" } else { "s" });
-            let tools = Tool::ALL.into_iter().filter(|tool| kex.is_none() || tool.chooses_kex()).collect();
-            let case = Case { title, hosts, fanout: 32, times, kex, tools };
-            if wanted(&case.title) {
-                results.push(compare(case, &real, wishes.rounds)?);
-            }
-        }
-    }
-    let title = format!("real sshd, {} hosts, five steps", scaled(250));
-    if wanted(&title) {
-        results.push(five_steps(title, &real, scaled(250), wishes.rounds)?);
-    }
-    drop(real);
-
-    for (hosts, fanout) in [(1_000, 128), (10_000, 256)] {
-        for latency in [0, 50] {
-            let hosts = scaled(hosts);
-            let title = format!("simulated fleet, {hosts} hosts, {latency} ms");
-            if wanted(&title) {
-                let fleet = Site::fleet(hosts, &format!("all latency={latency}ms"))?;
-                let case = Case { title, hosts, fanout, times: 1, kex: None, tools: Tool::ALL.to_vec() };
-                results.push(compare(case, &fleet, wishes.rounds)?);
-            }
-        }
-    }
-    if wanted("latency is hidden") {
-        extras.hidden = Some(extras::hidden(scaled(1_000), wishes.rounds)?);
-    }
-    if wanted("held open") {
-        extras.held = Some(extras::held(scaled(10_000))?);
-    }
-    if wanted("round trips") {
-        extras.trips = extras::trips(wishes.rounds)?;
-    }
-    if wanted("known_hosts") {
-        extras.known = extras::known(scaled(1_000), wishes.rounds)?;
-    }
-    if wanted("large output") {
-        extras.output = extras::output(wishes.scale, wishes.rounds)?;
-    }
-    if wanted("events") {
-        extras.events = extras::events(scaled(20_000));
-    }
-    std::fs::write(&wishes.out, page::page(&results, &extras, wishes.rounds))?;
+    let mut book = Book { wishes, results: Vec::new(), extras: Extras::default() };
+    book.alone()?;
+    book.real()?;
+    book.simulated()?;
     say(&format!("wrote {}", wishes.out.display()));
     Ok(())
+}
+
+/// What has been measured so far.
+struct Book<'a> {
+    wishes: &'a Wishes,
+    results: Vec<Result>,
+    extras: Extras,
+}
+
+impl Book<'_> {
+    fn scaled(&self, hosts: u32) -> usize {
+        let scaled = (f64::from(hosts) * self.wishes.scale).round().max(1.0);
+        if hosts == 1 { 1 } else { page::whole(scaled) }
+    }
+
+    fn wanted(&self, title: &str) -> bool {
+        title.contains(&self.wishes.only)
+    }
+
+    /// Writes the page after each measurement: whoever stops it keeps what there is.
+    fn write(&self) -> io::Result<()> {
+        std::fs::write(&self.wishes.out, page::page(&self.results, &self.extras, self.wishes.rounds))
+    }
+
+    fn add(&mut self, result: Result) -> io::Result<()> {
+        self.results.push(result);
+        self.write()
+    }
+
+    /// What has nothing to be compared with.
+    fn alone(&mut self) -> io::Result<()> {
+        let rounds = self.wishes.rounds;
+        if self.wanted("latency is hidden") {
+            self.extras.hidden = Some(extras::hidden(self.scaled(1_000), rounds)?);
+        }
+        if self.wanted("held open") {
+            self.extras.held = Some(extras::held(self.scaled(10_000))?);
+        }
+        if self.wanted("round trips") {
+            self.extras.trips = extras::trips(rounds)?;
+        }
+        if self.wanted("known_hosts") {
+            self.extras.known = extras::known(self.scaled(1_000), rounds)?;
+        }
+        if self.wanted("large output") {
+            self.extras.output = extras::output(self.wishes.scale, rounds)?;
+        }
+        if self.wanted("events") {
+            self.extras.events = extras::events(self.scaled(20_000));
+        }
+        self.write()
+    }
+
+    fn real(&mut self) -> io::Result<()> {
+        let all = self.scaled(250);
+        let site = Site::sshd(all)?;
+        for (hosts, times) in [(1, 10), (32, 3), (250, 1)] {
+            for kex in [None, Some(SAME)] {
+                let with = kex.map_or("each tool's own key exchange".to_owned(), str::to_owned);
+                let hosts = self.scaled(hosts);
+                let title = format!("real sshd, {hosts} host{}, {with}", if hosts == 1 { "" } else { "s" });
+                let tools = Tool::ALL.into_iter().filter(|tool| kex.is_none() || tool.chooses_kex()).collect();
+                let case = Case { title, hosts, fanout: 32, times, kex, tools };
+                if self.wanted(&case.title) {
+                    self.add(compare(case, &site, self.wishes.rounds)?)?;
+                }
+            }
+        }
+        let title = format!("real sshd, {all} hosts, five steps");
+        if self.wanted(&title) {
+            self.add(five_steps(title, &site, all, self.wishes.rounds)?)?;
+        }
+        Ok(())
+    }
+
+    fn simulated(&mut self) -> io::Result<()> {
+        for (hosts, fanout) in [(1_000, 128), (10_000, 256)] {
+            for latency in [0, 50] {
+                let hosts = self.scaled(hosts);
+                let title = format!("simulated fleet, {hosts} hosts, {latency} ms");
+                // Of the others some need minutes with latency, and nothing is promised beside them.
+                let tools = if latency == 0 { Tool::ALL.to_vec() } else { vec![Tool::Gsctl, Tool::Bare, Tool::Bssh] };
+                if self.wanted(&title) {
+                    let fleet = Site::fleet(hosts, &format!("all latency={latency}ms"))?;
+                    let case = Case { title, hosts, fanout, times: 1, kex: None, tools };
+                    self.add(compare(case, &fleet, self.wishes.rounds)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// All tools in turn, several rounds.
@@ -169,7 +202,7 @@ fn compare(case: Case, site: &Site, rounds: usize) -> io::Result<Result> {
     for &tool in &case.tools {
         let job = match tool.program() {
             None => Err(Row::Missing),
-            Some(_) if tool.forks() && case.is_long() => Err(Row::LeftOut("a process for each host takes minutes")),
+            Some(_) if tool.forks() && case.hosts > FORKS => Err(Row::LeftOut("a process for each host takes minutes")),
             Some(program) => Ok(tool.job(program, site, &files, case.fanout, case.kex)),
         };
         jobs.push((tool, job));

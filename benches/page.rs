@@ -218,10 +218,11 @@ fn machine(rounds: usize) -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let ssh = Command::new("ssh").arg("-V").output().map(|output| output.stderr).unwrap_or_default();
     let mut text = format!(
-        "{cores} cores of {}, Linux {}, {}; {rounds} rounds; load average at the end {}.\n\n",
+        "{cores} cores of {}, Linux {}, {}; {}; load average at the end {}.\n\n",
         model.unwrap_or("an unnamed processor"),
         kernel.trim(),
         String::from_utf8_lossy(&ssh).trim(),
+        if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") },
         load.split(' ').next().unwrap_or_default(),
     );
     for tool in Tool::ALL.into_iter().filter(|tool| *tool != Tool::Bare) {

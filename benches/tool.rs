@@ -91,7 +91,8 @@ impl Tool {
         output
             .status
             .success()
-            .then(|| words().find(is_number).or_else(|| words().next_back()).unwrap_or_default().to_owned())
+            .then(|| words().find(is_number).or_else(|| words().next_back()).unwrap_or_default())
+            .map(|word| word.trim_start_matches("pdsh-").to_owned())
     }
 
     /// `true` on all hosts.
