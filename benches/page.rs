@@ -116,7 +116,6 @@ fn table(result: &Result) -> String {
     for (name, row) in &result.rows {
         let _ = match row {
             Row::Missing => writeln!(text, "| {name} | not installed | | | | | |"),
-            Row::LeftOut(why) => writeln!(text, "| {name} | left out: {why} | | | | | |"),
             Row::Failed(said) => {
                 let said: String = said.chars().filter(|c| !c.is_control() && *c != '|').take(100).collect();
                 writeln!(text, "| {name} | failed: {said} | | | | | |")

@@ -294,6 +294,9 @@ impl Launch<'_> {
     }
 }
 
+/// Hosts at once that one thread serves with ease.
+const HOSTS_A_SHARD: usize = 64;
+
 /// Starts the fleet and the listening for signals, and carries out the plan.
 pub(super) fn carry_out(
     plan: &Plan,
@@ -305,8 +308,10 @@ pub(super) fn carry_out(
 ) -> anyhow::Result<runner::Finished> {
     let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Fewer threads than that would be busy; more wake each other up.
+    let busy = settings.fanout.min(list.len()).div_ceil(HOSTS_A_SHARD).max(1);
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cores.min(list.len()))
+        .num_threads(cores.min(busy))
         .thread_name(|index| format!("shard-{index}"))
         .build()
         .context("cannot start threads")?;
