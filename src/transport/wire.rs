@@ -120,12 +120,16 @@ impl Wire {
 /// A TCP connection, from this address of the machine where one is given.
 async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Async<OwnedFd>> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = Async::new(net::socket(family, SocketType::STREAM, None)?)?;
-    rustix::io::fcntl_setfd(socket.get_ref(), rustix::io::FdFlags::CLOEXEC)?;
+    let socket = net::socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
     if let Some(from) = from {
         net::bind(&socket, &SocketAddr::new(from, 0))?;
     }
-    match net::connect(&socket, &to) {
+    let begun = net::connect(&socket, &to);
+    // Watched only now: a socket that is not connecting counts as hung up, and that news would pass for the end of the wait.
+    let socket = Async::new_nonblocking(socket)?;
+    match begun {
         Ok(()) => {}
         Err(Errno::INPROGRESS) => {
             socket.writable().await?;
