@@ -9,7 +9,7 @@ use ssh2::Channel;
 
 use super::classify;
 use super::command::{Command, End};
-use super::exec::{Carrier, GOODBYE, LAST_WORDS, REST, exit, parcel, pull};
+use super::exec::{Carrier, GOODBYE, LAST_WORDS, REST, UNDER_WAY, exit, parcel, pull};
 use super::feed::Feed;
 use super::heard::Heard;
 use super::session::{Session, Unopened};
@@ -20,7 +20,6 @@ use crate::output::Spool;
 
 impl Carrier for Session {
     type Line = Channel;
-    const SETTLED: bool = true;
 
     async fn listen(
         &mut self,
@@ -32,12 +31,13 @@ impl Carrier for Session {
         let password = self.sudo_password().filter(|_| command.sudo.is_some());
         let (text, input) = parcel(command, mark, self.foreign_shell, password.is_some());
         let mut feed = Feed::new(input, command.pty, password.as_deref());
-        let channel = match self.open(&text, command.pty).await {
+        let channel = match self.open(command.pty).await {
             Ok(channel) => line.insert(channel),
-            Err(Unopened::Refused(said)) => return End::Refused(said),
-            Err(Unopened::Broken(said)) => return End::NotSent(said),
-            Err(Unopened::Unknown(said)) => return End::Lost(said),
+            Err(unopened) => return unopened.into(),
         };
+        if let Err(unopened) = self.start(channel, &text).await {
+            return unopened.into();
+        }
         let mut errors = channel.stderr();
         let mut pulse = self.pulse();
         let mut foreign = 0;
@@ -77,18 +77,26 @@ impl Carrier for Session {
         }
     }
 
-    async fn last_words(&mut self, channel: &mut Channel, heard: &mut Heard<'_>) {
-        let mut pulse = self.pulse();
-        let draining = async {
-            let _ = self.drive(|_| channel.close()).await;
-            while !heard.out.begun() {
-                let Ok(out) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) else { return };
-                if out.unwrap_or(0) == 0 && (channel.eof() || self.heard(&mut pulse).await.is_err()) {
-                    return;
-                }
+    async fn last_words(&mut self, channel: &mut Channel, heard: &mut Heard<'_>) -> bool {
+        race(self.hear_begin(channel, heard), Deadline::after(Some(UNDER_WAY)), None).await;
+        if heard.out.begun() {
+            return true;
+        }
+        let _ = channel.close();
+        // sshd does not answer that while the login shell holds its standard error; but what it answers later it read later,
+        // and by then it has closed what the command would write its first word to.
+        let asking = self.drive(ssh2::Session::channel_session);
+        let settled = match race(asking, Deadline::after(Some(LAST_WORDS)), None).await {
+            Raced::Done(Ok(probe)) => {
+                self.abandon(probe);
+                true
             }
+            Raced::Done(Err(error)) => classify::is_refused(&error),
+            Raced::Late | Raced::Cancelled => false,
         };
-        race(draining, Deadline::after(Some(LAST_WORDS)), None).await;
+        // The first word may have been on its way.
+        while let Ok(Some(1..)) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) {}
+        settled || heard.out.begun()
     }
 
     fn discard(&mut self, channel: Channel) {
@@ -114,7 +122,28 @@ impl Carrier for Session {
     }
 }
 
+impl From<Unopened> for End {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Refused(said) => Self::Refused(said),
+            Unopened::Broken(said) => Self::NotSent(said),
+            Unopened::Unknown(said) => Self::Lost(said),
+        }
+    }
+}
+
 impl Session {
+    /// Waits until the command has begun, or never will.
+    async fn hear_begin(&self, channel: &mut Channel, heard: &mut Heard<'_>) {
+        let mut pulse = self.pulse();
+        while !heard.out.begun() {
+            let Ok(out) = pull(channel, |bytes| heard.take(Stream::Stdout, bytes)) else { return };
+            if out.unwrap_or(0) == 0 && (channel.eof() || self.heard(&mut pulse).await.is_err()) {
+                return;
+            }
+        }
+    }
+
     /// The output has ended: how did the command?
     async fn goodbye(&self, channel: &mut Channel, heard: &Heard<'_>) -> End {
         let closing = self.drive(|_| channel.wait_close());

@@ -27,7 +27,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 /// Time for the rest of a signalled command's output.
 pub(super) const REST: Duration = Duration::from_millis(300);
-/// Time for what was under way when a command's time ran out before it had begun.
+/// Time for a command's beginning that was under way when its time ran out.
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(2);
+/// Time for the node to hear that a command which has not begun is not wanted any more.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of the killer's answer that are looked at.
 const LONGEST_ANSWER: usize = 4096;
@@ -43,8 +45,6 @@ thread_local! {
 pub(super) trait Carrier {
     /// A command that is under way.
     type Line;
-    /// Whether a command that had not begun by its last words never will.
-    const SETTLED: bool;
 
     /// Starts a command and listens until it has ended, one way or another.
     async fn listen(
@@ -55,8 +55,9 @@ pub(super) trait Carrier {
         heard: &mut Heard<'_>,
     ) -> End;
 
-    /// Gives a command up that has not begun, and takes what had been sent before the node heard of that.
-    async fn last_words(&mut self, line: &mut Self::Line, heard: &mut Heard<'_>);
+    /// Gives a command up that has not begun, after a while for its beginning to arrive: what has begun can be killed.
+    /// True when nothing of it is left to chance: it was heard to begin, or it never will.
+    async fn last_words(&mut self, line: &mut Self::Line, heard: &mut Heard<'_>) -> bool;
 
     /// Gives a command up without waiting for the other end.
     fn discard(&mut self, line: Self::Line);
@@ -110,10 +111,10 @@ async fn run_once<C: Carrier>(
         Raced::Late => End::TimedOut { begun },
         Raced::Cancelled => End::Cancelled,
     };
-    let sent = line.is_some();
+    let mut settled = true;
     if let Some(mut line) = line {
         if matches!(end, End::TimedOut { begun: false } | End::Cancelled) && !begun {
-            carrier.last_words(&mut line, &mut heard).await;
+            settled = carrier.last_words(&mut line, &mut heard).await;
         }
         carrier.discard(line);
     }
@@ -137,7 +138,7 @@ async fn run_once<C: Carrier>(
             fate => Some(fate == Fate::Killed),
         },
         // Without the wrapper its number is not known; and what was on its way when it was given up may still begin.
-        (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw || sent && !C::SETTLED => Some(false),
+        (None, End::TimedOut { .. } | End::Cancelled) if begun && command.raw || !settled => Some(false),
         _ => None,
     };
     let noise = heard.noise();

@@ -114,8 +114,8 @@ impl Session {
         self.sudo_password.clone()
     }
 
-    /// Opens a channel and starts a command on it, on a terminal where it wants one.
-    pub(super) async fn open(&mut self, command: &str, pty: bool) -> Result<Channel, Unopened> {
+    /// Opens a channel for a command, with a terminal where it wants one.
+    pub(super) async fn open(&mut self, pty: bool) -> Result<Channel, Unopened> {
         self.sweep();
         let opening = drive(&self.ssh, &self.wire, ssh2::Session::channel_session);
         let mut channel = match race(opening, Deadline::after(Some(self.patience)), None).await {
@@ -132,8 +132,7 @@ impl Session {
                 return Err(Unopened::Broken(format!("no channel was opened within {}", human(self.patience))));
             }
         };
-        // The server may take its time to start the command, but not to say that it is alive.
-        let silence = Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero());
+        let silence = self.silence();
         let announced = match race(self.announce(&mut channel), Deadline::after(silence), None).await {
             Raced::Done(done) => done.map_err(|error| classify::lower(error.message())),
             Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
@@ -146,17 +145,25 @@ impl Session {
             self.done.push(channel);
             return Err(unopened);
         }
-        let starting = drive(&self.ssh, &self.wire, |_| channel.exec(command));
-        let unopened = match race(starting, Deadline::after(silence), None).await {
-            Raced::Done(Ok(())) => return Ok(channel),
+        Ok(channel)
+    }
+
+    /// Asks for a command to be run on a channel. Where this is cut short the command may run all the same.
+    pub(super) async fn start(&self, channel: &mut Channel, command: &str) -> Result<(), Unopened> {
+        let starting = self.drive(|_| channel.exec(command));
+        match race(starting, Deadline::after(self.silence()), None).await {
+            Raced::Done(Ok(())) => Ok(()),
             Raced::Done(Err(error)) if classify::is_refused(&error) => {
-                Unopened::Refused(classify::lower(error.message()))
+                Err(Unopened::Refused(classify::lower(error.message())))
             }
-            Raced::Done(Err(error)) => Unopened::Unknown(classify::lower(error.message())),
-            Raced::Late | Raced::Cancelled => Unopened::Unknown("no answer to the request to run it".to_owned()),
-        };
-        self.done.push(channel);
-        Err(unopened)
+            Raced::Done(Err(error)) => Err(Unopened::Unknown(classify::lower(error.message()))),
+            Raced::Late | Raced::Cancelled => Err(Unopened::Unknown("no answer to the request to run it".to_owned())),
+        }
+    }
+
+    /// The server may take its time to start a command, but not to say that it is alive.
+    fn silence(&self) -> Option<Duration> {
+        Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero())
     }
 
     /// Sends the environment that the next command on this channel is to have, as far as the server takes it.

@@ -62,7 +62,7 @@ pub(crate) fn until_gone(node: &Node, text: &str) {
 }
 
 /// The lab's `gsctl` with a hosts file of its own: these names at these addresses, all trusted with `node`'s keys.
-fn through(lab: &Lab, node: &Node, hosts: &[(&str, SocketAddr)]) -> Gsctl {
+pub(crate) fn through(lab: &Lab, node: &Node, hosts: &[(&str, SocketAddr)]) -> Gsctl {
     let mut lines = String::new();
     for (name, address) in hosts {
         lab.trust(name, *address, node);

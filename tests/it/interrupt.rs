@@ -1,9 +1,15 @@
 //! Ctrl-C and kill at every stage of a start: what was begun is ended, what was created is removed, and it is said.
 
-use rustix::process::Signal;
+use std::fs;
+use std::time::Duration;
 
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::failures::{through, until_gone, until_running};
 use crate::gsctl::{Run, Running};
 use crate::lab::opengauss::{self, MARKER};
+use crate::lab::proxy::Proxy;
 use crate::lab::{Lab, faults, wait};
 
 const STARTING: &str = "app/bin/cluster_manual_starting";
@@ -24,7 +30,7 @@ fn no_orphans(lab: &Lab, run: &Run) {
             });
             processes
         };
-        let gone = wait::within(std::time::Duration::from_secs(10), || strange().is_empty());
+        let gone = wait::within(Duration::from_secs(10), || strange().is_empty());
         assert!(gone, "{}: {:?}\n{run}", node.name(), strange());
     }
 }
@@ -115,6 +121,25 @@ fn interrupt_wait(lab: &Lab, signal: Signal) -> Run {
 }
 
 #[test]
+fn a_command_whose_beginning_nobody_has_heard_yet_is_killed_too() {
+    let lab = Lab::start(1);
+    let node = lab.node(1);
+    // It runs on the node long before the server's answer to the request is here.
+    let proxy = Proxy::to(node.address()).late(Duration::from_millis(250)).start();
+    let file = lab.dir().join("client/report.json");
+    for transport in ["native", "openssh"] {
+        let gsctl = through(&lab, node, &[("far", proxy.address())]).args(["--transport", transport]);
+        let run = gsctl.arg("--json").arg(&file).args(["exec", "--", "sleep 4711"]).spawn();
+        until_running(node, "sleep 4711");
+        run.signal(Signal::INT);
+        let run = run.wait().expect(130);
+        let report: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(report["hosts"][0]["remote_killed"], true, "{transport}: {report:#}\n{run}");
+        until_gone(node, "sleep 4711");
+    }
+}
+
+#[test]
 fn a_second_one_leaves_at_once() {
     let lab = Lab::start(1);
     opengauss::install(&lab);
@@ -128,7 +153,7 @@ fn a_second_one_leaves_at_once() {
     wait::until("rm was called", || lab.node(1).exists("home/rm-called"));
     assert!(!running.has_ended());
     running.signal(Signal::INT);
-    let left = wait::within(std::time::Duration::from_secs(5), || running.has_ended());
+    let left = wait::within(Duration::from_secs(5), || running.has_ended());
     assert!(left, "{}", running.stderr());
     running.wait().expect(130);
 }

@@ -50,9 +50,16 @@ pub(crate) struct Plan {
     fault: Option<(Point, Fault)>,
     faults: usize,
     drop_first: usize,
+    lateness: Duration,
 }
 
 impl Plan {
+    /// What the server says comes so much later than it was said.
+    pub(crate) fn late(mut self, lateness: Duration) -> Self {
+        self.lateness = lateness;
+        self
+    }
+
     /// Every connection breaks at this point.
     pub(crate) fn at(mut self, point: Point, fault: Fault) -> Self {
         self.fault = Some((point, fault));
@@ -129,7 +136,7 @@ struct Shared {
 impl Proxy {
     /// A proxy to this address, which passes everything on until told otherwise.
     pub(crate) fn to(address: SocketAddr) -> Plan {
-        Plan { to: address, fault: None, faults: usize::MAX, drop_first: 0 }
+        Plan { to: address, fault: None, faults: usize::MAX, drop_first: 0, lateness: Duration::ZERO }
     }
 
     /// Where it listens.
@@ -200,7 +207,7 @@ async fn serve<'a>(
         shared.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
         shared.live.fetch_add(1, Ordering::SeqCst);
         let carry = async move {
-            let _ = carry(client, plan.to, fault, &orders, shared).await;
+            let _ = carry(client, plan, fault, &orders, shared).await;
             shared.live.fetch_sub(1, Ordering::SeqCst);
         };
         executor.spawn(carry).detach();
@@ -210,7 +217,7 @@ async fn serve<'a>(
 /// Carries one connection until it ends or breaks.
 async fn carry(
     client: Async<TcpStream>,
-    to: SocketAddr,
+    plan: &Plan,
     fault: Option<(Point, Fault)>,
     orders: &Receiver<Fault>,
     shared: &Shared,
@@ -219,7 +226,7 @@ async fn carry(
     if let Some((Point::Accept, fault)) = fault {
         return break_with(fault, client, None, orders, shared).await;
     }
-    let server = Async::<TcpStream>::connect(to).await?;
+    let server = Async::<TcpStream>::connect(plan.to).await?;
     let broken = {
         let up = async {
             let _ = futures_lite::io::copy(&client, &mut &server).await;
@@ -227,7 +234,7 @@ async fn carry(
             let _ = server.get_ref().shutdown(std::net::Shutdown::Write);
             pending().await
         };
-        let down = down(&server, &client, fault);
+        let down = down(&server, &client, fault, plan.lateness);
         let ordered = async { Ok(orders.recv().await.ok()) };
         or(ordered, or(down, up)).await?
     };
@@ -242,6 +249,7 @@ async fn down(
     server: &Async<TcpStream>,
     client: &Async<TcpStream>,
     fault: Option<(Point, Fault)>,
+    lateness: Duration,
 ) -> io::Result<Option<Fault>> {
     let (mut server, mut client) = (server, client);
     let mut place = Place::default();
@@ -250,6 +258,9 @@ async fn down(
         let count = server.read(&mut buffer).await?;
         if count == 0 {
             return Ok(None);
+        }
+        if !lateness.is_zero() {
+            Timer::after(lateness).await;
         }
         let Some((point, fault)) = fault else {
             client.write_all(&buffer[..count]).await?;

@@ -20,7 +20,7 @@ use crate::output::Spool;
 use crate::transport::child::Child;
 use crate::transport::classify::lower;
 use crate::transport::command::{Command, End};
-use crate::transport::exec::{Carrier, GOODBYE, LAST_WORDS, REST, exit, parcel, pull};
+use crate::transport::exec::{Carrier, GOODBYE, LAST_WORDS, REST, UNDER_WAY, exit, parcel, pull};
 use crate::transport::feed::{Feed, Inlet};
 use crate::transport::heard::Heard;
 use crate::transport::trailer::Mark;
@@ -51,8 +51,6 @@ const SIGNAL: &str = "UNKNOWN";
 
 impl Carrier for Session {
     type Line = Line;
-    // What was on its way when the command was given up is not heard any more.
-    const SETTLED: bool = false;
 
     async fn listen(&mut self, command: &Command, mark: &Mark, line: &mut Option<Line>, heard: &mut Heard<'_>) -> End {
         self.hear();
@@ -108,16 +106,14 @@ impl Carrier for Session {
         }
     }
 
-    async fn last_words(&mut self, line: &mut Line, heard: &mut Heard<'_>) {
-        line.child.signal(Signal::KILL);
-        let draining = async {
-            while !(heard.begun() || line.out.ended && line.err.ended) {
-                if !(line.out.take(heard) | line.err.take(heard)) {
-                    future::or(line.out.readable(), line.err.readable()).await;
-                }
-            }
-        };
-        race(draining, Deadline::after(Some(LAST_WORDS)), None).await;
+    async fn last_words(&mut self, line: &mut Line, heard: &mut Heard<'_>) -> bool {
+        race(hear_begin(line, heard), Deadline::after(Some(UNDER_WAY)), None).await;
+        if !heard.begun() {
+            line.child.signal(Signal::KILL);
+            race(hear_begin(line, heard), Deadline::after(Some(LAST_WORDS)), None).await;
+        }
+        // What was on its way when `ssh` was killed is not heard any more.
+        heard.begun()
     }
 
     fn discard(&mut self, line: Line) {
@@ -192,6 +188,15 @@ impl Session {
             // Whatever it was, ssh has spoken last.
             Some(last) if !heard.out.begun() && status == Some(255) => End::Lost(lower(last)),
             _ => End::Unheard,
+        }
+    }
+}
+
+/// Waits until the command has begun, or never will.
+async fn hear_begin(line: &mut Line, heard: &mut Heard<'_>) {
+    while !(heard.begun() || line.out.ended && line.err.ended) {
+        if !(line.out.take(heard) | line.err.take(heard)) {
+            future::or(line.out.readable(), line.err.readable()).await;
         }
     }
 }
