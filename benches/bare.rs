@@ -3,17 +3,17 @@
 //!
 //!     bare PORT USER KEY FANOUT <ADDRESSES
 
-use std::cell::Cell;
 use std::io::{self, Read as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_executor::LocalExecutor;
-use async_io::Async;
 use ssh2::{BlockDirections, ErrorCode, Session};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 struct Work {
     addresses: Vec<SocketAddr>,
@@ -49,32 +49,25 @@ fn main() -> ExitCode {
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn shard(work: &Work, lanes: usize) {
-    let executor = LocalExecutor::new();
-    let left = Rc::new(Cell::new(lanes));
+fn shard(work: &Arc<Work>, lanes: usize) {
+    let runtime = Builder::new_current_thread().enable_io().build().expect("a reactor");
+    let tasks = LocalSet::new();
     for _ in 0..lanes {
-        let left = Rc::clone(&left);
-        executor
-            .spawn(async move {
-                while let Some(&address) = work.addresses.get(work.next.fetch_add(1, Ordering::SeqCst)) {
-                    if visit(work, address).await.is_ok_and(|status| status == 0) {
-                        work.good.fetch_add(1, Ordering::SeqCst);
-                    }
+        let work = Arc::clone(work);
+        tasks.spawn_local(async move {
+            while let Some(&address) = work.addresses.get(work.next.fetch_add(1, Ordering::SeqCst)) {
+                if visit(&work, address).await.is_ok_and(|status| status == 0) {
+                    work.good.fetch_add(1, Ordering::SeqCst);
                 }
-                left.set(left.get() - 1);
-            })
-            .detach();
+            }
+        });
     }
-    async_io::block_on(async {
-        while left.get() > 0 {
-            executor.tick().await;
-        }
-    });
+    runtime.block_on(tasks);
 }
 
 async fn visit(work: &Work, address: SocketAddr) -> io::Result<i32> {
-    let stream = Arc::new(Async::<TcpStream>::connect(address).await?);
-    stream.get_ref().set_nodelay(true)?;
+    let stream = Arc::new(TcpStream::connect(address).await?);
+    stream.set_nodelay(true)?;
     let mut session = Session::new()?;
     session.set_blocking(false);
     session.set_tcp_stream(Arc::clone(&stream));
@@ -94,13 +87,13 @@ async fn visit(work: &Work, address: SocketAddr) -> io::Result<i32> {
     }
     drive(&watched, &stream, || channel.wait_close()).await?;
     let status = channel.exit_status()?;
-    let _ = stream.get_ref().shutdown(std::net::Shutdown::Both);
+    let _ = socket2::SockRef::from(&*stream).shutdown(Shutdown::Both);
     Ok(status)
 }
 
 async fn drive<T>(
     session: &Session,
-    stream: &Async<TcpStream>,
+    stream: &TcpStream,
     mut call: impl FnMut() -> Result<T, ssh2::Error>,
 ) -> io::Result<T> {
     loop {
@@ -111,9 +104,13 @@ async fn drive<T>(
     }
 }
 
-async fn ready(session: &Session, stream: &Async<TcpStream>) -> io::Result<()> {
-    match session.block_directions() {
-        BlockDirections::Outbound => stream.writable().await,
-        _ => stream.readable().await,
-    }
+async fn ready(session: &Session, stream: &TcpStream) -> io::Result<()> {
+    let interest = match session.block_directions() {
+        BlockDirections::Outbound => Interest::WRITABLE,
+        _ => Interest::READABLE,
+    };
+    stream.ready(interest).await?;
+    // libssh2 uses up what there is.
+    let _ = stream.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    Ok(())
 }

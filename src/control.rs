@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use futures_lite::future;
+
+use crate::reactor::sleep_until;
 
 /// Tells any number of waiting tasks, on any thread, to stop. Cancelling is for good.
 #[derive(Debug, Clone)]
@@ -64,9 +65,7 @@ impl Deadline {
     /// Ends when the deadline passes; never, where there is none.
     pub async fn passed(self) {
         match self.0 {
-            Some(at) => {
-                Timer::at(at).await;
-            }
+            Some(at) => sleep_until(at).await,
             None => future::pending().await,
         }
     }
@@ -109,12 +108,17 @@ pub fn race<'a, T: 'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::Reactor;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        Reactor::new().unwrap().block_on(work)
+    }
 
     #[test]
     fn work_that_is_ready_wins_over_everything() {
         let cancel = CancelToken::default();
         cancel.cancel();
-        let raced = async_io::block_on(race(async { 7 }, Deadline::after(Some(Duration::ZERO)), Some(&cancel)));
+        let raced = block_on(race(async { 7 }, Deadline::after(Some(Duration::ZERO)), Some(&cancel)));
         assert!(matches!(raced, Raced::Done(7)), "{raced:?}");
     }
 
@@ -122,9 +126,8 @@ mod tests {
     fn cancelling_wakes_a_waiter_on_another_thread() {
         let cancel = CancelToken::default();
         let other = cancel.clone();
-        let waiter = std::thread::spawn(move || {
-            async_io::block_on(race(future::pending::<()>(), Deadline::default(), Some(&other)))
-        });
+        let waiter =
+            std::thread::spawn(move || block_on(race(future::pending::<()>(), Deadline::default(), Some(&other))));
         cancel.cancel();
         assert!(matches!(waiter.join().unwrap(), Raced::Cancelled));
         assert!(cancel.is_cancelled());
@@ -132,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_deadline_passes() {
-        let raced =
-            async_io::block_on(race(future::pending::<()>(), Deadline::after(Some(Duration::from_millis(5))), None));
+        let raced = block_on(race(future::pending::<()>(), Deadline::after(Some(Duration::from_millis(5))), None));
         assert!(matches!(raced, Raced::Late));
         assert_eq!(Deadline::default().left(), None);
     }

@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod output;
 pub mod plan;
 pub mod playbook;
+pub mod reactor;
 pub mod report;
 pub mod reporter;
 pub mod runner;

@@ -14,6 +14,7 @@ use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
+use crate::reactor::Reactor;
 use crate::report::RunReport;
 use crate::reporter::{
     Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
@@ -317,9 +318,9 @@ pub(super) fn carry_out(
         .context("cannot start threads")?;
     let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
-    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default()));
-    // Not async-io's own: the shards drive the reactor, and this thread would only take it from them.
-    Ok(futures_lite::future::block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+    let reactor = Reactor::new().context("cannot wait for anything")?;
+    let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
+    Ok(reactor.block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
 }
 
 /// Width and height of the terminal, where there is one.

@@ -1,23 +1,24 @@
 //! The fleet: every host's connection, spread over the cores.
 //!
-//! Rayon gives each core one shard; a shard is a single-threaded executor in which every job is one straight-line
+//! Rayon gives each core one shard; a shard is a single-threaded reactor on which every job is one straight-line
 //! `async fn` over a non-blocking session. (A thread per host costs eight times the CPU and half as much memory again:
 //! design.md 9.) The fleet does what it is told, host by host; what to do, when, and what it means, is the run's business.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use async_executor::LocalExecutor;
 use futures_lite::FutureExt as _;
 
 use crate::control::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
+use crate::reactor::{Reactor, sleep, spawn};
 use crate::transport::exec::Fate;
 use crate::transport::{
     Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Tally, Target, pause_after,
@@ -105,8 +106,9 @@ pub trait Crew {
 /// and not the memory up.
 const NOTES: usize = 4096;
 
-/// Time for which notes gather before the run looks at them.
-const GATHER: Duration = Duration::from_micros(500);
+/// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most.
+const GATHER: Duration = Duration::from_micros(50);
+const LONGEST_GATHER: Duration = Duration::from_millis(2);
 
 /// Time between two looks at connections that nothing runs on.
 ///
@@ -118,14 +120,18 @@ const IDLE: Duration = Duration::from_secs(1);
 pub struct Fleet {
     shards: Vec<Sender<(HostId, Job)>>,
     notes: Receiver<(HostId, Note)>,
+    /// Hosts that something is under way on.
+    busy: u32,
     /// Closed once every shard has ended.
     ended: Receiver<()>,
 }
 
 impl Fleet {
     /// Starts the shards, on `pool`'s threads.
-    #[must_use]
-    pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no descriptors to wait with.
+    pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> io::Result<Self> {
         let (sender, notes) = async_channel::bounded(NOTES);
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
@@ -140,14 +146,15 @@ impl Fleet {
                     notes: sender.clone(),
                 };
                 let alive = alive.clone();
+                let reactor = Reactor::new()?;
                 pool.spawn(move || {
-                    shard.serve(&jobs);
+                    reactor.block_on(shard.serve(jobs));
                     drop(alive);
                 });
-                inbox
+                Ok(inbox)
             })
-            .collect();
-        Self { shards, notes, ended }
+            .collect::<io::Result<_>>()?;
+        Ok(Self { shards, notes, busy: 0, ended })
     }
 }
 
@@ -164,6 +171,7 @@ impl Drop for Fleet {
 
 impl Crew for Fleet {
     fn submit(&mut self, host: HostId, job: Job) {
+        self.busy += 1;
         // A shard ends only when its inbox is dropped, which is when the fleet is.
         let _ = self.shards[host % self.shards.len()].try_send((host, job));
     }
@@ -172,12 +180,18 @@ impl Crew for Fleet {
         let note = self.notes.recv().await.ok();
         // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
         // itself.
-        std::thread::sleep(GATHER);
-        note
+        std::thread::sleep(LONGEST_GATHER.min(GATHER * self.busy));
+        note.inspect(|note| self.count(note))
     }
 
     fn ready(&mut self) -> Option<(HostId, Note)> {
-        self.notes.try_recv().ok()
+        self.notes.try_recv().ok().inspect(|note| self.count(note))
+    }
+}
+
+impl Fleet {
+    fn count(&mut self, (_, note): &(HostId, Note)) {
+        self.busy -= u32::from(matches!(note, Note::Done(_)));
     }
 }
 
@@ -193,25 +207,20 @@ struct Shard {
 type Idle = Rc<RefCell<HashMap<HostId, Connection>>>;
 
 impl Shard {
-    fn serve(self, jobs: &Receiver<(HostId, Job)>) {
-        let executor = Rc::new(LocalExecutor::new());
+    async fn serve(self, jobs: Receiver<(HostId, Job)>) {
         let shard = Rc::new(self);
         let idle = Idle::default();
         let tended = idle.clone();
-        executor.spawn(async move { tend(&tended).await }).detach();
-        async_io::block_on(executor.run(async {
-            while let Ok((host, job)) = jobs.recv().await {
-                let (shard, idle) = (shard.clone(), idle.clone());
-                executor
-                    .spawn(async move {
-                        let work = AssertUnwindSafe(shard.work(host, job, &idle)).catch_unwind();
-                        if work.await.is_err() {
-                            shard.tell(host, Note::Done(broken())).await;
-                        }
-                    })
-                    .detach();
-            }
-        }));
+        spawn(async move { tend(&tended).await });
+        while let Ok((host, job)) = jobs.recv().await {
+            let (shard, idle) = (shard.clone(), idle.clone());
+            spawn(async move {
+                let work = AssertUnwindSafe(shard.work(host, job, &idle)).catch_unwind();
+                if work.await.is_err() {
+                    shard.tell(host, Note::Done(broken())).await;
+                }
+            });
+        }
     }
 
     /// Does one job and says how it went.
@@ -323,7 +332,7 @@ impl Shard {
         let failure = Failure::new(Phase::Lost, said);
         let of = self.targets[host].attempts;
         let _ = self.notes.try_send((host, Note::Progress(Progress::Retry { attempt, of, failure, retry_in })));
-        let _ = race(async_io::Timer::after(retry_in), Deadline::default(), Some(cancel)).await;
+        let _ = race(sleep(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
     async fn run(&self, host: HostId, session: &mut Connection, command: &Command, job: &Job) -> Ran {
@@ -367,7 +376,7 @@ fn broken() -> Done {
 /// Lets idle connections answer their servers, and drops those that have ended.
 async fn tend(idle: &Idle) {
     loop {
-        async_io::Timer::after(IDLE).await;
+        sleep(IDLE).await;
         idle.borrow_mut().retain(|_, session| session.pump());
     }
 }
@@ -382,7 +391,7 @@ mod tests {
         let connector = Arc::new(Connector::default());
         let targets: Arc<[Target]> = Arc::from([]);
         for _ in 0..50 {
-            drop(Fleet::start(&pool, &targets, &connector));
+            drop(Fleet::start(&pool, &targets, &connector).unwrap());
             // Whatever a shard holds, its sessions too, is gone with it.
             assert_eq!(Arc::strong_count(&connector), 1);
         }

@@ -22,13 +22,13 @@ mod wait;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
-use async_io::Timer;
 use futures_lite::future;
 
 use crate::control::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Plan, Share};
+use crate::reactor::sleep_until;
 use crate::report::HostReport;
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Progress;
@@ -249,9 +249,9 @@ impl<C: Crew> Run<'_, C> {
                 [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
             let pause = async {
                 match wake.into_iter().flatten().min() {
-                    Some(at) => Timer::at(at).await,
+                    Some(at) => sleep_until(at).await,
                     None => future::pending().await,
-                };
+                }
                 Woken::Time
             };
             let note = async { Woken::Note(self.crew.next().await) };

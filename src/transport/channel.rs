@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use async_io::Timer;
 use futures_lite::future;
 use ssh2::Channel;
 
@@ -17,6 +16,7 @@ use super::trailer::Mark;
 use crate::control::{Deadline, Raced, race};
 use crate::event::Stream;
 use crate::output::Spool;
+use crate::reactor::sleep;
 
 impl Carrier for Session {
     type Line = Channel;
@@ -179,10 +179,7 @@ impl Session {
                 }
             }
         };
-        let pause = async {
-            Timer::after(REST).await;
-        };
-        future::or(draining, pause).await;
+        future::or(draining, sleep(REST)).await;
         End::Signal(signal)
     }
 }

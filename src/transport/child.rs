@@ -5,8 +5,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, ExitStatus};
 use std::time::Duration;
 
-use async_io::Timer;
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::reactor::sleep;
 
 /// Time between two looks whether a child has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -37,13 +38,13 @@ impl Child {
         let mut pause = Duration::from_millis(1);
         while self.status.is_none() {
             match self.process.try_wait() {
-                Ok(None) => Timer::after(pause).await,
+                Ok(None) => sleep(pause).await,
                 Ok(status) => {
                     self.status = status;
                     break;
                 }
                 Err(_) => return None,
-            };
+            }
             pause = LOOK.min(pause * 2);
         }
         self.status

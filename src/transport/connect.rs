@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_io::Timer;
-
 use super::algorithms::{self, Kind};
 use super::classify::{self, Reach};
 use super::connection::Connection;
 use super::door::{Doors, PATIENCE};
-use super::gate::{Carried, Gate, Requests};
+use super::gate::{Gate, Requests};
 use super::kexinit;
 use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint};
 use super::login::{Agent, log_in};
@@ -25,6 +23,7 @@ use crate::control::{CancelToken, Deadline, Raced, race};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
+use crate::reactor::sleep;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -128,10 +127,7 @@ impl Dialer {
             turned_away += u32::from(crowded);
             let retry_in = pause_after(attempt);
             progress(Progress::Retry { attempt, of: target.attempts, failure, retry_in });
-            let pause = async {
-                Timer::after(retry_in).await;
-            };
-            if matches!(race(pause, Deadline::default(), cancel).await, Raced::Cancelled) {
+            if matches!(race(sleep(retry_in), Deadline::default(), cancel).await, Raced::Cancelled) {
                 break None;
             }
             attempt += 1;
@@ -231,7 +227,7 @@ impl Dialer {
         let door = self.doors.at(&target.chain());
         let turn = door.enter().await;
         trace.seen.replace(Seen::Nothing);
-        let Carried { wire, took } = self.gate.carry(target).await?;
+        let (wire, took) = self.gate.carry(target).await?;
         let left = target.connect_timeout.saturating_sub(took);
         // Held to the end: as long as somebody has it, what carries it tells why it ended.
         let held = wire.clone();
@@ -361,7 +357,7 @@ impl Dialer {
     async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<Wire, Failure> {
         match address {
             Some(address) => connect_to(target, address).await,
-            None => Ok(self.gate.carry(target).await?.wire),
+            None => Ok(self.gate.carry(target).await?.0),
         }
     }
 

@@ -80,13 +80,14 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reactor::Reactor;
 
     #[test]
     fn the_first_reason_counts_and_is_waited_for() {
         let passage = std::sync::Arc::new(Passage::default());
         assert_eq!(passage.ended(), None);
         let other = passage.clone();
-        let waiter = std::thread::spawn(move || async_io::block_on(other.ended_soon()));
+        let waiter = std::thread::spawn(move || Reactor::new().unwrap().block_on(other.ended_soon()));
         passage.end("one");
         passage.end("two");
         assert_eq!(waiter.join().unwrap().as_deref(), Some("one"));

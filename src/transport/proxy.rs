@@ -8,7 +8,6 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_io::{Async, Timer};
 use futures_lite::future;
 use rustix::process::Signal;
 
@@ -17,8 +16,8 @@ use super::connect::place;
 use super::gate::Carried;
 use super::passage::Passage;
 use super::target::{ProxyCommand, Target};
-use super::wire::Wire;
 use crate::outcome::{Failure, Phase};
+use crate::reactor::{Socket, sleep};
 
 /// Time for a command to end by itself, once nobody needs it any more.
 const GRACE: Duration = Duration::from_secs(2);
@@ -28,11 +27,10 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
     let begun = Instant::now();
     let passage = Arc::new(Passage::default());
     let (lease, wanted) = async_channel::bounded(1);
-    let started =
-        start(command).and_then(|(proxy, stream)| Ok((proxy, Wire::over(stream, passage.clone(), Some(lease))?)));
-    let mut proxy = match started {
-        Ok((proxy, wire)) => {
-            hand_over(Ok(Carried { wire, took: begun.elapsed() }));
+    let mut proxy = match start(command) {
+        Ok((proxy, stream)) => {
+            let took = begun.elapsed();
+            hand_over(Ok(Carried { stream, passage: passage.clone(), lease: Some(lease), took }));
             proxy
         }
         Err(error) => {
@@ -55,13 +53,13 @@ pub(super) async fn carry(command: &ProxyCommand, target: &Target, hand_over: im
 /// The command, and what it complains of.
 struct Proxy {
     child: Child,
-    errors: Async<UnixStream>,
+    errors: Socket,
 }
 
 fn start(command: &ProxyCommand) -> io::Result<(Proxy, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     let (errors, their_errors) = UnixStream::pair()?;
-    let errors = Async::new(errors)?;
+    let errors = Socket::unix(errors)?;
     let mut shell = Command::new(&command.shell);
     shell
         .arg("-c")
@@ -77,7 +75,7 @@ impl Proxy {
     async fn listen(&self, passage: &Passage) {
         let mut buffer = [0; 1024];
         loop {
-            match (&mut self.errors.get_ref()).read(&mut buffer) {
+            match (&mut &self.errors).read(&mut buffer) {
                 Ok(0) => return,
                 Ok(count) => passage.hear(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -95,7 +93,7 @@ impl Proxy {
     async fn end(mut self) {
         self.child.signal(Signal::HUP);
         let late = async {
-            Timer::after(GRACE).await;
+            sleep(GRACE).await;
             None
         };
         future::or(self.child.ended(), late).await;

@@ -6,8 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
-use futures_lite::{StreamExt, future};
+use futures_lite::future;
 use secrecy::SecretString;
 use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
 
@@ -17,6 +16,7 @@ use super::wire::Wire;
 use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
+use crate::reactor::Beat;
 
 /// libssh2's "try again when the socket is ready".
 pub(super) const EAGAIN: i32 = -37;
@@ -224,10 +224,10 @@ impl Session {
         loop {
             let ready = async { Some(self.wire.ready(self.ssh.block_directions()).await) };
             let beat = async {
-                match &mut pulse.timer {
-                    Some(timer) => timer.next().await,
+                match &mut pulse.beat {
+                    Some(beat) => beat.next().await,
                     None => future::pending().await,
-                };
+                }
                 None
             };
             match future::or(ready, beat).await {
@@ -257,8 +257,8 @@ impl Session {
 
     /// Keepalives for one command.
     pub(super) fn pulse(&self) -> Pulse {
-        let timer = (!self.keepalive.0.is_zero()).then(|| Timer::interval(self.keepalive.0));
-        Pulse { timer, unanswered: 0 }
+        let beat = (!self.keepalive.0.is_zero()).then(|| Beat::every(self.keepalive.0));
+        Pulse { beat, unanswered: 0 }
     }
 
     /// Gives a channel up without waiting for the other end.
@@ -306,7 +306,7 @@ impl Drop for Session {
 
 /// Keepalives of one command: when the next is due, how many went unanswered.
 pub(super) struct Pulse {
-    timer: Option<Timer>,
+    beat: Option<Beat>,
     unanswered: u32,
 }
 

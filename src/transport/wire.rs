@@ -1,20 +1,18 @@
 //! A connected socket, and waiting for it. Knows nothing of SSH.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_io::Async;
-use futures_lite::future;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, recv, send, shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, recv, sockopt};
 use ssh2::BlockDirections;
 
 use super::passage::{Lease, Passage};
+use crate::reactor::Socket;
 
 /// A socket shared by a session and whoever waits for it.
 ///
@@ -24,7 +22,7 @@ pub(super) struct Wire(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    socket: Async<OwnedFd>,
+    socket: Socket,
     /// What carries it, where that is not the network.
     passage: Option<Arc<Passage>>,
     /// Tells whoever carries it that nobody wants it any more.
@@ -34,8 +32,7 @@ struct Inner {
 impl Wire {
     /// Connects over TCP, from an address of this machine where one is given.
     pub(super) async fn connect(address: SocketAddr, from: Option<IpAddr>, dead_after: Duration) -> io::Result<Self> {
-        // Watched once, and not by `Async::connect` first: which would have the kernel set up and take down a watch more.
-        let socket = connect(address, from).await?;
+        let socket = Socket::connect(address, from).await?;
         sockopt::set_tcp_nodelay(&socket, true)?;
         // libssh2 never counts unanswered keepalives; TCP notices a peer that went away while we send. Not every kernel
         // has the option, and the connection is as good without it.
@@ -49,7 +46,7 @@ impl Wire {
 
     /// One end of a pair of sockets; what is behind the other end says in `passage` why it ended.
     pub(super) fn over(stream: UnixStream, passage: Arc<Passage>, lease: Option<Lease>) -> io::Result<Self> {
-        let socket = Async::new(OwnedFd::from(stream))?;
+        let socket = Socket::unix(stream)?;
         Ok(Self(Arc::new(Inner { socket, passage: Some(passage), _lease: lease })))
     }
 
@@ -65,15 +62,14 @@ impl Wire {
 
     /// True when a packet of a few dozen bytes would go out at once, and whole.
     pub(super) fn has_room(&self) -> bool {
-        let mut fds = [PollFd::new(&self.0.socket, PollFlags::OUT)];
-        poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+        self.0.socket.has_room()
     }
 
     /// Waits until what libssh2 waits for may go on.
     pub(super) async fn ready(&self, directions: BlockDirections) -> io::Result<()> {
         match directions {
             BlockDirections::Outbound => self.0.socket.writable().await,
-            BlockDirections::Both => future::or(self.0.socket.readable(), self.0.socket.writable()).await,
+            BlockDirections::Both => self.0.socket.readable_or_writable().await,
             // `None`: nothing is known to be in the way, so wait for news.
             BlockDirections::Inbound | BlockDirections::None => self.0.socket.readable().await,
         }
@@ -89,8 +85,11 @@ impl Wire {
     /// Sends all of it.
     pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let sent = self.0.socket.write_with(|socket| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)).await?;
-            bytes = bytes.get(sent..).unwrap_or_default();
+            match (&self.0.socket).write(bytes) {
+                Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.socket.writable().await?,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -98,9 +97,16 @@ impl Wire {
     /// Appends what comes next; 0 is the end.
     pub(super) async fn read(&self, to: &mut Vec<u8>) -> io::Result<usize> {
         let mut buffer = vec![0_u8; 4096];
-        let (_, count) = self.0.socket.read_with(|socket| Ok(recv(socket, &mut buffer, RecvFlags::empty())?)).await?;
-        to.extend_from_slice(&buffer[..count]);
-        Ok(count)
+        loop {
+            match (&self.0.socket).read(&mut buffer) {
+                Ok(count) => {
+                    to.extend_from_slice(&buffer[..count]);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.socket.readable().await?,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether the other end has ended the connection, and everything that it said is read.
@@ -113,35 +119,12 @@ impl Wire {
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.
     pub(super) fn shut(&self) {
-        let _ = shutdown(&self.0.socket, Shutdown::Both);
+        self.0.socket.shut(Shutdown::Both);
     }
-}
-
-/// A TCP connection, from this address of the machine where one is given.
-async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Async<OwnedFd>> {
-    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = net::socket(family, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    if let Some(from) = from {
-        net::bind(&socket, &SocketAddr::new(from, 0))?;
-    }
-    let begun = net::connect(&socket, &to);
-    // Watched only now: a socket that is not connecting counts as hung up, and that news would pass for the end of the wait.
-    let socket = Async::new_nonblocking(socket)?;
-    match begun {
-        Ok(()) => {}
-        Err(Errno::INPROGRESS) => {
-            socket.writable().await?;
-            sockopt::socket_error(&socket)??;
-        }
-        Err(error) => return Err(error.into()),
-    }
-    Ok(socket)
 }
 
 impl AsRawFd for Wire {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.socket.get_ref().as_raw_fd()
+        self.0.socket.as_fd().as_raw_fd()
     }
 }

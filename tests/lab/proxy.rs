@@ -1,18 +1,21 @@
 //! A proxy in front of a real node, which breaks the connection at a chosen point.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use async_executor::LocalExecutor;
-use async_io::{Async, Timer, block_on};
 use futures_lite::future::{or, pending};
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use rustix::net::sockopt::set_socket_linger;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::runtime::Builder;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep;
 
 use super::address::any_loopback;
 use super::wait;
@@ -101,15 +104,15 @@ impl Plan {
         let (stop, stopped) = async_channel::bounded(1);
         let serving = Arc::clone(&shared);
         let thread = thread::spawn(move || {
-            let executor = LocalExecutor::new();
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a reactor");
             let serve = async {
-                let _ = or(serve(&executor, listener, &self, &serving), async {
+                let _ = or(serve(listener, Arc::new(self), serving), async {
                     let _ = stopped.recv().await;
                     Ok(())
                 })
                 .await;
             };
-            block_on(executor.run(serve));
+            LocalSet::new().block_on(&runtime, serve);
         });
         Proxy { address, shared, stop, thread: Some(thread) }
     }
@@ -189,13 +192,9 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve<'a>(
-    executor: &LocalExecutor<'a>,
-    listener: TcpListener,
-    plan: &'a Plan,
-    shared: &'a Arc<Shared>,
-) -> io::Result<()> {
-    let listener = Async::new(listener)?;
+async fn serve(listener: TcpListener, plan: Arc<Plan>, shared: Arc<Shared>) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (client, _) = listener.accept().await?;
         let number = shared.connections.fetch_add(1, Ordering::SeqCst);
@@ -206,17 +205,17 @@ async fn serve<'a>(
         let (order, orders) = async_channel::unbounded();
         shared.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
         shared.live.fetch_add(1, Ordering::SeqCst);
-        let carry = async move {
-            let _ = carry(client, plan, fault, &orders, shared).await;
+        let (plan, shared) = (Arc::clone(&plan), Arc::clone(&shared));
+        spawn_local(async move {
+            let _ = carry(client, &plan, fault, &orders, &shared).await;
             shared.live.fetch_sub(1, Ordering::SeqCst);
-        };
-        executor.spawn(carry).detach();
+        });
     }
 }
 
 /// Carries one connection until it ends or breaks.
 async fn carry(
-    client: Async<TcpStream>,
+    mut client: TcpStream,
     plan: &Plan,
     fault: Option<(Point, Fault)>,
     orders: &Receiver<Fault>,
@@ -226,15 +225,16 @@ async fn carry(
     if let Some((Point::Accept, fault)) = fault {
         return break_with(fault, client, None, orders, shared).await;
     }
-    let server = Async::<TcpStream>::connect(plan.to).await?;
+    let mut server = TcpStream::connect(plan.to).await?;
     let broken = {
+        let ((mut client, to_client), (server, mut to_server)) = (client.split(), server.split());
         let up = async {
-            let _ = futures_lite::io::copy(&client, &mut &server).await;
+            let _ = tokio::io::copy(&mut client, &mut to_server).await;
             // The client has nothing more to say; the server may have.
-            let _ = server.get_ref().shutdown(std::net::Shutdown::Write);
+            let _ = to_server.shutdown().await;
             pending().await
         };
-        let down = down(&server, &client, fault, plan.lateness);
+        let down = down(server, to_client, fault, plan.lateness);
         let ordered = async { Ok(orders.recv().await.ok()) };
         or(ordered, or(down, up)).await?
     };
@@ -246,12 +246,11 @@ async fn carry(
 
 /// Passes the server's bytes on; `Some` when the point of the fault has come.
 async fn down(
-    server: &Async<TcpStream>,
-    client: &Async<TcpStream>,
+    mut server: ReadHalf<'_>,
+    mut client: WriteHalf<'_>,
     fault: Option<(Point, Fault)>,
     lateness: Duration,
 ) -> io::Result<Option<Fault>> {
-    let (mut server, mut client) = (server, client);
     let mut place = Place::default();
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -260,7 +259,7 @@ async fn down(
             return Ok(None);
         }
         if !lateness.is_zero() {
-            Timer::after(lateness).await;
+            sleep(lateness).await;
         }
         let Some((point, fault)) = fault else {
             client.write_all(&buffer[..count]).await?;
@@ -271,7 +270,7 @@ async fn down(
         client.write_all(&buffer[..count.min(passes + 1)]).await?;
         if place.reached {
             // A client that writes into a reset connection never reads what came before; let it read.
-            Timer::after(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
             return Ok(Some(fault));
         }
     }
@@ -279,8 +278,8 @@ async fn down(
 
 async fn break_with(
     fault: Fault,
-    client: Async<TcpStream>,
-    server: Option<Async<TcpStream>>,
+    client: TcpStream,
+    server: Option<TcpStream>,
     orders: &Receiver<Fault>,
     shared: &Shared,
 ) -> io::Result<()> {

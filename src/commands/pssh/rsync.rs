@@ -82,7 +82,7 @@ pub(super) fn run(
                     Err(_) => futures_lite::future::pending().await,
                 }
             };
-            match async_io::block_on(futures_lite::future::or(end, signal)) {
+            match futures_lite::future::block_on(futures_lite::future::or(end, signal)) {
                 Woken::Ended(host, result) if result.outcome == Outcome::Skipped => {
                     tell(EventKind::HostFinished {
                         host,

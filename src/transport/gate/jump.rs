@@ -1,17 +1,16 @@
 //! One jump host: logs in when the first host behind it is asked for, and once more when the connection is lost.
 
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use async_executor::LocalExecutor;
-use async_io::Timer;
 use futures_lite::future;
 
 use super::Request;
 use super::line::Line;
 use crate::outcome::Failure;
+use crate::reactor::{sleep, spawn};
 use crate::transport::Connection;
 use crate::transport::connect::Dialer;
 use crate::transport::target::Target;
@@ -42,7 +41,6 @@ pub(super) enum Note {
 pub(super) struct Jump {
     target: Arc<Target>,
     dialer: Dialer,
-    executor: Weak<LocalExecutor<'static>>,
     inbox: Sender<Note>,
     /// What the connections take from.
     queue: (Sender<Request>, Receiver<Request>),
@@ -59,16 +57,10 @@ pub(super) struct Jump {
 }
 
 impl Jump {
-    pub(super) fn new(
-        target: Arc<Target>,
-        dialer: Dialer,
-        executor: Weak<LocalExecutor<'static>>,
-        inbox: Sender<Note>,
-    ) -> Self {
+    pub(super) fn new(target: Arc<Target>, dialer: Dialer, inbox: Sender<Note>) -> Self {
         Self {
             target,
             dialer,
-            executor,
             inbox,
             queue: async_channel::unbounded(),
             lines: Vec::new(),
@@ -133,10 +125,8 @@ impl Jump {
             }
         };
         self.count += 1;
-        let line = Rc::new(Line::new(self.count, session, &self.target, self.queue.1.clone(), self.executor.clone()));
-        if let Some(executor) = self.executor.upgrade() {
-            executor.spawn(line.clone().serve(self.inbox.clone())).detach();
-        }
+        let line = Rc::new(Line::new(self.count, session, &self.target, self.queue.1.clone()));
+        spawn(line.clone().serve(self.inbox.clone()));
         Ok(line)
     }
 
@@ -181,7 +171,7 @@ impl Jump {
         if self.queue.1.is_empty() || self.lines.is_empty() || self.lines.len() >= self.most {
             future::pending::<()>().await;
         }
-        Timer::after(self.patience() / 2).await;
+        sleep(self.patience() / 2).await;
         Ok(None)
     }
 

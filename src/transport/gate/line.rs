@@ -8,15 +8,13 @@
 use std::cell::{Cell, RefCell};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use async_executor::LocalExecutor;
-use async_io::{Async, Timer};
 use async_lock::Mutex;
-use futures_lite::{StreamExt as _, future};
+use futures_lite::future;
 use ssh2::{BlockDirections, Channel};
 
 use super::jump::Note;
@@ -25,12 +23,12 @@ use super::{Carried, Request};
 use crate::control::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
+use crate::reactor::{Beat, Socket, sleep, spawn};
 use crate::transport::classify;
 use crate::transport::connect::place;
 use crate::transport::passage::Passage;
 use crate::transport::session::{EAGAIN, Session};
 use crate::transport::target::Target;
-use crate::transport::wire::Wire;
 
 /// Time between two looks at a channel that is being opened.
 const LOOK: Duration = Duration::from_secs(1);
@@ -51,7 +49,6 @@ pub(super) struct Line {
     done: RefCell<Vec<Channel>>,
     opening: RefCell<Option<Opening>>,
     queue: Receiver<Request>,
-    executor: Weak<LocalExecutor<'static>>,
     session: Session,
     pen: Mutex<()>,
     /// Told when a call may have brought something for another channel.
@@ -77,13 +74,7 @@ struct Opening {
 }
 
 impl Line {
-    pub(super) fn new(
-        number: u64,
-        session: Session,
-        target: &Target,
-        queue: Receiver<Request>,
-        executor: Weak<LocalExecutor<'static>>,
-    ) -> Self {
+    pub(super) fn new(number: u64, session: Session, target: &Target, queue: Receiver<Request>) -> Self {
         Self {
             number,
             since: Instant::now(),
@@ -92,7 +83,6 @@ impl Line {
             done: RefCell::default(),
             opening: RefCell::default(),
             queue,
-            executor,
             session,
             pen: Mutex::new(()),
             stirred: async_channel::bounded(1),
@@ -166,7 +156,7 @@ impl Line {
     /// Reads what comes, opens channels and sends keepalives. Says how the connection ended.
     async fn watch(self: &Rc<Self>) -> String {
         let (interval, count) = self.session.keepalive();
-        let mut beat = (!interval.is_zero()).then(|| Timer::interval(interval));
+        let mut beat = (!interval.is_zero()).then(|| Beat::every(interval));
         let mut unanswered = 0;
         loop {
             let event = {
@@ -180,7 +170,7 @@ impl Line {
                 };
                 let wanted = async {
                     if self.is_opening() {
-                        Timer::after(LOOK.min(self.until_deadline())).await;
+                        sleep(LOOK.min(self.until_deadline())).await;
                         Event::Stirred
                     } else {
                         self.queue.recv().await.map_or(Event::Stirred, Event::Wanted)
@@ -192,9 +182,9 @@ impl Line {
                 };
                 let beat = async {
                     match &mut beat {
-                        Some(timer) => timer.next().await,
+                        Some(beat) => beat.next().await,
                         None => future::pending().await,
-                    };
+                    }
                     Event::Beat
                 };
                 future::or(future::or(stirred, readable), future::or(beat, wanted)).await
@@ -316,19 +306,16 @@ impl Line {
     fn seat(self: &Rc<Self>, channel: Channel) {
         let Some(opening) = self.opening.take() else { return };
         self.used.set(true);
-        let pair = UnixStream::pair().and_then(|(near, far)| Ok((Async::new(near)?, far)));
-        let (Some(request), Ok((near, far)), Some(executor)) =
-            (opening.request.filter(|request| !request.is_withdrawn()), pair, self.executor.upgrade())
-        else {
+        let pair = UnixStream::pair().and_then(|(near, far)| Ok((Socket::unix(near)?, far)));
+        let (Some(request), Ok((near, far))) = (opening.request.filter(|request| !request.is_withdrawn()), pair) else {
             self.done.borrow_mut().push(channel);
             return;
         };
         let seat = Rc::new(Seat::new(channel));
         self.seats.borrow_mut().push(seat.clone());
-        executor.spawn(link::carry(self.clone(), seat, near)).detach();
-        let failed = |error| Failure::new(Phase::Connect, format!("through {}: {error}", self.name));
-        let wire = Wire::over(far, self.passage.clone(), None).map_err(failed);
-        request.answer(wire.map(|wire| Carried { wire, took: opening.asked.elapsed() }));
+        spawn(link::carry(self.clone(), seat, near));
+        let took = opening.asked.elapsed();
+        request.answer(Ok(Carried { stream: far, passage: self.passage.clone(), lease: None, took }));
     }
 
     /// Lets go of a request whose time is over.

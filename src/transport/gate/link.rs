@@ -2,16 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read as _, Write as _};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use async_channel::{Receiver, Sender};
-use async_io::Async;
 use futures_lite::future;
+use rustix::net::Shutdown;
 use ssh2::Channel;
 
 use super::line::Line;
+use crate::reactor::Socket;
 
 /// Most bytes that wait in each direction, beside what sockets and windows hold.
 const PIECE: usize = 32 * 1024;
@@ -60,14 +59,14 @@ impl Seat {
 }
 
 /// Carries bytes until either end has ended.
-pub(super) async fn carry(line: Rc<Line>, seat: Rc<Seat>, local: Async<UnixStream>) {
+pub(super) async fn carry(line: Rc<Line>, seat: Rc<Seat>, local: Socket) {
     let _ = pass(&line, &seat, &local).await;
     // Whatever ended it, nothing on either side has to wait for the other any more. SSH never ends one direction alone.
-    let _ = local.get_ref().shutdown(Shutdown::Both);
+    local.shut(Shutdown::Both);
     line.leave(&seat);
 }
 
-async fn pass(line: &Line, seat: &Seat, local: &Async<UnixStream>) -> Result<(), ()> {
+async fn pass(line: &Line, seat: &Seat, local: &Socket) -> Result<(), ()> {
     let mut down = Piece::default();
     let mut up = Piece::default();
     let mut ended = false;
@@ -80,13 +79,13 @@ async fn pass(line: &Line, seat: &Seat, local: &Async<UnixStream>) -> Result<(),
             down.filled = line.read(seat, down.space()).await?;
         }
         if !down.is_empty() {
-            moved |= down.take_with(|bytes| would_block((&mut local.get_ref()).write(bytes)))? > 0;
+            moved |= down.take_with(|bytes| would_block((&mut { local }).write(bytes)))? > 0;
         }
         if down.is_empty() && seat.at_eof() {
             return Ok(());
         }
         if up.is_empty() && !ended {
-            up.filled = match (&mut local.get_ref()).read(up.space()) {
+            up.filled = match (&mut { local }).read(up.space()) {
                 Ok(0) => {
                     ended = true;
                     0

@@ -9,20 +9,21 @@ mod line;
 mod link;
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use async_executor::LocalExecutor;
 
 use self::jump::{Jump, Note};
-use super::connect::Dialer;
+use super::connect::{Dialer, place};
+use super::passage::{Lease, Passage};
 use super::proxy;
 use super::target::{Target, Via};
 use super::wire::Wire;
 use crate::outcome::{Failure, Phase};
+use crate::reactor::{Reactor, spawn};
 
 /// The gate's thread, once somebody needs it.
 #[derive(Debug)]
@@ -43,11 +44,13 @@ pub(super) struct Request {
     answer: Sender<Result<Carried, Failure>>,
 }
 
-/// A connection that was made for somebody.
+/// A connection that was made for somebody: what a wire is made of, by whoever is to wait for it.
 #[derive(Debug)]
 pub(super) struct Carried {
-    pub(super) wire: Wire,
-    /// How long it took, without the time spent waiting for others.
+    pub(super) stream: UnixStream,
+    /// What is behind the other end says there why it ended.
+    pub(super) passage: Arc<Passage>,
+    pub(super) lease: Option<Lease>,
     pub(super) took: Duration,
 }
 
@@ -63,7 +66,10 @@ impl Gate {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (dialer, inbox) = (dialer.clone(), self.inbox.clone());
-            let started = std::thread::Builder::new().name("gate".to_owned()).spawn(move || serve(&dialer, &inbox));
+            let started = Reactor::new().and_then(|reactor| {
+                let serving = move || reactor.block_on(serve(&dialer, &inbox));
+                std::thread::Builder::new().name("gate".to_owned()).spawn(serving)
+            });
             match started {
                 Ok(handle) => *thread = Some(handle),
                 // Whoever asks hears that there is no answer.
@@ -85,8 +91,8 @@ impl Drop for Gate {
 }
 
 impl Requests {
-    /// A connection to a host, through whatever carries it.
-    pub(super) async fn carry(&self, target: &Target) -> Result<Carried, Failure> {
+    /// A connection to a host, through whatever carries it, and how long it took without the time spent waiting for others.
+    pub(super) async fn carry(&self, target: &Target) -> Result<(Wire, Duration), Failure> {
         let (answer, answered) = async_channel::bounded(1);
         let sent = self.0.send(Request { target: Arc::new(target.clone()), answer }).await;
         let gone = || {
@@ -94,7 +100,12 @@ impl Requests {
                 .hint("this is a bug: please report it with the lines above")
         };
         sent.map_err(|_| gone())?;
-        answered.recv().await.map_err(|_| gone())?
+        let Carried { stream, passage, lease, took } = answered.recv().await.map_err(|_| gone())??;
+        let wire = Wire::over(stream, passage, lease).map_err(|error| {
+            let at = place(&target.address, target.port);
+            Failure::new(Phase::Connect, format!("{at}: {error}"))
+        })?;
+        Ok((wire, took))
     }
 }
 
@@ -115,36 +126,26 @@ impl Request {
     }
 }
 
-fn serve(dialer: &Dialer, requests: &Receiver<Request>) {
-    // What is spawned holds it weakly, so that it is gone, with all sessions, at the end of this function.
-    let executor = Rc::new(LocalExecutor::new());
+async fn serve(dialer: &Dialer, requests: &Receiver<Request>) {
     let mut jumps: HashMap<String, Sender<Note>> = HashMap::new();
-    async_io::block_on(executor.run(async {
-        while let Ok(request) = requests.recv().await {
-            match request.target.via.clone() {
-                // The network needs nobody, and ssh sees to that itself.
-                Via::Network | Via::OpenSsh(_) => {}
-                Via::Command(command) => {
-                    executor
-                        .spawn(async move {
-                            let target = &request.target;
-                            proxy::carry(&command, target, |carried| request.answer(carried)).await;
-                        })
-                        .detach();
-                }
-                Via::Jump(target) => {
-                    let inbox =
-                        jumps.entry(target.chain()).or_insert_with(|| start(&executor, dialer, Arc::clone(&target)));
-                    let _ = inbox.try_send(Note::Request(request));
-                }
+    while let Ok(request) = requests.recv().await {
+        match request.target.via.clone() {
+            // The network needs nobody, and ssh sees to that itself.
+            Via::Network | Via::OpenSsh(_) => {}
+            Via::Command(command) => spawn(async move {
+                let target = &request.target;
+                proxy::carry(&command, target, |carried| request.answer(carried)).await;
+            }),
+            Via::Jump(target) => {
+                let inbox = jumps.entry(target.chain()).or_insert_with(|| start(dialer, Arc::clone(&target)));
+                let _ = inbox.try_send(Note::Request(request));
             }
         }
-    }));
+    }
 }
 
-fn start(executor: &Rc<LocalExecutor<'static>>, dialer: &Dialer, target: Arc<Target>) -> Sender<Note> {
+fn start(dialer: &Dialer, target: Arc<Target>) -> Sender<Note> {
     let (inbox, notes) = async_channel::unbounded();
-    let jump = Jump::new(target, dialer.clone(), Rc::downgrade(executor), inbox.clone());
-    executor.spawn(jump.serve(notes)).detach();
+    spawn(Jump::new(target, dialer.clone(), inbox.clone()).serve(notes));
     inbox
 }

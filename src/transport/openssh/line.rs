@@ -1,14 +1,13 @@
 //! Commands over the connection that an `ssh` process holds.
 
 use std::io::{self, Write as _};
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use async_io::{Async, Timer};
 use futures_lite::future;
+use rustix::net::Shutdown;
 use rustix::process::Signal;
 
 use super::Session;
@@ -17,6 +16,7 @@ use super::client::missing;
 use crate::control::{Deadline, Raced, race};
 use crate::event::Stream;
 use crate::output::Spool;
+use crate::reactor::{Socket, sleep};
 use crate::transport::child::Child;
 use crate::transport::classify::lower;
 use crate::transport::command::{Command, End};
@@ -35,13 +35,13 @@ pub(in crate::transport) struct Line {
 
 /// What a command reads.
 struct Mouth {
-    socket: Async<UnixStream>,
+    socket: Socket,
     closed: bool,
 }
 
 /// One stream of a command.
 struct Ear {
-    socket: Async<UnixStream>,
+    socket: Socket,
     stream: Stream,
     ended: bool,
 }
@@ -139,7 +139,7 @@ impl Session {
         let (input, their_input) = UnixStream::pair()?;
         let (out, their_out) = UnixStream::pair()?;
         let (err, their_err) = UnixStream::pair()?;
-        let ear = |socket, stream| Ok::<_, io::Error>(Ear { socket: Async::new(socket)?, stream, ended: false });
+        let ear = |socket, stream| Ok::<_, io::Error>(Ear { socket: Socket::unix(socket)?, stream, ended: false });
         let (out, err) = (ear(out, Stream::Stdout)?, ear(err, Stream::Stderr)?);
         let mut command = self.client.run(&self.socket, text);
         command.stdin(Stdio::from(OwnedFd::from(their_input)));
@@ -147,7 +147,7 @@ impl Session {
         command.stderr(Stdio::from(OwnedFd::from(their_err)));
         Ok(Line {
             child: Child::start(&mut command)?,
-            input: Mouth { socket: Async::new(input)?, closed: false },
+            input: Mouth { socket: Socket::unix(input)?, closed: false },
             out,
             err,
         })
@@ -210,23 +210,20 @@ async fn rest(line: &mut Line, heard: &mut Heard<'_>) -> End {
             }
         }
     };
-    let pause = async {
-        Timer::after(REST).await;
-    };
-    future::or(draining, pause).await;
+    future::or(draining, sleep(REST)).await;
     End::Signal(SIGNAL.to_owned())
 }
 
 impl Inlet for Mouth {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.socket.get_ref().write(bytes);
+        let written = (&self.socket).write(bytes);
         self.closed |= written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
         written
     }
 
     fn end(&mut self) -> io::Result<()> {
         // Where the other end is gone already it needs no end.
-        let _ = self.socket.get_ref().shutdown(Shutdown::Write);
+        self.socket.shut(Shutdown::Write);
         Ok(())
     }
 
@@ -241,7 +238,7 @@ impl Ear {
         if self.ended {
             return false;
         }
-        match pull(&mut self.socket.get_ref(), |bytes| heard.take(self.stream, bytes)) {
+        match pull(&mut &self.socket, |bytes| heard.take(self.stream, bytes)) {
             Ok(Some(count @ 1..)) => count > 0,
             Ok(None) => false,
             Ok(Some(_)) | Err(_) => {

@@ -18,7 +18,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_io::{Async, Timer};
 use futures_lite::future;
 use rustix::process::Signal;
 use secrecy::SecretString;
@@ -32,6 +31,7 @@ use super::target::Target;
 use crate::control::{Deadline, race};
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
+use crate::reactor::{Socket, sleep};
 
 /// Time for `ssh` to end, once the connection has.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub struct Session {
     socket: PathBuf,
     /// `None` only while it is dropped.
     master: Option<Child>,
-    errors: Async<UnixStream>,
+    errors: Socket,
     /// It has closed its standard error.
     silent: bool,
     heard: Chatter,
@@ -127,7 +127,7 @@ impl Attempt {
 fn start(client: &Arc<Client>, den: &Arc<Den>, target: &Target, spool: &Arc<Spool>) -> io::Result<Session> {
     let socket = den.socket()?;
     let (errors, theirs) = UnixStream::pair()?;
-    let errors = Async::new(errors)?;
+    let errors = Socket::unix(errors)?;
     let mut command = client.master(&socket);
     command.stdout(Stdio::null()).stderr(Stdio::from(OwnedFd::from(theirs)));
     Ok(Session {
@@ -156,7 +156,7 @@ impl Session {
     /// Takes what `ssh` has said. True when it will say no more.
     fn hear(&mut self) -> bool {
         while !self.silent {
-            match pull(&mut self.errors.get_ref(), |bytes| self.heard.feed(bytes)) {
+            match pull(&mut &self.errors, |bytes| self.heard.feed(bytes)) {
                 Ok(Some(0)) | Err(_) => self.silent = true,
                 Ok(Some(_)) => {}
                 Ok(None) => break,
@@ -173,7 +173,7 @@ impl Session {
     async fn ends_soon(&mut self) -> bool {
         let ending = async {
             while !self.has_ended() {
-                Timer::after(Duration::from_millis(10)).await;
+                sleep(Duration::from_millis(10)).await;
             }
         };
         race(ending, Deadline::after(Some(LAST_WORDS)), None).await;

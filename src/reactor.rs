@@ -1,0 +1,297 @@
+//! Waiting for sockets and for time, and the tasks of one thread.
+//!
+//! Each thread that waits has a reactor of its own, so that no socket of one wakes another: with one for all of them, a
+//! login cost a third more of the client's CPU time. Knows nothing about hosts or SSH; the only file that knows tokio.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::Interest;
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
+
+/// What a thread waits with.
+#[derive(Debug)]
+pub struct Reactor(Runtime);
+
+impl Reactor {
+    /// A reactor for whichever thread will use it.
+    ///
+    /// # Errors
+    /// When the system gives no more descriptors.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(Builder::new_current_thread().enable_all().build()?))
+    }
+
+    /// Runs this, and what it spawns, on this thread until it is done. What is still under way then is dropped.
+    pub fn block_on<T>(self, work: impl Future<Output = T>) -> T {
+        LocalSet::new().block_on(&self.0, work)
+    }
+}
+
+/// Runs this beside what the thread's reactor runs already. Only for what runs there itself.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    drop(tokio::task::spawn_local(work));
+}
+
+/// Waits so long.
+pub async fn sleep(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Waits until then.
+pub async fn sleep_until(at: Instant) {
+    tokio::time::sleep_until(at.into()).await;
+}
+
+/// A wait that comes back at regular intervals.
+#[derive(Debug)]
+pub struct Beat(tokio::time::Interval);
+
+impl Beat {
+    /// The first one comes after one interval, which is longer than zero.
+    #[must_use]
+    pub fn every(interval: Duration) -> Self {
+        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+        // A process that was stopped for a while has missed these, and nobody else is late.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(beat)
+    }
+
+    /// Waits for the next.
+    pub async fn next(&mut self) {
+        self.0.tick().await;
+    }
+}
+
+/// A connected socket that the thread's reactor watches. Reading and writing never block.
+#[derive(Debug)]
+pub enum Socket {
+    /// To another machine.
+    Tcp(TcpStream),
+    /// To something on this one.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Connects over TCP, from an address of this machine where one is given.
+    ///
+    /// # Errors
+    /// When nobody answers there, or this machine cannot ask.
+    pub async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Self> {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(from) = from {
+            socket.bind(SocketAddr::new(from, 0))?;
+        }
+        Ok(Self::Tcp(socket.connect(to).await?))
+    }
+
+    /// One end of a pair.
+    ///
+    /// # Errors
+    /// When the system cannot watch it.
+    pub fn unix(stream: net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self::Unix(UnixStream::from_std(stream)?))
+    }
+
+    /// Waits for something to read, or the end.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched any more.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE, PollFlags::IN).await
+    }
+
+    /// Waits for room to write.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched any more.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::WRITABLE, PollFlags::OUT).await
+    }
+
+    /// Waits for whichever comes first.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched any more.
+    pub async fn readable_or_writable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE | Interest::WRITABLE, PollFlags::IN | PollFlags::OUT).await
+    }
+
+    /// Whether there is room to write now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.is_ready(PollFlags::OUT)
+    }
+
+    async fn ready(&self, interest: Interest, flags: PollFlags) -> io::Result<()> {
+        // The reactor tells of news only. Libssh2 waits also for what came before: it may stop in the middle of what is there
+        // with a packet that is half read, or half sent. So what is known is forgotten, and the system asked.
+        let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // One at a time: tokio forgets nothing where it is asked to forget two.
+        for one in [Interest::READABLE, Interest::WRITABLE] {
+            let _ = match self {
+                Self::Tcp(stream) => stream.try_io(one, forget),
+                Self::Unix(stream) => stream.try_io(one, forget),
+            };
+        }
+        if self.is_ready(flags) {
+            return Ok(());
+        }
+        match self {
+            Self::Tcp(stream) => stream.ready(interest).await,
+            Self::Unix(stream) => stream.ready(interest).await,
+        }
+        .map(drop)
+    }
+
+    fn is_ready(&self, flags: PollFlags) -> bool {
+        let mut fds = [PollFd::new(self, flags)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Ends the connection, in these directions.
+    pub fn shut(&self, how: Shutdown) {
+        let _ = shutdown(self, how);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Read for &Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self, buffer, RecvFlags::empty())?.1)
+    }
+}
+
+impl Write for &Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::control::{Deadline, Raced, race};
+
+    #[test]
+    fn a_socket_wakes_whoever_was_told_that_it_would_block() {
+        let (near, mut far) = net::UnixStream::pair().unwrap();
+        let read = Reactor::new().unwrap().block_on(async {
+            let socket = Socket::unix(near).unwrap();
+            let mut heard = Vec::new();
+            let mut buffer = [0; 2];
+            for part in [b"one".as_slice(), b"two"] {
+                far.write_all(part).unwrap();
+                while heard.len() % 3 != 0 || !heard.ends_with(part) {
+                    match (&socket).read(&mut buffer) {
+                        Ok(count) => heard.extend_from_slice(&buffer[..count]),
+                        Err(error) => {
+                            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                            socket.readable().await.unwrap();
+                        }
+                    }
+                }
+            }
+            drop(far);
+            while (&socket).read(&mut buffer).is_err() {
+                socket.readable().await.unwrap();
+            }
+            heard
+        });
+        assert_eq!(read, b"onetwo");
+    }
+
+    #[test]
+    fn what_was_left_unread_is_no_less_a_reason_to_wake() {
+        let (near, mut far) = net::UnixStream::pair().unwrap();
+        Reactor::new().unwrap().block_on(async {
+            let socket = Socket::unix(near).unwrap();
+            far.write_all(b"many").unwrap();
+            let mut buffer = [0; 1];
+            for byte in *b"many" {
+                socket.readable().await.unwrap();
+                assert_eq!(((&socket).read(&mut buffer).unwrap(), buffer[0]), (1, byte));
+            }
+        });
+    }
+
+    #[test]
+    fn room_to_write_is_waited_for() {
+        let (near, mut far) = net::UnixStream::pair().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            far.read_to_end(&mut bytes).unwrap();
+            bytes.len()
+        });
+        Reactor::new().unwrap().block_on(async {
+            let socket = Socket::unix(near).unwrap();
+            let mut left = 10_000_000;
+            while left > 0 {
+                match (&socket).write(&vec![7; left]) {
+                    Ok(count) => left -= count,
+                    Err(_) => socket.readable_or_writable().await.unwrap(),
+                }
+            }
+        });
+        assert_eq!(reader.join().unwrap(), 10_000_000);
+    }
+
+    #[test]
+    fn a_full_socket_is_waited_for_without_haste() {
+        let (near, _far) = net::UnixStream::pair().unwrap();
+        Reactor::new().unwrap().block_on(async {
+            let socket = Socket::unix(near).unwrap();
+            // The reactor hears that there was room.
+            sleep(Duration::from_millis(1)).await;
+            while (&socket).write(&[7; 4096]).is_ok() {}
+            for _ in 0..3 {
+                let waited =
+                    race(socket.readable_or_writable(), Deadline::after(Some(Duration::from_millis(5))), None).await;
+                assert!(matches!(waited, Raced::Late), "{waited:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn tasks_run_beside_each_other_and_go_with_the_reactor() {
+        let count = Rc::new(Cell::new(0));
+        let (here, there) = (Rc::clone(&count), Rc::clone(&count));
+        Reactor::new().unwrap().block_on(async move {
+            spawn(async move {
+                let mut beat = Beat::every(Duration::from_millis(1));
+                loop {
+                    beat.next().await;
+                    there.set(there.get() + 1);
+                }
+            });
+            while here.get() < 3 {
+                sleep_until(Instant::now() + Duration::from_millis(1)).await;
+            }
+        });
+        assert_eq!(Rc::strong_count(&count), 1);
+    }
+}
