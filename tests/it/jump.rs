@@ -257,9 +257,9 @@ fn nothing_is_left_behind_a_jump_host_and_nothing_is_lost_on_the_way() {
     let gsctl =
         || lab.gsctl().hosts_file(&file).args(["-w", "deep[1-3]", "-J", "node1,node2", "--connect-timeout", "60s"]);
 
-    let result = report(gsctl().args(["-t", "4", "exec", "--", "sleep 4911"]), 3);
+    let result = report(gsctl().args(["-t", "1", "exec", "--", "sleep 4911"]), 3);
     for said in result["hosts"].as_array().unwrap() {
-        says(said, "timed_out", "timeout", "4s");
+        says(said, "timed_out", "timeout", "1s");
         assert_eq!(said["remote_killed"], true, "{said:#}");
     }
     until_gone(node, "sleep 4911");
