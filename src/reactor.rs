@@ -107,7 +107,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be watched any more.
     pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE, PollFlags::IN).await
+        self.ready(Interest::READABLE).await
     }
 
     /// Waits for room to write.
@@ -115,7 +115,7 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be watched any more.
     pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::WRITABLE, PollFlags::OUT).await
+        self.ready(Interest::WRITABLE).await
     }
 
     /// Waits for whichever comes first.
@@ -123,16 +123,30 @@ impl Socket {
     /// # Errors
     /// When the socket cannot be watched any more.
     pub async fn readable_or_writable(&self) -> io::Result<()> {
-        self.ready(Interest::READABLE | Interest::WRITABLE, PollFlags::IN | PollFlags::OUT).await
+        self.ready(Interest::READABLE | Interest::WRITABLE).await
+    }
+
+    /// Reads what comes next, as soon as there is something; 0 is the end.
+    ///
+    /// # Errors
+    /// When the connection has broken.
+    pub async fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match { self }.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
 
     /// Whether there is room to write now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.is_ready(PollFlags::OUT)
+        self.is_ready(Interest::WRITABLE)
     }
 
-    async fn ready(&self, interest: Interest, flags: PollFlags) -> io::Result<()> {
+    async fn ready(&self, interest: Interest) -> io::Result<()> {
         // The reactor tells of news only. Libssh2 waits also for what came before: it may stop in the middle of what is there
         // with a packet that is half read, or half sent. So what is known is forgotten, and the system asked.
         let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
@@ -143,7 +157,7 @@ impl Socket {
                 Self::Unix(stream) => stream.try_io(one, forget),
             };
         }
-        if self.is_ready(flags) {
+        if self.is_ready(interest) {
             return Ok(());
         }
         match self {
@@ -153,7 +167,10 @@ impl Socket {
         .map(drop)
     }
 
-    fn is_ready(&self, flags: PollFlags) -> bool {
+    fn is_ready(&self, interest: Interest) -> bool {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, interest.is_readable());
+        flags.set(PollFlags::OUT, interest.is_writable());
         let mut fds = [PollFd::new(self, flags)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }

@@ -1,6 +1,6 @@
 //! `ProxyCommand`: a child whose standard input and output are the connection to a host.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -74,18 +74,8 @@ impl Proxy {
     /// Keeps what it says, until it says no more.
     async fn listen(&self, passage: &Passage) {
         let mut buffer = [0; 1024];
-        loop {
-            match (&mut &self.errors).read(&mut buffer) {
-                Ok(0) => return,
-                Ok(count) => passage.hear(&buffer[..count]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.errors.readable().await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
+        while let Ok(count @ 1..) = self.errors.read_some(&mut buffer).await {
+            passage.hear(&buffer[..count]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A connected socket, and waiting for it. Knows nothing of SSH.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -97,16 +97,9 @@ impl Wire {
     /// Appends what comes next; 0 is the end.
     pub(super) async fn read(&self, to: &mut Vec<u8>) -> io::Result<usize> {
         let mut buffer = vec![0_u8; 4096];
-        loop {
-            match (&self.0.socket).read(&mut buffer) {
-                Ok(count) => {
-                    to.extend_from_slice(&buffer[..count]);
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.0.socket.readable().await?,
-                Err(error) => return Err(error),
-            }
-        }
+        let count = self.0.socket.read_some(&mut buffer).await?;
+        to.extend_from_slice(&buffer[..count]);
+        Ok(count)
     }
 
     /// Whether the other end has ended the connection, and everything that it said is read.

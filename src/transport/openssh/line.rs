@@ -107,10 +107,10 @@ impl Carrier for Session {
     }
 
     async fn last_words(&mut self, line: &mut Line, heard: &mut Heard<'_>) -> bool {
-        race(hear_begin(line, heard), Deadline::after(Some(UNDER_WAY)), None).await;
+        race(hear_until(line, heard, Heard::begun), Deadline::after(Some(UNDER_WAY)), None).await;
         if !heard.begun() {
             line.child.signal(Signal::KILL);
-            race(hear_begin(line, heard), Deadline::after(Some(LAST_WORDS)), None).await;
+            race(hear_until(line, heard, Heard::begun), Deadline::after(Some(LAST_WORDS)), None).await;
         }
         // What was on its way when `ssh` was killed is not heard any more.
         heard.begun()
@@ -192,9 +192,9 @@ impl Session {
     }
 }
 
-/// Waits until the command has begun, or never will.
-async fn hear_begin(line: &mut Line, heard: &mut Heard<'_>) {
-    while !(heard.begun() || line.out.ended && line.err.ended) {
+/// Takes output until that is enough, or there will be no more.
+async fn hear_until<'a>(line: &mut Line, heard: &mut Heard<'a>, enough: fn(&Heard<'a>) -> bool) {
+    while !(enough(heard) || line.out.ended && line.err.ended) {
         if !(line.out.take(heard) | line.err.take(heard)) {
             future::or(line.out.readable(), line.err.readable()).await;
         }
@@ -203,14 +203,7 @@ async fn hear_begin(line: &mut Line, heard: &mut Heard<'_>) {
 
 /// Takes what is left of a signalled command's output, for a short while.
 async fn rest(line: &mut Line, heard: &mut Heard<'_>) -> End {
-    let draining = async {
-        while !(line.out.ended && line.err.ended) {
-            if !(line.out.take(heard) | line.err.take(heard)) {
-                future::or(line.out.readable(), line.err.readable()).await;
-            }
-        }
-    };
-    future::or(draining, sleep(REST)).await;
+    future::or(hear_until(line, heard, |_| false), sleep(REST)).await;
     End::Signal(SIGNAL.to_owned())
 }
 
