@@ -309,7 +309,7 @@ pub(super) fn carry_out(
 ) -> anyhow::Result<runner::Finished> {
     let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // More threads than these would only wake each other up.
+    // A thread that serves fewer finds less to do each time it wakes up, and wakes up more often.
     let busy = settings.fanout.min(list.len()).div_ceil(HOSTS_A_SHARD).max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(cores.min(busy))
