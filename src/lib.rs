@@ -35,8 +35,6 @@ pub mod transport;
 mod yaml;
 
 use std::io::Write;
-use std::process::ExitCode;
-
 use clap::error::ErrorKind;
 
 /// Whose command line it is.
@@ -45,12 +43,12 @@ enum Asked {
     Pssh(Box<cli::pssh::Called>),
 }
 
-/// The whole program.
+/// The whole program; gives back its exit status.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     let words: Vec<_> = std::env::args_os().collect();
     if let Some(status) = commands::completions::answer(&words) {
-        return status.into();
+        return status.code();
     }
     let understood = match cli::pssh::called(&words) {
         Some(words) => cli::pssh::Called::read(&words).map(|args| Asked::Pssh(Box::new(args))),
@@ -64,13 +62,13 @@ pub fn main() -> ExitCode {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => exit::ExitStatus::Success,
                 _ => exit::ExitStatus::Usage,
             };
-            return status.into();
+            return status.code();
         }
     };
     let world = commands::World::look();
     let done = match asked {
-        Asked::Gsctl(cli) => commands::gsctl(*cli, &words, &world).map(ExitCode::from),
-        Asked::Pssh(args) => commands::pssh(&args, &world).map(ExitCode::from),
+        Asked::Gsctl(cli) => commands::gsctl(*cli, &words, &world).map(exit::ExitStatus::code),
+        Asked::Pssh(args) => commands::pssh(&args, &world),
     };
     match done {
         Ok(code) => code,
@@ -79,7 +77,7 @@ pub fn main() -> ExitCode {
             // Where even this cannot be written, the exit status is all that is left.
             let text = reporter::sanitize::block(format!("error: {error:#}").as_bytes());
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            status.into()
+            status.code()
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
         return finish(print_names(&selected.hosts, args.fold));
     }
     let config = load_config(&options.ssh, world)?;
-    ask_ahead(&selected.hosts, &options.ssh, &config);
+    ask_ahead(&selected.hosts, &options.ssh, &config)?;
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
         let _ = writeln!(err, "warning: {warning}");

@@ -9,6 +9,7 @@ use crate::cli::SshOptions;
 use crate::inventory::Inventory;
 use crate::inventory::file;
 use crate::inventory::form::{self, BY_ANSIBLE, Form, Known};
+use crate::plan::quote::quote;
 
 use super::fault::Fault;
 use super::program;
@@ -25,6 +26,8 @@ const SSH_CONFIG: &str = "ssh_config:";
 pub(super) enum Programs {
     /// Each once.
     Run,
+    /// None: nobody has named the file, which only lies where gsctl looks for hosts.
+    Refuse,
     /// None: they know no hosts.
     Leave,
 }
@@ -47,6 +50,8 @@ pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &Wo
     if is_program(&path, &bytes, &name)? {
         return match programs {
             Programs::Run => printed(&path, &name),
+            Programs::Refuse => Err(Fault::usage(format!("hosts file `{name}` is a program, and nobody has named it"))
+                .hint(format!("look at what it does; name it where it is to be run: -f {}", quote(&name)))),
             Programs::Leave => Ok(Inventory::default()),
         };
     }

@@ -1,6 +1,7 @@
 //! Which keys each host is offered: key files, each read and asked about once, and what the agents hold.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,9 +78,13 @@ impl<'a> KeyRing<'a> {
         }
         let (mut ring, mut held) = (Vec::new(), Vec::new());
         for path in &wish.identities {
-            let blob = keys::public_blob(path).filter(|blob| offers.has(blob));
-            ring.extend(self.load(path, named, !found.batch_mode, blob.is_some())?);
-            held.extend(blob);
+            // What comes through a pipe comes once.
+            let once = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+            let blob = (!once).then(|| keys::public_blob(path)).flatten().filter(|blob| offers.has(blob));
+            let key = self.load(path, named, !found.batch_mode, blob.is_some())?;
+            let own = key.as_ref().filter(|_| once).and_then(|key| key.public_blob.clone());
+            ring.extend(key);
+            held.extend(blob.or(own.filter(|blob| offers.has(blob))));
         }
         self.certify(&mut ring, &wish.certificates);
         let choice = Choice { keys: ring.into(), explicit: named == Named::Explicitly, held: held.into() };

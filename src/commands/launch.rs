@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use indexmap::IndexMap;
@@ -21,7 +20,7 @@ use crate::reporter::{
     When, WholeFile,
 };
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
-use crate::stats::{CancelReason, RunStats};
+use crate::stats::RunStats;
 use crate::transport::Connector;
 
 use super::descriptors;
@@ -30,6 +29,7 @@ use super::logbook::{Book, Logbook};
 use super::openssh;
 use super::secret;
 use super::selection::Selected;
+use super::signals;
 use super::targets::{self, Targets};
 use super::world::World;
 
@@ -316,7 +316,7 @@ pub(super) fn carry_out(
         .thread_name(|index| format!("shard-{index}"))
         .build()
         .context("cannot start threads")?;
-    let signals = listen().context("cannot listen for signals")?;
+    let signals = signals::listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
     let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
@@ -396,31 +396,6 @@ fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
             Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
         }
     }
-}
-
-/// Signals, as reasons to stop. The second one ends the program at once.
-pub(super) fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let again = Arc::new(AtomicBool::new(false));
-    for (signal, status) in
-        [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)]
-    {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())?;
-    }
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, again.clone())?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let (sender, reasons) = async_channel::unbounded();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
-            if sender.try_send(reason).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(reasons)
 }
 
 /// Passes events on, with the warnings from before the run in front.

@@ -14,6 +14,7 @@ mod keyring;
 mod launch;
 mod logbook;
 mod man;
+mod names;
 mod openssh;
 mod origins;
 mod outputs;
@@ -26,6 +27,7 @@ mod runs;
 mod secret;
 mod selection;
 mod shaping;
+mod signals;
 mod targets;
 mod world;
 

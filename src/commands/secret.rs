@@ -11,6 +11,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::cli::{Options, SudoPassword};
 
 use super::fault::Fault;
+use super::signals;
 
 /// No password is longer; a file that is was not meant.
 const MAX_LEN: u64 = 4096;
@@ -21,7 +22,7 @@ const MAX_LEN: u64 = 4096;
 /// When there is no terminal to ask on, or nothing is typed.
 pub(super) fn ask(prompt: &str) -> Result<SecretString, Fault> {
     let what = prompt.trim_end_matches([' ', ':']);
-    let typed = rpassword::prompt_password(prompt).map_err(|error| {
+    let typed = signals::with_echo_off(|| rpassword::prompt_password(prompt)).map_err(|error| {
         Fault::usage(match error.kind() {
             io::ErrorKind::UnexpectedEof => format!("`{what}`: the terminal was closed before an answer came"),
             _ => format!("`{what}`: there is no terminal to ask on"),
@@ -71,7 +72,8 @@ pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<Sec
 
 /// Asks for the passphrase of a key; `None` when there is no terminal to ask on.
 pub(super) fn passphrase(key: &Path) -> Option<Zeroizing<String>> {
-    rpassword::prompt_password(format!("Passphrase for key {}: ", key.display())).ok().map(Zeroizing::new)
+    let prompt = format!("Passphrase for key {}: ", key.display());
+    signals::with_echo_off(|| rpassword::prompt_password(prompt)).ok().map(Zeroizing::new)
 }
 
 /// Reads the first line of a file; `-` is standard input, of which only that line is read.

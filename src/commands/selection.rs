@@ -63,6 +63,8 @@ pub(super) fn inventory(
     world: &World,
 ) -> Result<(Inventory, Vec<PathBuf>), Fault> {
     let files = files(options, world)?;
+    let named = !options.hosts_file.is_empty();
+    let programs = if programs == Programs::Run && !named { Programs::Refuse } else { programs };
     let read = |path: &PathBuf| inventories::read(path, ssh, programs, world);
     let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut inventory = file::merge(inventories);

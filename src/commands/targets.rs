@@ -16,6 +16,7 @@ use crate::transport::{Method, ProxyCommand, Target, Via};
 use super::fault::Fault;
 use super::jumps::{self, Role};
 use super::keyring::{AgentView, Choice, KeyRing};
+use super::names;
 use super::openssh;
 use super::selection::Selected;
 use super::world::World;
@@ -66,24 +67,40 @@ pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConf
 /// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
 pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Fault> {
     let given = given(host, options, role);
+    check_names(host, &given)?;
     let found = config.resolve_with(asked_for(host), &given);
     if let Some(why) = &found.impossible {
         let concerned = format!("host `{}` is one of those it is for", host.name);
         let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
         return Err(Fault::usage(why.to_string()).hint(hint));
     }
-    Ok(Route {
-        address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
-        port: found.port.unwrap_or(22),
-        user: found.user.clone().unwrap_or_else(|| config.local_user().to_owned()),
-        options: found,
-    })
+    let address = found.host_name.clone().unwrap_or_else(|| host.address().to_owned());
+    let user = found.user.clone().unwrap_or_else(|| config.local_user().to_owned());
+    names::check_host(&host.name, &address)?;
+    names::check_user(&host.name, &user)?;
+    Ok(Route { address, port: found.port.unwrap_or(22), user, options: found })
+}
+
+/// Before anything is asked of a shell about them.
+fn check_names(host: &Host, given: &Given<'_>) -> Result<(), Fault> {
+    names::check_host(&host.name, asked_for(host))?;
+    given.address.map_or(Ok(()), |address| names::check_host(&host.name, address))?;
+    given.user.map_or(Ok(()), |user| names::check_user(&host.name, user))
 }
 
 /// Asks what must be asked of the installed `ssh` about all hosts, several questions at once.
-pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) {
-    let asked: Vec<_> = hosts.iter().map(|host| (asked_for(host), given(host, options, Role::Selected))).collect();
+///
+/// # Errors
+/// When one of them has a name that must not reach a shell.
+pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) -> Result<(), Fault> {
+    let mut asked = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let given = given(host, options, Role::Selected);
+        check_names(host, &given)?;
+        asked.push((asked_for(host), given));
+    }
     config.ask_ahead(&asked);
+    Ok(())
 }
 
 /// What is stronger than `ssh_config`.
@@ -118,7 +135,7 @@ pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) ->
         return openssh::build(selected, options, world);
     }
     let config = load_config(options, world)?;
-    ask_ahead(&selected.hosts, options, &config);
+    ask_ahead(&selected.hosts, options, &config)?;
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut draft = Draft {
         selected,
@@ -250,6 +267,7 @@ impl Draft<'_> {
         let known_hosts = self.known_hosts(&found)?;
         Ok(Target {
             name: host.name.clone(),
+            host_key_port: if found.host_key_alias.is_some() { 22 } else { port },
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
             known_hosts,
             policy: policy(options, &found),
@@ -263,12 +281,11 @@ impl Draft<'_> {
                 .connect_timeout
                 .or(host.connect_timeout())
                 .or(found.connect_timeout)
-                .filter(|limit| !limit.is_zero())
-                .unwrap_or(CONNECT_TIMEOUT),
+                .map_or(CONNECT_TIMEOUT, no_limit_where_zero),
             attempts: options.connect_attempts.or(found.connection_attempts).unwrap_or(ATTEMPTS).max(1),
             keepalive: options.keepalive.unwrap_or((
                 found.alive_interval.unwrap_or(KEEPALIVE.0),
-                found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
+                found.alive_count.unwrap_or(KEEPALIVE.1),
             )),
             compression: found.compression,
             family: family(&found, &host.name)?,
@@ -300,6 +317,13 @@ impl Draft<'_> {
         self.known.insert(files, known.clone());
         Ok(known)
     }
+}
+
+/// A time for an attempt; zero is no limit.
+pub(super) fn no_limit_where_zero(limit: Duration) -> Duration {
+    // Nobody waits so long.
+    const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    if limit.is_zero() { EVER } else { limit }
 }
 
 /// A jump host that is reached through itself.

@@ -58,6 +58,9 @@ impl Carrier for Session {
             if heard.ended() {
                 return exit(command, heard);
             }
+            if read > 0 {
+                self.wire().used(read);
+            }
             heard.flush().await;
             if read > 0 || written || queued(channel, &mut foreign) {
                 // Fair to the other hosts of the shard, whatever this one prints.
@@ -105,6 +108,9 @@ impl Carrier for Session {
 
     /// Where what carried the connection has ended, that is why it was lost.
     async fn with_reason(&self, end: End) -> End {
+        if let (End::Lost(_), Some(why)) = (&end, self.wire().cut()) {
+            return End::Lost(why);
+        }
         let (End::Lost(_) | End::NotSent(_), Some(passage)) = (&end, self.wire().passage()) else { return end };
         match (passage.ended_soon().await, end) {
             (Some(why), End::Lost(_)) => End::Lost(why),

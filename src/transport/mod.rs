@@ -16,6 +16,8 @@ pub mod exec;
 mod feed;
 mod gate;
 mod heard;
+mod host_key;
+mod intake;
 mod kexinit;
 pub mod keys;
 pub mod known_hosts;

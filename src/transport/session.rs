@@ -213,7 +213,9 @@ impl Session {
         &self,
         call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, ssh2::Error> {
-        drive(&self.ssh, &self.wire, call).await
+        let done = drive(&self.ssh, &self.wire, call).await;
+        self.wire.used(0);
+        done
     }
 
     /// Waits until there is something to read, sending keepalives meanwhile.
@@ -233,7 +235,7 @@ impl Session {
             match future::or(ready, beat).await {
                 Some(Ok(())) => {
                     pulse.unanswered = 0;
-                    return Ok(());
+                    return self.wire.cut().map_or(Ok(()), Err);
                 }
                 Some(Err(error)) => return Err(error.to_string()),
                 None if pulse.unanswered >= self.keepalive.1 => {
@@ -264,8 +266,10 @@ impl Session {
     /// Gives a channel up without waiting for the other end.
     pub(super) fn abandon(&mut self, mut channel: Channel) {
         let _ = channel.close();
+        self.wire.unread_channel();
         self.done.push(channel);
         self.sweep();
+        self.wire.flush();
     }
 
     /// Lets libssh2 read what the server sent while no command runs, so that its keepalives are answered. False when the
@@ -275,9 +279,15 @@ impl Session {
             // Sent only when one is due. A firewall forgets a connection on which nothing passes.
             let _ = self.ssh.keepalive_send();
         }
-        let Some(channel) = self.done.last_mut() else { return true };
+        let Some(channel) = self.done.last_mut() else {
+            self.wire.flush();
+            return true;
+        };
         let mut scratch = [0; 1024];
-        match io::Read::read(channel, &mut scratch) {
+        self.wire.turn();
+        let read = io::Read::read(channel, &mut scratch);
+        self.wire.flush();
+        match read {
             Ok(_) => true,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }

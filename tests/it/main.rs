@@ -24,6 +24,7 @@ mod gsctl;
 mod help;
 mod host_keys;
 mod host_sets;
+mod hostile;
 mod hosts;
 mod html;
 mod interrupt;

@@ -48,7 +48,7 @@ pub(super) fn run(
     lines: &mut PsshLines<'_>,
 ) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let signals = super::super::launch::listen()?;
+    let signals = super::super::signals::listen()?;
     let state = Mutex::new(State::default());
     let count = jobs.len();
     let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());

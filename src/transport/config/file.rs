@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::criterion::{Criterion, Subject};
-use super::glob::glob;
+use super::glob::{Found, glob};
 use super::keywords::{self, Key};
 use super::origin::{Origin, Said};
 use super::value::{Meaning, Setting, meaning};
@@ -102,6 +102,8 @@ pub(super) struct Reader<'a> {
     ignore_unknown: Vec<String>,
     /// Whether something may have to be asked of ssh.
     pub(super) asks: bool,
+    /// Whether a `Match final` asks for a second reading.
+    pub(super) twice: bool,
     conditions: usize,
     /// True when the next item stands under other conditions than the last one.
     fresh: bool,
@@ -118,6 +120,7 @@ impl<'a> Reader<'a> {
             warned: HashSet::new(),
             ignore_unknown: Vec::new(),
             asks: false,
+            twice: false,
             conditions: 0,
             fresh: true,
         }
@@ -183,7 +186,11 @@ impl<'a> Reader<'a> {
         let file: Arc<Path> = path.into();
         let mut conditions = outer.to_vec();
         self.fresh = true;
-        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
+            return Err(ConfigError::Encoding { file: path.to_owned() });
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        for (number, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
             let place = Place { file: &file, line: number + 1 };
             let Some((keyword, arguments)) = split(line).map_err(|message| place.wrong(message))? else {
                 continue;
@@ -223,12 +230,9 @@ impl<'a> Reader<'a> {
                     let words = Word::all(words::rest(line)).map_err(|message| place.wrong(message))?;
                     let criteria = Criterion::parse(&words).map_err(|message| place.wrong(message))?;
                     self.asks |= criteria.iter().any(|criterion| matches!(criterion.subject, Subject::Asked(_)));
-                    // It is met even where nothing stands under it.
-                    let met = criteria.iter().any(|criterion| criterion.subject == Subject::Final);
+                    // It asks for a second reading wherever it stands, as in ssh: also where the line does not hold.
+                    self.twice |= criteria.iter().any(|criterion| criterion.subject == Subject::Final);
                     conditions = self.under(outer, origin, Test::Match(criteria));
-                    if met {
-                        self.blocks.push(Block { conditions: conditions.clone(), entries: Vec::new() });
-                    }
                 }
                 Meaning::Structure(Key::Include) => {
                     for pattern in &arguments {
@@ -253,15 +257,35 @@ impl<'a> Reader<'a> {
         if depth + 1 >= MAX_DEPTH {
             return Err(place.wrong("`Include` goes round in a circle, or 16 files deep"));
         }
-        let full = match pattern.strip_prefix("~/") {
-            Some(rest) => self.home.join(rest),
-            None if owner == Owner::System => Path::new("/etc/ssh").join(pattern),
-            None => self.home.join(".ssh").join(pattern),
+        let Some(full) = self.included(pattern, owner) else {
+            let text = format!("{place}: `Include {pattern}`: there is no such user, so nothing is included");
+            self.warn(&format!("Include {pattern}"), About::Everything, text);
+            return Ok(());
         };
-        for file in glob(&full) {
-            self.nested(&file, owner, conditions, depth + 1)?;
+        match glob(&full.to_string_lossy()) {
+            Found::Files(files) => {
+                files.iter().try_for_each(|file| self.nested(file, owner, conditions, depth + 1))
+            }
+            Found::NotUnderstood => {
+                let text = format!("{place}: `Include {pattern}`: gsctl does not know this pattern; nothing is included");
+                self.warn(&format!("Include {pattern}"), About::Everything, text);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// The whole path of an `Include`. `None`: it begins with a user that is not there.
+    fn included(&self, pattern: &str, owner: Owner) -> Option<PathBuf> {
+        if let Some(rest) = pattern.strip_prefix('~') {
+            let (user, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            let home = if user.is_empty() { self.home.to_owned() } else { super::home_of(user)? };
+            return Some(home.join(rest));
+        }
+        let folder = match owner {
+            Owner::System => PathBuf::from("/etc/ssh"),
+            Owner::User => self.home.join(".ssh"),
+        };
+        Some(folder.join(pattern))
     }
 
     /// What a line says, with what the environment has for `${NAME}`.
@@ -333,7 +357,11 @@ struct Line<'a> {
 impl Line<'_> {
     fn said(&self) -> Said {
         // What is no keyword comes to nothing, and is not kept.
-        let keyword = keywords::find(self.keyword).map_or("", |(name, _)| name);
+        let keyword = match keywords::find(self.keyword).map_or("", |(name, _)| name) {
+            // Two old names of it.
+            "ChallengeResponseAuthentication" | "KeyboardInteractiveAuthentication" => "KbdInteractiveAuthentication",
+            name => name,
+        };
         Said { keyword, value: self.arguments.join(" "), origin: self.origin.clone() }
     }
 }

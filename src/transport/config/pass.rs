@@ -16,8 +16,6 @@ pub(super) struct Pass<'a> {
     pub(super) host: &'a str,
     /// It is the second reading, which `Match final` or `CanonicalizeHostname` asked for.
     pub(super) last: bool,
-    /// `Match final` was met.
-    pub(super) once_more: bool,
     /// What the conditions of the last block came to, from the outermost: each is decided once, before the settings under
     /// it, and holds on after an `Include`.
     decided: Vec<(usize, bool)>,
@@ -25,7 +23,7 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub(super) fn new(ssh: &'a Ssh, local_user: &'a str, host: &'a str, last: bool) -> Self {
-        Self { ssh, local_user, host, last, once_more: false, decided: Vec::new() }
+        Self { ssh, local_user, host, last, decided: Vec::new() }
     }
 
     /// Takes in the blocks that are for the host. Of the first `foreign` ones nothing that is about one host.
@@ -58,7 +56,6 @@ impl<'a> Pass<'a> {
         match &condition.test {
             Test::Host(patterns) => matches_list(patterns, self.host),
             Test::Match(criteria) => {
-                self.once_more |= criteria.iter().any(|criterion| criterion.subject == Subject::Final);
                 // What costs nothing first.
                 let asks = |criterion: &&Criterion| matches!(criterion.subject, Subject::Asked(_) | Subject::Command);
                 criteria.iter().filter(|criterion| !asks(criterion)).all(|criterion| self.plain(criterion, draft))
@@ -71,8 +68,8 @@ impl<'a> Pass<'a> {
         match &criterion.subject {
             Subject::All => !criterion.negated,
             Subject::Final | Subject::Canonical => self.last != criterion.negated,
-            Subject::Host => criterion.holds(draft.options.host_name.as_deref().unwrap_or(self.host)),
-            Subject::OriginalHost => criterion.holds(draft.original),
+            Subject::Host => criterion.holds_for_name(draft.options.host_name.as_deref().unwrap_or(self.host)),
+            Subject::OriginalHost => criterion.holds_for_name(draft.original),
             Subject::User => criterion.holds(draft.user()),
             Subject::LocalUser => criterion.holds(self.local_user),
             Subject::Tagged => criterion.holds(draft.options.tag.as_deref().unwrap_or_default()),

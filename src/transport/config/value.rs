@@ -27,7 +27,8 @@ pub(super) enum Setting {
     Canonical,
     CertificateFile(String),
     Compression(bool),
-    ConnectTimeout(Duration),
+    /// Zero is no limit; `None` is as if nothing had been said.
+    ConnectTimeout(Option<Duration>),
     ConnectionAttempts(u32),
     GlobalKnownHosts(Vec<String>),
     HashKnownHosts(bool),
@@ -97,8 +98,12 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
         Effect::Honoured(key @ (Key::Host | Key::Match | Key::Include | Key::IgnoreUnknown)) => {
             Ok(Meaning::Structure(key))
         }
-        Effect::Honoured(Key::UserKnownHostsFile) => templates(arguments, Setting::UserKnownHosts(arguments.to_vec())),
+        Effect::Honoured(Key::UserKnownHostsFile) => {
+            files(name, arguments)?;
+            templates(arguments, Setting::UserKnownHosts(arguments.to_vec()))
+        }
         Effect::Honoured(Key::GlobalKnownHostsFile) => {
+            files(name, arguments)?;
             templates(arguments, Setting::GlobalKnownHosts(arguments.to_vec()))
         }
         Effect::Honoured(Key::Canonical) => Ok(Meaning::Set(Setting::Canonical)),
@@ -107,6 +112,9 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
             Ok(Meaning::Impossible(None, format!("`RefuseConnection`: {}", arguments.join(" "))))
         }
         Effect::Honoured(Key::ProxyCommand) => command(first),
+        Effect::Honoured(Key::SendEnv) if arguments.iter().any(|name| name.contains('=')) => {
+            Err("`SendEnv` wants names; values are for `SetEnv`".to_owned())
+        }
         Effect::Honoured(Key::SendEnv) => Ok(Meaning::Set(Setting::SendEnv(arguments.to_vec()))),
         Effect::Honoured(Key::SetEnv) => set_env(arguments),
         Effect::Honoured(key) => {
@@ -116,6 +124,17 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<Meaning, St
             single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments)
         }
     }
+}
+
+/// Names of files, as ssh takes them.
+fn files(keyword: &str, arguments: &[String]) -> Result<(), String> {
+    if arguments.iter().any(String::is_empty) {
+        return Err(format!("`{keyword}` wants names of files; one is empty"));
+    }
+    if arguments.len() > 1 && arguments.iter().any(|file| file.eq_ignore_ascii_case("none")) {
+        return Err(format!("`{keyword}`: `none` stands alone"));
+    }
+    Ok(())
 }
 
 impl Meaning {
@@ -132,8 +151,11 @@ impl Meaning {
 
 fn templates(arguments: &[String], setting: Setting) -> Result<Meaning, String> {
     for argument in arguments {
-        if !tokens::check(argument)? {
-            return Ok(Meaning::Unsupported);
+        match tokens::check(argument) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Meaning::Unsupported),
+            // ssh sees to tokens only where the value is for the host.
+            Err(said) => return Ok(Meaning::Impossible(None, said)),
         }
     }
     Ok(Meaning::Set(setting))
@@ -154,7 +176,9 @@ fn command(text: &str) -> Result<Meaning, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Meaning::Set(Setting::Proxy(Proxy::None)));
     }
-    tokens::check_command(text)?;
+    if let Err(said) = tokens::check_command(text) {
+        return Ok(Meaning::Impossible(None, said));
+    }
     Ok(Meaning::Set(Setting::Proxy(Proxy::Command(text.to_owned()))))
 }
 
@@ -180,9 +204,8 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
         },
         Key::BatchMode => Setting::BatchMode(flag(text)?),
         Key::Compression => Setting::Compression(flag(text)?),
-        // Zero is how every duration of gsctl says "no limit".
-        Key::ConnectTimeout if text.eq_ignore_ascii_case("none") => Setting::ConnectTimeout(Duration::ZERO),
-        Key::ConnectTimeout => Setting::ConnectTimeout(duration(text).ok_or(SECONDS)?),
+        Key::ConnectTimeout if text == "none" => Setting::ConnectTimeout(None),
+        Key::ConnectTimeout => Setting::ConnectTimeout(Some(duration(text).ok_or(SECONDS)?)),
         Key::ConnectionAttempts => {
             const WANT: &str = "a number from 1";
             Setting::ConnectionAttempts(text.parse().ok().filter(|&n| n > 0).ok_or(WANT)?)
@@ -196,12 +219,19 @@ fn single(key: Key, text: &str) -> Result<Meaning, &'static str> {
             Setting::HostName(name()?)
         }
         Key::IdentitiesOnly => Setting::IdentitiesOnly(flag(text)?),
-        Key::IdentityAgent => Setting::IdentityAgent(name()?),
+        Key::IdentityAgent => {
+            const WANT: &str = "a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`";
+            let variable = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            match text.strip_prefix('$') {
+                Some(rest) if !rest.starts_with('{') && !variable(rest) => return Err(WANT),
+                _ => Setting::IdentityAgent(name()?),
+            }
+        }
         Key::IdentityFile => Setting::IdentityFile(name()?),
         Key::CertificateFile => Setting::CertificateFile(name()?),
         Key::KbdInteractiveAuthentication => Setting::KbdInteractive(flag(text)?),
         Key::PasswordAuthentication => Setting::Password(flag(text)?),
-        Key::PreferredAuthentications => Setting::PreferredAuthentications(methods(text)?),
+        Key::PreferredAuthentications => return Ok(methods(text)),
         // The two ways that ssh can bind a login to the host: gsctl does as old ssh did.
         Key::PubkeyAuthentication if ["unbound", "host-bound"].contains(&text.to_ascii_lowercase().as_str()) => {
             Setting::Pubkey(true)
@@ -259,9 +289,15 @@ fn strictness(text: &str) -> Result<Meaning, &'static str> {
 }
 
 /// The ways to log in, in order. ssh passes over names that it does not know, and so over those of gsctl's lack.
-fn methods(text: &str) -> Result<Vec<Method>, &'static str> {
+fn methods(text: &str) -> Meaning {
     let methods: Vec<Method> = text.split(',').filter_map(|name| Method::named(name.trim())).collect();
-    if methods.is_empty() { Err("some of `publickey`, `keyboard-interactive` and `password`") } else { Ok(methods) }
+    if methods.is_empty() {
+        let why = format!(
+            "`PreferredAuthentications` wants some of `publickey`, `keyboard-interactive` and `password`, not `{text}`"
+        );
+        return Meaning::Impossible(None, why);
+    }
+    Meaning::Set(Setting::PreferredAuthentications(methods))
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {
@@ -342,7 +378,9 @@ mod tests {
         );
         wrong("ConnectTimeout", &["soon"], "`ConnectTimeout` wants a time such as `10` or `1m30s`, not `soon`");
         wrong("IdentitiesOnly", &["1"], "`IdentitiesOnly` wants `yes` or `no`, not `1`");
-        wrong("IdentityFile", &["~/%z"], "`%z` in `~/%z` is no token");
+        wrong("UserKnownHostsFile", &["none", "b"], "`UserKnownHostsFile`: `none` stands alone");
+        wrong("SendEnv", &["A=B"], "`SendEnv` wants names; values are for `SetEnv`");
+        wrong("IdentityAgent", &["$foo-x"], "`IdentityAgent` wants a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`, not `$foo-x`");
         wrong("HostName", &["%p"], "`HostName` wants a name or address; of tokens only %h and %%, not `%p`");
     }
 }

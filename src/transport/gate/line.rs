@@ -140,7 +140,8 @@ impl Line {
     fn fail(&self, said: &str) {
         if !self.ended() {
             self.idle_at_end.set(self.used.get() && self.seats.borrow().is_empty());
-            let why = match self.session.wire().severed() {
+            let wire = self.session.wire();
+            let why = match wire.severed().or_else(|| wire.cut()) {
                 Some(why) => format!("through {}: {why}", self.name),
                 None => format!("through {}: the connection to the jump host was lost: {said}", self.name),
             };
@@ -306,6 +307,8 @@ impl Line {
     fn seat(self: &Rc<Self>, channel: Channel) {
         let Some(opening) = self.opening.take() else { return };
         self.used.set(true);
+        // It is read no faster than the host behind it is served.
+        self.session.wire().unread_channel();
         let pair = UnixStream::pair().and_then(|(near, far)| Ok((Socket::unix(near)?, far)));
         let (Some(request), Ok((near, far))) = (opening.request.filter(|request| !request.is_withdrawn()), pair) else {
             self.done.borrow_mut().push(channel);
@@ -357,6 +360,7 @@ impl Line {
                 self.done.borrow_mut().push(channel);
             }
         }
+        self.session.wire().flush();
         Ok(())
     }
 
@@ -364,6 +368,7 @@ impl Line {
         let _pen = self.pen.lock().await;
         if self.session.wire().has_room() {
             self.session.ssh().keepalive_send().map(drop).map_err(|error| classify::lower(error.message()))?;
+            self.session.wire().flush();
         }
         Ok(())
     }
@@ -381,6 +386,7 @@ impl Line {
             let read = seat.channel.borrow_mut().read(buffer);
             match read {
                 Ok(count) => {
+                    self.session.wire().used(count);
                     self.stir();
                     return Ok(count);
                 }
@@ -410,6 +416,8 @@ impl Line {
             let written = seat.channel.borrow_mut().write(bytes);
             match written {
                 Ok(count) => {
+                    self.session.wire().used(0);
+                    self.session.wire().flush();
                     self.stir();
                     return Ok(count);
                 }

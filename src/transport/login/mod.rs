@@ -4,6 +4,7 @@ mod agent;
 mod password;
 mod words;
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -76,7 +77,15 @@ struct Tried {
 }
 
 /// Logs in, or says why not.
-pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, agent: &Agent) -> Result<(), Failure> {
+///
+/// `password_sent` is set before the password is sent, whatever comes of that.
+pub(super) async fn log_in(
+    ssh: &ssh2::Session,
+    wire: &Wire,
+    target: &Target,
+    agent: &Agent,
+    password_sent: &Cell<bool>,
+) -> Result<(), Failure> {
     let mut tried = Tried::default();
     for method in &target.methods {
         let result = match (method, &target.password) {
@@ -90,6 +99,7 @@ pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, ag
                 if !takes(&tried.methods, *method) {
                     continue;
                 }
+                password_sent.set(true);
                 password::log_in(ssh, wire, target, *method, password, &mut tried).await
             }
             (Method::KeyboardInteractive | Method::Password, _) => continue,

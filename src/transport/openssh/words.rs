@@ -5,7 +5,8 @@ use std::io;
 use super::chatter::{Chatter, Stage};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
-use crate::transport::connect::{not_ssh, place, remove_old, shown};
+use crate::transport::connect::{not_ssh, place};
+use crate::transport::host_key::{remove_old, shown};
 use crate::transport::target::{Target, Via};
 use crate::transport::{classify, plural};
 
@@ -121,7 +122,7 @@ fn not_connected(at: &str, last: &str) -> Failure {
 }
 
 fn host_key(target: &Target, chatter: &Chatter) -> Failure {
-    let host = shown(&target.host_key_name, target.port);
+    let host = shown(&target.host_key_name, target.host_key_port);
     let (kind, print) = chatter.host_key.clone().unwrap_or_default();
     let failure = |cause| Failure::new(Phase::HostKey, cause);
     if chatter.said("is marked as revoked").is_some() || chatter.said("REVOKED HOST KEY").is_some() {

@@ -28,6 +28,8 @@ pub use tally::Tally;
 
 /// Bytes of a script's answer.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Bytes of an answer over SFTP, on the wire.
+const ANSWER: usize = 8 * 1024;
 
 /// Files for, or from, one host.
 #[derive(Debug, Clone)]
@@ -197,7 +199,10 @@ impl Session {
     ) -> Result<Result<T, String>, Ending> {
         loop {
             match call() {
-                Ok(done) => return Ok(Ok(done)),
+                Ok(done) => {
+                    self.wire().used(ANSWER);
+                    return Ok(Ok(done));
+                }
                 Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
                     self.heard(pulse).await.map_err(Ending::Lost)?;
                 }

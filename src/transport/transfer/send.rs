@@ -66,6 +66,7 @@ impl Session {
                 Ok(count) => {
                     source.sent(count);
                     bounds.tally.add(count);
+                    self.wire().used(count);
                     // Fair to the other hosts of the shard.
                     future::yield_now().await;
                 }
