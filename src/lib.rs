@@ -34,8 +34,8 @@ pub mod stats;
 pub mod transport;
 mod yaml;
 
-use std::io::Write;
 use clap::error::ErrorKind;
+use std::io::Write;
 
 /// Whose command line it is.
 enum Asked {

@@ -155,7 +155,7 @@ pub struct SshOptions {
     /// Host key checking [default: `StrictHostKeyChecking` of `ssh_config`, else strict].
     #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
     pub host_key_policy: Option<HostKeyPolicy>,
-    /// Time for one attempt: resolve, connect, key exchange and login; `0` or `none` is no limit [default: 5s].
+    /// Time for one attempt: resolve, connect, key exchange and login [default: 5s].
     #[arg(long, global = true, value_name = "DUR", value_parser = limit, env = "GSCTL_CONNECT_TIMEOUT")]
     pub connect_timeout: Option<Duration>,
     /// Attempts, with growing pauses; only for failures before a command could have run [default: 3].

@@ -87,6 +87,7 @@ impl Launch<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&members)?);
         }
+        secret::keep_out_of_core_dumps();
         if let Some(password) = secret::login(self.options)?.map(Arc::new) {
             for target in &mut targets {
                 target.password = Some(password.clone());

@@ -211,8 +211,11 @@ fn push(options: &mut Vec<OsString>, option: impl Into<OsString>) {
 /// `ssh` would only warn of a key file that is not there.
 fn named_key(path: PathBuf) -> Result<OsString, Fault> {
     if path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-        return Err(Fault::usage(format!("key `{}` comes through a pipe: not with `--transport openssh`", path.display()))
-            .hint("ssh would read it once for each host; put it into a file, or an agent"));
+        return Err(Fault::usage(format!(
+            "key `{}` comes through a pipe: not with `--transport openssh`",
+            path.display()
+        ))
+        .hint("ssh would read it once for each host; put it into a file, or an agent"));
     }
     if path.exists() {
         return Ok(path.into_os_string());

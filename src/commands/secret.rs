@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -15,6 +16,15 @@ use super::signals;
 
 /// No password is longer; a file that is was not meant.
 const MAX_LEN: u64 = 4096;
+
+/// Keeps what is in memory out of core dumps, whoever collects them: keys and passwords are read from here on.
+pub(super) fn keep_out_of_core_dumps() {
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    let _ = setrlimit(Resource::Core, none);
+    // A program that the kernel hands dumps to is not asked for the limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
 
 /// Asks on the terminal, without echo. Standard input may be something else.
 ///

@@ -283,10 +283,9 @@ impl Draft<'_> {
                 .or(found.connect_timeout)
                 .map_or(CONNECT_TIMEOUT, no_limit_where_zero),
             attempts: options.connect_attempts.or(found.connection_attempts).unwrap_or(ATTEMPTS).max(1),
-            keepalive: options.keepalive.unwrap_or((
-                found.alive_interval.unwrap_or(KEEPALIVE.0),
-                found.alive_count.unwrap_or(KEEPALIVE.1),
-            )),
+            keepalive: options
+                .keepalive
+                .unwrap_or((found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1))),
             compression: found.compression,
             family: family(&found, &host.name)?,
             bind: found.bind,

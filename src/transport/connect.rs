@@ -10,10 +10,10 @@ use super::classify::{self, Reach};
 use super::connection::Connection;
 use super::door::{Doors, PATIENCE};
 use super::gate::{Gate, Requests};
+use super::host_key::{self, Recorded, Trust};
 use super::intake::Greeting;
 use super::kexinit;
 use super::known_hosts::HostKeyPolicy;
-use super::host_key::{self, Recorded, Trust};
 use super::login::{Agent, log_in};
 use super::openssh::{Attempt, Client, Den};
 use super::resolve::resolve;
@@ -25,6 +25,9 @@ use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
 use crate::reactor::sleep;
+
+/// The longest packet that libssh2 takes, less what is around a banner.
+const LONGEST_PACKET: usize = 34_900;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -308,7 +311,9 @@ impl Dialer {
                         }
                         // Another type of key than the one we know it by: ask for that one, as ssh does.
                         Trust::AskFor(recorded)
-                            if asked_for.is_none() && keys_only.is_none() && (!off || recorded.may_be_asked_for(target)) =>
+                            if asked_for.is_none()
+                                && keys_only.is_none()
+                                && (!off || recorded.may_be_asked_for(target)) =>
                         {
                             asked_for = Some(recorded);
                         }
@@ -331,7 +336,14 @@ impl Dialer {
         enter(Phase::Auth);
         let outcome = self.authenticate(&ssh, &wire, target, keys_only, trace).await;
         if let Some(why) = wire.cut() {
-            return Err(cut_off(&shown(target, address), &why, Phase::Auth));
+            return Err(too_much(&shown(target, address), &why));
+        }
+        if let Err(failure) = &outcome
+            && wire.login_bytes() > LONGEST_PACKET
+        {
+            // libssh2 takes no longer packet, and says of that only that it waits.
+            let why = "it sent a packet of more than 35,000 bytes in the login, most likely its banner";
+            return Err(too_much(&shown(target, address), &format!("{why}: {}", failure.cause)));
         }
         wire.logged_in();
         let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
@@ -369,14 +381,16 @@ impl Dialer {
             return Err(recorded.gone(target));
         }
         let at = shown(target, address);
-        if classify::no_algorithm(&error)
-            && *trace.seen.borrow() == Seen::Offer
-            && let Ok(wire) = self.connect_again(target, address).await
-            && let Some(lists) = Box::pin(kexinit::ask(&wire)).await
-        {
-            let missing = lists.missing(&target.algorithms);
-            if !missing.is_empty() {
-                return Err(classify::no_common(&at, &missing));
+        if classify::no_algorithm(&error) && *trace.seen.borrow() == Seen::Offer && wire.cut().is_none() {
+            // The same number stands for a connection that was lost meanwhile: only the server's lists tell.
+            let lists = match self.connect_again(target, address).await {
+                Ok(wire) => Box::pin(kexinit::ask(&wire)).await,
+                Err(_) => None,
+            };
+            match lists.map(|lists| lists.missing(&target.algorithms)) {
+                Some(missing) if !missing.is_empty() => return Err(classify::no_common(&at, &missing)),
+                _ if wire.is_over() => return Err(classify::lost_in_key_exchange(&at)),
+                _ => {}
             }
         }
         if let Some(why) = wire.cut() {
@@ -453,6 +467,13 @@ fn shown(target: &Target, address: Option<SocketAddr>) -> String {
 /// A server that was cut off because it sends too much.
 fn cut_off(at: &str, why: &str, phase: Phase) -> Failure {
     Failure::new(phase, format!("{at}: {why}")).hint("is this really sshd's port?")
+}
+
+/// A server that says more in a login than libssh2, or gsctl, takes.
+fn too_much(at: &str, why: &str) -> Failure {
+    Failure::new(Phase::Auth, format!("{at}: {why}")).hint(
+        "gsctl's own transport takes no such banner: `--transport openssh` does, or shorten what `Banner` of sshd_config names",
+    )
 }
 
 /// Exchanges keys, and notes how far the server has got.

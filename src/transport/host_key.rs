@@ -139,4 +139,3 @@ impl Recorded {
             .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
     }
 }
-

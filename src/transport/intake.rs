@@ -63,6 +63,8 @@ pub(super) struct Intake {
     head: Vec<u8>,
     /// Bytes since its version.
     bytes: usize,
+    /// Those of the key exchange.
+    handshake: usize,
     /// Bytes of a session since something of it was of use.
     unasked: u64,
     /// Bytes beyond the limit that channels may bring which nobody reads any more.
@@ -79,6 +81,7 @@ impl Intake {
             line: Vec::new(),
             head: Vec::new(),
             bytes: 0,
+            handshake: 0,
             unasked: 0,
             windows: 0,
             since: Instant::now(),
@@ -108,7 +111,9 @@ impl Intake {
             self.line.push(byte);
             if byte != b'\n' {
                 if self.line.len() > LONGEST_LINE {
-                    return Err(format!("its first lines are no version of SSH: one is longer than {LONGEST_LINE} bytes"));
+                    return Err(format!(
+                        "its first lines are no version of SSH: one is longer than {LONGEST_LINE} bytes"
+                    ));
                 }
                 continue;
             }
@@ -160,6 +165,12 @@ impl Intake {
     /// Keys are exchanged.
     pub(super) fn shaken(&mut self) {
         self.stage = Stage::Login;
+        self.handshake = self.bytes;
+    }
+
+    /// Bytes that came since the keys were exchanged.
+    pub(super) fn login_bytes(&self) -> usize {
+        self.bytes - self.handshake
     }
 
     /// The user is logged in.

@@ -123,6 +123,11 @@ impl Wire {
         self.state().intake.logged_in();
     }
 
+    /// Bytes that came since the keys were exchanged.
+    pub(super) fn login_bytes(&self) -> usize {
+        self.state().intake.login_bytes()
+    }
+
     /// So many bytes of what came were of use.
     pub(super) fn used(&self, bytes: usize) {
         self.state().intake.used(bytes);
@@ -244,6 +249,12 @@ impl Wire {
                 Ok((_, count)) => count == 0,
                 Err(error) => error != Errno::AGAIN && error != Errno::INTR,
             }
+    }
+
+    /// Whether nothing more comes, be something unread or not.
+    pub(super) fn is_over(&self) -> bool {
+        self.turn();
+        self.state().ended
     }
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.

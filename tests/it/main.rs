@@ -11,6 +11,7 @@ mod big_files;
 mod canary;
 mod certificates;
 mod config;
+mod differential;
 mod docs;
 mod environment;
 mod exit_status;

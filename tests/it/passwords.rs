@@ -279,7 +279,10 @@ fn a_changed_host_key_does_not_get_the_password() {
         let known = format!("UserKnownHostsFile={}", known.display());
         let gsctl = || {
             let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).args(["-F", "none", "-o", &known]);
-            gsctl.args(["-o", "GlobalKnownHostsFile=none", "--host-key-policy", "off"]).arg("--password-file").arg(&password)
+            gsctl
+                .args(["-o", "GlobalKnownHostsFile=none", "--host-key-policy", "off"])
+                .arg("--password-file")
+                .arg(&password)
         };
         let host = one(gsctl().arg("ping"), 4);
         says(&host, "unreachable", "auth", "the password was not sent, as");

@@ -263,11 +263,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         match glob(&full.to_string_lossy()) {
-            Found::Files(files) => {
-                files.iter().try_for_each(|file| self.nested(file, owner, conditions, depth + 1))
-            }
+            Found::Files(files) => files.iter().try_for_each(|file| self.nested(file, owner, conditions, depth + 1)),
             Found::NotUnderstood => {
-                let text = format!("{place}: `Include {pattern}`: gsctl does not know this pattern; nothing is included");
+                let text =
+                    format!("{place}: `Include {pattern}`: gsctl does not know this pattern; nothing is included");
                 self.warn(&format!("Include {pattern}"), About::Everything, text);
                 Ok(())
             }

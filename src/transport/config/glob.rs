@@ -1,6 +1,6 @@
 //! The files that a path of `Include` stands for, as glob(7) has it.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, glob_with};
 
@@ -19,13 +19,19 @@ pub(super) fn glob(pattern: &str) -> Found {
     if ["[:", "[=", "[."].iter().any(|class| pattern.contains(class)) {
         return Found::NotUnderstood;
     }
-    let options = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
+    let options =
+        MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
     let Ok(paths) = glob_with(&translated(pattern), options) else { return Found::NotUnderstood };
-    Found::Files(paths.filter_map(Result::ok).filter(|path| path.is_file()).collect())
+    // The library's own rule for hidden files finds none, also where the pattern names them.
+    let open = |path: &PathBuf| {
+        let names = path.components().zip(Path::new(pattern).components());
+        names.into_iter().all(|(name, wanted)| is_hidden(wanted) || !is_hidden(name))
+    };
+    Found::Files(paths.filter_map(Result::ok).filter(|path| path.is_file() && open(path)).collect())
+}
+
+fn is_hidden(name: Component<'_>) -> bool {
+    matches!(name, Component::Normal(name) if name.as_encoded_bytes().starts_with(b"."))
 }
 
 /// The pattern as the library writes it: no backslashes, `!` for the other set, and no `**`, which is a tree to it.
@@ -81,7 +87,9 @@ mod tests {
             ("sub", &[]),
             ("none", &[]),
         ] {
-            let Found::Files(files) = glob(&format!("{}/{pattern}", folder.path().display())) else { panic!("{pattern}") };
+            let Found::Files(files) = glob(&format!("{}/{pattern}", folder.path().display())) else {
+                panic!("{pattern}")
+            };
             let names: Vec<_> =
                 files.iter().map(|file| file.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
             assert_eq!(names, want, "{pattern}");

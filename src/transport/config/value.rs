@@ -380,7 +380,11 @@ mod tests {
         wrong("IdentitiesOnly", &["1"], "`IdentitiesOnly` wants `yes` or `no`, not `1`");
         wrong("UserKnownHostsFile", &["none", "b"], "`UserKnownHostsFile`: `none` stands alone");
         wrong("SendEnv", &["A=B"], "`SendEnv` wants names; values are for `SetEnv`");
-        wrong("IdentityAgent", &["$foo-x"], "`IdentityAgent` wants a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`, not `$foo-x`");
+        wrong(
+            "IdentityAgent",
+            &["$foo-x"],
+            "`IdentityAgent` wants a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`, not `$foo-x`",
+        );
         wrong("HostName", &["%p"], "`HostName` wants a name or address; of tokens only %h and %%, not `%p`");
     }
 }

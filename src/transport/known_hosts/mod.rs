@@ -20,8 +20,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use openssl::sha::sha256;
 
 use self::index::{Entry, Index, named};
-pub(in crate::transport) use self::line::key_type;
 use self::line::Marker;
+pub(in crate::transport) use self::line::key_type;
 
 /// The port whose number is left out in `known_hosts`.
 const SSH_PORT: u16 = 22;

@@ -68,6 +68,8 @@ struct Tried {
     offered: usize,
     /// Keys that there are.
     keys: usize,
+    /// The server took a key, and wanted more than that.
+    key_taken: bool,
     /// What became of the password; `None`: it was not sent.
     password: Option<Answer>,
     /// The connection ended, and this was the last word.
@@ -218,7 +220,8 @@ async fn with_key(
             Err(error) if classify::is_lost(&error) || wire.has_ended() => {
                 return Err(Refusal::Gone(classify::lower(error.message())));
             }
-            Ok(()) | Err(_) => {}
+            Err(error) => tried.key_taken |= classify::is_not_enough(&error),
+            Ok(()) => {}
         }
     }
     Err(Refusal::Next)

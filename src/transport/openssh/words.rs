@@ -31,12 +31,12 @@ pub(super) fn refused(target: &Target, chatter: &Chatter) -> Failure {
         Stage::Start | Stage::Connecting => not_connected(&at, &last),
         Stage::Connected if !chatter.greeting.is_empty() => not_ssh(&at, &chatter.greeting),
         Stage::Connected => classify::handshake(&at, &lost(), classify::Reach::Silence),
-        Stage::Banner | Stage::Offer | Stage::HostKey if chatter.said("Unable to negotiate").is_some() => {
+        Stage::Banner | Stage::Offer | Stage::HostKey if chatter.said_before_login("Unable to negotiate").is_some() => {
             let (what, theirs) = last.split_once(". Their offer: ").unwrap_or((&last, "nothing"));
             let what = what.rsplit_once(": ").map_or(what, |(_, what)| what);
             classify::no_common(&at, &[format!("{what} (server: {theirs})")])
         }
-        _ if chatter.said("Host key verification failed").is_some() => host_key(target, chatter),
+        _ if chatter.said_before_login("Host key verification failed").is_some() => host_key(target, chatter),
         Stage::Banner | Stage::Offer => classify::handshake(&at, &lost(), classify::Reach::Offer),
         Stage::HostKey | Stage::Auth | Stage::In => login(target, chatter, &last),
     }
@@ -125,16 +125,19 @@ fn host_key(target: &Target, chatter: &Chatter) -> Failure {
     let host = shown(&target.host_key_name, target.host_key_port);
     let (kind, print) = chatter.host_key.clone().unwrap_or_default();
     let failure = |cause| Failure::new(Phase::HostKey, cause);
-    if chatter.said("is marked as revoked").is_some() || chatter.said("REVOKED HOST KEY").is_some() {
+    if chatter.said_before_login("is marked as revoked").is_some()
+        || chatter.said_before_login("REVOKED HOST KEY").is_some()
+    {
         return failure(format!("{host}: this key is revoked: {print}"))
             .hint("do not log in: find out who has this key");
     }
-    if chatter.said("REMOTE HOST IDENTIFICATION HAS CHANGED").is_none() {
+    if chatter.said_before_login("REMOTE HOST IDENTIFICATION HAS CHANGED").is_none() {
         return failure(format!("{host}: unknown host key {print}"))
             .hint("check the fingerprint, then use --host-key-policy accept-new once to record it");
     }
     // `Offending ED25519 key in /home/omm/.ssh/known_hosts:7`
-    let found = chatter.said("Offending ").and_then(|word| word.split_once(" key in ")?.1.rsplit_once(':'));
+    let found =
+        chatter.said_before_login("Offending ").and_then(|word| word.split_once(" key in ")?.1.rsplit_once(':'));
     match found {
         Some((file, line)) => failure(format!(
             "{host}: the {kind} host key has changed: {file} line {line} has another, the server showed {print}"
@@ -148,7 +151,7 @@ fn host_key(target: &Target, chatter: &Chatter) -> Failure {
 fn login(target: &Target, chatter: &Chatter, last: &str) -> Failure {
     let user = &target.user;
     let at = format!("{user}@{}", target.address);
-    if chatter.said("Too many authentication failures").is_some() {
+    if chatter.said_last("Too many authentication failures").is_some() {
         let keys = plural(chatter.offered, "key");
         return Failure::new(
             Phase::Auth,
@@ -156,7 +159,7 @@ fn login(target: &Target, chatter: &Chatter, last: &str) -> Failure {
         )
         .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)");
     }
-    if chatter.said("Permission denied (").is_none() {
+    if chatter.said_last("Permission denied (").is_none() {
         return Failure::new(Phase::Auth, format!("{at}: connection closed during login: {last}")).retryable();
     }
     let keys = plural(chatter.offered, "key");

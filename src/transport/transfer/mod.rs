@@ -181,7 +181,7 @@ impl Session {
         match race(opening, Deadline::after(limit), bounds.cancel).await {
             Raced::Done(Ok(sftp)) => Ok(sftp),
             // Where its program ended at once, libssh2 takes that for the end of the connection.
-            Raced::Done(Err(error)) if classify::is_lost(&error) && self.has_ended() => {
+            Raced::Done(Err(error)) if self.wire().is_over() || classify::is_lost(&error) && self.has_ended() => {
                 Err(Ending::Lost(classify::lower(error.message())))
             }
             Raced::Done(Err(error)) => Err(Ending::NoSftp(classify::lower(error.message()))),
