@@ -333,7 +333,7 @@ fn a_hundred_thousand_lines_are_read_in_no_time() {
     let inventory = inventory(&text);
     assert_eq!((inventory.hosts.len(), inventory.groups.len()), (100_000, 2_000));
     assert_eq!(inventory.hosts["node99999"].groups, ["g999", "c999"]);
-    assert!(worked() - start < Duration::from_secs(20));
+    assert!(worked().saturating_sub(start) < Duration::from_secs(20));
 }
 
 #[test]
