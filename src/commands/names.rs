@@ -1,7 +1,7 @@
 //! Names that may reach a shell, through `ProxyCommand` and `Match exec`: what OpenSSH refuses (CVE-2023-51385) is refused,
 //! wherever a name comes from.
 
-use super::fault::Fault;
+use crate::diagnostic::Diagnostic;
 
 /// Signs with which a shell does more than read a name.
 const SHELL: &str = "'`\";&<>|(){}";
@@ -10,7 +10,7 @@ const SHELL: &str = "'`\";&<>|(){}";
 ///
 /// # Errors
 /// When it would not.
-pub(super) fn check_user(host: &str, user: &str) -> Result<(), Fault> {
+pub(super) fn check_user(host: &str, user: &str) -> Result<(), Diagnostic> {
     let after_blank = |(at, c): (usize, char)| c.is_whitespace() && user[at + c.len_utf8()..].starts_with('-');
     let bad = user.starts_with('-')
         || user.ends_with('\\')
@@ -23,14 +23,14 @@ pub(super) fn check_user(host: &str, user: &str) -> Result<(), Fault> {
 ///
 /// # Errors
 /// When it would not.
-pub(super) fn check_host(host: &str, name: &str) -> Result<(), Fault> {
+pub(super) fn check_host(host: &str, name: &str) -> Result<(), Diagnostic> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || SHELL.contains(c) || "$\\".contains(c);
     if name.starts_with('-') || name.contains(bad) { Err(refused(host, "name or address", name)) } else { Ok(()) }
 }
 
-fn refused(host: &str, what: &str, name: &str) -> Fault {
+fn refused(host: &str, what: &str, name: &str) -> Diagnostic {
     let (host, name) = (host.escape_debug(), name.escape_debug());
-    Fault::usage(format!("host `{host}`: the {what} `{name}` could be more than a name to a shell"))
+    Diagnostic::usage(format!("host `{host}`: the {what} `{name}` could be more than a name to a shell"))
         .hint("ssh refuses it too: no quotes, backslashes, `;&<>|(){}` or control signs, and no `-` in front")
 }
 

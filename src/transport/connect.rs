@@ -5,22 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::algorithms::{self, Kind};
-use super::classify::{self, Reach};
+use super::algorithms::{self, AlgorithmKind};
+use super::classify::{self, HandshakeProgress};
 use super::connection::Connection;
-use super::door::{Doors, PATIENCE};
-use super::gate::{Gate, Requests};
-use super::host_key::{self, Recorded, Trust};
+use super::host_key::{self, HostKeyTrust, RecordedKeys};
 use super::intake::Greeting;
+use super::jump::{JumpThread, TunnelRequests};
 use super::kexinit;
-use super::known_hosts::HostKeyPolicy;
-use super::login::{Agent, log_in};
-use super::openssh::{Attempt, Client, Den};
+use super::login::{AgentState, log_in};
+use super::login_limit::{LoginLimiter, MOST_THROTTLED};
+use super::openssh::{ControlDir, LoginAttempt, SshClient};
 use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
+use super::socket::SessionSocket;
 use super::target::{Target, Via};
-use super::wire::Wire;
-use crate::control::{CancelToken, Deadline, Raced, race};
+use crate::cancel::{CancelToken, Deadline, Raced, race};
+use crate::credentials::known_hosts::HostKeyPolicy;
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
@@ -33,22 +33,22 @@ const LONGEST_PACKET: usize = 34_900;
 #[derive(Debug)]
 pub struct Connector {
     dialer: Dialer,
-    gate: Gate,
+    gate: JumpThread,
 }
 
 /// Gets sessions; the shards and the gate's thread have one each.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    agent: Arc<Agent>,
-    doors: Arc<Doors>,
-    den: Arc<Den>,
-    gate: Requests,
+    agent: Arc<AgentState>,
+    login_limiter: Arc<LoginLimiter>,
+    control_dir: Arc<ControlDir>,
+    gate: TunnelRequests,
     spool: Arc<Spool>,
 }
 
 /// What happens while a host is being connected to.
 #[derive(Debug, Clone)]
-pub enum Progress {
+pub enum ConnectProgress {
     /// A phase begins.
     Phase(Phase),
     /// An attempt failed and another one follows.
@@ -65,7 +65,7 @@ pub enum Progress {
 }
 
 /// A host that was reached, or not.
-pub struct Arrival {
+pub struct ConnectResult {
     /// The session, or why there is none. `None`: the run was stopped meanwhile.
     pub session: Option<Result<Connection, Failure>>,
     /// Attempts that were made.
@@ -76,13 +76,13 @@ pub struct Arrival {
 
 impl Default for Connector {
     fn default() -> Self {
-        let (gate, requests) = Gate::new();
+        let (gate, requests) = JumpThread::new();
         let dialer = Dialer {
             agent: Arc::default(),
-            doors: Arc::default(),
+            login_limiter: Arc::default(),
             gate: requests,
             spool: Arc::default(),
-            den: Arc::default(),
+            control_dir: Arc::default(),
         };
         Self { dialer, gate }
     }
@@ -94,8 +94,8 @@ impl Connector {
         &self,
         target: &Target,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Arrival {
+        progress: &mut dyn FnMut(ConnectProgress),
+    ) -> ConnectResult {
         if matches!(target.via, Via::Jump(_) | Via::Command(_)) {
             self.gate.open(&self.dialer);
         }
@@ -109,15 +109,15 @@ impl Dialer {
         &self,
         target: &Target,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Arrival {
+        progress: &mut dyn FnMut(ConnectProgress),
+    ) -> ConnectResult {
         let watch = Stopwatch::start();
         let mut attempt = 1;
         // Turns away at a busy door are no fault of the host's, within reason.
-        let mut turned_away = 0;
-        let mut let_in = 0;
+        let mut was_dropped = 0;
+        let mut logins_done = 0;
         let session = loop {
-            let trace = Trace { let_in: Cell::new(let_in), ..Trace::default() };
+            let trace = AttemptTrace { logins_done: Cell::new(logins_done), ..AttemptTrace::default() };
             let failure = match self.attempt(target, &trace, cancel, progress).await {
                 None => break None,
                 Some(Ok(session)) => break Some(Ok(session)),
@@ -126,40 +126,40 @@ impl Dialer {
             if trace.password_sent.get() {
                 break Some(Err(Failure { retryable: false, ..failure }));
             }
-            let_in = trace.let_in.get();
-            let crowded = trace.crowded.get() && turned_away < PATIENCE;
-            if !failure.retryable || attempt >= target.attempts + turned_away && !crowded {
+            logins_done = trace.logins_done.get();
+            let server_busy = trace.server_busy.get() && was_dropped < MOST_THROTTLED;
+            if !failure.retryable || attempt >= target.attempts + was_dropped && !server_busy {
                 break Some(Err(failure));
             }
-            turned_away += u32::from(crowded);
+            was_dropped += u32::from(server_busy);
             let retry_in = pause_after(attempt);
-            progress(Progress::Retry { attempt, of: target.attempts, failure, retry_in });
+            progress(ConnectProgress::Retry { attempt, of: target.attempts, failure, retry_in });
             if matches!(race(sleep(retry_in), Deadline::default(), cancel).await, Raced::Cancelled) {
                 break None;
             }
             attempt += 1;
         };
-        Arrival { session, attempts: attempt, took: watch.elapsed() }
+        ConnectResult { session, attempts: attempt, took: watch.elapsed() }
     }
 
     /// One attempt. `None`: the run was stopped.
     async fn attempt(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(ConnectProgress),
     ) -> Option<Result<Connection, Failure>> {
         let phase = Cell::new(None);
         let mut enter = |next: Phase| {
             if phase.replace(Some(next)) != Some(next) {
-                progress(Progress::Phase(next));
+                progress(ConnectProgress::Phase(next));
             }
         };
         let work = async {
             let session = match &target.via {
                 Via::Network => self.over_network(target, trace, &mut enter).await,
-                Via::Jump(_) | Via::Command(_) => self.carried(target, trace, &mut enter).await,
+                Via::Jump(_) | Via::Command(_) => self.over_tunnel(target, trace, &mut enter).await,
                 Via::OpenSsh(client) => {
                     return self.by_openssh(client, target, trace, &mut enter).await;
                 }
@@ -169,7 +169,7 @@ impl Dialer {
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(through(target, too_late(target, phase.get(), trace)))),
+            Raced::Done(Err(None)) => Some(Err(through(target, timed_out(target, phase.get(), trace)))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -180,7 +180,7 @@ impl Dialer {
     async fn over_network(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Resolve);
@@ -194,19 +194,19 @@ impl Dialer {
         let mut last = None;
         for (tried, &address) in addresses.iter().enumerate() {
             enter(Phase::Connect);
-            let door = self.doors.at(&address.to_string());
-            let turn = door.enter().await;
-            trace.seen.replace(Seen::Nothing);
+            let address_limit = self.login_limiter.address(&address.to_string());
+            let permit = address_limit.acquire().await;
+            trace.seen.replace(PeerProgress::Nothing);
             // Each address has its share of what is left, so that a dead first one does not cost the time of the second.
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let watch = Stopwatch::start();
             let work = async {
-                let wire = connect_to(target, address).await?;
-                self.log_in_at(target, Some(address), wire, trace, enter).await
+                let socket = connect_to(target, address).await?;
+                self.log_in_at(target, Some(address), socket, trace, enter).await
             };
             let raced = race(work, Deadline::after(Some(share)), None).await;
             left = left.saturating_sub(watch.elapsed());
-            trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
+            trace.server_busy.set(permit.release(&raced, trace.seen.borrow().was_dropped(), &trace.logins_done));
             match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
@@ -221,33 +221,33 @@ impl Dialer {
     /// Goes through a jump host, or a command. `Err(None)`: the time ran out.
     ///
     /// The clock stands still while others are before the host: the jump host's own login is no fault of the host's.
-    async fn carried(
+    async fn over_tunnel(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Connect);
-        let way = self.doors.way(target).await;
-        let door = self.doors.at(&target.chain());
-        let turn = door.enter().await;
-        trace.seen.replace(Seen::Nothing);
-        let (wire, took) = self.gate.carry(target).await?;
+        let jump_permit = self.login_limiter.jump_permit(target).await;
+        let address_limit = self.login_limiter.address(&target.chain());
+        let permit = address_limit.acquire().await;
+        trace.seen.replace(PeerProgress::Nothing);
+        let (socket, took) = self.gate.open_tunnel(target).await?;
         let left = target.connect_timeout.saturating_sub(took);
         // Held to the end: as long as somebody has it, what carries it tells why it ended.
-        let held = wire.clone();
-        let raced = race(self.log_in_at(target, None, wire, trace, enter), Deadline::after(Some(left)), None).await;
-        trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
-        drop(way);
+        let held = socket.clone();
+        let raced = race(self.log_in_at(target, None, socket, trace, enter), Deadline::after(Some(left)), None).await;
+        trace.server_busy.set(permit.release(&raced, trace.seen.borrow().was_dropped(), &trace.logins_done));
+        drop(jump_permit);
         match raced {
             Raced::Done(Ok(session)) => Ok(session),
             // The other end's own answer, which more attempts will not change.
             Raced::Done(Err(failure)) if !failure.retryable => Err(Some(through(target, failure))),
             Raced::Done(Err(failure)) => {
-                let why = match (&target.via, held.passage()) {
+                let why = match (&target.via, held.via_status()) {
                     // A command may end its output a moment before itself.
-                    (Via::Command(_), Some(passage)) => passage.ended_soon().await,
-                    _ => held.severed(),
+                    (Via::Command(_), Some(via_status)) => via_status.wait_for_end().await,
+                    _ => held.tunnel_end(),
                 };
                 Err(Some(match (why, &target.via) {
                     (None, _) => through(target, failure),
@@ -255,7 +255,7 @@ impl Dialer {
                     (Some(why), _) => Failure::new(Phase::Connect, why).retryable(),
                 }))
             }
-            Raced::Late | Raced::Cancelled => match held.severed() {
+            Raced::Late | Raced::Cancelled => match held.tunnel_end() {
                 Some(why) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
                 None => Err(None),
             },
@@ -265,18 +265,18 @@ impl Dialer {
     /// Lets the system's `ssh` make the connection. The clock stands still while the host waits for its turn.
     async fn by_openssh(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<SshClient>,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Connection, Option<Failure>> {
         enter(Phase::Connect);
-        let door = self.doors.at(&target.chain());
-        let turn = door.enter().await;
-        let mut attempt = Attempt::default();
-        let work = attempt.log_in(client, &self.den, target, &self.spool, enter);
+        let address_limit = self.login_limiter.address(&target.chain());
+        let permit = address_limit.acquire().await;
+        let mut attempt = LoginAttempt::default();
+        let work = attempt.log_in(client, &self.control_dir, target, &self.spool, enter);
         let raced = race(work, Deadline::after(Some(target.connect_timeout)), None).await;
-        trace.crowded.set(turn.leave(&raced, attempt.turned_away(), &trace.let_in));
+        trace.server_busy.set(permit.release(&raced, attempt.was_dropped(), &trace.logins_done));
         match raced {
             Raced::Done(Ok(())) => match attempt.session() {
                 Some(session) => Ok(Connection::OpenSsh(Box::new(session))),
@@ -291,37 +291,37 @@ impl Dialer {
         &self,
         target: &Target,
         address: Option<SocketAddr>,
-        mut wire: Wire,
-        trace: &Trace,
+        mut socket: SessionSocket,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
         let off = target.policy == HostKeyPolicy::Off;
-        let mut asked_for: Option<Recorded> = None;
+        let mut asked_for: Option<RecordedKeys> = None;
         let mut keys_only = None;
         let ssh = loop {
-            match self.exchange_keys(target, address, &wire, asked_for.as_ref(), trace).await {
+            match self.exchange_keys(target, address, &socket, asked_for.as_ref(), trace).await {
                 Ok(ssh) => {
-                    wire.shaken();
+                    socket.exchanged();
                     enter(Phase::HostKey);
                     match host_key::check(&ssh, target).await? {
-                        Trust::Yes => break ssh,
-                        Trust::KeysOnly(why) => {
+                        HostKeyTrust::Yes => break ssh,
+                        HostKeyTrust::KeysOnly(why) => {
                             keys_only = Some(why);
                             break ssh;
                         }
                         // Another type of key than the one we know it by: ask for that one, as ssh does.
-                        Trust::AskFor(recorded)
+                        HostKeyTrust::AskFor(recorded)
                             if asked_for.is_none()
                                 && keys_only.is_none()
                                 && (!off || recorded.may_be_asked_for(target)) =>
                         {
                             asked_for = Some(recorded);
                         }
-                        Trust::AskFor(recorded) if off => {
+                        HostKeyTrust::AskFor(recorded) if off => {
                             keys_only.get_or_insert_with(|| recorded.gone(target).cause);
                             break ssh;
                         }
-                        Trust::AskFor(recorded) => return Err(recorded.gone(target)),
+                        HostKeyTrust::AskFor(recorded) => return Err(recorded.gone(target)),
                     }
                 }
                 // It has no such key any more. Under `off` any other will do, but not for the password.
@@ -330,24 +330,24 @@ impl Dialer {
                 }
                 Err(failure) => return Err(failure),
             }
-            wire.shut();
-            wire = self.connect_again(target, address).await?;
+            socket.shut();
+            socket = self.connect_again(target, address).await?;
         };
         enter(Phase::Auth);
-        let outcome = self.authenticate(&ssh, &wire, target, keys_only, trace).await;
-        if let Some(why) = wire.cut() {
+        let outcome = self.authenticate(&ssh, &socket, target, keys_only, trace).await;
+        if let Some(why) = socket.cut() {
             return Err(too_much(&shown(target, address), &why));
         }
         if let Err(failure) = &outcome
-            && wire.login_bytes() > LONGEST_PACKET
+            && socket.login_bytes() > LONGEST_PACKET
         {
             // libssh2 takes no longer packet, and says of that only that it waits.
             let why = "it sent a packet of more than 35,000 bytes in the login, most likely its banner";
             return Err(too_much(&shown(target, address), &format!("{why}: {}", failure.cause)));
         }
-        wire.logged_in();
+        socket.logged_in();
         let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-        let session = Session::new(ssh, wire, reached, target, &self.spool);
+        let session = Session::new(ssh, socket, reached, target, &self.spool);
         outcome.map(|()| session)
     }
 
@@ -356,14 +356,14 @@ impl Dialer {
         &self,
         target: &Target,
         address: Option<SocketAddr>,
-        wire: &Wire,
-        asked_for: Option<&Recorded>,
-        trace: &Trace,
+        socket: &SessionSocket,
+        asked_for: Option<&RecordedKeys>,
+        trace: &AttemptTrace,
     ) -> Result<ssh2::Session, Failure> {
         let own_fault = |e: ssh2::Error| Failure::new(Phase::Connect, e.message().to_owned());
         let mut ssh = ssh2::Session::new().map_err(own_fault)?;
         ssh.set_blocking(false);
-        ssh.set_tcp_stream(wire.clone());
+        ssh.set_tcp_stream(socket.clone());
         ssh.set_compress(target.compression);
         target.algorithms.apply(&ssh).map_err(own_fault)?;
         if let Some(recorded) = asked_for {
@@ -371,39 +371,43 @@ impl Dialer {
             if names.is_empty() {
                 return Err(recorded.not_allowed(target));
             }
-            algorithms::prefer(&ssh, Kind::HostKey, &names).map_err(own_fault)?;
+            algorithms::prefer(&ssh, AlgorithmKind::HostKey, &names).map_err(own_fault)?;
         }
-        trace.seen.replace(Seen::Connection);
-        let Err(error) = shake(&mut ssh, wire, trace).await else { return Ok(ssh) };
+        trace.seen.replace(PeerProgress::Connection);
+        let Err(error) = handshake(&mut ssh, socket, trace).await else { return Ok(ssh) };
         if let Some(recorded) = asked_for
             && classify::nothing_in_common(&error)
         {
             return Err(recorded.gone(target));
         }
         let at = shown(target, address);
-        if classify::no_algorithm(&error) && *trace.seen.borrow() == Seen::Offer && wire.cut().is_none() {
+        if classify::no_algorithm(&error) && *trace.seen.borrow() == PeerProgress::Offer && socket.cut().is_none() {
             // The same number stands for a connection that was lost meanwhile: only the server's lists tell.
             let lists = match self.connect_again(target, address).await {
-                Ok(wire) => Box::pin(kexinit::ask(&wire)).await,
+                Ok(socket) => Box::pin(kexinit::ask(&socket)).await,
                 Err(_) => None,
             };
             match lists.map(|lists| lists.missing(&target.algorithms)) {
                 Some(missing) if !missing.is_empty() => return Err(classify::no_common(&at, &missing)),
-                _ if wire.is_over() => return Err(classify::lost_in_key_exchange(&at)),
+                _ if socket.is_over() => return Err(classify::lost_in_key_exchange(&at)),
                 _ => {}
             }
         }
-        if let Some(why) = wire.cut() {
+        if let Some(why) = socket.cut() {
             return Err(cut_off(&at, &why, Phase::Connect));
         }
         let seen = trace.seen.borrow();
         Err(match &*seen {
-            Seen::Words(words) => not_ssh(&at, words),
-            Seen::Noise => cut_off(&at, "not SSH: what follows its version is no key exchange", Phase::Connect),
-            Seen::Nothing | Seen::Connection => classify::handshake(&at, &error, Reach::Silence),
-            Seen::Banner => classify::handshake(&at, &error, Reach::Banner),
-            Seen::Offer if wire.has_ended() => classify::handshake(&at, &error, Reach::OfferAndEnd),
-            Seen::Offer => classify::handshake(&at, &error, Reach::Offer),
+            PeerProgress::Words(words) => not_ssh(&at, words),
+            PeerProgress::Noise => cut_off(&at, "not SSH: what follows its version is no key exchange", Phase::Connect),
+            PeerProgress::Nothing | PeerProgress::Connection => {
+                classify::handshake(&at, &error, HandshakeProgress::Silence)
+            }
+            PeerProgress::Banner => classify::handshake(&at, &error, HandshakeProgress::Banner),
+            PeerProgress::Offer if socket.has_ended() => {
+                classify::handshake(&at, &error, HandshakeProgress::OfferAndEnd)
+            }
+            PeerProgress::Offer => classify::handshake(&at, &error, HandshakeProgress::Offer),
         })
     }
 
@@ -411,17 +415,17 @@ impl Dialer {
     async fn authenticate(
         &self,
         ssh: &ssh2::Session,
-        wire: &Wire,
+        socket: &SessionSocket,
         target: &Target,
         keys_only: Option<String>,
-        trace: &Trace,
+        trace: &AttemptTrace,
     ) -> Result<(), Failure> {
         let (Some(why), Some(_)) = (keys_only, &target.password) else {
-            return log_in(ssh, wire, target, &self.agent, &trace.password_sent).await;
+            return log_in(ssh, socket, target, &self.agent, &trace.password_sent).await;
         };
         // As ssh does: whoever sits in the host's place would have the password.
         let without = Target { password: None, ..target.clone() };
-        let outcome = log_in(ssh, wire, &without, &self.agent, &trace.password_sent).await;
+        let outcome = log_in(ssh, socket, &without, &self.agent, &trace.password_sent).await;
         outcome.map_err(|failure| {
             Failure::new(Phase::Auth, format!("{}; the password was not sent, as {why}", failure.cause))
                 .hint("find out why the key has changed; `ssh-keygen -R` takes the old one out of known_hosts")
@@ -429,23 +433,23 @@ impl Dialer {
     }
 
     /// One more connection to the same server, the same way.
-    async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<Wire, Failure> {
+    async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<SessionSocket, Failure> {
         match address {
             Some(address) => connect_to(target, address).await,
-            None => Ok(self.gate.carry(target).await?.0),
+            None => Ok(self.gate.open_tunnel(target).await?.0),
         }
     }
 }
 
 /// Connects to one address of a host.
-async fn connect_to(target: &Target, address: SocketAddr) -> Result<Wire, Failure> {
-    Wire::connect(address, target.bind, target.dead_after())
+async fn connect_to(target: &Target, address: SocketAddr) -> Result<SessionSocket, Failure> {
+    SessionSocket::connect(address, target.bind, target.dead_after())
         .await
         .map_err(|error| classify::connect(&address.to_string(), &error))
 }
 
 /// An address and a port, for messages.
-pub(super) fn place(address: &str, port: u16) -> String {
+pub(super) fn host_port(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
@@ -461,7 +465,7 @@ pub(super) fn through(target: &Target, mut failure: Failure) -> Failure {
 
 /// Where a host is, for messages.
 fn shown(target: &Target, address: Option<SocketAddr>) -> String {
-    address.map_or_else(|| place(&target.address, target.port), |address| address.to_string())
+    address.map_or_else(|| host_port(&target.address, target.port), |address| address.to_string())
 }
 
 /// A server that was cut off because it sends too much.
@@ -477,41 +481,41 @@ fn too_much(at: &str, why: &str) -> Failure {
 }
 
 /// Exchanges keys, and notes how far the server has got.
-async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<(), ssh2::Error> {
+async fn handshake(ssh: &mut ssh2::Session, socket: &SessionSocket, trace: &AttemptTrace) -> Result<(), ssh2::Error> {
     let mut own = ssh.clone();
     let call = |_: &ssh2::Session| {
         let done = own.handshake();
-        match wire.greeting() {
+        match socket.greeting() {
             Greeting::Nothing => {}
-            Greeting::Words(words) => drop(trace.seen.replace(Seen::Words(words))),
-            Greeting::Version => drop(trace.seen.replace(Seen::Banner)),
-            Greeting::Noise => drop(trace.seen.replace(Seen::Noise)),
-            Greeting::Offer => drop(trace.seen.replace(Seen::Offer)),
+            Greeting::Words(words) => drop(trace.seen.replace(PeerProgress::Words(words))),
+            Greeting::Version => drop(trace.seen.replace(PeerProgress::Banner)),
+            Greeting::Noise => drop(trace.seen.replace(PeerProgress::Noise)),
+            Greeting::Offer => drop(trace.seen.replace(PeerProgress::Offer)),
         }
         done
     };
-    drive(ssh, wire, call).await
+    drive(ssh, socket, call).await
 }
 
 /// What an attempt left behind, however it ended.
 #[derive(Debug)]
-struct Trace {
+struct AttemptTrace {
     /// How far the peer has got.
-    seen: RefCell<Seen>,
+    seen: RefCell<PeerProgress>,
     /// Logins at its address that had succeeded when it was last turned away.
-    let_in: Cell<usize>,
+    logins_done: Cell<usize>,
     /// It was turned away where others were let in: the server is busy, not broken.
-    crowded: Cell<bool>,
+    server_busy: Cell<bool>,
     /// The password was on its way: it is not sent again, lest the account be locked.
     password_sent: Cell<bool>,
 }
 
-impl Default for Trace {
+impl Default for AttemptTrace {
     fn default() -> Self {
         Self {
-            seen: RefCell::new(Seen::Nothing),
-            crowded: Cell::new(false),
-            let_in: Cell::new(0),
+            seen: RefCell::new(PeerProgress::Nothing),
+            server_busy: Cell::new(false),
+            logins_done: Cell::new(0),
             password_sent: Cell::new(false),
         }
     }
@@ -519,7 +523,7 @@ impl Default for Trace {
 
 /// How far a peer has got.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+enum PeerProgress {
     Nothing,
     /// It took the connection.
     Connection,
@@ -533,9 +537,9 @@ enum Seen {
     Offer,
 }
 
-impl Seen {
+impl PeerProgress {
     /// sshd closes a connection over its `MaxStartups` without a word, or, as of late, with these.
-    fn turned_away(&self) -> bool {
+    fn was_dropped(&self) -> bool {
         match self {
             Self::Connection => true,
             Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
@@ -558,11 +562,11 @@ pub(super) fn not_ssh(at: &str, words: &str) -> Failure {
     failure.retryable()
 }
 
-fn too_late(target: &Target, phase: Option<Phase>, trace: &Trace) -> Failure {
+fn timed_out(target: &Target, phase: Option<Phase>, trace: &AttemptTrace) -> Failure {
     let (phase, seen) = (phase.unwrap_or(Phase::Resolve), &*trace.seen.borrow());
     let limit = human(target.connect_timeout);
-    let at = place(&target.address, target.port);
-    if let Seen::Words(words) = seen {
+    let at = host_port(&target.address, target.port);
+    if let PeerProgress::Words(words) = seen {
         return not_ssh(&at, words);
     }
     match phase {
@@ -575,11 +579,11 @@ fn too_late(target: &Target, phase: Option<Phase>, trace: &Trace) -> Failure {
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if matches!(seen, Seen::Banner | Seen::Noise | Seen::Offer) => {
+        _ if matches!(seen, PeerProgress::Banner | PeerProgress::Noise | PeerProgress::Offer) => {
             Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
                 .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
         }
-        _ if *seen == Seen::Connection => {
+        _ if *seen == PeerProgress::Connection => {
             Failure::new(Phase::Connect, format!("{at}: connected, but the server said nothing within {limit}"))
                 .hint("is this really sshd's port? An overloaded node needs --connect-timeout 30s")
         }

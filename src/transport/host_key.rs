@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::algorithms::Kind;
-use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint, key_type};
+use super::algorithms::AlgorithmKind;
 use super::target::Target;
+use crate::credentials::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint, key_type};
 use crate::outcome::{Failure, Phase};
 
 /// Is this the host that it should be?
@@ -133,8 +133,10 @@ impl Recorded {
     pub(super) fn not_allowed(&self, target: &Target) -> Failure {
         let shown = shown(&target.host_key_name, target.host_key_port);
         let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
-        let cause =
-            format!("{shown}: {file} line {line} has {types}, and `{}` allows none such", Kind::HostKey.keyword());
+        let cause = format!(
+            "{shown}: {file} line {line} has {types}, and `{}` allows none such",
+            AlgorithmKind::HostKey.keyword()
+        );
         Failure::new(Phase::HostKey, cause)
             .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
     }

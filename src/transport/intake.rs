@@ -242,9 +242,9 @@ mod tests {
         assert_eq!(intake.greeting(), Greeting::Version);
         text(&mut intake, b"\x14");
         assert_eq!(intake.greeting(), Greeting::Offer);
-        let mut noise = Intake::new();
-        text(&mut noise, b"SSH-2.0-x\n220 mail");
-        assert_eq!(noise.greeting(), Greeting::Noise);
+        let mut preamble = Intake::new();
+        text(&mut preamble, b"SSH-2.0-x\n220 mail");
+        assert_eq!(preamble.greeting(), Greeting::Noise);
     }
 
     #[test]
