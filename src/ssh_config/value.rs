@@ -100,11 +100,11 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<LineMeaning
         }
         KeywordEffect::Honoured(Keyword::UserKnownHostsFile) => {
             files(name, arguments)?;
-            templates(arguments, ConfigValue::UserKnownHosts(arguments.to_vec()))
+            Ok(templates(arguments, ConfigValue::UserKnownHosts(arguments.to_vec())))
         }
         KeywordEffect::Honoured(Keyword::GlobalKnownHostsFile) => {
             files(name, arguments)?;
-            templates(arguments, ConfigValue::GlobalKnownHosts(arguments.to_vec()))
+            Ok(templates(arguments, ConfigValue::GlobalKnownHosts(arguments.to_vec())))
         }
         KeywordEffect::Honoured(Keyword::Canonical) => Ok(LineMeaning::Set(ConfigValue::Canonical)),
         KeywordEffect::Honoured(Keyword::ProxyJump) => jump(first),
@@ -121,7 +121,7 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<LineMeaning
             if let Some(extra) = arguments.get(1) {
                 return Err(format!("`{name}` takes one value; `{extra}` is one too many"));
             }
-            single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments)
+            Ok(single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments))
         }
     }
 }
@@ -139,28 +139,28 @@ fn files(keyword: &str, arguments: &[String]) -> Result<(), String> {
 
 impl LineMeaning {
     /// The same, unless its value has tokens that cannot be expanded.
-    fn check(self, arguments: &[String]) -> Result<Self, String> {
+    fn check(self, arguments: &[String]) -> Self {
         match self {
             Self::Set(
                 setting @ (ConfigValue::CertificateFile(_)
                 | ConfigValue::IdentityFile(_)
                 | ConfigValue::IdentityAgent(_)),
             ) => templates(arguments, setting),
-            other => Ok(other),
+            other => other,
         }
     }
 }
 
-fn templates(arguments: &[String], setting: ConfigValue) -> Result<LineMeaning, String> {
+fn templates(arguments: &[String], setting: ConfigValue) -> LineMeaning {
     for argument in arguments {
         match tokens::check(argument) {
             Ok(true) => {}
-            Ok(false) => return Ok(LineMeaning::Unsupported),
+            Ok(false) => return LineMeaning::Unsupported,
             // ssh sees to tokens only where the value is for the host.
-            Err(said) => return Ok(LineMeaning::Impossible(None, said)),
+            Err(said) => return LineMeaning::Impossible(None, said),
         }
     }
-    Ok(LineMeaning::Set(setting))
+    LineMeaning::Set(setting)
 }
 
 fn jump(text: &str) -> Result<LineMeaning, String> {

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::algorithms::AlgorithmKind;
 use super::target::Target;
-use crate::credentials::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint, key_type};
+use crate::credentials::known_hosts::{Accepted, HostKeyPolicy, HostKeyVerdict, fingerprint, key_type};
 use crate::outcome::{Failure, Phase};
 
 /// Is this the host that it should be?
-pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<HostKeyTrust, Failure> {
     let Some((key, _)) = ssh.host_key() else {
         return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
     };
@@ -18,12 +18,12 @@ pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<Trust,
     }
     let (name, port) = (target.host_key_name.as_str(), target.host_key_port);
     let mut verdict = target.known_hosts.check(name, port, key);
-    if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
+    if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
         // It touches the disk, and may wait for another program that holds the file.
         let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
         let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
         verdict = match accepted {
-            Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
+            Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => HostKeyVerdict::Known,
             // Another host of the same name, or another program, was faster, and says something else.
             Ok(Accepted::Against(verdict)) => verdict,
             Err(error) => {
@@ -32,7 +32,7 @@ pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<Trust,
             }
         };
     }
-    if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::Strict)
+    if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::Strict)
         && target.known_hosts.has_authority(name, port)
     {
         let cause = format!(
@@ -52,33 +52,37 @@ pub(super) fn shown(name: &str, port: u16) -> String {
 }
 
 /// What a verdict on a host's key means under its policy.
-fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure> {
+fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKeyTrust, Failure> {
     let shown = shown(&target.host_key_name, target.host_key_port);
     match (verdict, target.policy) {
         // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
-        (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
+        (HostKeyVerdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
             Phase::HostKey,
             format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
         )
         .hint("do not log in: find out who has this key")),
         // Under `off` a changed key matters to the password alone.
-        (Verdict::Unknown, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
-        (Verdict::Changed { .. } | Verdict::OtherType { .. }, HostKeyPolicy::Off) if target.password.is_none() => {
-            Ok(Trust::Yes)
+        (HostKeyVerdict::Unknown, HostKeyPolicy::Off) | (HostKeyVerdict::Known, _) => Ok(HostKeyTrust::Yes),
+        (HostKeyVerdict::Changed { .. } | HostKeyVerdict::OtherType { .. }, HostKeyPolicy::Off)
+            if target.password.is_none() =>
+        {
+            Ok(HostKeyTrust::Yes)
         }
-        (Verdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
+        (HostKeyVerdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
             Err(Failure::new(Phase::HostKey, format!("{shown}: unknown host key {}", fingerprint(key)))
                 .hint("check the fingerprint, then use --host-key-policy accept-new once to record it"))
         }
-        (Verdict::OtherType { known, file, line }, _) => Ok(Trust::AskFor(Recorded { types: known, file, line })),
-        (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
+        (HostKeyVerdict::OtherType { known, file, line }, _) => {
+            Ok(HostKeyTrust::AskFor(RecordedKeys { types: known, file, line }))
+        }
+        (HostKeyVerdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
             let cause = format!(
                 "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server showed \
                  {offered_fingerprint}",
                 file.display()
             );
             if target.policy == HostKeyPolicy::Off {
-                return Ok(Trust::KeysOnly(cause));
+                return Ok(HostKeyTrust::KeysOnly(cause));
             }
             Err(Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &file)))
         }
@@ -99,22 +103,22 @@ pub(super) fn remove_old(shown: &str, file: &Path) -> String {
     )
 }
 
-pub(super) enum Trust {
+pub(super) enum HostKeyTrust {
     Yes,
     /// With a key, but whoever this is does not get the password: the text says why.
     KeysOnly(String),
     /// Try again and ask for the types of host key that are recorded.
-    AskFor(Recorded),
+    AskFor(RecordedKeys),
 }
 
 /// What `known_hosts` has for a host that showed another type of key.
-pub(super) struct Recorded {
+pub(super) struct RecordedKeys {
     pub(super) types: Vec<String>,
     file: PathBuf,
     line: usize,
 }
 
-impl Recorded {
+impl RecordedKeys {
     /// The server has no key of a recorded type any more: as far as ssh is concerned its key has changed.
     pub(super) fn gone(&self, target: &Target) -> Failure {
         let shown = shown(&target.host_key_name, target.host_key_port);

@@ -118,7 +118,7 @@ impl SessionSocket {
     }
 
     /// Keys are exchanged.
-    pub(super) fn shaken(&self) {
+    pub(super) fn exchanged(&self) {
         self.state().intake.shaken();
     }
 
