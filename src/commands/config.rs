@@ -38,7 +38,7 @@ pub(super) fn defaults(cli: Cli, words: &[OsString], world: &World) -> Result<Cl
 }
 
 /// Where the config file is: `GSCTL_CONFIG`, else the configuration directory.
-fn path(world: &World) -> PathBuf {
+pub(super) fn path(world: &World) -> PathBuf {
     world.var("GSCTL_CONFIG").map_or_else(|| world.config_dir().join("config.toml"), |path| world.path(path))
 }
 

@@ -19,7 +19,7 @@ use super::jumps::{self, Role};
 use super::origins::{self, Stated};
 use super::targets::{Route, ask_ahead, load_config, route};
 use super::world::World;
-use super::{launch, selection};
+use super::{launch, report_files, selection};
 
 /// Prints the selection.
 ///
@@ -40,6 +40,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
         return Ok(ExitStatus::NoHosts);
     }
     let selected = selection::select(&wanted, &options.ssh, world)?;
+    report_files::check(&report_files::common_inputs(options, &selected, world), &options.output)?;
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }
@@ -187,8 +188,10 @@ pub(super) fn finish(written: io::Result<()>) -> Result<ExitStatus, Fault> {
     match written {
         Ok(()) => Ok(ExitStatus::Success),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitStatus::Success),
-        Err(error) => {
-            Err(Fault { status: ExitStatus::Broken, message: format!("cannot write output: {error}"), hint: None })
-        }
+        Err(error) => Err(Fault {
+            status: ExitStatus::Broken,
+            message: format!("cannot write to standard output: {error}"),
+            hint: None,
+        }),
     }
 }

@@ -60,6 +60,11 @@ pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &Wo
     Ok(inventory)
 }
 
+/// The file behind what `-f` says.
+pub(super) fn path_of(path: &Path) -> PathBuf {
+    path.to_str().and_then(|name| name.strip_prefix(ANSIBLE)).map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
 fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {

@@ -1,8 +1,6 @@
 //! From a plan and hosts to a finished run: the last checks, the fleet, the reporters, the exit status.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,10 +14,7 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::reactor::Reactor;
 use crate::report::RunReport;
-use crate::reporter::{
-    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
-    When, WholeFile,
-};
+use crate::reporter::{Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, When};
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Connector;
@@ -28,6 +23,7 @@ use super::descriptors;
 use super::fault::Fault;
 use super::logbook::{Book, Logbook};
 use super::openssh;
+use super::report_files;
 use super::secret;
 use super::selection::Selected;
 use super::targets::{self, Targets};
@@ -212,10 +208,7 @@ impl Launch<'_> {
             }
             out.flush()
         })();
-        match written {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
-            Ok(()) | Err(_) => Ok(ExitStatus::Success),
-        }
+        super::hosts::finish(written)
     }
 
     fn settings(&self, reporters: &Reporters, hosts: usize) -> Settings {
@@ -238,7 +231,6 @@ impl Launch<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
         let output = &self.options.output;
-        apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
@@ -255,10 +247,10 @@ impl Launch<'_> {
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
-            json: open(output.json.as_deref())?,
-            jsonl: open(output.jsonl.as_deref())?,
-            junit: open(output.junit.as_deref())?,
-            html: open_whole(output.html.as_deref())?,
+            json: report_files::open(output.json.as_deref())?,
+            jsonl: report_files::open(output.jsonl.as_deref())?,
+            junit: report_files::open(output.junit.as_deref())?,
+            html: report_files::open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
@@ -349,52 +341,6 @@ fn when(when: CliWhen) -> When {
         CliWhen::Auto => When::Auto,
         CliWhen::Always => When::Always,
         CliWhen::Never => When::Never,
-    }
-}
-
-/// No two reports may go to one place.
-fn apart(output: &OutputOptions) -> Result<(), Fault> {
-    let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
-    for (number, (one, place)) in reports.iter().enumerate() {
-        let Some(place) = place else { continue };
-        if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| earlier.as_ref() == Some(place)) {
-            let name = place.display();
-            return Err(Fault::usage(format!("`--{other} {name}` and `--{one} {name}` would write into each other"))
-                .hint("give each a file of its own; one of them may be `-`"));
-        }
-    }
-    Ok(())
-}
-
-/// Tries a report file that is written at the end, before anything is contacted.
-fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
-    match path {
-        None => Ok(None),
-        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
-        Some(path) => {
-            let name = path.display().to_string();
-            let file = WholeFile::prepare(path).map_err(|error| {
-                Fault::usage(format!("report file `{name}`: {error}"))
-                    .hint("nothing was contacted; name a file that can be written")
-            })?;
-            Ok(Some(ReportTarget::File(name, Box::new(file))))
-        }
-    }
-}
-
-/// Opens a report file, before anything is contacted.
-fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
-    match path {
-        None => Ok(None),
-        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
-        Some(path) => {
-            let name = path.display().to_string();
-            let file = File::create(path).map_err(|error| {
-                Fault::usage(format!("report file `{name}`: {error}"))
-                    .hint("nothing was contacted; name a file that can be written")
-            })?;
-            Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
-        }
     }
 }
 

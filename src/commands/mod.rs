@@ -21,6 +21,7 @@ mod past;
 mod program;
 mod pssh;
 mod question;
+mod report_files;
 mod resume;
 mod runs;
 mod secret;
@@ -141,6 +142,7 @@ fn launch_on(
     world: &World,
 ) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
+    report_files::check(&report_files::inputs(cli, &selected, &plan, &book.file, world), &options.output)?;
     let sudo = match &cli.command {
         Command::Exec(args) => Some(&args.privilege.password),
         Command::Script(args) => Some(&args.privilege.password),

@@ -25,6 +25,8 @@ pub(super) struct Selected {
     pub(super) groups: Vec<String>,
     /// Warnings, each a fragment.
     pub(super) warnings: Vec<String>,
+    /// The hosts files that were read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Reads the hosts files and selects.
@@ -49,7 +51,7 @@ pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> 
     if selected.hosts.is_empty() {
         return Err(past::nobody(options, &past).unwrap_or_else(|| nobody(options, &files)));
     }
-    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
+    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings, files })
 }
 
 /// Reads the hosts files: what they say together, and which they were.

@@ -134,7 +134,8 @@ impl Journal {
         for id in &ids[..ids.len().saturating_sub(KEEP)] {
             let wanted = self.load(id).is_ok_and(|record| {
                 let started: Option<jiff::Timestamp> = record.started.parse().ok();
-                let resumable = record.is_resumable() && started.is_some_and(|at| now.duration_since(at) < KEEP_UNFINISHED);
+                let resumable =
+                    record.is_resumable() && started.is_some_and(|at| now.duration_since(at) < KEEP_UNFINISHED);
                 resumable || (record.status.is_none() && is_alive(record.pid))
             });
             if !wanted && !lock::is_held(self, id) {
@@ -147,9 +148,9 @@ impl Journal {
 /// Whether there is a process of this number. It may be another one by now: then a run is kept longer than need be.
 fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| {
-        !matches!(rustix::process::test_kill_process(pid), Err(error) if error == rustix::io::Errno::SRCH)
-    })
+    pid.is_some_and(
+        |pid| !matches!(rustix::process::test_kill_process(pid), Err(error) if error == rustix::io::Errno::SRCH),
+    )
 }
 
 /// `20261121T094311Z-abcde`: sorts by time, to a fraction of a second.

@@ -28,7 +28,13 @@ pub(super) type Place = (u64, Option<SystemTime>);
 /// # Errors
 /// When either file cannot be written.
 pub(super) fn write_next(journal: &Journal, run: &Path, name: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(journal.dir().join("order"))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(journal.dir().join("order"))?;
     // Held for these few lines; the kernel frees it with the process.
     flock(&file, FlockOperation::LockExclusive)?;
     let mut text = String::new();

@@ -52,8 +52,7 @@ impl Writer {
     /// # Errors
     /// When it cannot be written.
     pub fn go_on(journal: &Journal, record: Record) -> io::Result<Self> {
-        let mut writer =
-            Self { journal: journal.clone(), dir: journal.run_dir(&record.run), record, progress: None };
+        let mut writer = Self { journal: journal.clone(), dir: journal.run_dir(&record.run), record, progress: None };
         writer.open()?;
         // It tells of an end that was none.
         match fs::remove_file(writer.dir.join("report.json")) {

@@ -36,8 +36,8 @@ impl Screen {
         let columns = settings.columns.unwrap_or(80);
         Self {
             live: settings.live.then(|| Progress::new(Arc::clone(&err), columns, settings.rows)),
-            out: Lane::new(Arc::new(Mutex::new(out))),
-            err: Lane::new(err),
+            out: Lane::new("standard output", Arc::new(Mutex::new(out))),
+            err: Lane::new("standard error", err),
             stdout_tty: settings.stdout_tty,
             stderr_tty: settings.stderr_tty,
             columns: settings.columns,
@@ -166,14 +166,16 @@ impl Write for Shared {
 
 /// One stream, buffered.
 struct Lane {
+    /// What it is called in an error.
+    name: &'static str,
     writer: SharedWriter,
     kept: Vec<u8>,
     closed: bool,
 }
 
 impl Lane {
-    fn new(writer: SharedWriter) -> Self {
-        Self { writer, kept: Vec::new(), closed: false }
+    fn new(name: &'static str, writer: SharedWriter) -> Self {
+        Self { name, writer, kept: Vec::new(), closed: false }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -197,7 +199,7 @@ impl Lane {
                 self.closed = true;
                 Ok(())
             }
-            done => done,
+            done => done.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name))),
         }
     }
 }

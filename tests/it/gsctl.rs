@@ -89,14 +89,23 @@ impl Gsctl {
 
     /// With at most so many open files; `hard` too.
     pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.through_shell(&format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
+        self
+    }
+
+    fn through_shell(&mut self, text: &str) {
         let mut shell = Command::new("/bin/sh");
-        let limit = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-        shell.arg("-c").arg(limit).arg(self.command.get_program()).env_clear().process_group(0);
+        shell.arg("-c").arg(text).arg(self.command.get_program()).env_clear().process_group(0);
         shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = self.command.get_current_dir() {
             shell.current_dir(dir);
         }
         self.command = shell;
+    }
+
+    /// With standard output on a disk that is full.
+    pub(crate) fn full_stdout(mut self) -> Self {
+        self.through_shell("exec \"$0\" \"$@\" >/dev/full");
         self
     }
 

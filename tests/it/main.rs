@@ -51,6 +51,7 @@ mod pssh;
 mod pssh_peer;
 mod pty;
 mod pull;
+mod report_files;
 mod reports;
 mod scale;
 mod schema;
