@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::config::{self, Defaults};
-use super::{Cli, Options};
+use super::{Cli, Options, peer_words};
 
 /// The command line up to the command.
 #[derive(Debug, Parser)]
@@ -32,7 +32,7 @@ enum Rest {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
-    let mut cli = config::parse(words, defaults)?;
+    let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
