@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     let asked = match understood {
         Ok(asked) => asked,
         Err(error) => {
-            return told(&error).into();
+            return told(&error, &words).into();
         }
     };
     let world = commands::World::look();
@@ -80,8 +80,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints what clap has to say: the help that was asked for, or what is wrong with the command line.
-fn told(said: &clap::Error) -> exit::ExitStatus {
+fn told(said: &clap::Error, words: &[std::ffi::OsString]) -> exit::ExitStatus {
     let asked_for = matches!(said.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if let Some(file) = cli::behind_h(words).filter(|file| std::path::Path::new(file).is_file()) {
+        let name = reporter::sanitize::line(file.as_encoded_bytes());
+        let _ = writeln!(std::io::stderr(), "hint: -f {name} names a hosts file; -h is this help");
+    }
     match said.print().and_then(|()| std::io::stdout().flush()) {
         Err(error) if asked_for && error.kind() != std::io::ErrorKind::BrokenPipe => {
             let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {error}");

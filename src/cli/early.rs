@@ -27,6 +27,13 @@ enum Rest {
     All(#[expect(dead_code, reason = "only clap needs to know where it goes")] Vec<OsString>),
 }
 
+/// The word behind `-h`, which is pssh's option for a hosts file.
+#[must_use]
+pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
+    let at = words.iter().position(|word| word == "-h")?;
+    words.get(at + 1)
+}
+
 /// Reads the command line, with what stands in for the defaults of options.
 ///
 /// # Errors

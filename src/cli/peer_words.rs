@@ -17,7 +17,10 @@ const COMMANDS: [(&str, &str); 16] = [
     ("list", "`hosts` shows the hosts, `play --list` the playbooks, `runs` past runs"),
     ("put", "`push SRC... DEST` copies to the hosts"),
     ("rcopy", "`pull SRC DEST` copies from the hosts"),
-    ("run", "to run a command: `exec COMMAND`; a local script: `script FILE`; a playbook: `play PLAYBOOK`; past runs: `runs`"),
+    (
+        "run",
+        "to run a command: `exec COMMAND`; a local script: `script FILE`; a playbook: `play PLAYBOOK`; past runs: `runs`",
+    ),
     ("scp", "`push SRC... DEST` copies to the hosts, `pull SRC DEST` from them"),
     ("sh", "to run a command: `exec COMMAND`; a local script: `script FILE`"),
     ("ssh", "to run a command: `exec COMMAND`"),

@@ -80,7 +80,11 @@ fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             _ => error.to_string(),
         };
-        Fault::usage(format!("hosts file `{name}`: {said}"))
+        let fault = Fault::usage(format!("hosts file `{name}`: {said}"));
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return fault.hint(format!("--fanout {name} says how many hosts are worked on at once"));
+        }
+        fault
     };
     std::fs::File::open(path).map_err(fault)?.read_to_end(&mut bytes).map_err(fault)?;
     Ok(bytes)

@@ -25,7 +25,7 @@ use super::logbook::{Book, Logbook};
 use super::openssh;
 use super::report_files;
 use super::secret;
-use super::selection::Selected;
+use super::selection::{self, Selected};
 use super::targets::{self, Targets};
 use super::world::World;
 
@@ -282,6 +282,8 @@ impl Launch<'_> {
             verbose: output.verbose,
             mode: mode(output),
             hosts,
+            one_plain_name: selection::is_one_plain_name(&self.options.hosts.hosts),
+            no_prefix: output.no_prefix,
             command: self.kind,
         }
     }

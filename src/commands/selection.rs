@@ -1,6 +1,6 @@
 //! Reads hosts files and selects hosts. Contacts nobody.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
@@ -46,6 +46,7 @@ pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> 
     let selected =
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
+    warnings.extend(expanded_by_the_shell(&options.hosts));
     warnings.extend(selected.warnings);
     warnings.extend(past.iter().filter_map(crate::journal::past::Past::warning));
     if selected.hosts.is_empty() {
@@ -82,6 +83,20 @@ fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
             settings.entry(name.clone()).or_insert_with(|| setting.clone());
         }
     }
+}
+
+/// Whether the hosts were asked for by one plain name, so that there is one host whatever the files say.
+pub(super) fn is_one_plain_name(sets: &[String]) -> bool {
+    match sets {
+        [name] => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte)),
+        _ => false,
+    }
+}
+
+/// A name that is also a file in the working directory: the shell may have put it in the place of a pattern.
+fn expanded_by_the_shell(sets: &[String]) -> Option<String> {
+    let name = sets.iter().find(|name| is_one_plain_name(std::slice::from_ref(name)) && Path::new(name).exists())?;
+    Some(format!("-w {name}: there is a file `{name}` here; did the shell expand a pattern? Quote it: -w 'node[1-8]'"))
 }
 
 /// The hosts files that are to be read.

@@ -55,8 +55,10 @@ pub(super) struct Route {
 /// When a file or an option is wrong or cannot be honoured.
 pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
     SshConfig::load(options.ssh_config.as_deref(), &world.home, &world.env, &options.ssh_option).map_err(|error| {
-        let hint = error.hint();
-        Fault::usage(error.to_string()).maybe_hint(hint)
+        let directory = options.ssh_option.iter().find(|option| !option.contains(['=', ' ']));
+        let hint =
+            directory.map(|name| format!("-o takes KEY=VALUE; --output-dir {name} keeps what each host printed"));
+        Fault::usage(error.to_string()).maybe_hint(error.hint().or(hint))
     })
 }
 

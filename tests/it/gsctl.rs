@@ -24,7 +24,10 @@ impl Lab {
     pub(crate) fn gsctl(&self) -> Gsctl {
         let mut known_hosts = OsString::from("UserKnownHostsFile=");
         known_hosts.push(self.known_hosts());
-        self.bare_gsctl().hosts_file(self.hosts_file()).arg("-i").arg(self.key()).arg("-o").arg(known_hosts)
+        let gsctl =
+            self.bare_gsctl().hosts_file(self.hosts_file()).arg("-i").arg(self.key()).arg("-o").arg(known_hosts);
+        // What one node prints is compared as it is; `prefix` is about its name in front.
+        if self.nodes().len() == 1 { gsctl.arg("-N") } else { gsctl }
     }
 
     /// `gsctl` with the lab's environment and no option.

@@ -47,6 +47,7 @@ mod passwords;
 mod peer_cases;
 mod playbooks;
 mod postgres;
+mod prefix;
 mod pssh;
 mod pssh_peer;
 mod pty;
