@@ -85,7 +85,7 @@ impl Terminal {
         }
         // A full disk is met here at the latest, and must be said while there is something left to say it with.
         first = first.and(self.screen.flush());
-        let late = first.as_ref().err().map(|error| super::not_written(error)).filter(|text| !errors.contains(text));
+        let late = first.as_ref().err().map(super::not_written).filter(|text| !errors.contains(text));
         for error in errors.iter().chain(&late) {
             let text = format!("{} {error}", self.ctx.err.paint(Tone::Bad, "error:"));
             first = first.and(self.screen.err_line(&text));
