@@ -11,38 +11,44 @@ use crate::plan::{Action, Plan};
 use crate::reporter::{Target, WholeFile};
 
 use super::config;
-use super::fault::Fault;
+use super::environment::Environment;
 use super::inventories;
 use super::selection::Selected;
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// A file that the run reads: what it is to the user, and where.
 type Input = (&'static str, PathBuf);
 
 /// What every command reads: hosts files, keys, passwords, configuration.
-pub(super) fn common_inputs(options: &Options, selected: &Selected, world: &World) -> Vec<Input> {
+pub(super) fn common_inputs(options: &Options, selected: &Selected, environment: &Environment) -> Vec<Input> {
     let Options { ssh, .. } = options;
     let mut inputs: Vec<Input> = Vec::new();
     inputs.extend(selected.files.iter().map(|path| ("the hosts file", inventories::path_of(path))));
     inputs.extend(ssh.identity.iter().map(|path| ("a private key", path.clone())));
     let keys = selected.known.values().filter_map(|host| host.settings.get("identity"));
-    inputs.extend(keys.map(|setting| ("a private key", world.path(&setting.value))));
+    inputs.extend(keys.map(|setting| ("a private key", environment.path(&setting.value))));
     inputs.extend(ssh.ssh_config.iter().map(|path| ("ssh's configuration", path.clone())));
     // `-o UserKnownHostsFile=FILE` and the like: a value that is no file is none of these.
     let values = ssh.ssh_option.iter().filter_map(|option| option.split_once(['=', ' ']));
     let files = values.flat_map(|(_, value)| value.split_whitespace());
-    inputs.extend(files.map(|file| ("a file that `-o` names", world.path(file.trim_matches('"')))));
+    inputs.extend(files.map(|file| ("a file that `-o` names", environment.path(file.trim_matches('"')))));
     inputs.extend(ssh.password_file.iter().map(|path| ("the password file", path.clone())));
-    inputs.push(("the configuration of gsctl", config::path(world)));
+    inputs.push(("the configuration of gsctl", config::path(environment)));
     // Keys, certificates, known hosts, and what the configuration includes.
-    let own = fs::read_dir(world.home.join(".ssh")).into_iter().flatten().flatten();
+    let own = fs::read_dir(environment.home.join(".ssh")).into_iter().flatten().flatten();
     inputs.extend(own.map(|entry| ("a file of ssh", entry.path())));
     inputs
 }
 
 /// What a run reads.
-pub(super) fn inputs(cli: &Cli, selected: &Selected, plan: &Plan, playbook: &str, world: &World) -> Vec<Input> {
-    let mut inputs = common_inputs(&cli.options, selected, world);
+pub(super) fn inputs(
+    cli: &Cli,
+    selected: &Selected,
+    plan: &Plan,
+    playbook: &str,
+    environment: &Environment,
+) -> Vec<Input> {
+    let mut inputs = common_inputs(&cli.options, selected, environment);
     let sudo = match &cli.command {
         Command::Exec(args) => {
             inputs.extend(args.stdin.iter().map(|path| ("standard input of the command", path.clone())));
@@ -78,7 +84,7 @@ pub(super) fn inputs(cli: &Cli, selected: &Selected, plan: &Plan, playbook: &str
 ///
 /// # Errors
 /// With both names.
-pub(super) fn check(inputs: &[Input], output: &OutputOptions) -> Result<(), Fault> {
+pub(super) fn check(inputs: &[Input], output: &OutputOptions) -> Result<(), Diagnostic> {
     let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
     let reports: Vec<(&str, &Path)> =
         reports.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
@@ -86,14 +92,16 @@ pub(super) fn check(inputs: &[Input], output: &OutputOptions) -> Result<(), Faul
         let name = place.display();
         let same = |other: &Path| is_same(other, place);
         if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| same(earlier)) {
-            return Err(Fault::usage(format!("`--{other} {name}` and `--{one} {name}` would write into each other"))
-                .hint("give each a file of its own; one of them may be `-`"));
+            return Err(Diagnostic::usage(format!(
+                "`--{other} {name}` and `--{one} {name}` would write into each other"
+            ))
+            .hint("give each a file of its own; one of them may be `-`"));
         }
         if *place == Path::new("-") {
             continue;
         }
         if let Some((what, _)) = inputs.iter().find(|(_, input)| same(input)) {
-            return Err(Fault::usage(format!("`--{one} {name}` would overwrite {what}, which this run reads"))
+            return Err(Diagnostic::usage(format!("`--{one} {name}` would overwrite {what}, which this run reads"))
                 .hint("nothing was contacted or written; name another file for the report"));
         }
     }
@@ -122,7 +130,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Tries a report file that is written at the end, before anything is contacted.
-pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<Target>, Fault> {
+pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<Target>, Diagnostic> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Target::Stdout));
@@ -132,7 +140,7 @@ pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<Target>, Fault> {
 }
 
 /// Opens a report file, before anything is contacted.
-pub(super) fn open(path: Option<&Path>) -> Result<Option<Target>, Fault> {
+pub(super) fn open(path: Option<&Path>) -> Result<Option<Target>, Diagnostic> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(Target::Stdout));
@@ -141,7 +149,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Option<Target>, Fault> {
     Ok(Some(Target::File(path.display().to_string(), Box::new(BufWriter::new(file)))))
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::usage(format!("report file `{}`: {error}", path.display()))
+fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::usage(format!("report file `{}`: {error}", path.display()))
         .hint("nothing was contacted; name a file that can be written")
 }

@@ -45,7 +45,7 @@ pub(super) fn write_next(journal: &Journal, run: &Path, name: &str) -> io::Resul
     file.rewind()?;
     file.write_all(text.as_bytes())?;
     file.set_len(text.len() as u64)?;
-    durable::write(&run.join(name), text.as_bytes(), durable::Bear::Kill)
+    durable::write(&run.join(name), text.as_bytes(), durable::Durability::Rename)
 }
 
 /// The place of a run's beginning or end. `None`: it has none.
