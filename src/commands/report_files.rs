@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Cli, Command, Options, OutputOptions};
 use crate::plan::push::Content;
 use crate::plan::{Action, Plan};
-use crate::reporter::{Target, WholeFile};
+use crate::reporter::{ReportTarget, WholeFile};
 
 use super::config;
 use super::environment::Environment;
@@ -130,23 +130,23 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Tries a report file that is written at the end, before anything is contacted.
-pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<Target>, Diagnostic> {
+pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
-        return Ok(Some(Target::Stdout));
+        return Ok(Some(ReportTarget::Stdout));
     }
     let file = WholeFile::prepare(path).map_err(|error| unwritable(path, &error))?;
-    Ok(Some(Target::File(path.display().to_string(), Box::new(file))))
+    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(file))))
 }
 
 /// Opens a report file, before anything is contacted.
-pub(super) fn open(path: Option<&Path>) -> Result<Option<Target>, Diagnostic> {
+pub(super) fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
-        return Ok(Some(Target::Stdout));
+        return Ok(Some(ReportTarget::Stdout));
     }
     let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-    Ok(Some(Target::File(path.display().to_string(), Box::new(BufWriter::new(file)))))
+    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(BufWriter::new(file)))))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -244,9 +244,10 @@ pub(crate) mod tests {
     #[test]
     fn prefix_rows() {
         #[track_caller]
+        #[expect(clippy::fn_params_excessive_bools, reason = "the columns of the table")]
         fn case(no_prefix: bool, stream: bool, one_plain_name: bool, want: bool) {
             let mode = stream.then_some(Mode::Stream);
-            let inputs = OutputInputs { no_prefix, mode, one_plain_name, ..pipe(CommandKind::Output, 1) };
+            let inputs = OutputInputs { mode, one_plain_name, no_prefix, ..pipe(CommandKind::Output, 1) };
             assert_eq!(OutputSettings::resolve(&inputs).prefix, want);
         }
         case(true, true, false, false);
