@@ -30,7 +30,7 @@ impl<C: Crew> Run<'_, C> {
                     let vars = &host.member.vars;
                     if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
                         let mut failure = Failure::new(Phase::Command, reason(verdict, &host.facts, vars));
-                        failure.hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
+                        failure.hint = verdict.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
                         bad.push((id, failure));
                     }
                 }
@@ -74,7 +74,7 @@ impl<C: Crew> Run<'_, C> {
 
 /// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
 fn reason(verdict: &Verdict, facts: &Facts, vars: &Vars) -> String {
-    let because = verdict.because.render_plain(vars);
+    let because = verdict.because.render_words(vars, facts);
     match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
         Some(value) if !value.is_empty() => format!("{because}: {value}"),
         _ => because,
