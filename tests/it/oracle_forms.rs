@@ -83,7 +83,9 @@ fn without(lines: &[Line], names: &[&str]) -> Vec<Line> {
 /// The table as 12.1 and later print it: details go on in their column, cut wherever it ends.
 fn table(lines: &[Line]) -> String {
     let rule = "-".repeat(80);
-    let mut text = format!("{rule}\nName           Target  State        Server                   State details       \n{rule}\nCluster Resources\n{rule}\n");
+    let mut text = format!(
+        "{rule}\nName           Target  State        Server                   State details       \n{rule}\nCluster Resources\n{rule}\n"
+    );
     for (name, target, state, server, details) in lines {
         let (first, rest) = details.split_at(details.len().min(20));
         writeln!(text, "{name}\n      1        {target:<7} {state:<12} {server:<24} {first:<20}").unwrap();
@@ -97,7 +99,10 @@ fn table(lines: &[Line]) -> String {
 /// The table as 11.2 prints it: another head, and nothing under way means no details. There is no ora.storage.
 fn table_11(lines: &[Line]) -> String {
     let text = table(&without(lines, &["ora.storage", "ora.driver.afd"]));
-    let text = text.replace("Name           Target  State        Server                   State details", "NAME           TARGET  STATE        SERVER                   STATE_DETAILS");
+    let text = text.replace(
+        "Name           Target  State        Server                   State details",
+        "NAME           TARGET  STATE        SERVER                   STATE_DETAILS",
+    );
     text.replace(",STABLE", "       ").replace("STABLE", "      ")
 }
 
@@ -196,7 +201,9 @@ impl Node {
             format!("{cases}{})\ncat <<'END'\n{answer}END\nexit {status} ;;\n", quote(command))
         });
         let log = quote(&self.name("orders"));
-        let text = format!("#!/bin/sh\necho \"$*\" >>{log}\ncase $* in\n{cases}*) echo 'CRS-10001: what?'; exit 64 ;;\nesac\n");
+        let text = format!(
+            "#!/bin/sh\necho \"$*\" >>{log}\ncase $* in\n{cases}*) echo 'CRS-10001: what?'; exit 64 ;;\nesac\n"
+        );
         self.program(&format!("{home}/bin/crsctl"), &text);
     }
 
@@ -248,7 +255,9 @@ impl Node {
     fn run(&self, scripts: &[&str], vars: &[(&str, &str)]) -> String {
         let root = self.dir.path().to_str().unwrap();
         let mut text = String::new();
-        for (name, value) in [("grid_home", ""), ("olr_loc", ""), ("sudo", ""), ("crsctl_timeout", "10")].iter().chain(vars) {
+        for (name, value) in
+            [("grid_home", ""), ("olr_loc", ""), ("sudo", ""), ("crsctl_timeout", "10")].iter().chain(vars)
+        {
             text = text + name + "=" + &quote(value) + "\n";
         }
         // As it is sent.
@@ -260,7 +269,13 @@ impl Node {
                 let mut command = Command::new(shell[0]);
                 command.args(&shell[1..]).arg("-c").arg(&text).env_clear().env("PATH", &path);
                 // What a login user may have exported.
-                command.envs([("gsctl_node_root", root), ("processes", "7"), ("kind", "x"), ("advice", "y"), ("suffix", "z")]);
+                command.envs([
+                    ("gsctl_node_root", root),
+                    ("processes", "7"),
+                    ("kind", "x"),
+                    ("advice", "y"),
+                    ("suffix", "z"),
+                ]);
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
                 command.spawn().unwrap_or_else(|error| panic!("{}: {error}", shell[0]))
             })
@@ -287,8 +302,11 @@ impl Node {
     fn orders(&self) -> Vec<String> {
         let text = fs::read_to_string(self.name("orders")).unwrap_or_default();
         let _ = fs::remove_file(self.name("orders"));
-        let mut orders: Vec<String> =
-            text.lines().filter(|line| line.starts_with("start") || line.starts_with("stop")).map(str::to_owned).collect();
+        let mut orders: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("start") || line.starts_with("stop"))
+            .map(str::to_owned)
+            .collect();
         // Each shell gave them, at the same time.
         orders.sort();
         orders.dedup();
@@ -344,7 +362,13 @@ fn healthy_lists_of_every_version() {
         ),
         (
             "details that go on twice",
-            table(&but(&[("ora.drivers.acfs", "ONLINE", "ONLINE", "rac1", "mounted on /opt/oracle/dcs/commonstore,STABLE")])),
+            table(&but(&[(
+                "ora.drivers.acfs",
+                "ONLINE",
+                "ONLINE",
+                "rac1",
+                "mounted on /opt/oracle/dcs/commonstore,STABLE",
+            )])),
             "running",
             "trc",
         ),
@@ -355,8 +379,22 @@ fn healthy_lists_of_every_version() {
         node.runs_all_but(if flex { &["oracle"] } else { &[] });
         node.says(&[("check crs", ONLINE, 0), ("stat res -t -init", &table, 0)]);
         let facts = node.look(&[]);
-        has(row, &facts, &[("state", "running"), ("storage", storage), ("check_crs", "online"), ("stack", "up"), ("kind", "cluster")]);
-        has(row, &facts, &[("listener_names", "LISTENER,LISTENER_SCAN1"), ("evmd", "running"), ("processes", "visible")]);
+        has(
+            row,
+            &facts,
+            &[
+                ("state", "running"),
+                ("storage", storage),
+                ("check_crs", "online"),
+                ("stack", "up"),
+                ("kind", "cluster"),
+            ],
+        );
+        has(
+            row,
+            &facts,
+            &[("listener_names", "LISTENER,LISTENER_SCAN1"), ("evmd", "running"), ("processes", "visible")],
+        );
         has(row, &facts, &[("asm", if flex { "elsewhere" } else { "running" })]);
         if !flex {
             has(row, &facts, &[("not_online", ""), ("advice", "")]);
@@ -367,7 +405,13 @@ fn healthy_lists_of_every_version() {
     }
     let mut node = Node::new();
     node.runs_all_but(&[]);
-    let wrapped = table(&but(&[("ora.drivers.acfs", "ONLINE", "ONLINE", "rac1", "mounted on /opt/oracle/dcs/commonstore,STABLE")]));
+    let wrapped = table(&but(&[(
+        "ora.drivers.acfs",
+        "ONLINE",
+        "ONLINE",
+        "rac1",
+        "mounted on /opt/oracle/dcs/commonstore,STABLE",
+    )]));
     assert!(wrapped.contains("mounted on /opt/orac") && wrapped.contains(" le/dcs/commonstore,S"), "{wrapped}");
     node.says(&[("check crs", ONLINE, 0), ("stat res -t -init", &wrapped, 0)]);
     has("whole", &node.look(&[]), &[("res_ora_drivers_acfs_details", "mounted on /opt/oracle/dcs/commonstore,STABLE")]);
@@ -391,7 +435,13 @@ fn resources_that_are_not_there() {
             "19c: cssd is being started, its server is named",
             table(&with(("ora.cssd", "ONLINE", "OFFLINE", "dbnode02", "STARTING"))),
             &early,
-            &[("state", "starting"), ("cssd", "starting"), ("evmd", "intermediate"), ("stack", "starting"), ("ctssd", "none")],
+            &[
+                ("state", "starting"),
+                ("cssd", "starting"),
+                ("evmd", "intermediate"),
+                ("stack", "starting"),
+                ("ctssd", "none"),
+            ],
         ),
         (
             "19c: its server is named, and nothing else",
@@ -403,7 +453,12 @@ fn resources_that_are_not_there() {
             "11.2: being started, the server column is blank",
             table_11(&with(("ora.cssd", "ONLINE", "OFFLINE", "", "STARTING"))),
             &early,
-            &[("state", "starting"), ("cssd", "starting"), ("evmd", "intermediate"), ("res_ora_cssd_details", "STARTING")],
+            &[
+                ("state", "starting"),
+                ("cssd", "starting"),
+                ("evmd", "intermediate"),
+                ("res_ora_cssd_details", "STARTING"),
+            ],
         ),
         (
             "STARTING cut in two",
@@ -427,7 +482,12 @@ fn resources_that_are_not_there() {
             "19c: given up, nothing happens any more",
             table(&but(&[("ora.crsd", "ONLINE", "OFFLINE", "", "STABLE")])),
             &["crsd.bin", "tnslsnr"],
-            &[("state", "given-up"), ("missing_resource", "ora.crsd"), ("crsd", "none"), ("not_online", "ora.crsd (STABLE)")],
+            &[
+                ("state", "given-up"),
+                ("missing_resource", "ora.crsd"),
+                ("crsd", "none"),
+                ("not_online", "ora.crsd (STABLE)"),
+            ],
         ),
         (
             "11.2: given up",
@@ -437,7 +497,10 @@ fn resources_that_are_not_there() {
         ),
         (
             "ora.storage given up: ORA-12541 of the other node's ASM",
-            table(&but(&[("ora.storage", "ONLINE", "OFFLINE", "", "STABLE"), ("ora.crsd", "ONLINE", "OFFLINE", "", "STABLE")])),
+            table(&but(&[
+                ("ora.storage", "ONLINE", "OFFLINE", "", "STABLE"),
+                ("ora.crsd", "ONLINE", "OFFLINE", "", "STABLE"),
+            ])),
             &["crsd.bin", "tnslsnr"],
             &[("state", "given-up"), ("missing_resource", "ora.storage"), ("storage", "none")],
         ),
@@ -624,18 +687,56 @@ fn the_decisive_line_of_a_start() {
 #[test]
 fn ohasd_that_is_active_already() {
     let off = |name: &'static str| (name, "ONLINE", "OFFLINE", "", "STABLE");
-    let answer = "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2676: Start of 'ora.crsd' on 'db2' succeeded\n";
+    let answer =
+        "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2676: Start of 'ora.crsd' on 'db2' succeeded\n";
     let already = "CRS-4690: Oracle Clusterware is already running on 'db2'\nCRS-4000: Command Start failed, or completed with errors.\n";
-    let story = format!("CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2674: Start of 'ora.crsd' on 'db2' failed\nCRS-4000: x\n");
+    let story = format!(
+        "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2674: Start of 'ora.crsd' on 'db2' failed\nCRS-4000: x\n"
+    );
     // What runs no more, the table, what `start cluster` says, which orders are given, how it ends.
     let rows: [(&str, &str, Vec<Line>, &str, &[&str], &str); 7] = [
         ("all is up", "", HEALTHY.to_vec(), "", &["start crs"], ""),
-        ("given up", "crsd.bin", but(&[off("ora.crsd")]), answer, &["start cluster", "start crs", "start res ora.crsd -init"], "changed=yes"),
-        ("stopped below ohasd", "ocssd.bin", but(&[("ora.cssd", "OFFLINE", "OFFLINE", "", "STABLE")]), answer, &["start cluster", "start crs"], "changed=yes"),
-        ("given up, below the cluster", "mdnsd.bin", but(&[off("ora.mdnsd")]), already, &["start cluster", "start crs", "start res ora.mdnsd -init"], "changed=yes"),
-        ("under way", "crsd.bin", but(&[("ora.crsd", "ONLINE", "OFFLINE", "rac1", "STARTING")]), "", &["start crs"], ""),
+        (
+            "given up",
+            "crsd.bin",
+            but(&[off("ora.crsd")]),
+            answer,
+            &["start cluster", "start crs", "start res ora.crsd -init"],
+            "changed=yes",
+        ),
+        (
+            "stopped below ohasd",
+            "ocssd.bin",
+            but(&[("ora.cssd", "OFFLINE", "OFFLINE", "", "STABLE")]),
+            answer,
+            &["start cluster", "start crs"],
+            "changed=yes",
+        ),
+        (
+            "given up, below the cluster",
+            "mdnsd.bin",
+            but(&[off("ora.mdnsd")]),
+            already,
+            &["start cluster", "start crs", "start res ora.mdnsd -init"],
+            "changed=yes",
+        ),
+        (
+            "under way",
+            "crsd.bin",
+            but(&[("ora.crsd", "ONLINE", "OFFLINE", "rac1", "STARTING")]),
+            "",
+            &["start crs"],
+            "",
+        ),
         ("a crash loop", "tnslsnr", but(&[off("ora.crsd")]), "", &["start crs"], ""),
-        ("in vain", "crsd.bin", but(&[off("ora.crsd")]), &story, &["start cluster", "start crs"], "because=CRS-2674: Start of 'ora.crsd' on 'db2' failed"),
+        (
+            "in vain",
+            "crsd.bin",
+            but(&[off("ora.crsd")]),
+            &story,
+            &["start cluster", "start crs"],
+            "because=CRS-2674: Start of 'ora.crsd' on 'db2' failed",
+        ),
     ];
     for (row, gone, lines, said, orders, end) in rows {
         let mut node = Node::new();
@@ -663,17 +764,38 @@ fn what_stop_crs_says() {
     let rows: [(&str, String, i32, &str, &str); 7] = [
         ("stopped", done.to_owned(), 0, "", ""),
         ("stopped, with a status of its own", done.to_owned(), 1, "", ""),
-        ("crsd does not run", format!("{no_crsd}{failed}"), 1, "CRS-2796: The command may not proceed", "--mode immediate"),
-        ("the same with status 0", format!("{no_crsd}{failed}"), 0, "CRS-2796: The command may not proceed", "--mode immediate"),
+        (
+            "crsd does not run",
+            format!("{no_crsd}{failed}"),
+            1,
+            "CRS-2796: The command may not proceed",
+            "--mode immediate",
+        ),
+        (
+            "the same with status 0",
+            format!("{no_crsd}{failed}"),
+            0,
+            "CRS-2796: The command may not proceed",
+            "--mode immediate",
+        ),
         ("no ohasd", format!("{NO_OHAS}CRS-4000: Command Stop failed, or completed with errors.\n"), 1, "CRS-4639", ""),
         (
             "a resource does not stop",
-            format!("CRS-2673: Attempting to stop 'ora.crsd' on 'rac1'\nCRS-2675: Stop of 'ora.crsd' on 'rac1' failed\nCRS-2799: Failed to shut down resource 'ora.crsd' on 'rac1'\nCRS-2795: x\n{failed}"),
+            format!(
+                "CRS-2673: Attempting to stop 'ora.crsd' on 'rac1'\nCRS-2675: Stop of 'ora.crsd' on 'rac1' failed\nCRS-2799: Failed to shut down resource 'ora.crsd' on 'rac1'\nCRS-2795: x\n{failed}"
+            ),
             1,
             "CRS-2675: Stop of 'ora.crsd' on 'rac1' failed",
             "--mode immediate",
         ),
-        ("Chinese", "CRS-2796: 集群就绪服务未运行时, 此命令可能无法继续\nCRS-4000: 命令 Stop 失败, 或已完成但出现错误。\n".to_owned(), 1, "CRS-2796: 集群", "--mode immediate"),
+        (
+            "Chinese",
+            "CRS-2796: 集群就绪服务未运行时, 此命令可能无法继续\nCRS-4000: 命令 Stop 失败, 或已完成但出现错误。\n"
+                .to_owned(),
+            1,
+            "CRS-2796: 集群",
+            "--mode immediate",
+        ),
     ];
     for (row, said, status, because, hint) in rows {
         let mut node = Node::new();
@@ -694,7 +816,8 @@ fn aix(home: &str, missing: &[&str]) -> String {
     let mut text = "     UID      PID     PPID   C    STIME    TTY  TIME CMD\n    root        1        0   0   Nov 28      -  0:12 /etc/init\n\
                     \x20   root  5505348        1   0 16:19:09      -  0:00 /bin/sh /etc/init.ohasd run\n".to_owned();
     for (program, arguments) in RUNNING.iter().filter(|(program, _)| !missing.contains(program)) {
-        writeln!(text, "    root 30541310        1   1 16:19:17      -  3:33 {home}/bin/{program} {arguments}").unwrap();
+        writeln!(text, "    root 30541310        1   1 16:19:17      -  3:33 {home}/bin/{program} {arguments}")
+            .unwrap();
     }
     if !missing.contains(&"oracle") {
         writeln!(text, "    grid 20185198        1   0   Nov 28      -  0:21 asm_pmon_+ASM1").unwrap();
@@ -718,7 +841,11 @@ fn a_running_cluster_is_never_called_down() {
     node.not_linux(&aix(&home, &[]));
     node.says_at("u01/grid", &healthy);
     let facts = node.look(&[]);
-    has("AIX", &facts, &[("processes", "ps"), ("state", "running"), ("ohasd", "running"), ("asm", "running"), ("crsd", "running")]);
+    has(
+        "AIX",
+        &facts,
+        &[("processes", "ps"), ("state", "running"), ("ohasd", "running"), ("asm", "running"), ("crsd", "running")],
+    );
     has("AIX", &facts, &[("listener_names", "LISTENER,LISTENER_SCAN1"), ("storage", "unneeded"), ("root", "yes")]);
     has("AIX, waiting", &node.look(&[("light", "1")]), &[("state", "running")]);
     // What ps does not show is not there, and who only names it is not it.
@@ -729,7 +856,17 @@ fn a_running_cluster_is_never_called_down() {
     node.program("path/ps", "#!/bin/sh\nexit 1\n");
     node.says_at("u01/grid", &healthy);
     let facts = node.look(&[]);
-    has("no ps", &facts, &[("processes", "unreadable"), ("state", "running"), ("crsd", "running"), ("ohasd", "running"), ("listeners", "hidden")]);
+    has(
+        "no ps",
+        &facts,
+        &[
+            ("processes", "unreadable"),
+            ("state", "running"),
+            ("crsd", "running"),
+            ("ohasd", "running"),
+            ("listeners", "hidden"),
+        ],
+    );
     tells("no ps", &facts, "advice", "not Linux");
 
     // hidepid: others' processes can't be seen.
@@ -737,7 +874,18 @@ fn a_running_cluster_is_never_called_down() {
     fs::remove_dir_all(node.name("proc/1")).unwrap();
     node.says(&[("check crs", ONLINE, 0), ("stat res -t -init", &table(&HEALTHY), 0)]);
     let facts = node.look(&[]);
-    has("hidepid", &facts, &[("processes", "hidden"), ("state", "running"), ("ohasd", "running"), ("cssd", "running"), ("asm", "running"), ("daemons", "unknown")]);
+    has(
+        "hidepid",
+        &facts,
+        &[
+            ("processes", "hidden"),
+            ("state", "running"),
+            ("ohasd", "running"),
+            ("cssd", "running"),
+            ("asm", "running"),
+            ("daemons", "unknown"),
+        ],
+    );
     tells("hidepid", &facts, "advice", "hidepid");
     let down = table(&but(&[("ora.crsd", "ONLINE", "OFFLINE", "rac1", "STARTING")]));
     node.says(&[("check crs", STACK_OFF, 0), ("stat res -t -init", &down, 0)]);
@@ -758,7 +906,11 @@ fn a_running_cluster_is_never_called_down() {
         node.runs_at("u01/app/21.0.0/grid", program, arguments);
     }
     let facts = node.look(&[]);
-    has("another home", &facts, &[("state", "running"), ("found_other_home", &node.name("u01/app/21.0.0/grid")), ("crsd", "running")]);
+    has(
+        "another home",
+        &facts,
+        &[("state", "running"), ("found_other_home", &node.name("u01/app/21.0.0/grid")), ("crsd", "running")],
+    );
     tells("another home", &facts, "home", "/u01/app/21.0.0/grid runs");
     tells("another home", &facts, "advice", "but what runs is");
 }
@@ -775,10 +927,19 @@ fn which_processes_count() {
     node.process(70, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
     node.says(&[("check crs", NO_OHAS, 1)]);
     has("init.ohasd", &node.look(&[]), &[("ohasd", "none"), ("daemons", "0"), ("state", "down")]);
-    for (arguments, names) in [("LISTENER -inherit", "LISTENER"), ("ASMNET1LSNR_ASM", ""), ("MGMTLSNR", ""), ("LISTENER_SCAN1 -x", "LISTENER_SCAN1")] {
+    for (arguments, names) in [
+        ("LISTENER -inherit", "LISTENER"),
+        ("ASMNET1LSNR_ASM", ""),
+        ("MGMTLSNR", ""),
+        ("LISTENER_SCAN1 -x", "LISTENER_SCAN1"),
+    ] {
         let mut node = Node::new();
         node.runs("tnslsnr", arguments);
-        has(arguments, &node.look(&[]), &[("listener_names", names), ("listeners", if names.is_empty() { "none" } else { "running" })]);
+        has(
+            arguments,
+            &node.look(&[]),
+            &[("listener_names", names), ("listeners", if names.is_empty() { "none" } else { "running" })],
+        );
     }
     // A daemon that runs and does not answer.
     let mut node = Node::new();
@@ -832,33 +993,87 @@ fn oracle_restart() {
     node.restart(&[]);
     node.says(&answers(&[], &restart_table(both, both)));
     let facts = node.look(&[]);
-    has("up", &facts, &[("kind", "restart"), ("state", "running"), ("check_crs", "online"), ("crs", "unneeded"), ("advice", "")]);
-    has("up", &facts, &[("crsd", "unneeded"), ("gpnpd", "unneeded"), ("cssd", "running"), ("asm", "running"), ("listeners", "running")]);
+    has(
+        "up",
+        &facts,
+        &[("kind", "restart"), ("state", "running"), ("check_crs", "online"), ("crs", "unneeded"), ("advice", "")],
+    );
+    has(
+        "up",
+        &facts,
+        &[
+            ("crsd", "unneeded"),
+            ("gpnpd", "unneeded"),
+            ("cssd", "running"),
+            ("asm", "running"),
+            ("listeners", "running"),
+        ],
+    );
     has("up", &facts, &[("crsctl_object", "has"), ("autostart", "enabled"), ("stack", "up")]);
-    has("up, waiting", &node.look(&[("light", "1"), ("found_kind", "restart")]), &[("state", "running"), ("kind", "restart")]);
+    has(
+        "up, waiting",
+        &node.look(&[("light", "1"), ("found_kind", "restart")]),
+        &[("state", "running"), ("kind", "restart")],
+    );
     let check = parse_facts(node.run(CHECK, &[]).as_bytes());
     has("check", &check, &[("check_crs", "online"), ("evm", "online")]);
 
     // Without ASM, without a listener: then none is waited for.
     let mut plain = Node::new();
     plain.restart(&["oracle", "tnslsnr"]);
-    plain.says(&answers(&[], &restart_table(both, both).replace("ora.LISTENER.lsnr", "ora.x").replace("ora.asm", "ora.y")));
+    plain.says(&answers(
+        &[],
+        &restart_table(both, both).replace("ora.LISTENER.lsnr", "ora.x").replace("ora.asm", "ora.y"),
+    ));
     has("plain", &plain.look(&[]), &[("asm", "unneeded"), ("listeners", "unneeded"), ("state", "running")]);
 
     // css is down: `crsctl start resource -all` brings it up.
     let mut node = Node::new();
     node.restart(&["cssdagent", "ocssd.bin", "oracle"]);
-    node.says(&answers(&[("check css", no_css, 1), ("start has", ACTIVE, 1), ("start resource -all", "CRS-2676: Start of 'ora.cssd' on 'sihost1' succeeded\n", 0)], &restart_table("ONLINE  OFFLINE", "ONLINE  OFFLINE")));
+    node.says(&answers(
+        &[
+            ("check css", no_css, 1),
+            ("start has", ACTIVE, 1),
+            ("start resource -all", "CRS-2676: Start of 'ora.cssd' on 'sihost1' succeeded\n", 0),
+        ],
+        &restart_table("ONLINE  OFFLINE", "ONLINE  OFFLINE"),
+    ));
     let facts = node.look(&[]);
-    has("css down", &facts, &[("state", "given-up"), ("missing_resource", "ora.cssd"), ("check_crs", "not online: css"), ("start_again", "resource -all")]);
+    has(
+        "css down",
+        &facts,
+        &[
+            ("state", "given-up"),
+            ("missing_resource", "ora.cssd"),
+            ("check_crs", "not online: css"),
+            ("start_again", "resource -all"),
+        ],
+    );
     let out = node.run(START, &[]);
     assert!(out.contains("changed=yes"), "{out}");
     assert_eq!(node.orders(), ["start has", "start resource -all"]);
 
     // Down, and started and stopped in its own words.
     let mut node = Node::new();
-    node.restart(&["cssdagent", "ocssd.bin", "oracle", "tnslsnr", "ohasd.bin", "evmd.bin", "evmlogger.bin", "oraagent.bin"]);
-    node.says(&answers(&[("check has", NO_OHAS, 1), ("start has", STARTED, 0), ("stop has", "CRS-4133: x\n", 0), ("stop has -f", "CRS-4133: x\n", 0)], ""));
+    node.restart(&[
+        "cssdagent",
+        "ocssd.bin",
+        "oracle",
+        "tnslsnr",
+        "ohasd.bin",
+        "evmd.bin",
+        "evmlogger.bin",
+        "oraagent.bin",
+    ]);
+    node.says(&answers(
+        &[
+            ("check has", NO_OHAS, 1),
+            ("start has", STARTED, 0),
+            ("stop has", "CRS-4133: x\n", 0),
+            ("stop has -f", "CRS-4133: x\n", 0),
+        ],
+        "",
+    ));
     has("down", &node.look(&[]), &[("state", "down"), ("kind", "restart"), ("check_crs", "not online: has, css, evm")]);
     assert!(node.run(START, &[]).contains("changed=yes"));
     assert_eq!(node.orders(), ["start has"]);
@@ -905,7 +1120,11 @@ fn where_grid_infrastructure_is() {
     // oratab: not a database's line, not a home without crsctl.
     let node = bare();
     node.file("etc/oratab", &format!("# x\norcl:/u01/db:N\n+ASM1:/nonexistent:N\n+ASM1:{}:N\n", node.name(home)));
-    has("oratab", &node.look(&[]), &[("found_home_from", &node.name("etc/oratab")), ("found_grid_home", &node.name(home))]);
+    has(
+        "oratab",
+        &node.look(&[]),
+        &[("found_home_from", &node.name("etc/oratab")), ("found_grid_home", &node.name(home))],
+    );
     let node = bare();
     node.file("var/opt/oracle/oratab", &format!("+ASM:{}:Y\n", node.name(home)));
     has("oratab", &node.look(&[]), &[("found_home_from", &node.name("var/opt/oracle/oratab"))]);
@@ -914,13 +1133,21 @@ fn where_grid_infrastructure_is() {
     node.runs("ohasd.bin", "reboot");
     node.says(&[("check crs", STACK_OFF, 0)]);
     let facts = node.look(&[]);
-    has("ohasd", &facts, &[("found_home_from", "a running ohasd.bin"), ("found_grid_home", &node.name(home)), ("ohasd", "running")]);
+    has(
+        "ohasd",
+        &facts,
+        &[("found_home_from", "a running ohasd.bin"), ("found_grid_home", &node.name(home)), ("ohasd", "running")],
+    );
     tells("ohasd", &facts, "home", "(a running ohasd.bin)");
     // In that order: olr.loc wins over oratab, and what we are told over all.
     let node = Node::new();
     node.file("etc/oratab", "+ASM1:/elsewhere:N\n");
     has("order", &node.look(&[]), &[("found_grid_home", &node.name(home))]);
-    has("told", &node.look(&[("grid_home", "/told")]), &[("found_grid_home", "/told"), ("found_home_from", "the variable grid_home")]);
+    has(
+        "told",
+        &node.look(&[("grid_home", "/told")]),
+        &[("found_grid_home", "/told"), ("found_home_from", "the variable grid_home")],
+    );
 }
 
 #[test]
@@ -954,10 +1181,14 @@ Incident details in: /u01/app/grid/diag/crs/dbnode02/crs/incident/incdir_1/ocssd
 2025-11-11 12:33:02.001 [client(18284818)]CRS-10001:28-May-18 02:40 ACFS-9391: Checking for existing ADVM/ACFS installation.
 2025-11-11 12:33:03.001 [client(18284818)]CRS-10001:28-May-18 02:40 ACFS-9392: Validating ADVM/ACFS installation files for operating system.
 ";
-    let lines = but(&[("ora.cssd", "ONLINE", "OFFLINE", "", "STABLE"), ("ora.crf", "OFFLINE", "OFFLINE", "", "STABLE")]);
+    let lines =
+        but(&[("ora.cssd", "ONLINE", "OFFLINE", "", "STABLE"), ("ora.crf", "OFFLINE", "OFFLINE", "", "STABLE")]);
     let node = Node::new();
     node.says(&[("stat res -t -init", &table(&lines), 0)]);
-    node.file("u01/app/19.0.0/grid/crs/install/crsconfig_params", &format!("ORACLE_BASE={}\n", node.name("u01/app/grid")));
+    node.file(
+        "u01/app/19.0.0/grid/crs/install/crsconfig_params",
+        &format!("ORACLE_BASE={}\n", node.name("u01/app/grid")),
+    );
     node.file("u01/app/grid/diag/crs/dbnode02/crs/trace/alert.log", log);
     let said = node.run(EVIDENCE, &[]);
     let lines: Vec<&str> = said.lines().collect();
@@ -978,7 +1209,11 @@ Incident details in: /u01/app/grid/diag/crs/dbnode02/crs/incident/incdir_1/ocssd
     let said = node.run(EVIDENCE, &[]);
     let lines: Vec<&str> = said.lines().skip(1).collect();
     assert!(lines[0].starts_with("[cssd(802)]CRS-1609") && lines[1].starts_with("[cssd(3980)]CRS-1714"), "{said}");
-    assert_eq!(lines[2..], ["crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services"], "{said}");
+    assert_eq!(
+        lines[2..],
+        ["crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services"],
+        "{said}"
+    );
     tells("11.2", &node.look(&[]), "ohasd_trace", "/log/*/ohasd/ohasd.log");
     // A library's name says of which release a home is.
     node.file("u01/app/19.0.0/grid/lib/libhasgen19.so", "");

@@ -574,11 +574,7 @@ fn start_and_stop_say_what_crsctl_says() {
         assert_eq!(run(START, &[]), (active.trim().to_owned(), Some(0)), "{shell:?}");
         // But not where the stack was stopped below it.
         let cluster = "CRS-2672: Attempting to start 'ora.cssd' on 'rac1'\n";
-        node.says(&[
-            ("start crs", active, 1),
-            ("stat res -t -init", &stopped, 0),
-            ("start cluster", cluster, 0),
-        ]);
+        node.says(&[("start crs", active, 1), ("stat res -t -init", &stopped, 0), ("start cluster", cluster, 0)]);
         let (said, status) = run(START, &[]);
         assert!(said.ends_with(&format!("{cluster}\nchanged=yes")), "{shell:?} {said}");
         assert_eq!(status, Some(0), "{shell:?}");
