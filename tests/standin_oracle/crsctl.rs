@@ -148,7 +148,7 @@ fn check(grid: &Grid, services: &[&str], ohas: bool) -> Answer {
             "CSS" if css => "CRS-4529: Cluster Synchronization Services is online",
             "CSS" => "CRS-4530: Communications failure contacting Cluster Synchronization Services daemon",
             // evmd has nothing to tell as long as cssd is not up.
-            _ if css && grid.is_online("evmd.bin") => "CRS-4533: Event Manager is online",
+            _ if (css || conf.restart) && grid.is_online("evmd.bin") => "CRS-4533: Event Manager is online",
             _ => "CRS-4534: Cannot communicate with Event Manager",
         };
         let _ = writeln!(text, "{line}");

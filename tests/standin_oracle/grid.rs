@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::conf::Conf;
 use crate::stage::{STAGES, Stage};
@@ -92,7 +92,11 @@ impl Grid {
     pub(crate) fn process(&self, program: &str) -> Option<i32> {
         let pid = fs::read_to_string(self.note(&format!("{program}.pid"))).ok()?.trim().parse().ok()?;
         // The number may be another's by now; arguments, unlike the executable, can be read by anybody.
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            // The real ones speak over sockets: processes may be hidden from who asks.
+            let hidden = Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::PERM));
+            return hidden.then_some(pid);
+        };
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let called = self.bin(program).display().to_string();
         let known = arguments.starts_with(called.as_bytes()) || arguments.starts_with(b"asm_pmon_+");

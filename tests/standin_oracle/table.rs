@@ -31,7 +31,8 @@ fn resource(grid: &Grid, name: &str) -> Resource {
     let target = if unwanted { "OFFLINE" } else { "ONLINE" };
     if grid.resource_is_online(followed) {
         // Normal as long as cssd is not up.
-        let state = if name == "ora.evmd" && !grid.is_online("ocssd.bin") { "INTERMEDIATE" } else { "ONLINE" };
+        let early = name == "ora.evmd" && !grid.conf().restart && !grid.is_online("ocssd.bin");
+        let state = if early { "INTERMEDIATE" } else { "ONLINE" };
         let details = match name {
             _ if stopping => "STOPPING",
             "ora.asm" => "Started",
