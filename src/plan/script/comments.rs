@@ -44,11 +44,8 @@ fn scan(line: &str, open: &mut Vec<Context>) -> Option<bool> {
         match (open.last().copied(), c) {
             (Some(Context::SingleQuotes), '\'') | (Some(Context::DoubleQuotes), '"') => drop(open.pop()),
             (Some(Context::SingleQuotes), _) => {}
-            (context, '\\') => {
-                if chars.next().is_none() {
-                    return Some(context != Some(Context::DoubleQuotes));
-                }
-            }
+            // With it goes the character that it quotes, if the line has one more.
+            (context, '\\') if chars.next().is_none() => return Some(context != Some(Context::DoubleQuotes)),
             (_, '$') if chars.peek() == Some(&'(') => {
                 chars.next();
                 open.push(Context::Substitution(0));
