@@ -368,7 +368,7 @@ fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
     let evidence =
         Action::Run { command: crate::plan::Template::default(), exec_options: crate::plan::ExecOptions::default() };
     let evidence = evaluate(&evidence, Some(EVIDENCE), said).stdout;
-    let mut both = failed.stdout.draft();
+    let mut both = failed.stdout.builder();
     // What cannot be read again is missing from the report, as it is without evidence.
     for output in [&failed.stdout, &evidence] {
         let _ = output.pieces(|piece| {
