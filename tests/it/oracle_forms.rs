@@ -44,6 +44,11 @@ const STARTED: &str = "CRS-4123: Oracle High Availability Services has been star
 /// A line of `crsctl stat res -t`: resource, target, state, server, details.
 type Line = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
+/// A row: its name, the table, what does not run, and the facts.
+type Missing<'a> = (&'a str, String, &'a [&'a str], &'a [(&'a str, &'a str)]);
+/// A row: its name, what does not run, the table, what `start cluster` says, which orders are given, how it ends.
+type Active<'a> = (&'a str, &'a str, Vec<Line>, &'a str, &'a [&'a str], &'a str);
+
 /// The resources of a healthy 19c node.
 const HEALTHY: [Line; 15] = [
     ("ora.asm", "ONLINE", "ONLINE", "rac1", "Started,STABLE"),
@@ -418,6 +423,7 @@ fn healthy_lists_of_every_version() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn resources_that_are_not_there() {
     const CSSD_DOWN: [Line; 6] = [
         ("ora.asm", "ONLINE", "OFFLINE", "", "STABLE"),
@@ -430,7 +436,7 @@ fn resources_that_are_not_there() {
     let with = |line: Line| but(&[&CSSD_DOWN[..], &[line]].concat());
     let early = ["octssd.bin", "oracle", "crsd.bin", "tnslsnr"];
     // What the table says, what does not run, and the facts.
-    let rows: Vec<(&str, String, &[&str], &[(&str, &str)])> = vec![
+    let rows: Vec<Missing<'_>> = vec![
         (
             "19c: cssd is being started, its server is named",
             table(&with(("ora.cssd", "ONLINE", "OFFLINE", "dbnode02", "STARTING"))),
@@ -690,11 +696,9 @@ fn ohasd_that_is_active_already() {
     let answer =
         "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2676: Start of 'ora.crsd' on 'db2' succeeded\n";
     let already = "CRS-4690: Oracle Clusterware is already running on 'db2'\nCRS-4000: Command Start failed, or completed with errors.\n";
-    let story = format!(
-        "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2674: Start of 'ora.crsd' on 'db2' failed\nCRS-4000: x\n"
-    );
+    let story = "CRS-2672: Attempting to start 'ora.crsd' on 'db2'\nCRS-2674: Start of 'ora.crsd' on 'db2' failed\nCRS-4000: x\n";
     // What runs no more, the table, what `start cluster` says, which orders are given, how it ends.
-    let rows: [(&str, &str, Vec<Line>, &str, &[&str], &str); 7] = [
+    let rows: [Active<'_>; 7] = [
         ("all is up", "", HEALTHY.to_vec(), "", &["start crs"], ""),
         (
             "given up",
@@ -733,7 +737,7 @@ fn ohasd_that_is_active_already() {
             "in vain",
             "crsd.bin",
             but(&[off("ora.crsd")]),
-            &story,
+            story,
             &["start cluster", "start crs"],
             "because=CRS-2674: Start of 'ora.crsd' on 'db2' failed",
         ),
@@ -968,6 +972,7 @@ fn restart_table(cssd: &str, asm: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one kind of node, from up to down")]
 fn oracle_restart() {
     let has_line = "CRS-4638: Oracle High Availability Services is online\n";
     let css = "CRS-4529: Cluster Synchronization Services is online\n";

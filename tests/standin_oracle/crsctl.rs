@@ -48,7 +48,7 @@ pub(crate) fn run(grid: &Grid) -> ExitCode {
     if conf.check_says == "library" {
         let program = grid.bin("crsctl.bin");
         let library = "libhasgen19.so: cannot open shared object file: No such file or directory";
-        eprintln!("{}: error while loading shared libraries: {library}", program.display());
+        let _ = writeln!(io::stderr(), "{}: error while loading shared libraries: {library}", program.display());
         return ExitCode::from(127);
     }
     if verb != "stop" && conf.hang.iter().any(|hangs| hangs == verb) {

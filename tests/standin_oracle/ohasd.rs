@@ -95,13 +95,13 @@ fn next(
         // One that was just started has left no number yet.
         let young = children.iter().any(|(program, _)| *program == stage.program);
         if !is(&conf.never) && !young && grid.process(stage.program).is_none() {
-            let tried = tries.entry(stage.program).or_default();
+            let count = tries.entry(stage.program).or_default();
             let most = if is(&conf.gives_up) { 1 } else { TRIES };
-            *tried += 1;
-            if *tried <= most {
+            *count += 1;
+            if *count <= most {
                 return Some(stage);
             }
-            if *tried == most + 1 {
+            if *count == most + 1 {
                 let resource = stage.resource;
                 let text =
                     format!("CRS-2771: Maximum restart attempts reached for resource '{resource}'; will not restart.");

@@ -9,6 +9,7 @@ use crate::stage::{STAGES, by_resource};
 /// Resources that no daemon of ours stands for, and the one that they follow.
 const FOLLOWERS: [(&str, &str); 3] =
     [("ora.cluster_interconnect.haip", "ora.cssd"), ("ora.drivers.acfs", "ora.gpnpd"), ("ora.storage", "ora.asm")];
+const LISTENER: &str = "ora.LISTENER.lsnr";
 /// Characters of the column of details; what is longer goes on below.
 const DETAILS: usize = 20;
 
@@ -32,14 +33,13 @@ fn resource(grid: &Grid, name: &str) -> Resource {
     if grid.resource_is_online(followed) {
         // Normal as long as cssd is not up.
         let early = name == "ora.evmd" && !grid.conf().restart && !grid.is_online("ocssd.bin");
-        let state = if early { "INTERMEDIATE" } else { "ONLINE" };
         let details = match name {
             _ if stopping => "STOPPING",
             "ora.asm" => "Started",
             "ora.ctssd" => "ACTIVE:0",
             _ => "",
         };
-        return Resource { target, state, details };
+        return Resource { target, state: if early { "INTERMEDIATE" } else { "ONLINE" }, details };
     }
     let starting = stage.is_some_and(|stage| grid.process(stage.program).is_some());
     let details = match name {
@@ -72,10 +72,8 @@ pub(crate) fn restart(grid: &Grid) -> (String, u8) {
         return failed(NO_OHAS, "Status");
     }
     let (here, own) = ("               ", "      1        ");
-    let local: Vec<&str> = ["ora.LISTENER.lsnr", "ora.asm"]
-        .into_iter()
-        .filter(|name| *name != "ora.asm" || !grid.conf().without_asm)
-        .collect();
+    let local: Vec<&str> =
+        [LISTENER, "ora.asm"].into_iter().filter(|name| *name != "ora.asm" || !grid.conf().without_asm).collect();
     let parts: [(&str, &str, &[&str]); 2] =
         [("Local Resources", here, &local), ("Cluster Resources", own, &["ora.cssd", "ora.diskmon", "ora.evmd"])];
     (rows(grid, &parts), 0)
@@ -102,8 +100,7 @@ pub(crate) fn rows(grid: &Grid, parts: &[(&str, &str, &[&str])]) -> String {
 }
 
 fn row(grid: &Grid, name: &str, before: &str, old: bool) -> String {
-    let Resource { target, state, details } =
-        if name.ends_with(".lsnr") { listener(grid) } else { resource(grid, name) };
+    let Resource { target, state, details } = if name == LISTENER { listener(grid) } else { resource(grid, name) };
     let under_way = details.contains("STARTING") || details.contains("STOPPING");
     // 12.1 and later name the server as soon as it is being started there, and call STABLE what is not under way.
     let named = state != "OFFLINE" || before.trim().is_empty() || (under_way && !old);
