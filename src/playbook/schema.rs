@@ -107,6 +107,7 @@ fn step() -> Value {
             "name": { "type": "string" },
             "on": { "type": "string", "description": "all, any, a group, or `not` and a group" },
             "when": { "$ref": "#/$defs/condition" },
+            "not_an_answer": { "$ref": "#/$defs/condition", "description": "with `on: any`: an answer that is none, so that another host is asked" },
             "timeout": { "$ref": "#/$defs/duration" },
             "retries": { "type": "integer", "minimum": 0 },
             "idempotent": { "type": "boolean", "description": "the command may be run twice" },

@@ -12,6 +12,7 @@ pub mod output_dir;
 mod phases;
 pub mod plural;
 pub mod pssh;
+pub mod queue;
 pub mod sanitize;
 pub mod schema;
 pub mod settings;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
+pub use queue::{Counted, Hurry, ReportQueue};
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
 pub use shaping::{Keep, Shaping};
 pub use table::Table;
