@@ -117,7 +117,7 @@ pub(crate) mod virtual_time {
                 break done;
             }
             let next = NEXT.get().expect("it waits for nothing that will ever come");
-            NOW.set(Some(next));
+            NOW.set(NOW.get().max(Some(next)));
         };
         NOW.set(None);
         done

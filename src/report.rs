@@ -30,6 +30,8 @@ pub struct RunReport {
     pub state: Option<String>,
     /// Hosts by verdict.
     pub counts: Counts,
+    /// A step that waits was begun, so that the chains tell how it ended.
+    pub waited: bool,
     /// What was heard about the cluster, where a step asked one host for all.
     pub cluster: Option<ClusterReport>,
     /// Every host of the run, in inventory order.

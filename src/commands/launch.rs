@@ -15,10 +15,11 @@ use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
+use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::RunReport;
 use crate::reporter::{
-    Closing, CommandKind, Counted, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue, Reporters, Setup,
+    Afterwards, Closing, CommandKind, Counted, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue, Reporters, Setup,
     Target as ReportTarget, When, WholeFile,
 };
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
@@ -104,7 +105,7 @@ impl Launch<'_> {
         warnings.append(&mut logbook.warnings);
         let names: Arc<[String]> = members.iter().map(|member| member.name.clone()).collect();
         let hurry = Hurry::default();
-        let reporters = self.reporters(names, &hurry)?;
+        let reporters = self.reporters(names, &logbook, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         let transport = self.options.ssh.transport;
@@ -123,6 +124,7 @@ impl Launch<'_> {
             status: finished.stats.exit_status(),
             state: finished.state,
             counts: finished.stats.counts.clone(),
+            waited: finished.waited,
             cluster: finished.cluster,
             hosts: finished.hosts,
         };
@@ -231,7 +233,7 @@ impl Launch<'_> {
     }
 
     /// Opens every report, then makes the reporters.
-    fn reporters(&self, names: Arc<[String]>, hurry: &Hurry) -> Result<Reporters, Fault> {
+    fn reporters(&self, names: Arc<[String]>, logbook: &Logbook, hurry: &Hurry) -> Result<Reporters, Fault> {
         let output = &self.options.output;
         apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
@@ -248,6 +250,7 @@ impl Launch<'_> {
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: super::shaping::shaping(output)?,
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
+            afterwards: self.afterwards(logbook),
             stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
             stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
             json: open(output.json.as_deref(), hurry)?,
@@ -257,6 +260,21 @@ impl Launch<'_> {
             output_dir,
             more: Vec::new(),
         }))
+    }
+
+    /// What the user can do once the run is over.
+    fn afterwards(&self, logbook: &Logbook) -> Afterwards {
+        let system = self.plan.name.split('/').next().unwrap_or_default();
+        let has_status = builtin::source(&self.plan.name).is_some() && builtin::source(&format!("{system}/status")).is_some();
+        let status = match system {
+            "opengauss" => "gsctl status".to_owned(),
+            system => format!("gsctl status --system {system}"),
+        };
+        Afterwards {
+            status: Some(status).filter(|_| has_status),
+            goes_on: self.plan.goes_on.clone(),
+            resume: logbook.is_resumable().then(|| format!("gsctl play --resume {}", logbook.run)),
+        }
     }
 
     fn inputs(&self, hosts: usize) -> OutputInputs {

@@ -42,6 +42,8 @@ pub struct Plan {
     pub max_hosts: Option<usize>,
     /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
+    /// What goes on by itself on the nodes once the run is cut short, or does not wait for it.
+    pub goes_on: Option<String>,
 }
 
 impl Plan {

@@ -125,7 +125,10 @@ fn not_an_answer(scope: &Scope<'_>, fields: &Fields<'_>, step: &Step) -> Result<
         return Err(Complaint::new(key.at, "`not_an_answer` on a step that does not ask one host for all")
             .hint("it is for a `probe` or a `wait` with `on: any`"));
     }
-    match on_facts(scope, node, "`not_an_answer`")? {
+    match condition(scope, node, "`not_an_answer`")? {
+        Test::Where(condition) if !condition.exists.is_empty() || !condition.missing.is_empty() => {
+            Err(Complaint::new(node.at, "`not_an_answer` is about facts, not about files"))
+        }
         Test::Never => Ok(None),
         Test::Where(condition) => Ok(Some(condition).filter(|condition| !condition.is_empty())),
     }

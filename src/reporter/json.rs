@@ -291,6 +291,7 @@ pub(crate) mod tests {
             status: ExitStatus::Failed,
             state: None,
             counts: Counts { failed: 1, ..Counts::default() },
+            waited: true,
             cluster: None,
             hosts: vec![host],
         }

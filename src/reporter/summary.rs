@@ -14,7 +14,7 @@ use super::display::{cluster_words, killed_words, plain_line, tone, why, word};
 use super::screen::Screen;
 use super::settings::CommandKind;
 use super::style::Tone;
-use super::{Context, fold, plural, sanitize};
+use super::{Afterwards, Context, fold, plural, sanitize};
 use crate::event::HostId;
 use crate::outcome::Outcome;
 use crate::report::{ClusterReport, HostReport, RunReport};
@@ -71,6 +71,32 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen:
                 sanitize::words(hint)
             ))?;
         }
+    }
+    write_afterwards(report, stats, ctx, screen)
+}
+
+/// What goes on by itself, and what the user can do now.
+fn write_afterwards(report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    if ctx.settings.quiet || stats.refused {
+        return Ok(());
+    }
+    let Afterwards { status, goes_on, resume } = &ctx.afterwards;
+    let has_chain = report.hosts.iter().any(|host| !host.chain.is_empty());
+    let changed = report.hosts.iter().any(|host| host.changed);
+    let is_cut_short = stats.cancelled.is_some();
+    let mut lines = Vec::new();
+    if has_chain && !report.waited && (changed || !is_cut_short) {
+        let shows = status.as_ref().map(|status| format!(": `{status}` shows how far the nodes are")).unwrap_or_default();
+        lines.push(format!("the nodes were not waited for{shows}"));
+    }
+    if changed && (is_cut_short || !report.waited) {
+        lines.extend(goes_on.clone());
+    }
+    if is_cut_short || report.counts.bad() > 0 || stats.cluster_failed {
+        lines.extend(resume.as_ref().map(|resume| format!("`{resume}` goes on with this run")));
+    }
+    for line in lines {
+        screen.err_line(&format!("{} {line}", ctx.err.paint(Tone::Hint, &pad_left("note:", 18))))?;
     }
     Ok(())
 }

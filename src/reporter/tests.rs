@@ -46,6 +46,7 @@ impl Play {
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
             shaping: Shaping::default(),
             closing: Closing::Chains,
+            afterwards: Afterwards::default(),
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
             json: Some(Target::File("run.json".into(), Box::new(json.clone()))),
@@ -63,6 +64,7 @@ impl Play {
             elapsed: Duration::ZERO,
             status: ExitStatus::Success,
             state: None,
+            waited: true,
             cluster: None,
             counts: crate::stats::Counts::default(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
@@ -462,6 +464,7 @@ fn live_views() {
         let ctx = Context {
             names: Arc::from(names.clone()),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
+            afterwards: Afterwards::default(),
             shaping: Shaping::default(),
             settings: OutputSettings { columns: Some(columns), command, ..settings.clone() },
             out: Styles::default(),

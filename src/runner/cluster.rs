@@ -333,11 +333,16 @@ impl<'a, C: Crew> Run<'a, C> {
             return;
         }
         self.collect_evidence(id, wait, &hosts, false).await;
+        let now = now();
         for host in hosts.into_hosts() {
+            let evidence = std::mem::take(&mut self.hosts[host.host].evidence);
             self.hosts[host.host].activity = None;
-            if !host.there {
-                self.settle(id, wait, host, began, false);
+            if host.there {
+                continue;
             }
+            let failure = host.lost.clone().unwrap_or_else(|| self.not_there(wait, &host, now, false));
+            let elapsed = now.saturating_duration_since(began);
+            self.end_step(host.host, id, StepResult { stdout: evidence, elapsed, ..StepResult::failed(failure) });
         }
     }
 }

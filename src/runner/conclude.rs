@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, Check, script};
+use crate::plan::{Action, Check, Look, script};
 use crate::runner::fleet::Done;
 use crate::transport::{End, Ran};
 
@@ -23,6 +23,8 @@ pub(super) enum Parser<'a> {
     Status,
     /// Facts, and its exit status.
     Facts,
+    /// Facts; without any it was no look.
+    Probe,
     /// A script of a playbook's own, which says itself what it did.
     Script,
     /// Results of checks.
@@ -42,7 +44,9 @@ impl<'a> Parser<'a> {
             Action::Ping | Action::State { .. } => Self::Reached,
             Action::Run { .. } => Self::Status,
             Action::Script { .. } => Self::Script,
-            Action::Probe { .. } | Action::Wait(_) => Self::Facts,
+            Action::Probe { .. } => Self::Probe,
+            Action::Wait(wait) if matches!(wait.look, Look::Probe(_)) => Self::Probe,
+            Action::Wait(_) => Self::Facts,
             Action::Check { checks } => Self::Checks(checks),
             Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => Self::Changes,
             Action::Push(_) => Self::Push,
@@ -89,6 +93,7 @@ fn of_command(parser: Parser<'_>, limit: Option<Duration>, ran: Ran) -> StepResu
         Parser::Status => of_status(status),
         Parser::Script => of_script(script::parse_facts(&said), status),
         Parser::Reached => StepResult::new(Outcome::Ok),
+        Parser::Probe => of_probe(script::parse_facts(&said), status),
         Parser::Facts => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
         Parser::Checks(checks) => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
         Parser::Changes | Parser::Push | Parser::Pull => of_changes(script::parse_changes(&said), status),
@@ -193,6 +198,15 @@ fn not_begun(status: i32, ran: &Ran) -> Failure {
 
 fn of_status(status: i32) -> StepResult {
     if status == 0 { StepResult::new(Outcome::Ok) } else { StepResult::failed(exit_failure(status)) }
+}
+
+/// A look that heard no fact is no look, whatever its exit status.
+fn of_probe(facts: Facts, status: i32) -> StepResult {
+    if status == 0 && facts.is_empty() {
+        let failure = Failure::new(Phase::Command, "the look at the node printed no fact, so nothing is known about it");
+        return StepResult::failed(failure.hint("is its /bin/sh what it should be? `gsctl play --dry-run -v` shows what runs"));
+    }
+    StepResult { facts, ..of_status(status) }
 }
 
 /// A script of a playbook's own: it says itself whether it changed something, and why it failed.

@@ -97,6 +97,8 @@ impl Allow {
 pub struct Finished {
     /// Every host, in inventory order.
     pub hosts: Vec<HostReport>,
+    /// A step that waits was begun.
+    pub waited: bool,
     /// What was heard about the cluster, where a step asked one host for all.
     pub cluster: Option<ClusterReport>,
     /// The numbers.
@@ -139,6 +141,7 @@ pub async fn run<C: Crew>(
         looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
+        waited: false,
         chain_wait: None,
         cluster_failed_at: None,
         cluster: None,
@@ -172,6 +175,8 @@ struct Run<'a, C> {
     stopped: bool,
     /// Some host failed at the step that is under way.
     step_failed: bool,
+    /// A step that waits was begun.
+    waited: bool,
     /// The latest step that waited for the chain: its hosts are looked at while the cluster is waited for.
     chain_wait: Option<StepId>,
     /// The step at which the cluster was not as it is wanted.
@@ -226,6 +231,7 @@ impl<C: Crew> Run<'_, C> {
     fn finish(self) -> Finished {
         Finished {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
+            waited: self.waited,
             cluster: self.cluster,
             stats: self.stats,
             elapsed: now() - self.start,

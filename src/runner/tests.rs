@@ -147,20 +147,13 @@ impl Play {
 
     fn run(self) -> Played {
         let Self { plan, members, settings, script, mut recorder, signals } = self;
-        let (fleet, nodes) = FakeFleet::new(script);
         let (send, receive) = async_channel::unbounded();
-        let played = virtual_time::block_on(async {
+        let (played, nodes) = virtual_time::block_on(async {
             let start = now();
-            let signalling = async {
-                for (at, reason) in signals {
-                    sleep_until(start + at).await;
-                    let _ = send.try_send(reason);
-                }
-                future::pending::<Finished>().await
-            };
-            let mut ledger = NoLedger;
-            let run = run(&plan, members, settings, fleet, receive, &mut ledger, &mut recorder);
-            future::or(signalling, run).await
+            let signals = signals.into_iter().map(|(at, reason)| (start + at, reason)).collect();
+            let fleet = FakeFleet::new(script, signals, send);
+            let nodes = fleet.nodes();
+            (run(&plan, members, settings, fleet, receive, &mut NoLedger, &mut recorder).await, nodes)
         });
         Played { finished: played, recorder, nodes }
     }

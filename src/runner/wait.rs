@@ -33,6 +33,7 @@ impl<C: Crew> Run<'_, C> {
         if hosts.is_empty() {
             return;
         }
+        self.waited = true;
         if self.stats.cancelled.is_none() {
             self.looks = CancelToken::default();
         }

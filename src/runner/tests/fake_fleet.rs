@@ -8,10 +8,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use async_channel::Sender;
+
 use crate::budget::Reserved;
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::output::Output;
+use crate::stats::CancelReason;
 use crate::reactor::{now, virtual_time};
 use crate::runner::fleet::{Crew, Done, Job, Note, Work};
 use crate::transport::{End, Ran};
@@ -89,6 +92,9 @@ pub(super) struct FakeFleet {
     under_way: HashMap<HostId, UnderWay>,
     ready: VecDeque<(HostId, Note)>,
     ends: BinaryHeap<Reverse<(Instant, HostId)>>,
+    /// Signals that are sent to the run, whatever it is at.
+    signals: Vec<(Instant, CancelReason)>,
+    send: Sender<CancelReason>,
 }
 
 struct UnderWay {
@@ -100,14 +106,21 @@ struct UnderWay {
 }
 
 impl FakeFleet {
-    pub(super) fn new(script: Script) -> (Self, Rc<RefCell<Nodes>>) {
-        let nodes = Rc::new(RefCell::new(Nodes::default()));
-        (Self { script, nodes: nodes.clone(), under_way: HashMap::new(), ready: VecDeque::new(), ends: BinaryHeap::new() }, nodes)
+    pub(super) fn new(script: Script, signals: Vec<(Instant, CancelReason)>, send: Sender<CancelReason>) -> Self {
+        let (under_way, ready, ends) = (HashMap::new(), VecDeque::new(), BinaryHeap::new());
+        Self { script, nodes: Rc::default(), under_way, ready, ends, signals, send }
+    }
+
+    /// What happens on the nodes.
+    pub(super) fn nodes(&self) -> Rc<RefCell<Nodes>> {
+        self.nodes.clone()
     }
 
     /// Ends what is due.
     fn advance(&mut self) {
         let now = now();
+        let send = &self.send;
+        self.signals.retain(|(at, reason)| *at > now || send.try_send(*reason).is_err());
         while self.ends.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((at, host))) = self.ends.pop() else { break };
             // One that was killed has ended sooner.
@@ -216,9 +229,8 @@ impl Crew for FakeFleet {
                 return Poll::Ready(Some(note));
             }
             self.kill(now());
-            if let Some(Reverse((next, _))) = self.ends.peek() {
-                virtual_time::wake_at(*next);
-            }
+            let ends = self.ends.peek().map(|Reverse((at, _))| *at);
+            ends.into_iter().chain(self.signals.iter().map(|(at, _)| *at)).for_each(virtual_time::wake_at);
             Poll::Pending
         })
         .await

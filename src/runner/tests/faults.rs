@@ -377,3 +377,13 @@ fn the_state_is_told_to_all_that_can_be_reached() {
     assert_eq!([0, 1, 2].map(|host| played.jobs(host).len()), [2, 2, 1]);
     assert_eq!(played.finished.state.as_deref(), Some("bad"));
 }
+
+#[test]
+fn a_look_that_heard_no_fact_is_no_look() {
+    let plan = with_probe(vec![look("look", vec![not_primary()]), touch_step("go")]);
+    let script = |host: HostId, _: &str| Reaction::ok(if host == 0 { "" } else { "role=primary\n" });
+    let played = Play::new(plan, 2, script).run();
+    assert_eq!(played.finished.stats.exit_status(), ExitStatus::Refused);
+    assert!(played.failure(0).cause.contains("no fact"), "{}", played.failure(0));
+    assert!(played.nodes.borrow().files.is_empty());
+}
