@@ -44,6 +44,8 @@ pub struct Plan {
     pub table: Vec<String>,
     /// What goes on by itself on the nodes once the run is cut short, or does not wait for it.
     pub goes_on: Option<String>,
+    /// What the user should know about how it was put together.
+    pub notes: Vec<String>,
 }
 
 impl Plan {
