@@ -246,7 +246,7 @@ impl<'a, C: Executor> Run<'a, C> {
         }
         asking.without_answer = 0;
         asking.state = said;
-        self.seen(id, wait, &mut asking.waiting, result, gone, began);
+        self.handle_look(id, wait, &mut asking.waiting, result, gone, began);
     }
 
     /// Waits for what is under way, so that no answer goes to the wrong step.
