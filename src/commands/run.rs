@@ -374,14 +374,14 @@ fn close(
     if let Some(reason) = written.interrupted {
         stats.cancelled.get_or_insert(reason);
     }
-    let status = stats.exit_status();
-    if status != report.status {
+    let exit = stats.exit_status();
+    if exit != report.status {
         let mut report = Arc::unwrap_or_clone(report);
-        report.status = status;
+        report.status = exit;
         // An error here was told the first time.
         let _ = journal.close(&report);
     }
-    status
+    exit
 }
 
 /// How the end of a run was written.
