@@ -29,6 +29,7 @@ mod run;
 mod runs;
 mod selection;
 mod signals;
+mod standard_stream;
 mod targets;
 
 use std::ffi::OsString;

@@ -78,7 +78,12 @@ fn state(host: &HostReport) -> (Tone, String) {
 
 /// What the host that was asked says of the whole: `cluster: Normal (1 Primary Normal, 2 Standby Normal)`.
 fn cluster(report: &RunReport) -> Option<String> {
-    let facts = report.hosts.iter().map(|host| &host.facts).find(|facts| facts.contains_key("cluster_state"))?;
+    // Of several who were asked, the last one had the answer.
+    let asked = report.cluster.as_ref().and_then(|cluster| cluster.asked.last());
+    let said = |host: &&HostReport| asked.is_none_or(|asked| asked.host == host.host);
+    let reported = |host: &&HostReport| host.facts.contains_key("cluster_state");
+    let facts =
+        report.hosts.iter().filter(reported).find(said).or_else(|| report.hosts.iter().find(reported))?.facts.clone();
     let fact = |name: &str| facts.get(name).map(|value| sanitize::words(value)).filter(|value| !value.is_empty());
     let mut line = format!("cluster: {}", fact("cluster_state").unwrap_or_else(|| "unknown".to_owned()));
     if let Some(members) = fact("datanodes") {

@@ -9,34 +9,32 @@ use super::condition::holds;
 use super::fleet::Executor;
 
 impl<C: Executor> Run<'_, C> {
-    /// Looks at what every host answered, once all of them have. Refuses for all if one is in a state in which it is wrong
-    /// to go on.
-    pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule]) {
+    /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
+    /// which it is wrong to go on.
+    pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule], asked: &[HostId]) {
         if refuse.is_empty() || self.stats.cancelled.is_some() {
             return;
         }
-        let name = &self.plan.steps[step].name;
         let mut missing = Vec::new();
         let mut bad: Vec<(HostId, Failure)> = Vec::new();
-        for (id, host) in self.hosts.iter().enumerate() {
-            match host.steps.last() {
-                Some(last) if &last.name == name && !last.outcome.is_success() => {
-                    let failure = last.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
-                    missing.push((id, failure));
-                }
+        for &id in asked {
+            let host = &self.hosts[id];
+            // Without a row it was not asked: of any host, one is enough.
+            let Some(row) = host.row_of(step) else { continue };
+            if !row.outcome.is_success() {
+                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                missing.push((id, failure));
+            } else if !self.was_good(step) {
                 // In a run that goes on, what is found may be its own doing.
-                Some(_) | None if self.was_good(step) => {}
-                Some(_) | None => {
-                    let vars = &host.run_host.vars;
-                    if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
-                        let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
-                        failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
-                        bad.push((id, failure));
-                    }
+                let vars = &host.run_host.vars;
+                if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
+                    let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
+                    failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
+                    bad.push((id, failure));
                 }
             }
         }
-        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
+        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
                 self.apply_when_missing();
@@ -46,9 +44,9 @@ impl<C: Executor> Run<'_, C> {
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
             host.failure = Some(failure.clone());
-            if let Some(last) = host.steps.last_mut() {
-                last.outcome = Outcome::Refused;
-                last.failure = Some(failure.clone());
+            if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                row.outcome = Outcome::Refused;
+                row.failure = Some(failure.clone());
             }
         }
         self.stats.refused = true;

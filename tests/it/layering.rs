@@ -14,7 +14,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("console", &["reporter/style.rs"]),
     ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
     ("ssh_key", &["credentials/keys/"]),
-    ("tokio", &["reactor.rs"]),
+    ("tokio", &["budget.rs", "reactor.rs"]),
     ("signal_hook", &["commands/signals.rs", "main.rs"]),
     ("glob", &["ssh_config/glob.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),

@@ -15,11 +15,14 @@ use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
 use crate::plan::{Action, ExecOptions, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
+use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
-use super::run::carry_out;
+use super::run;
+use super::run::{carry_out, listen};
 use super::selection::Selected;
+use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
@@ -317,12 +320,15 @@ impl PsshRun<'_> {
             resume: None,
         };
         limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
-        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut lines)?;
-        let code = lines.code();
+        let hurry = Hurry::default();
+        let signals = listen()?;
+        let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
+        let mut queue = ReportQueue::start(lines, hurry.clone())?;
+        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
+        let written = run::written(&mut queue, &hurry, &signals);
+        let code = written.reporter.as_ref().map_or(1, PsshLines::code);
         // Lines or files that could not be written must not look like a success.
-        Ok(if finished.stats.broken && code == 0 { 1 } else { code })
+        Ok(if (finished.stats.broken || queue.has_failed()) && code == 0 { 1 } else { code })
     }
 
     /// prsync: one rsync a host, as prsync starts it.
@@ -349,20 +355,15 @@ impl PsshRun<'_> {
             jobs.push(rsync::RsyncJob { arguments, env: self.env(number, entry).into() });
         }
         let (par, limit) = (self.par(), self.limit());
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
+        let mut lines = lines(self.format, self.pssh_hosts.names, &Hurry::default())?;
         let told = rsync::run(jobs, par, limit, &mut lines)?;
         let code = lines.code();
         Ok(if !told && code == 0 { 1 } else { code })
     }
 }
 
-fn lines<'a>(
-    format: PsshFormat,
-    names: Vec<String>,
-    out: &'a mut (dyn io::Write + Send),
-    err: &'a mut (dyn io::Write + Send),
-) -> Result<PsshLines<'a>, Diagnostic> {
-    PsshLines::new(format, names, jiff::Zoned::now(), out, err)
+fn lines(format: PsshFormat, names: Vec<String>, hurry: &Hurry) -> Result<PsshLines, Diagnostic> {
+    let to = |which| Box::new(io::BufWriter::new(StandardStream::new(which, hurry.clone())));
+    PsshLines::new(format, names, jiff::Zoned::now(), to(Which::Out), to(Which::Err))
         .map_err(|error| Diagnostic::usage(format!("output directory: {error}")))
 }
