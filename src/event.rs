@@ -136,7 +136,7 @@ pub enum EventKind {
         host: HostId,
         /// Which step.
         step: StepId,
-        /// What is not true yet, or why nobody can tell; `None` where nothing is missing.
+        /// What is not true yet, or why that is not known; `None` where nothing is missing.
         what: Option<String>,
     },
     /// A host is done with a step.

@@ -185,7 +185,7 @@ impl ClientBuilder<'_> {
             sudo_password: None,
             methods: Method::ALL.to_vec(),
             connect_timeout: limit.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
-            // 1 is what ssh does where nobody says.
+            // 1 is ssh's default.
             attempts: given
                 .connect_attempts
                 .or(Some(settings.connection_attempts).filter(|&attempts| attempts > 1))

@@ -132,7 +132,7 @@ impl Journal {
         }
     }
 
-    /// Removes what nobody will ask for any more. One that cannot be removed is left for the next time.
+    /// Removes the oldest runs. One that cannot be removed is left for the next time.
     pub fn prune(&self, now: jiff::Timestamp) {
         let Ok(ids) = self.ids() else { return };
         for id in &ids[..ids.len().saturating_sub(KEEP)] {
