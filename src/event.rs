@@ -140,7 +140,7 @@ pub enum EventKind {
         host: HostId,
         /// Which step.
         step: StepId,
-        /// What is not true yet, or why nobody can tell; `None` where nothing is missing.
+        /// What is not true yet, or why that is not known; `None` where nothing is missing.
         what: Option<String>,
     },
     /// A step that asks one host for all is over: what was heard about the cluster.

@@ -175,7 +175,7 @@ fn canary(plan: &Plan, options: &Options) -> Result<Option<Canary>, Diagnostic> 
     Ok(Some(Canary { first: usize::try_from(first).unwrap_or(usize::MAX), ask }))
 }
 
-/// `rm`: on many hosts, and with somebody at the terminal, only if it is meant. The hosts that are removed on are those of
+/// `rm`: on many hosts, and with a terminal, it asks first. The hosts that are removed on are those of
 /// the question, whatever the hosts file has become meanwhile.
 fn rm(args: &Rm, cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;

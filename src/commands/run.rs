@@ -35,17 +35,17 @@ use super::standard_stream::{StandardStream, Which};
 use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
-/// A run that is about to be made.
+/// A run with everything that is needed to start it.
 pub(super) struct PendingRun<'a> {
     /// What to do.
     pub(super) plan: Plan,
-    /// On whom.
+    /// The hosts.
     pub(super) selected: Selected,
     /// The playbook that it is from, and its variables.
     pub(super) playbook: PlaybookRef,
     /// What kind of result it has.
     pub(super) kind: CommandKind,
-    /// Unreachable hosts that a preflight puts up with.
+    /// Unreachable hosts that a preflight tolerates.
     pub(super) allow: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
@@ -70,7 +70,7 @@ impl PendingRun<'_> {
             targets::build(&self.selected, &self.options.ssh, self.environment)?;
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
-            // The wait itself tries again, and a failed attempt is no news.
+            // The wait itself tries again; retries are expected, so they are not reported.
             for target in &mut targets {
                 target.attempts = 1;
             }
@@ -198,7 +198,7 @@ impl PendingRun<'_> {
         self.selected.hosts.iter().zip(targets).map(run_host).collect()
     }
 
-    /// Prints what would run; contacts nobody. Hosts for which it is the same are named together.
+    /// Prints what would run; contacts no host. Hosts for which it is the same are named together.
     fn rehearsal(&self, run_hosts: &[RunHost]) -> Result<ExitStatus, Diagnostic> {
         let mut groups: IndexMap<Vec<(String, String)>, Vec<&str>> = IndexMap::new();
         for run_host in run_hosts {

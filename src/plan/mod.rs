@@ -377,7 +377,7 @@ impl Action {
 /// What to look at while waiting.
 #[derive(Debug, Clone)]
 pub enum Look {
-    /// A probe of the plan, told that it is a light look (`$light` is 1 in the script).
+    /// A probe of the plan, as a light look (`$light` is 1 in the script).
     Probe(String),
     /// A command; its `key=value` and `key : value` lines are facts, and so is `exit_status`.
     Run(Template),

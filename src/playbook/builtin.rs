@@ -94,12 +94,6 @@ pub fn used_by(text: &str) -> Vec<(&'static str, &'static str)> {
     used
 }
 
-/// Whether there is a system of this name.
-#[must_use]
-pub fn is_system(name: &str) -> bool {
-    names().any(|known| known.split_once('/').is_some_and(|(system, _)| system == name))
-}
-
 /// The line after `summary:`. A test holds that every one has it on one plain line.
 fn summary(text: &'static str) -> &'static str {
     text.lines().find_map(|line| line.strip_prefix("summary: ")).unwrap_or_default()
@@ -125,12 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn every_script_is_used_and_every_system_known() {
+    fn every_script_is_used() {
         for (path, _) in SCRIPTS {
             assert!(PLAYBOOKS.iter().any(|(_, text)| text.contains(path)), "{path}");
         }
-        assert!(is_system("opengauss"));
-        assert!(is_system("oracle-rac"));
-        assert!(!is_system("opengaus"));
     }
 }

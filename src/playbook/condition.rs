@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use super::node::{Node, Text};
-use super::problem::{Complaint, any_of, did_you_mean};
+use super::problem::{Complaint, any_of};
 use super::scope::Scope;
 use crate::plan::{Condition, Rule, Template};
+use crate::text::did_you_mean;
 
 pub(super) const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
 

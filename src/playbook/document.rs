@@ -8,16 +8,17 @@ use indexmap::IndexMap;
 
 use super::condition::{Test, condition};
 use super::node::{Node, NodeKind, Text};
-use super::problem::{Complaint, Position, did_you_mean};
+use super::problem::{Complaint, Position};
 use super::scope::Scope;
 use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
+use crate::text::did_you_mean;
 
 pub(super) const KEYS: [&str; 10] =
     ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "goes_on", "steps"];
 pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
-/// A probe is told by this shell variable that only what changes matters.
+/// This shell variable tells a probe that only what changes matters.
 const LIGHT: &str = "light";
 
 /// A playbook whose names are known and whose steps are still to be read.

@@ -15,12 +15,13 @@ use indexmap::IndexMap;
 use super::builtin;
 use super::document::{Document, chain, document, states};
 use super::node::{Node, Text, parse};
-use super::problem::{Complaint, Position, Problem, did_you_mean};
+use super::problem::{Complaint, Position, Problem};
 use super::scope::{Scope, names};
 use super::step::{StepItem, step};
 use crate::plan::push::PushFile;
 use crate::plan::script::without_comments;
 use crate::plan::{Plan, Probe};
+use crate::text::{did_you_mean, io_cause, uncapitalized};
 
 /// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
 const MAX_DEPTH: usize = 16;
@@ -59,9 +60,10 @@ pub trait Sources {
 }
 
 /// No files: only what is compiled in.
-#[derive(Debug, Clone, Copy)]
-pub struct NoFiles;
+#[cfg(test)]
+pub(crate) struct NoFiles;
 
+#[cfg(test)]
 impl Sources for NoFiles {
     fn playbook(&self, _: &str) -> io::Result<String> {
         Err(io::ErrorKind::NotFound.into())
@@ -257,9 +259,9 @@ impl Loader<'_> {
     /// What a command is to read: a file as seen from the playbook.
     fn input(&self, file: &str, input: &Text) -> Result<Vec<u8>, Complaint> {
         let path = beside(file, &input.value);
-        self.sources
-            .input(&path)
-            .map_err(|error| Complaint::new(input.at, format!("input `{path}` can't be read: {}", cause(&error))))
+        self.sources.input(&path).map_err(|error| {
+            Complaint::new(input.at, format!("input `{path}` can't be read: {}", uncapitalized(&io_cause(&error))))
+        })
     }
 
     /// Files that are copied: beside the playbook, or anywhere on this machine.
@@ -299,7 +301,10 @@ impl Loader<'_> {
                 Ok(text) => return Ok(text),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    return Err(Complaint::new(script.at, format!("script `{path}` can't be read: {}", cause(&error))));
+                    return Err(Complaint::new(
+                        script.at,
+                        format!("script `{path}` can't be read: {}", uncapitalized(&io_cause(&error))),
+                    ));
                 }
             }
         }
@@ -320,20 +325,12 @@ impl Loader<'_> {
 
 fn unreadable(name: &str, at: Position, error: &io::Error) -> Complaint {
     if error.kind() != io::ErrorKind::NotFound {
-        return Complaint::new(at, format!("playbook `{name}` can't be read: {}", cause(error)));
+        return Complaint::new(at, format!("playbook `{name}` can't be read: {}", uncapitalized(&io_cause(error))));
     }
     let known: Vec<_> = builtin::names().collect();
     let hint =
         did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("built in are {}", known.join(", ")));
     Complaint::new(at, format!("there is no playbook `{name}`, neither built in nor a file")).hint(hint)
-}
-
-/// What the system says, in our voice: without its number.
-fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// A path as seen from the directory of a file. The same file has one spelling, so that a loop of plays is seen.

@@ -8,10 +8,11 @@ use super::condition::{Test, condition, verdicts};
 use super::exec_options;
 use super::files;
 use super::node::{Fields, Node, Text};
-use super::problem::{Complaint, Position, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, Condition, Look, On, OnFailure, Share, Step};
+use crate::text::did_you_mean;
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =

@@ -1,6 +1,6 @@
 //! Events as JSON Lines: one a line, as they happen, in the words of the report.
 //!
-//! A line is written at once, so that whoever reads along does not see half an event, unless it is too long to be held. What
+//! A line is written at once, so that a reader that follows the file does not see half an event, unless it is too long to be held. What
 //! both forms share stands in `json`.
 
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! One row per host: its state, and what each stage of its chain looks like. The product of a run that only looks.
 //!
-//! Never folds hosts together: who asks for the state of his nodes counts rows. It must not know what the stages are; they
+//! Never folds hosts together: one row is one node. It must not know what the stages are; they
 //! come from the playbook.
 
 use std::io;
@@ -42,7 +42,7 @@ impl View for StateTable {
                 let tone = if stage.up { Tone::Ok } else { Tone::Bad };
                 (tone, stage.value.clone().unwrap_or_default())
             }));
-            // A host that was not heard has no stages.
+            // A host that did not answer has no stages.
             cells.resize(2 + stages.len(), (Tone::Plain, String::new()));
             let fact = |name: &String| (Tone::Plain, host.facts.get(name).cloned().unwrap_or_default());
             cells.extend(self.facts.iter().map(fact));
@@ -66,7 +66,7 @@ impl View for StateTable {
     }
 }
 
-/// What its probe calls it; where none was heard to the end, why not.
+/// The state that its probe gave; where no probe ended well, the outcome.
 fn state(host: &HostReport) -> (Tone, String) {
     if !host.outcome.is_success() {
         return (Tone::Bad, status_lines::word(host.outcome).to_lowercase());

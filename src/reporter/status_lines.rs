@@ -38,9 +38,9 @@ pub(crate) struct StatusLines {
     verdicts_reported: bool,
     /// Chains are watched as they come up; a run that only looks shows them at its end.
     chain_news: bool,
-    /// Failures that were said when their step ended.
+    /// Failures that were shown when their step ended.
     said: Vec<bool>,
-    /// First missing stage of each host's chain, as last said.
+    /// First missing stage of each host's chain, as last shown.
     stages: Vec<Option<String>>,
     changes: IndexMap<String, Vec<HostId>>,
     /// The fact `state` of each host, as probed.

@@ -6,9 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts, quote};
 
 const NODE: &str = include_str!("../../playbooks/greenplum/node.sh");
 const ACT: &str = include_str!("../../playbooks/greenplum/act.sh");

@@ -6,8 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use gsctl::outcome::Facts;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -20,7 +20,8 @@ use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
 use super::run;
-use super::run::{carry_out, listen};
+use super::run::carry_out;
+use super::signals::listen;
 use super::selection::Selected;
 use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
@@ -28,7 +29,7 @@ use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
 use hosts::Entry;
 
-/// Hosts at once, where nobody says.
+/// Hosts at once, by default.
 const PAR: u32 = 32;
 
 /// What pssh itself says where an old variable is set.
@@ -155,7 +156,7 @@ fn pssh_hosts(common: &Common, once: bool, environment: &Environment) -> anyhow:
         io::stderr().write_all(PSSH_HOSTS.as_bytes())?;
         files.insert(0, file.into());
     }
-    let glob: Option<Vec<char>> = common.host_glob.as_ref().map(|glob| glob.chars().collect());
+    let glob = common.host_glob.as_deref().map(hosts::Glob::parse);
     let mut entries = Vec::new();
     for path in &files {
         let text = match std::fs::read_to_string(path) {
@@ -172,10 +173,7 @@ fn pssh_hosts(common: &Common, once: bool, environment: &Environment) -> anyhow:
             }
         }
     }
-    let fits = |entry: &Entry| {
-        let name: Vec<char> = entry.host.chars().collect();
-        glob.as_ref().is_none_or(|glob| hosts::fits(glob, &name))
-    };
+    let fits = |entry: &Entry| glob.as_ref().is_none_or(|glob| glob.fits(&entry.host));
     entries.retain(fits);
     entries.extend(common.host_strings.iter().flat_map(|text| text.split_whitespace()).map(Entry::parse));
     // pssh works on a host as often as it is named, openGauss' own once.
@@ -204,7 +202,7 @@ struct PsshRun<'a> {
     pssh_hosts: PsshHosts,
     format: PsshFormat,
     environment: &'a Environment,
-    /// Time for each host, where nobody says.
+    /// Time for each host, by default.
     seconds: i64,
 }
 
