@@ -6,6 +6,7 @@
 mod canary;
 mod conclude;
 mod condition;
+mod deal;
 mod files;
 pub mod fleet;
 mod host;

@@ -39,7 +39,8 @@ impl<C: Crew> Run<'_, C> {
         let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
-                self.lower_sights();
+                let missing: Vec<HostId> = missing.iter().map(|(id, _)| *id).collect();
+                self.lower_sights(&missing);
             }
             return;
         }
@@ -61,8 +62,15 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::Refused { hosts });
     }
 
-    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
-    fn lower_sights(&mut self) {
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for. Their groups are the
+    /// variable `missing_groups`.
+    fn lower_sights(&mut self, missing: &[HostId]) {
+        let groups: std::collections::BTreeSet<&str> =
+            missing.iter().flat_map(|&id| self.hosts[id].member.groups.iter().map(String::as_str)).collect();
+        let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
+        for host in &mut self.hosts {
+            host.member.vars.insert("missing_groups", groups.as_str());
+        }
         let specs = self.plan.vars.iter();
         for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
             for host in &mut self.hosts {

@@ -300,22 +300,12 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
-    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
-    /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
-    pub(super) fn share(&mut self, facts: &Facts) {
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
-            for host in &mut self.hosts {
-                host.member.vars.insert(name.as_str(), value.as_str());
-            }
-        }
-    }
-
     /// Takes in what a probe learned.
     pub(super) fn learn(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
-        self.share(&result.facts);
+        self.share(host, &mut result.facts);
         let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;

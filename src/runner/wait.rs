@@ -217,7 +217,7 @@ impl<C: Crew> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
         }
-        self.share(&facts);
+        self.share(host.host, &mut facts);
         let state = &mut self.hosts[host.host];
         state.facts.extend(facts);
         let vars = &state.member.vars;
@@ -381,7 +381,8 @@ impl<C: Crew> Run<'_, C> {
 fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, limit: &str) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
     let words = |templates: &[Template]| {
-        templates.iter().map(|template| template.render_plain(vars)).collect::<Vec<_>>().join(" or ")
+        let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts

@@ -64,6 +64,7 @@ mod ssh_config;
 mod ssh_match;
 mod ssh_rows;
 mod standin;
+mod standin_greenplum;
 mod start;
 mod status;
 mod stop;
