@@ -8,13 +8,13 @@ use crate::outcome::Facts;
 use crate::plan::template::is_name;
 
 use super::Run;
-use super::fleet::Crew;
+use super::fleet::Executor;
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Makes variables of what a look found. A fact `share_X` is from now on a variable of that name on every host, a fact
     /// `found_X` on the host itself. A fact `deal_X` holds words `NAME[,NAME...]=VALUE`: each host gets, as the variable `dealt_X`,
     /// the values of the words that have one of its names; the names that no host has are the variable `undealt_X` everywhere.
-    pub(super) fn share(&mut self, from: HostId, facts: &mut Facts) {
+    pub(super) fn publish_facts(&mut self, from: HostId, facts: &mut Facts) {
         // What is dealt may be long, and is nobody's own.
         let dealt: Vec<(String, String)> = facts
             .iter()
@@ -25,10 +25,10 @@ impl<C: Crew> Run<'_, C> {
         for (name, value) in facts.iter().filter(|(name, _)| is_name(name)) {
             if name.starts_with("share_") {
                 for host in &mut self.hosts {
-                    host.member.vars.insert(name.as_str(), value.as_str());
+                    host.run_host.vars.insert(name.as_str(), value.as_str());
                 }
             } else if name.starts_with("found_") {
-                self.hosts[from].member.vars.insert(name.as_str(), value.as_str());
+                self.hosts[from].run_host.vars.insert(name.as_str(), value.as_str());
             }
         }
         if dealt.is_empty() {
@@ -39,7 +39,7 @@ impl<C: Crew> Run<'_, C> {
             .hosts
             .iter()
             .map(|host| {
-                let vars = &host.member.vars;
+                let vars = &host.run_host.vars;
                 let known = [vars.get("host"), vars.get("address"), host.facts.get("node_name").map(String::as_str)];
                 known.into_iter().flatten().collect()
             })
@@ -48,8 +48,8 @@ impl<C: Crew> Run<'_, C> {
         for (name, hands) in hands {
             let (own, left) = (format!("dealt_{name}"), format!("undealt_{name}"));
             for (host, values) in self.hosts.iter_mut().zip(hands.of_hosts) {
-                host.member.vars.insert(own.as_str(), values);
-                host.member.vars.insert(left.as_str(), hands.left.as_str());
+                host.run_host.vars.insert(own.as_str(), values);
+                host.run_host.vars.insert(left.as_str(), hands.left.as_str());
             }
         }
     }
