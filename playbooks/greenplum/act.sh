@@ -15,7 +15,7 @@ say() {
 # refuse BECAUSE [HINT]
 refuse() {
     fact because "$1"
-    fact hint "$2"
+    [ -z "$2" ] || fact hint "$2"
     return 1
 }
 

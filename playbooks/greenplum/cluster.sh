@@ -56,7 +56,7 @@ judge() {
             todo = standby ? "gpinitstandby -n starts the standby" : ""
             if (down) todo = todo (todo == "" ? "" : "; ") "gprecoverseg -a starts the segments that are down"
             if (swapped && roles == "preferred") todo = todo (todo == "" ? "" : "; ") "gprecoverseg -r gives the preferred roles back"
-            print "found_todo=" (todo == "" ? "nothing" : todo)
+            print "to_do=" (todo == "" ? "nothing" : todo)
             print "cluster_whole=" (down + unsynced + standby + (roles == "preferred" ? swapped : 0) == 0 ? "yes" : "no")
             print "cluster_because=" because
             print "found_because=" because

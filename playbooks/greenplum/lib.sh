@@ -369,10 +369,14 @@ state_of() {
         return
     fi
     answer=
-    if [ "$1" = coordinator ] && [ -x "$gphome/bin/psql" ]; then
-        connect '' "$2" "$3" 'select 1'
-    else
+    if [ "$1" != coordinator ] || [ ! -x "$gphome/bin/psql" ]; then
         ask "$2" "$3"
+    elif tr '\0' '\n' <"/proc/$pid/cmdline" | grep -q '^gp_role=utility$'; then
+        # It would refuse an ordinary session, and log that.
+        ask "$2" "$3"
+        [ "$answer" != accepting ] || answer=utility
+    else
+        connect '' "$2" "$3" 'select 1'
     fi
     state=$answer
     case $1/$state in

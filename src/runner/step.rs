@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::stats::CancelReason;

@@ -425,7 +425,7 @@ fn a_plain_hosts_file_is_enough() {
     // The option may stand before the command.
     let run =
         lab.gsctl().hosts_file(cluster.plain_hosts_file()).args(["--system", "greenplum", "status"]).run().expect(0);
-    assert!(run.stdout.contains("cluster: Normal"), "{run}");
+    assert!(run.text().contains("cluster: Normal"), "{run}");
     cluster.plainly("stop").run().expect(0);
     cluster.expect_down();
     // Nothing is launched where nobody says where the coordinator is.
