@@ -22,7 +22,12 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
-        self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        let concerned = |id: &&HostId| {
+            let host = &self.hosts[**id];
+            step.when.as_ref().is_none_or(|when| holds(when, &host.facts, &host.run_host.vars))
+        };
+        let concerned = hosts.iter().filter(concerned).count();
+        self.emit(EventKind::StepStarted { step: id, hosts: concerned });
         self.step_failed = false;
         let hosts = self.skip_done(id, hosts);
         // A state is named where the step is for somebody.
