@@ -130,7 +130,13 @@ fn answers_command_lines_and_files_are_as_measured() {
     cluster.expect(2, &promote, 1, &["cannot promote server; server is not in standby mode"]);
     cluster.expect(1, &format!("gpstate -f -d {}", cluster.path(1, COORDINATOR).display()), 0, &["passive"]);
 
-    // The second of each ends with 2; a crash leaves both files, a stop neither.
+    programs_end_as_measured(&lab, &cluster);
+}
+
+/// On a cluster that is up: the second of each ends with 2; a crash leaves both files, a stop neither.
+#[track_caller]
+fn programs_end_as_measured(lab: &Lab, cluster: &Cluster<'_>) {
+    let port = |above| cluster.port(above).to_string();
     cluster.expect(
         1,
         &cluster.gpstart(),
