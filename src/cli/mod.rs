@@ -4,6 +4,7 @@ pub mod config;
 mod early;
 mod environment;
 mod files;
+mod order;
 mod peer_words;
 mod privilege;
 pub mod pssh;

@@ -5,6 +5,7 @@
 /// Playbooks by name: `(name, text)`.
 const PLAYBOOKS: &[(&str, &str)] = &[
     ("greenplum/promote", include_str!("../../playbooks/greenplum/promote.yaml")),
+    ("greenplum/recover", include_str!("../../playbooks/greenplum/recover.yaml")),
     ("greenplum/start", include_str!("../../playbooks/greenplum/start.yaml")),
     ("greenplum/status", include_str!("../../playbooks/greenplum/status.yaml")),
     ("greenplum/stop", include_str!("../../playbooks/greenplum/stop.yaml")),
@@ -29,6 +30,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("greenplum/act.sh", include_str!("../../playbooks/greenplum/act.sh")),
     ("greenplum/cluster.sh", include_str!("../../playbooks/greenplum/cluster.sh")),
     ("greenplum/evidence.sh", include_str!("../../playbooks/greenplum/evidence.sh")),
+    ("greenplum/lib.sh", include_str!("../../playbooks/greenplum/lib.sh")),
+    ("greenplum/look.sh", include_str!("../../playbooks/greenplum/look.sh")),
     ("greenplum/node.sh", include_str!("../../playbooks/greenplum/node.sh")),
     ("greenplum/standby.sh", include_str!("../../playbooks/greenplum/standby.sh")),
     ("opengauss/cluster.sh", include_str!("../../playbooks/opengauss/cluster.sh")),

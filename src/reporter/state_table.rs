@@ -92,6 +92,10 @@ fn cluster(report: &RunReport) -> Option<String> {
     if fact("pausing").as_deref() == Some("Yes") {
         line.push_str(", paused");
     }
+    if let Some(because) = fact("cluster_because") {
+        line.push_str(": ");
+        line.push_str(&because);
+    }
     Some(line)
 }
 

@@ -230,6 +230,8 @@ impl View for StatusLines {
                 let detail = format!("attempt {attempt} of {of}: {}", why(failure));
                 self.say(*host, "RETRY", Tone::Warn, detail, at, ctx);
             }
+            // One that concerns no host is not done.
+            EventKind::StepStarted { hosts: 0, .. } => {}
             EventKind::StepStarted { step, hosts } if playbook => {
                 let mut text = sanitize::words(ctx.step(*step));
                 if *hosts != ctx.names.len() {

@@ -8,6 +8,7 @@ mod cluster;
 mod condition;
 mod copy_request;
 mod copy_result;
+mod deal;
 pub mod fleet;
 mod host;
 mod job_result;

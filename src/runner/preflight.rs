@@ -37,7 +37,8 @@ impl<C: Executor> Run<'_, C> {
         let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
-                self.apply_when_missing();
+                let missing: Vec<HostId> = missing.iter().map(|(id, _)| *id).collect();
+                self.apply_when_missing(&missing);
             }
             return;
         }
@@ -59,8 +60,15 @@ impl<C: Executor> Run<'_, C> {
         self.emit(EventKind::Refused { hosts });
     }
 
-    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
-    fn apply_when_missing(&mut self) {
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for. Their groups are the
+    /// variable `missing_groups`.
+    fn apply_when_missing(&mut self, missing: &[HostId]) {
+        let groups: std::collections::BTreeSet<&str> =
+            missing.iter().flat_map(|&id| self.hosts[id].run_host.groups.iter().map(String::as_str)).collect();
+        let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
+        for host in &mut self.hosts {
+            host.run_host.vars.insert("missing_groups", groups.as_str());
+        }
         let specs = self.plan.vars.iter();
         for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
             for host in &mut self.hosts {

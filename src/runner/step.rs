@@ -2,7 +2,7 @@
 
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, Look, On, OnFailure, Step, Until};
 use crate::report::{Asked, ClusterReport};
@@ -24,7 +24,12 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
-        self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        let concerned = |id: &&HostId| {
+            let host = &self.hosts[**id];
+            step.when.as_ref().is_none_or(|when| holds(when, &host.facts, &host.run_host.vars))
+        };
+        let concerned = hosts.iter().filter(concerned).count();
+        self.emit(EventKind::StepStarted { step: id, hosts: concerned });
         self.step_failed = false;
         let hosts = self.skip_done(id, hosts);
         let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
@@ -332,31 +337,12 @@ impl<C: Executor> Run<'_, C> {
         self.emit(EventKind::HostStepFinished { host, step, result });
     }
 
-    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
-    /// of that name on each, where the playbook has such a variable and its `check:` would take the value from `--var` too.
-    pub(super) fn publish_facts(&mut self, facts: &Facts) {
-        let plan = self.plan;
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_")) {
-            let Some(spec) = plan.vars.get(name) else { continue };
-            if let Err(expected) = spec.check.check(value)
-                && !value.is_empty()
-            {
-                let message = format!("a host says `{name}={value}`, which is not taken: it wants {expected}");
-                self.emit(EventKind::Warning { message });
-                continue;
-            }
-            for host in &mut self.hosts {
-                host.run_host.vars.insert(name.as_str(), value.as_str());
-            }
-        }
-    }
-
     /// Takes in what a probe learned.
     pub(super) fn add_probe_facts(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
-        self.publish_facts(&result.facts);
+        self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;

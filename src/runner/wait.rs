@@ -198,7 +198,7 @@ impl<C: Executor> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.publish_facts(&facts);
+        self.publish_facts(host.host, &mut facts);
         self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
@@ -378,7 +378,8 @@ pub(super) fn unmet(
 ) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
     let words = |templates: &[Template]| {
-        templates.iter().map(|template| template.render_plain(vars)).collect::<Vec<_>>().join(" or ")
+        let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts

@@ -96,6 +96,7 @@ mod ssh_match;
 mod ssh_rows;
 mod stalled_reader;
 mod standin;
+mod standin_greenplum;
 mod start;
 mod status;
 mod stop;
