@@ -78,6 +78,26 @@ pub enum EventKind {
         /// Pause before the next attempt.
         retry_in: Duration,
     },
+    /// A block of steps begins on its next hosts.
+    BatchStarted {
+        /// Its number, from 1.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts.
+        hosts: Vec<HostId>,
+    },
+    /// Too many hosts have failed, so no further batch begins.
+    BatchStopped {
+        /// The batch that was the last one.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts that failed; none where it was the cluster.
+        failed: Vec<HostId>,
+        /// Hosts of later batches, which are left alone.
+        left: Vec<HostId>,
+    },
     /// A step begins on the run as a whole.
     StepStarted {
         /// Which step.

@@ -27,6 +27,7 @@ use super::environment::Environment;
 use super::journal::{PlaybookRef, RunJournal};
 use super::limits;
 use super::openssh;
+use super::outline;
 use super::passwords;
 use super::report_files;
 use super::selection::{self, Selected};
@@ -53,6 +54,8 @@ pub(super) struct PendingRun<'a> {
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
     pub(super) canary: Option<Canary>,
+    /// Only say which hosts each step is for.
+    pub(super) list_hosts: bool,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
@@ -86,6 +89,13 @@ impl PendingRun<'_> {
                 .map_err(|said| Diagnostic::usage(format!("host `{}`: {said}", run_host.name)))?;
         }
         super::copy::can_pull(&self.plan, &run_hosts)?;
+        if self.list_hosts {
+            return printed(&outline::host_lists(&self.plan, &run_hosts));
+        }
+        if self.options.run.dry_run && self.kind == CommandKind::Playbook && self.options.output.verbose == 0 {
+            let serial = self.options.run.serial.filter(|_| self.plan.blocks.is_empty());
+            return printed(&outline::outline(&self.plan, &run_hosts, serial));
+        }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
@@ -225,8 +235,9 @@ impl PendingRun<'_> {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
             keep: true,
             canary: self.canary.clone(),
-            serial: run.serial,
-            max_fail: run.max_fail,
+            // A playbook that rolls has its own.
+            serial: run.serial.filter(|_| self.plan.blocks.is_empty()),
+            max_fail: run.max_fail.filter(|_| self.plan.blocks.is_empty()),
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
             allow_unreachable: self.allow,
             force: self.force,
@@ -315,6 +326,15 @@ impl PendingRun<'_> {
             no_prefix: output.no_prefix,
             command: self.kind,
         }
+    }
+}
+
+/// Prints text that was asked for. A reader that went away is no error.
+fn printed(text: &str) -> anyhow::Result<ExitStatus> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
+        Ok(()) | Err(_) => Ok(ExitStatus::Success),
     }
 }
 

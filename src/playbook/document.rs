@@ -15,8 +15,21 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 10] =
-    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "goes_on", "steps"];
+pub(super) const KEYS: [&str; 13] = [
+    "name",
+    "summary",
+    "max_hosts",
+    "vars",
+    "probes",
+    "chain",
+    "table",
+    "state_file",
+    "goes_on",
+    "serial",
+    "max_fail",
+    "last",
+    "steps",
+];
 pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// This shell variable tells a probe that only what changes matters.
 const LIGHT: &str = "light";
@@ -33,6 +46,11 @@ pub(super) struct Document<'n> {
     pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
     pub goes_on: Option<String>,
+    /// Batches in which all its steps are done.
+    pub serial: Option<Text>,
+    pub max_fail: Option<Text>,
+    /// Hosts that go last.
+    pub last: Option<&'n Node>,
     pub steps: &'n [Node],
 }
 
@@ -86,6 +104,9 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
         goes_on: fields.string("goes_on")?,
+        serial: fields.text("serial")?,
+        max_fail: fields.text("max_fail")?,
+        last: fields.get("last"),
         steps: steps.list("`steps`")?,
     })
 }

@@ -277,7 +277,7 @@ fn on(text: &Text) -> Result<On, Complaint> {
     }
 }
 
-fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
+pub(super) fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
     let value = scope.now(text)?;
     let share = match value.strip_suffix('%') {
         Some(percent) => percent.parse().ok().filter(|p| *p <= 100 && usize::from(*p) >= least).map(Share::Percent),

@@ -134,6 +134,17 @@ impl Serialize for EventLine<'_> {
                 failure(&mut map, Some(why))?;
                 map.serialize_entry("retry_in_ms", &ms(*retry_in))?;
             }
+            EventKind::BatchStarted { batch, of, hosts } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("hosts", &JsonList(hosts, |host: &HostId| self.names.get(*host)))?;
+            }
+            EventKind::BatchStopped { batch, of, failed, left } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("failed", &JsonList(failed, |host: &HostId| self.names.get(*host)))?;
+                map.serialize_entry("left", &JsonList(left, |host: &HostId| self.names.get(*host)))?;
+            }
             EventKind::StepStarted { step, hosts } => {
                 self.step(&mut map, *step)?;
                 map.serialize_entry("hosts", hosts)?;
@@ -262,6 +273,8 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::PhaseStarted { .. } => "phase_started",
         EventKind::Connected { .. } => "connected",
         EventKind::AttemptFailed { .. } => "attempt_failed",
+        EventKind::BatchStarted { .. } => "batch_started",
+        EventKind::BatchStopped { .. } => "batch_stopped",
         EventKind::StepStarted { .. } => "step_started",
         EventKind::HostStepStarted { .. } => "host_step_started",
         EventKind::Output { .. } => "output",

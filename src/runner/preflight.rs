@@ -1,7 +1,7 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Facts, Failure, Outcome, Phase};
+use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::{Rule, Vars};
 
 use super::Run;
@@ -42,6 +42,22 @@ impl<C: Executor> Run<'_, C> {
             }
             return;
         }
+        if self.batch.as_ref().is_some_and(|batch| batch.is_late) {
+            // Other hosts were changed by now, so this is no refusal: these hosts fail, before they are touched.
+            for (id, failure) in bad {
+                let host = &mut self.hosts[id];
+                if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                    row.outcome = Outcome::Failed;
+                    row.failure = Some(failure.clone());
+                }
+                host.failure = Some(failure.clone());
+                self.out += usize::from(!std::mem::replace(&mut host.out, true));
+                let result = StepResult::failed(failure);
+                self.emit(EventKind::HostStepFinished { host: id, step, result });
+            }
+            self.step_failed = true;
+            return;
+        }
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
             host.failure = Some(failure.clone());
@@ -54,6 +70,12 @@ impl<C: Executor> Run<'_, C> {
         self.stopped = true;
         let mut hosts = bad;
         if too_many_missing {
+            let without = format!("`--allow-unreachable {}` goes on without them", missing.len());
+            for (id, failure) in &mut missing {
+                let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
+                failure.hint = Some(hint);
+                self.hosts[*id].failure = Some(failure.clone());
+            }
             hosts.extend(missing);
         }
         hosts.sort_by_key(|(id, _)| *id);

@@ -24,6 +24,9 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
+        if hosts.is_empty() && self.batch.as_ref().is_some_and(|batch| !batch.is_last) {
+            return;
+        }
         let concerned = |id: &&HostId| {
             let host = &self.hosts[**id];
             step.when.as_ref().is_none_or(|when| holds(when, &host.facts, &host.run_host.vars))
@@ -51,7 +54,17 @@ impl<C: Executor> Run<'_, C> {
         if let Action::Probe { refuse, .. } = &step.action {
             self.check_preflight(id, refuse, &asked);
         } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
-            self.stopped = true;
+            // In a batch the hosts that are left go on to its end: `max_fail` says whether another one begins.
+            self.stopped |= self.batch.is_none() || self.cluster_failed_at == Some(id);
+        }
+        if let Some(batch) = &self.batch {
+            if self.step_failed {
+                self.failed_before.insert(id);
+            }
+            if !batch.is_last {
+                return;
+            }
+            self.step_failed |= self.failed_before.contains(&id);
         }
         self.log_step_done(id, named);
         self.send_state(id).await;
@@ -60,6 +73,7 @@ impl<C: Executor> Run<'_, C> {
     /// Hosts that a step is for: in its group, and still in the run.
     pub(super) fn hosts_for(&self, step: &Step) -> Vec<HostId> {
         (0..self.hosts.len())
+            .filter(|&id| self.batch.as_ref().is_none_or(|batch| batch.has(id)))
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
             .filter(|&id| step.on.includes(&self.hosts[id].run_host.groups))
             .collect()
@@ -82,7 +96,7 @@ impl<C: Executor> Run<'_, C> {
             && canary.first < hosts.len()
         {
             let others = hosts.split_off(canary.first);
-            if !self.run_canary(id, &canary, &hosts, others.len()).await {
+            if !self.run_canary(id, &hosts, others.len()).await {
                 return;
             }
             hosts = others;

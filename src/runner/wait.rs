@@ -246,7 +246,9 @@ impl<C: Executor> Run<'_, C> {
         let fact = waited_for(condition);
         let value = state.facts.get(&fact).cloned();
         let seen = value.as_deref().unwrap_or("unknown");
-        state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        // Only who is still waited for is at something.
+        let waited = (!host.there).then(|| (Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        state.activity = waited;
         if host.looks == 1 || value != host.value {
             host.value.clone_from(&value);
             self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });

@@ -83,6 +83,7 @@ mod pty;
 mod pull;
 mod report_files;
 mod reports;
+mod rolling;
 mod scale;
 mod schema;
 mod script_command;
