@@ -64,6 +64,7 @@ mod ssh_config;
 mod ssh_match;
 mod ssh_rows;
 mod standin;
+mod standin_measured;
 mod start;
 mod status;
 mod stop;

@@ -41,8 +41,13 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
     let cluster = Cluster { lab };
     let addresses: Vec<_> = lab.nodes().iter().map(|node| node.address().ip().to_string()).collect();
     for (index, node) in lab.nodes().iter().enumerate() {
-        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn1"] {
+        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn1/pg_tblspc"] {
             node.mkdir(dir);
+        }
+        // CM calls the disk damaged where one of these is empty.
+        for (dir, file) in [("base", "1"), ("global", "pg_control"), ("pg_xlog", "000000010000000000000001")] {
+            node.mkdir(Path::new("data/dn1").join(dir));
+            node.write(Path::new("data/dn1").join(dir).join(file), "");
         }
         node.mkdir("log/cm/om_monitor");
         node.mkdir("log/cm/cm_agent");
