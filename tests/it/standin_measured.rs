@@ -172,7 +172,9 @@ fn an_emptied_directory_is_a_damaged_disk() {
     until("the words", || cluster.stdout(1, &["query", "-Cv"]).contains("Down    Disk damaged"));
     // The fenced one is no datanode.
     assert_eq!(cluster.running(2, "gaussdb").len(), 1);
-    assert!(cluster.log_of(2, "cm_agent").contains("datanodeId=6002, dn_manual_stop=0, g_dnDiskDamage=1, g_nicDown=0, "));
+    assert!(
+        cluster.log_of(2, "cm_agent").contains("datanodeId=6002, dn_manual_stop=0, g_dnDiskDamage=1, g_nicDown=0, ")
+    );
     cluster.configure(3, "port_conflict=1");
     cluster.running(3, "gaussdb").into_iter().for_each(kill);
     until("the words", || cluster.stdout(1, &["query", "-Cv"]).contains("Down    Port conflicting"));

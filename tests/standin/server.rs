@@ -61,7 +61,8 @@ fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
 fn follow(peer: u32, address: SocketAddr, view: &Mutex<View>) {
     loop {
         if !lock(view).conf.does(Misbehaviour::Isolated)
-            && let Some(pong) = wire::ask(address, "ping").ok().as_deref().and_then(Pong::parse) {
+            && let Some(pong) = wire::ask(address, "ping").ok().as_deref().and_then(Pong::parse)
+        {
             lock(view).peers.insert(peer, (Instant::now(), pong));
         }
         thread::sleep(INTERVAL);
