@@ -15,7 +15,7 @@ use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::reactor::Reactor;
-use crate::report::RunReport;
+use crate::report::{RunReport, health};
 use crate::reporter::{
     Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
     When, WholeFile,
@@ -47,6 +47,8 @@ pub(super) struct Launch<'a> {
     pub(super) allow: Allow,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// What is found counts as the exit status.
+    pub(super) judged: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
@@ -111,6 +113,7 @@ impl Launch<'_> {
         let targets = Targets { list: targets, warnings: Vec::new() };
         let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
         let mut stats = finished.stats;
+        stats.health = self.judged.then(|| health(&finished.hosts));
         let mut report = RunReport {
             run: logbook.run.clone(),
             command: self.plan.name.clone(),

@@ -150,7 +150,8 @@ fn launch_on(
     let allow = preflight.map_or(Allow::Count(0), books::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
-    Launch { plan, selected, book, kind, allow, force, sudo, canary, options, world }.go()
+    let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
+    Launch { plan, selected, book, kind, allow, force, judged, sudo, canary, options, world }.go()
 }
 
 /// The hosts that go first, and who is asked before the others follow.

@@ -16,7 +16,8 @@ use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
 pub(super) const KEYS: [&str; 9] =
     ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
-pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
+pub(super) const VAR_KEYS: [&str; 8] =
+    ["default", "env", "check", "one_of", "help", "required", "when_missing", "found"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -215,6 +216,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         help: fields.string("help")?,
         run_wide: false,
         when_missing: when_missing.map(|text| text.value),
+        found: fields.flag("found")?.unwrap_or(false),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::condition::{Test, condition, verdicts};
+use super::condition::{Test, condition, remarks, verdicts};
 use super::files;
 use super::manner;
 use super::node::{Fields, Node, Text};
@@ -16,7 +16,7 @@ use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 20] = [
+pub(super) const SETTINGS: [&str; 21] = [
     "name",
     "on",
     "when",
@@ -37,6 +37,7 @@ pub(super) const SETTINGS: [&str; 20] = [
     "shell",
     "stdin",
     "pty",
+    "warn",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -98,7 +99,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
     let of_commands = manner::KEYS.map(|key| (key, "run"));
-    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands) {
+    for (key, owner) in [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands)
+    {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
                 key.at,
@@ -158,6 +160,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
                 Some(node) => on_facts(node, "`refuse`", verdicts(scope, node, "`refuse`", false)?)?,
                 None => Vec::new(),
             },
+            warn: fields.get("warn").map(|node| remarks(scope, node)).transpose()?.unwrap_or_default(),
         },
         "remove" => Action::Remove { paths: scope.paths(node, &what, true)? },
         "touch" => Action::Touch {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::{Facts, StageState};
-use crate::plan::{Condition, Plan, Probe, Share, Stage, Vars};
+use crate::plan::{Condition, Plan, Probe, Share, Stage, Vars, Verdict};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.
 #[must_use]
@@ -45,13 +45,28 @@ pub(super) fn stages(
                 Some(_) if up => since,
                 Some(_) | None => None,
             };
-            StageState { stage: stage.name.clone(), up, value, after, hint: hint(stage, vars) }
+            StageState { stage: stage.name.clone(), up, value, after, hint: hint(stage, facts, vars) }
         })
         .collect()
 }
 
-fn hint(stage: &Stage, vars: &Vars) -> Option<String> {
-    stage.hint.as_ref().map(|hint| hint.render_plain(vars))
+/// What to do about a stage: what the probe says (`hint_FACT`), which knows more, else what the playbook says.
+fn hint(stage: &Stage, facts: &Facts, vars: &Vars) -> Option<String> {
+    said(facts, "hint", &stage.fact).or_else(|| stage.hint.as_ref().map(|hint| hint.render_plain(vars)))
+}
+
+/// What a probe has to say about one of its facts: `hint_FACT`, what to do about it; `note_FACT`, what it means.
+pub(super) fn said(facts: &Facts, what: &str, fact: &str) -> Option<String> {
+    facts.get(&format!("{what}_{fact}")).filter(|text| !text.is_empty()).cloned()
+}
+
+/// Why a rule counts. Where a fact must not have a value, the one that it has is what the user wants to know.
+pub(super) fn reason(verdict: &Verdict, facts: &Facts, vars: &Vars) -> String {
+    let because = verdict.because.render_plain(vars);
+    match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
+        Some(value) if !value.is_empty() => format!("{because}: {value}"),
+        _ => because,
+    }
 }
 
 impl Share {

@@ -1,12 +1,16 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Facts, Failure, Outcome, Phase};
-use crate::plan::{Vars, Verdict};
+use crate::outcome::{Failure, Outcome, Phase};
+use crate::plan::{Remark, Verdict};
 
 use super::Run;
-use super::condition::holds;
+use super::condition::{holds, reason, said};
 use super::fleet::Crew;
+use super::host::HostState;
+
+/// Hosts that a remark names.
+const NAMED: usize = 8;
 
 impl<C: Crew> Run<'_, C> {
     /// Looks at what every host answered, once all of them have. Refuses for all if one is in a state in which it is wrong
@@ -30,7 +34,11 @@ impl<C: Crew> Run<'_, C> {
                     let vars = &host.member.vars;
                     if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
                         let mut failure = Failure::new(Phase::Command, reason(verdict, &host.facts, vars));
-                        failure.hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
+                        let hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
+                        let seen = verdict.when.facts.iter().chain(&verdict.when.not);
+                        // A probe that says what to do about what was found knows more.
+                        failure.hint =
+                            seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
                         bad.push((id, failure));
                     }
                 }
@@ -61,6 +69,35 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::Refused { hosts });
     }
 
+    /// Says what the user should know of what was found before the run goes on.
+    pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
+        let name = &self.plan.steps[step].name;
+        let is_missing = |host: &HostState| {
+            host.steps.iter().rev().find(|step| &step.name == name).is_some_and(|step| !step.outcome.is_success())
+        };
+        let mut told = Vec::new();
+        for remark in remarks {
+            let concerned: Vec<&HostState> = self
+                .hosts
+                .iter()
+                .filter(|host| is_missing(host) == remark.hosts_missing)
+                .filter(|host| holds(&remark.when, &host.facts, &host.member.vars))
+                .collect();
+            let Some(first) = concerned.first() else { continue };
+            let names: Vec<&str> = concerned.iter().take(NAMED).map(|host| host.member.name.as_str()).collect();
+            let more = match concerned.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let because = remark.because.render_plain(&first.member.vars);
+            let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.member.vars)));
+            told.push(format!("{}{more}: {because}{}", names.join(", "), hint.unwrap_or_default()));
+        }
+        for message in told {
+            self.emit(EventKind::Warning { message });
+        }
+    }
+
     /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
     fn lower_sights(&mut self) {
         let specs = self.plan.vars.iter();
@@ -69,14 +106,5 @@ impl<C: Crew> Run<'_, C> {
                 host.member.vars.insert(name, value);
             }
         }
-    }
-}
-
-/// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
-fn reason(verdict: &Verdict, facts: &Facts, vars: &Vars) -> String {
-    let because = verdict.because.render_plain(vars);
-    match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
-        Some(value) if !value.is_empty() => format!("{because}: {value}"),
-        _ => because,
     }
 }

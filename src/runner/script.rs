@@ -120,6 +120,7 @@ pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>)
 /// When a path or value is not one that may be sent.
 pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, String> {
     let mut texts = Vec::new();
+    let member = &expecting(plan, member);
     for step in &plan.steps {
         if let Some(what) = files::what(step, member).map_err(|said| format!("step `{}`: {said}", step.name))? {
             texts.push((step.name.clone(), files::rehearse(&what)));
@@ -132,6 +133,17 @@ pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, S
         texts.push((step.name.clone(), text.map(|command| shown(&command)).unwrap_or_default()));
     }
     Ok(texts)
+}
+
+/// The member as it will be once a look has found what is to be found on it.
+fn expecting(plan: &Plan, member: &Member) -> Member {
+    let mut member = member.clone();
+    for (name, _) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if member.vars.get(name).is_none() {
+            member.vars.insert(name, format!("/<{name} of {}>", member.name));
+        }
+    }
+    member
 }
 
 /// A command as `--dry-run` shows it.

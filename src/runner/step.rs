@@ -6,7 +6,7 @@ use crate::control::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, On, OnFailure, Step};
+use crate::plan::{Action, Cleanup, On, OnFailure, Plan, Step, Vars};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
@@ -38,8 +38,11 @@ impl<C: Crew> Run<'_, C> {
             _ => self.batches(id, hosts).await,
         }
         self.emit(EventKind::StepFinished { step: id });
-        if let Action::Probe { refuse, .. } = &step.action {
+        if let Action::Probe { refuse, warn, .. } = &step.action {
             self.judge(id, refuse);
+            if !self.stopped && self.stats.cancelled.is_none() {
+                self.remark(id, warn);
+            }
         } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
             self.stopped = true;
         }
@@ -317,6 +320,7 @@ impl<C: Crew> Run<'_, C> {
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
         self.share(&result.facts);
         let state = &mut self.hosts[host];
+        take_found(plan, &mut state.member.vars, &result.facts);
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
@@ -333,4 +337,15 @@ impl<C: Crew> Run<'_, C> {
 /// True for an end after which the same host cannot be asked again.
 pub(super) fn is_gone(done: &Done) -> bool {
     matches!(done, Done::Unreached { .. })
+}
+
+/// Variables that nothing gave a value, and that a probe has found on the host.
+fn take_found(plan: &Plan, vars: &mut Vars, facts: &Facts) {
+    for (name, spec) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if vars.get(name).is_none_or(str::is_empty)
+            && let Some(value) = facts.get(&format!("found_{name}")).filter(|value| spec.check.check(value).is_ok())
+        {
+            vars.insert(name, value);
+        }
+    }
 }

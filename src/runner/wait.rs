@@ -10,7 +10,7 @@ use crate::plan::{Action, Look, On, OnFailure, Quorum, Share, Step, Template, Un
 use crate::transport::Command;
 
 use super::conclude::conclude;
-use super::condition::{holds, name_state, stages};
+use super::condition::{holds, name_state, reason, said, stages};
 use super::fleet::{Crew, Work};
 use super::missing::{in_vain, may_come, not_yet};
 use super::script::{self, Depth};
@@ -252,7 +252,8 @@ impl<C: Crew> Run<'_, C> {
                 let state = &mut self.hosts[host.host];
                 let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
                 let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
-                let value = state.facts.get(&fact).cloned();
+                let note = said(&state.facts, "note", &fact);
+                let value = state.facts.get(&fact).cloned().map(|value| with_note(value, note));
                 let seen = value.as_deref().unwrap_or("unknown");
                 state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
                 if host.looks == 1 || value != host.value {
@@ -263,7 +264,10 @@ impl<C: Crew> Run<'_, C> {
         }
         if !host.there {
             let state = &self.hosts[host.host];
-            host.lost = beyond_help(&wait.give_up, &mut host.held, &state.facts, &state.member.vars, now);
+            let lost = beyond_help(&wait.give_up, &mut host.held, &state.facts, &state.member.vars, now);
+            // The stage that is missed knows what to do where the rule does not.
+            let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
+            host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
         }
     }
 
@@ -371,7 +375,11 @@ impl<C: Crew> Run<'_, C> {
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
+            (Until::Condition(condition), _) => {
+                let seen = condition.facts.iter().chain(&condition.not).map(|(fact, _)| fact);
+                let told = seen.map(|fact| said(&known.facts, "hint", fact)).find_map(|hint| hint);
+                (unmet(condition, &known.facts, vars, &limit), told.or(hint))
+            }
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
@@ -380,14 +388,17 @@ impl<C: Crew> Run<'_, C> {
 /// `cluster_state is Degraded after 600s, wanted Normal`.
 fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, limit: &str) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
+    let told = |fact: &str| with_note(value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
-        templates.iter().map(|template| template.render_plain(vars)).collect::<Vec<_>>().join(" or ")
+        let mut words: Vec<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.dedup();
+        words.join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts
         .iter()
         .filter(|(fact, wanted)| !wanted.iter().any(|wanted| wanted.render_plain(vars) == value(fact)))
-        .map(|(fact, wanted)| format!("{fact} is {} after {limit}, wanted {}", value(fact), words(wanted)))
+        .map(|(fact, wanted)| format!("{fact} is {} after {limit}, wanted {}", told(fact), words(wanted)))
         .chain(
             condition
                 .not
@@ -397,6 +408,11 @@ fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::
         )
         .collect();
     if unmet.is_empty() { format!("not there after {limit}") } else { unmet.join("; ") }
+}
+
+/// `electing (the former primary of cm_server is missing)`.
+fn with_note(value: String, note: Option<String>) -> String {
+    note.map_or(value.clone(), |note| format!("{value} ({note})"))
 }
 
 /// Hosts that must be there.
@@ -435,7 +451,7 @@ fn beyond_help(
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, rule.because.render_plain(vars));
+            let mut failure = Failure::new(Phase::Command, reason(rule, facts, vars));
             failure.hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
             verdict = Some(failure);
         }
