@@ -5,19 +5,23 @@ hints() {
     case $state in
         no-access)
             if [ "$place" = denied ]; then
-                fact hint_marker "the login user may not look into $gausshome: log in as the cluster user, as in \`-l omm\`"
+                remedy="the login user may not look into $gausshome: log in as the cluster user, as in \`-l omm\`"
             else
-                fact hint_marker "$gausshome belongs to the user with the id $owner, and only that user's look finds its processes: log in as the cluster user, as in \`-l omm\`"
+                remedy="$gausshome belongs to the user with the id $owner, and only that user's look finds its processes: log in as that user, as in \`-l omm\`"
             fi
+            fact hint_state "$remedy"
+            fact hint_marker "$remedy"
             ;;
         not-installed)
             if [ -z "$gausshome" ]; then
-                fact hint_marker 'neither ~/.bashrc, /etc/profile nor the environment file sets GAUSSHOME, and no om_monitor runs: set gausshome=DIRECTORY (or env_file=FILE) for this host in the hosts file'
+                remedy='neither ~/.bashrc, /etc/profile nor an environment file sets GAUSSHOME, and no om_monitor runs: set gausshome=DIRECTORY (or env_file=FILE) for this host in the hosts file'
             elif [ -n "$env_gausshome" ] && [ "$env_gausshome" != "$gausshome" ]; then
-                fact hint_marker "there is no openGauss under $gausshome, the login environment says GAUSSHOME=$env_gausshome: leave gausshome out of the hosts file, or correct it"
+                remedy="the login environment says GAUSSHOME=$env_gausshome: leave gausshome out, or set gausshome=DIRECTORY for this host in the hosts file"
             else
-                fact hint_marker "there is no openGauss under $gausshome: set gausshome=DIRECTORY for this host in the hosts file, or leave the host out with -x"
+                remedy='set gausshome=DIRECTORY for this host in the hosts file, or leave the host out with -x'
             fi
+            fact hint_state "$remedy"
+            fact hint_marker "there is no openGauss under ${gausshome:-any directory that is known}: $remedy"
             ;;
         unmanaged)
             remedy="nothing looks after $left: \`gsctl start\` gives them a cm_agent again; to end them, gs_ctl stop -D DIRECTORY for a gaussdb, kill PID for cm_server"
@@ -29,7 +33,7 @@ hints() {
             ;;
     esac
     if [ -n "$crash" ]; then
-        fact hint_cm_agent "$crash${fatal:+; its own last words: $fatal}: see $agent_log/cm_agent-*-current.log"
+        fact hint_cm_agent "$crash${fatal:+; its own last words: $fatal}: see cm_agent-*-current.log in ${agent_log:-its log directory}"
     elif [ "$cm_agent" = none ]; then
         case $agent_binary/$agent_config in
             missing/*) fact hint_cm_agent "$bin/cm_agent is missing: install the Cluster Manager again, or copy the file from another node" ;;

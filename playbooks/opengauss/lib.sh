@@ -6,6 +6,10 @@ nl='
 login_path=$PATH
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin:$PATH
 
+# A variable that has no value yet may stand here as its name.
+case $gausshome in '{'*) gausshome= ;; esac
+case $env_file in '{'*) env_file= ;; esac
+
 fact() {
     printf '%s=%s\n' "$1" "$2"
 }

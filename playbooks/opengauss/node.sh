@@ -263,9 +263,10 @@ name_state() {
 
 main() {
     gausshome=${gausshome%/}
-    cron=unknown crash= held= held_server= fatal= owner=
+    found= cron=unknown crash= held= held_server= fatal= owner=
     own_uid
     [ "$light" = 1 ] || find_home
+    fact gausshome "$gausshome"
     [ -z "$found" ] || fact found_gausshome "$found"
     [ -z "$found" ] || [ -z "$env_file" ] || fact found_env_file "$env_file"
     bin=$gausshome/bin

@@ -120,7 +120,7 @@ fn step() -> Value {
             "idempotent": { "type": "boolean", "description": "the command may be run twice" },
             "serial": { "$ref": "#/$defs/scalar", "description": "hosts at once: a number or 25%" },
             "max_fail": { "$ref": "#/$defs/scalar", "description": "more failed hosts than this stop the run" },
-            "on_failure": { "enum": ["stop", "continue"] },
+            "on_failure": { "anyOf": [{ "enum": ["stop", "continue"] }, object(&["continue"], &json!({ "continue": { "$ref": "#/$defs/condition" } }))], "description": "continue may depend on variables of the run" },
             "cleanup": { "enum": ["remove"], "description": "remove at the end what this step created" },
             "state": { "type": "string", "description": "the run's state once the step is done; alone, the whole step" },
             "on_failure_state": { "type": "string" },

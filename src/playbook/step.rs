@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::condition::{Test, condition, remarks, verdicts};
 use super::files;
 use super::manner;
-use super::node::{Fields, Node, Text};
+use super::node::{Fields, Kind, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
@@ -80,8 +80,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.retries = retries(&fields, &step.action)?;
     step.serial = fields.text("serial")?.map(|text| share(scope, &text, 1)).transpose()?;
     step.max_fail = fields.text("max_fail")?.map(|text| share(scope, &text, 0)).transpose()?;
-    if let Some(text) = fields.text("on_failure")? {
-        step.on_failure = word(&text, &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)])?;
+    if let Some(node) = fields.get("on_failure") {
+        step.on_failure = on_failure(scope, node)?;
     }
     if let Some(text) = fields.text("cleanup")? {
         step.cleanup = Some(word(&text, &[("remove", Cleanup::Remove)])?);
@@ -267,6 +267,19 @@ fn state_name(text: &Text) -> Result<String, Complaint> {
         .check(&text.value)
         .map(|()| text.value.clone())
         .map_err(|expected| Complaint::new(text.at, format!("state `{}` must be {expected}", text.value)))
+}
+
+/// `stop`, `continue`, or `continue` where a condition on the variables of this run holds.
+fn on_failure(scope: &Scope<'_>, node: &Node) -> Result<OnFailure, Complaint> {
+    if let Kind::Map(_) = node.kind {
+        let fields = node.fields("`on_failure`", &["continue"])?;
+        return match condition(scope, fields.need("continue")?, "`continue`")? {
+            Test::Never => Ok(OnFailure::Stop),
+            Test::Where(when) if when.is_empty() => Ok(OnFailure::Continue),
+            Test::Where(_) => Err(Complaint::new(node.at, "`on_failure` asks for a fact, expected a variable")),
+        };
+    }
+    word(&node.text("`on_failure`")?, &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)])
 }
 
 fn word<T: Copy>(text: &Text, words: &[(&str, T)]) -> Result<T, Complaint> {

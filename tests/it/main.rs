@@ -38,6 +38,7 @@ mod layering;
 mod login;
 mod login_failures;
 mod marker;
+mod opengauss;
 mod openssh_transport;
 mod oracle;
 mod oracle_scripts;
