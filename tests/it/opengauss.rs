@@ -308,3 +308,21 @@ fn a_hanging_fast_stop_is_ended_by_an_immediate_one() {
     stop(&lab, &["--wait", "30s", "--mode", "immediate"]).expect(0);
     assert!(cluster.running(1, "gaussdb").is_empty(), "{}", cluster.census());
 }
+
+#[test]
+fn processes_that_proc_hides_are_not_called_absent() {
+    let lab = Lab::start(1);
+    let cluster = normal(&lab);
+    if !lab.is_private() {
+        eprintln!("needs root, for a /proc of the node's own");
+        return;
+    }
+    let mounted = lab.node(1).sh("mount -o remount,hidepid=2 /proc");
+    assert!(mounted.status.success(), "{mounted:?}");
+    let run = lab.gsctl().args(["check", "--process", "sshd"]).run().expect(5);
+    assert!(run.stderr.contains("no process named sshd is to be seen: /proc hides"), "{run}");
+    // Those of the cluster user are its own, and seen.
+    status(&lab, &["--exit-code"]).expect(0);
+    lab.gsctl().args(["check", "--process", "cm_agent"]).run().expect(0);
+    drop(cluster);
+}
