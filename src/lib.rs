@@ -14,6 +14,7 @@
 
 #![recursion_limit = "256"] // `json!` of the reports' schema
 
+pub mod budget;
 pub mod cli;
 pub mod commands;
 pub mod control;

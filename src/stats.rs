@@ -94,6 +94,8 @@ pub struct RunStats {
     pub signalled: usize,
     /// Hosts on which something runs now.
     pub running: usize,
+    /// The cluster was not as it was wanted, whatever its hosts came to.
+    pub cluster_failed: bool,
     /// The run was refused before anything was changed.
     pub refused: bool,
     /// Why the run was cut short, if it was.
@@ -129,7 +131,7 @@ impl RunStats {
             ExitStatus::TimedOut
         } else if self.counts.unreachable > 0 {
             ExitStatus::Unreachable
-        } else if self.counts.failed > 0 || self.counts.cancelled > 0 {
+        } else if self.counts.failed > 0 || self.counts.cancelled > 0 || self.cluster_failed {
             ExitStatus::Failed
         } else {
             ExitStatus::Success

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indexmap::IndexMap;
@@ -14,11 +15,12 @@ use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
+use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::{RunReport, health};
 use crate::reporter::{
-    Closing, CommandKind, Mode, OutputDir, OutputInputs, OutputSettings, Reporters, Setup, Target as ReportTarget,
-    When, WholeFile,
+    Afterwards, Closing, CommandKind, Counted, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue, Reporters, Setup,
+    Target as ReportTarget, When, WholeFile,
 };
 use crate::runner::{self, Allow, Canary, Member, Settings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
@@ -30,6 +32,7 @@ use super::logbook::{Book, Logbook};
 use super::openssh;
 use super::secret;
 use super::selection::Selected;
+use super::standard_stream::{StandardStream, Which};
 use super::targets::{self, Targets};
 use super::world::World;
 
@@ -103,38 +106,32 @@ impl Launch<'_> {
         let mut logbook = Logbook::open(&self, &members, &targets, started)?;
         warnings.append(&mut logbook.warnings);
         let names: Arc<[String]> = members.iter().map(|member| member.name.clone()).collect();
-        let mut reporters = self.reporters(names)?;
+        let hurry = Hurry::default();
+        let reporters = self.reporters(names, &logbook, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = logbook.resume.take();
         let transport = self.options.ssh.transport;
         warnings.extend(descriptors::arrange(&mut settings, targets.len(), &self.plan, transport));
-        let mut watcher =
-            Watcher { reporters: &mut reporters, warnings, size: terminal_size(self.world), world: self.world };
+        let signals = listen().context("cannot listen for signals")?;
+        let watcher = Watcher { reporters, warnings, size: terminal_size(self.world), world: self.world.clone() };
+        let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
         let targets = Targets { list: targets, warnings: Vec::new() };
-        let finished = carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut watcher)?;
-        let mut stats = finished.stats;
-        stats.health = self.judged.then(|| health(&finished.hosts));
-        let mut report = RunReport {
+        let mut finished =
+            carry_out(&self.plan, members, settings, targets, logbook.ledger(), &mut queue, signals.clone())?;
+        finished.stats.health = self.judged.then(|| health(&finished.hosts));
+        let report = RunReport {
             run: logbook.run.clone(),
             command: self.plan.name.clone(),
             started: started.to_string(),
             elapsed: finished.elapsed,
-            status: stats.exit_status(),
+            status: finished.stats.exit_status(),
             state: finished.state,
-            counts: stats.counts.clone(),
+            counts: finished.stats.counts.clone(),
+            waited: finished.waited,
+            cluster: finished.cluster,
             hosts: finished.hosts,
         };
-        stats.broken |= !reporters.errors().is_empty();
-        report.status = stats.exit_status();
-        if let Some((message, broken)) = logbook.close(&report) {
-            stats.broken |= broken;
-            report.status = stats.exit_status();
-            let kind = EventKind::Warning { message };
-            reporters.event(&Event { at: finished.elapsed, kind }, &stats);
-        }
-        reporters.finish(&report, &stats);
-        stats.broken |= !reporters.errors().is_empty();
-        Ok(stats.exit_status())
+        Ok(close(report, finished.stats, &mut logbook, &mut queue, &hurry, &signals))
     }
 
     /// The password for sudo, where the user wants to give one.
@@ -239,7 +236,7 @@ impl Launch<'_> {
     }
 
     /// Opens every report, then makes the reporters.
-    fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Fault> {
+    fn reporters(&self, names: Arc<[String]>, logbook: &Logbook, hurry: &Hurry) -> Result<Reporters, Fault> {
         let output = &self.options.output;
         apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
@@ -256,15 +253,31 @@ impl Launch<'_> {
             steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
             shaping: super::shaping::shaping(output)?,
             closing: if self.plan.only_looks() { Closing::States(self.plan.table.clone()) } else { Closing::Chains },
-            stdout: Box::new(std::io::stdout()),
-            stderr: Box::new(std::io::stderr()),
-            json: open(output.json.as_deref())?,
-            jsonl: open(output.jsonl.as_deref())?,
-            junit: open(output.junit.as_deref())?,
+            afterwards: self.afterwards(logbook),
+            stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
+            stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
+            json: open(output.json.as_deref(), hurry)?,
+            jsonl: open(output.jsonl.as_deref(), hurry)?,
+            junit: open(output.junit.as_deref(), hurry)?,
             html: open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
+    }
+
+    /// What the user can do once the run is over.
+    fn afterwards(&self, logbook: &Logbook) -> Afterwards {
+        let system = self.plan.name.split('/').next().unwrap_or_default();
+        let has_status = builtin::source(&self.plan.name).is_some() && builtin::source(&format!("{system}/status")).is_some();
+        let status = match system {
+            "opengauss" => "gsctl status".to_owned(),
+            system => format!("gsctl status --system {system}"),
+        };
+        Afterwards {
+            status: Some(status).filter(|_| has_status),
+            goes_on: self.plan.goes_on.clone(),
+            resume: logbook.is_resumable().then(|| format!("gsctl play --resume {}", logbook.run)),
+        }
     }
 
     fn inputs(&self, hosts: usize) -> OutputInputs {
@@ -301,7 +314,7 @@ impl Launch<'_> {
 /// Hosts at once that one thread serves with ease.
 const HOSTS_A_SHARD: usize = 64;
 
-/// Starts the fleet and the listening for signals, and carries out the plan.
+/// Starts the fleet and carries out the plan.
 pub(super) fn carry_out(
     plan: &Plan,
     members: Vec<Member>,
@@ -309,6 +322,7 @@ pub(super) fn carry_out(
     targets: Targets,
     ledger: &mut dyn runner::Ledger,
     reporter: &mut dyn Reporter,
+    signals: async_channel::Receiver<CancelReason>,
 ) -> anyhow::Result<runner::Finished> {
     let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -319,11 +333,86 @@ pub(super) fn carry_out(
         .thread_name(|index| format!("shard-{index}"))
         .build()
         .context("cannot start threads")?;
-    let signals = listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
     let crew = Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, members, settings, crew, signals, ledger, reporter)))
+}
+
+/// Closes the journal and the reports of a run, and gives the exit status.
+///
+/// The journal is written before the reports, which may wait for a reader, and again where they made a difference.
+fn close(
+    mut report: RunReport,
+    mut stats: RunStats,
+    logbook: &mut Logbook,
+    queue: &mut ReportQueue<Watcher>,
+    hurry: &Hurry,
+    signals: &async_channel::Receiver<CancelReason>,
+) -> ExitStatus {
+    if let Some((message, broken)) = logbook.close(&report) {
+        stats.broken |= broken;
+        report.status = stats.exit_status();
+        let warning = Event { at: report.elapsed, kind: EventKind::Warning { message } };
+        stats.broken |= queue.take(warning, &stats).is_err();
+    }
+    let report = Arc::new(report);
+    queue.finish(Arc::clone(&report), &stats);
+    let written = written(queue, hurry, signals);
+    stats.broken |= written.reporter.as_ref().is_some_and(|watcher| !watcher.reporters.errors().is_empty());
+    stats.broken |= written.is_broken;
+    if let Some(reason) = written.interrupted {
+        stats.cancelled.get_or_insert(reason);
+    }
+    let status = stats.exit_status();
+    if status != report.status {
+        let mut report = Arc::unwrap_or_clone(report);
+        report.status = status;
+        // An error here was told the first time.
+        let _ = logbook.close(&report);
+    }
+    status
+}
+
+/// How the end of a run was written.
+pub(super) struct Written<R> {
+    /// The reporter, unless it was left behind.
+    pub(super) reporter: Option<R>,
+    /// The reporter panicked.
+    is_broken: bool,
+    /// The user did not want to wait for it.
+    interrupted: Option<CancelReason>,
+}
+
+/// Time in which at least something must have been written, once the run was cut short.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
+/// Waits until all is written. A signal, and the end of a run that was cut short, wait for no reader that has stopped.
+pub(super) fn written<R: Reporter + Send + 'static>(
+    queue: &mut ReportQueue<R>,
+    hurry: &Hurry,
+    signals: &async_channel::Receiver<CancelReason>,
+) -> Written<R> {
+    let mut interrupted = None;
+    let (mut writes, mut since) = (hurry.writes(), Instant::now());
+    loop {
+        match queue.join(Duration::from_millis(20)) {
+            Some(Ok(reporter)) => return Written { reporter: Some(reporter), is_broken: false, interrupted },
+            Some(Err(_)) => return Written { reporter: None, is_broken: true, interrupted },
+            None => {}
+        }
+        if let Ok(reason) = signals.try_recv() {
+            interrupted.get_or_insert(reason);
+            hurry.begin();
+        }
+        if hurry.writes() != writes || !hurry.has_begun() {
+            (writes, since) = (hurry.writes(), Instant::now());
+        } else if since.elapsed() >= LONGEST_WRITE {
+            let said = b"warning: a report was not written to its end: its reader has stopped reading\n";
+            let _ = StandardStream::new(Which::Err, hurry.clone()).write_all(said);
+            return Written { reporter: None, is_broken: false, interrupted };
+        }
+    }
 }
 
 /// Width and height of the terminal, where there is one.
@@ -386,7 +475,7 @@ fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
 }
 
 /// Opens a report file, before anything is contacted.
-fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
+fn open(path: Option<&Path>, hurry: &Hurry) -> Result<Option<ReportTarget>, Fault> {
     match path {
         None => Ok(None),
         Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
@@ -396,7 +485,8 @@ fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Fault> {
                 Fault::usage(format!("report file `{name}`: {error}"))
                     .hint("nothing was contacted; name a file that can be written")
             })?;
-            Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
+            let file = BufWriter::new(Counted::new(file, hurry.clone()));
+            Ok(Some(ReportTarget::File(name, Box::new(file))))
         }
     }
 }
@@ -427,21 +517,21 @@ pub(super) fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>>
 }
 
 /// Passes events on, with the warnings from before the run in front.
-struct Watcher<'a> {
-    reporters: &'a mut Reporters,
+struct Watcher {
+    reporters: Reporters,
     warnings: Vec<String>,
     /// Of the terminal, as last seen.
     size: Option<(usize, usize)>,
-    world: &'a World,
+    world: World,
 }
 
-impl Watcher<'_> {
+impl Watcher {
     /// The live view must know the width that its lines have by now, before anything is written over them.
     fn look_at_the_terminal(&mut self) {
         if !self.reporters.is_live() {
             return;
         }
-        let size = terminal_size(self.world);
+        let size = terminal_size(&self.world);
         if size != self.size
             && let Some((columns, rows)) = size
         {
@@ -451,7 +541,7 @@ impl Watcher<'_> {
     }
 }
 
-impl Reporter for Watcher<'_> {
+impl Reporter for Watcher {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
         self.look_at_the_terminal();
         self.reporters.event(event, stats);
@@ -459,6 +549,16 @@ impl Reporter for Watcher<'_> {
             let warning = Event { at: event.at, kind: EventKind::Warning { message } };
             self.reporters.event(&warning, stats);
         }
+        Ok(())
+    }
+
+    fn finish(&mut self, report: &RunReport, stats: &RunStats) -> std::io::Result<()> {
+        if self.reporters.errors().is_empty() || stats.broken {
+            self.reporters.finish(report, stats);
+            return Ok(());
+        }
+        let stats = RunStats { broken: true, ..stats.clone() };
+        self.reporters.finish(&RunReport { status: stats.exit_status(), ..report.clone() }, &stats);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ mod runs;
 mod secret;
 mod selection;
 mod shaping;
+mod standard_stream;
 mod targets;
 mod world;
 

@@ -42,6 +42,8 @@ pub struct Plan {
     pub max_hosts: Option<usize>,
     /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
+    /// What goes on by itself on the nodes once the run is cut short, or does not wait for it.
+    pub goes_on: Option<String>,
     /// What the user should know about how it was put together.
     pub notes: Vec<String>,
 }
@@ -171,6 +173,8 @@ pub struct Step {
     pub on: On,
     /// A host for which this does not hold is skipped.
     pub when: Option<Condition>,
+    /// Of one host for all (`on: any`): an answer for which this holds is none, so another host is asked.
+    pub not_an_answer: Option<Condition>,
     /// Time for each command of the step; `None`: no limit.
     pub timeout: Option<Duration>,
     /// Times that a failed command is tried again. Only where the action is idempotent, or the author says so.
@@ -200,6 +204,7 @@ impl Step {
             action,
             on: On::All,
             when: None,
+            not_an_answer: None,
             timeout: None,
             retries: 0,
             serial: None,
@@ -233,6 +238,18 @@ pub enum On {
     Group(String),
     /// Hosts that are not of this group.
     NotGroup(String),
+}
+
+impl On {
+    /// Whether a host in these groups may be one of them.
+    #[must_use]
+    pub fn includes(&self, groups: &[String]) -> bool {
+        match self {
+            Self::All | Self::Any => true,
+            Self::Group(name) => groups.contains(name),
+            Self::NotGroup(name) => !groups.contains(name),
+        }
+    }
 }
 
 /// What a failed host means for the run.

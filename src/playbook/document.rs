@@ -14,8 +14,8 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 9] =
-    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
+pub(super) const KEYS: [&str; 10] =
+    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "goes_on", "steps"];
 pub(super) const VAR_KEYS: [&str; 8] =
     ["default", "env", "check", "one_of", "help", "required", "when_missing", "found"];
 /// A probe is told by this shell variable that only what changes matters.
@@ -32,6 +32,7 @@ pub(super) struct Document<'n> {
     pub table: Option<Vec<Text>>,
     pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
+    pub goes_on: Option<String>,
     pub steps: &'n [Node],
 }
 
@@ -84,6 +85,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
+        goes_on: fields.string("goes_on")?,
         steps: steps.list("`steps`")?,
     })
 }

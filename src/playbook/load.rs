@@ -139,6 +139,9 @@ impl Loader<'_> {
             run_wide: RefCell::new(BTreeSet::new()),
         };
         Self::head(plan, &scope, &document).map_err(problem)?;
+        if plan.goes_on.is_none() {
+            plan.goes_on.clone_from(&document.goes_on);
+        }
         if let Some(path) = &document.state_file {
             plan.state_file = Some(scope.path(path, false).map_err(problem)?);
         }

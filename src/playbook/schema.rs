@@ -23,6 +23,7 @@ pub fn schema() -> Value {
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
             "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
+            "goes_on": { "type": "string", "description": "what goes on by itself once the run is cut short, or does not wait for it" },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {
@@ -115,6 +116,7 @@ fn step() -> Value {
             "name": { "type": "string" },
             "on": { "type": "string", "description": "all, any, a group, or `not` and a group" },
             "when": { "$ref": "#/$defs/condition" },
+            "not_an_answer": { "$ref": "#/$defs/condition", "description": "with `on: any`: an answer that is none, so that another host is asked" },
             "timeout": { "$ref": "#/$defs/duration" },
             "retries": { "type": "integer", "minimum": 0 },
             "idempotent": { "type": "boolean", "description": "the command may be run twice" },

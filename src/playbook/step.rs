@@ -11,15 +11,16 @@ use super::node::{Fields, Kind, Node, Text};
 use super::problem::{At, Complaint, any_of, did_you_mean};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
-use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
+use crate::plan::{Action, Check, Cleanup, Condition, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 21] = [
+pub(super) const SETTINGS: [&str; 22] = [
     "name",
     "on",
     "when",
+    "not_an_answer",
     "timeout",
     "retries",
     "idempotent",
@@ -108,6 +109,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
             ));
         }
     }
+    step.not_an_answer = not_an_answer(scope, &fields, &step)?;
     if let Some(node) = fields.get("when") {
         match condition(scope, node, "`when`")? {
             Test::Never => return Ok(Item::Nothing),
@@ -116,6 +118,22 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         }
     }
     Ok(Item::Step { step: Box::new(step), at: name.at })
+}
+
+/// What counts as no answer of the one host that is asked for all.
+fn not_an_answer(scope: &Scope<'_>, fields: &Fields<'_>, step: &Step) -> Result<Option<Condition>, Complaint> {
+    let Some((key, node)) = fields.entry("not_an_answer") else { return Ok(None) };
+    if step.on != On::Any || !matches!(step.action, Action::Probe { .. } | Action::Wait(_)) {
+        return Err(Complaint::new(key.at, "`not_an_answer` on a step that does not ask one host for all")
+            .hint("it is for a `probe` or a `wait` with `on: any`"));
+    }
+    match condition(scope, node, "`not_an_answer`")? {
+        Test::Where(condition) if !condition.exists.is_empty() || !condition.missing.is_empty() => {
+            Err(Complaint::new(node.at, "`not_an_answer` is about facts, not about files"))
+        }
+        Test::Never => Ok(None),
+        Test::Where(condition) => Ok(Some(condition).filter(|condition| !condition.is_empty())),
+    }
 }
 
 /// The action of a step: exactly one.

@@ -103,9 +103,12 @@ impl View for ChainView {
 
     fn finish(&mut self, report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
         // A refused run has a table of its own, and nothing was to come up in it.
-        if ctx.settings.quiet || stats.refused {
+        // Where nothing was waited for, what the first look found is no outcome.
+        if ctx.settings.quiet || stats.refused || !report.waited {
             return Ok(());
         }
+        // Who was interrupted did not wait to the end: what is missing by then is no fault.
+        let is_fault = stats.cancelled.is_none();
         let end = self.over.unwrap_or(report.elapsed);
         let mut groups: IndexMap<Vec<(bool, Option<&str>)>, Vec<HostId>> = IndexMap::new();
         for (id, host) in report.hosts.iter().enumerate().filter(|(_, host)| !host.chain.is_empty()) {
@@ -132,9 +135,9 @@ impl View for ChainView {
             } else {
                 pad(&fit_middle(set, names, ctx.glyphs.ellipsis), names)
             };
-            let row = stages_row(chain, When::AtTheEnd, &ctx.glyphs, room).paint_all(&ctx.out);
+            let row = stages_row(chain, if is_fault { When::AtTheEnd } else { When::Now }, &ctx.glyphs, room).paint_all(&ctx.out);
             screen.out_line(&format!("{set_row}  {row}"))?;
-            let Some(stage) = first_missing(chain) else { continue };
+            let Some(stage) = first_missing(chain).filter(|_| is_fault) else { continue };
             let indent = pad("", names);
             let longest = hosts.iter().filter_map(|&host| self.missing_for(host, &stage.stage, end)).max();
             let time = longest.map_or(String::new(), |time| format!(" for {}", short_time(time)));

@@ -19,7 +19,7 @@ use super::style::Tone;
 use super::{Context, View, chain, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
 use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StageState, StepResult};
-use crate::report::RunReport;
+use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 
 /// Narrower terminals get lines without times and counts.
@@ -251,6 +251,11 @@ impl View for Display {
                 self.commands[*host] = Some(result.elapsed);
                 self.step_finished(*host, *step, result, at, ctx);
             }
+            EventKind::ClusterSeen { step, cluster: ClusterReport { failure: Some(failure), .. } } => {
+                let text = format!("cluster  step `{}`: {}", sanitize::words(ctx.step(*step)), cluster_words(failure));
+                let text = timed_line("FAILED", Tone::Bad, at, &text, ctx);
+                self.run_line(&text, ctx, screen)?;
+            }
             EventKind::StepFinished { .. } => {
                 Self::write(self.burst.drain(), ctx, screen)?;
                 self.flush_changes(at, ctx, screen)?;
@@ -371,6 +376,11 @@ pub(crate) fn why(failure: &Failure) -> String {
     }
 }
 
+/// Why the cluster is not as it was wanted. It is no host's failure, so there is no phase of a host.
+pub(crate) fn cluster_words(failure: &Failure) -> String {
+    sanitize::words(&failure.cause)
+}
+
 /// What is known about a command that was stopped.
 pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<bool>) -> &'static str {
     match (outcome, remote_killed) {
@@ -400,8 +410,13 @@ fn excerpt(result: &StepResult) -> Vec<String> {
 }
 
 fn cancel_words(reason: CancelReason, running: usize) -> String {
+    let is_idle = running == 0;
     let running = plural::hosts(running);
     match reason {
+        CancelReason::Interrupt if is_idle => "interrupted: nothing runs on the nodes".to_owned(),
+        CancelReason::Terminate if is_idle => "terminated: nothing runs on the nodes".to_owned(),
+        CancelReason::Deadline if is_idle => "deadline passed: nothing runs on the nodes".to_owned(),
+        CancelReason::MaxFail if is_idle => "too many hosts failed: no new host is begun".to_owned(),
         CancelReason::Interrupt => {
             format!("interrupted, {running} running: killing what runs on the nodes; Ctrl-C again leaves at once")
         }

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::encoded;
-use super::json::{List, Stage, Status, failure, ms, some, write_line};
+use super::json::{Cluster, List, Stage, Status, failure, ms, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
@@ -142,7 +142,7 @@ impl Serialize for Line<'_> {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
             }
-            EventKind::Output { host, step, stream, bytes: raw } => {
+            EventKind::Output { host, step, stream, bytes: raw, .. } => {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
                 match stream {
@@ -164,6 +164,10 @@ impl Serialize for Line<'_> {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
                 some(&mut map, "what", what.as_ref())?;
+            }
+            EventKind::ClusterSeen { step, cluster } => {
+                self.step(&mut map, *step)?;
+                map.serialize_entry("cluster", &Cluster(cluster))?;
             }
             EventKind::HostStepFinished { host, step, result } => {
                 self.host(&mut map, *host)?;
@@ -265,6 +269,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::ChainSeen { .. } => "chain_seen",
         EventKind::Waiting { .. } => "waiting",
         EventKind::Missing { .. } => "missing",
+        EventKind::ClusterSeen { .. } => "cluster_seen",
         EventKind::HostStepFinished { .. } => "host_step_finished",
         EventKind::StepFinished { .. } => "step_finished",
         EventKind::Refused { .. } => "refused",

@@ -12,6 +12,7 @@ pub mod output_dir;
 mod phases;
 pub mod plural;
 pub mod pssh;
+pub mod queue;
 pub mod sanitize;
 pub mod schema;
 pub mod settings;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 pub(crate) use crate::inventory::hostset::fold;
 pub use output_dir::OutputDir;
+pub use queue::{Counted, Hurry, ReportQueue};
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
 pub use shaping::{Keep, Shaping};
 pub use table::Table;
@@ -75,6 +77,17 @@ pub enum Closing {
     States(Vec<String>),
 }
 
+/// What the user can do after a run, for its last lines.
+#[derive(Debug, Clone, Default)]
+pub struct Afterwards {
+    /// The command that shows how far the nodes are.
+    pub status: Option<String>,
+    /// What goes on by itself on the nodes.
+    pub goes_on: Option<String>,
+    /// The command that goes on with the run.
+    pub resume: Option<String>,
+}
+
 /// What reporters are made from.
 pub struct Setup {
     /// How the output looks.
@@ -87,6 +100,8 @@ pub struct Setup {
     pub shaping: Shaping,
     /// What is said about hosts and their startup chains at the end.
     pub closing: Closing,
+    /// What the user can do afterwards.
+    pub afterwards: Afterwards,
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
@@ -132,6 +147,7 @@ impl Reporters {
             steps,
             shaping,
             closing,
+            afterwards,
             stdout,
             stderr,
             json,
@@ -177,6 +193,7 @@ impl Reporters {
             names,
             steps,
             shaping,
+            afterwards,
             out: Styles::new(settings.color_out),
             err: Styles::new(settings.color_err),
             glyphs: Glyphs::new(settings.unicode),
@@ -271,6 +288,7 @@ pub(crate) struct Context {
     names: Arc<[String]>,
     steps: Vec<String>,
     shaping: Shaping,
+    afterwards: Afterwards,
     settings: OutputSettings,
     /// Styles of standard output.
     out: Styles,

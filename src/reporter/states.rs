@@ -105,7 +105,6 @@ pub(crate) fn finding(host: &HostReport) -> Option<Failure> {
 
 /// What the host that was asked says of the whole: `cluster: Normal (1 Primary Normal, 2 Standby Normal)`.
 fn cluster(report: &RunReport) -> Option<String> {
-    let facts = report.hosts.iter().map(|host| &host.facts).find(|facts| facts.contains_key("cluster_state"))?;
     if report
         .hosts
         .iter()
@@ -114,6 +113,11 @@ fn cluster(report: &RunReport) -> Option<String> {
         // Nobody is there to be asked, and nobody should be.
         return Some("cluster: stopped".to_owned());
     }
+    // Of several who were asked, the last one had the answer.
+    let asked = report.cluster.as_ref().and_then(|cluster| cluster.asked.last());
+    let said = |host: &&HostReport| asked.is_none_or(|asked| asked.host == host.host);
+    let told = |host: &&HostReport| host.facts.contains_key("cluster_state");
+    let facts = report.hosts.iter().filter(told).find(said).or_else(|| report.hosts.iter().find(told))?.facts.clone();
     let fact = |name: &str| facts.get(name).map(|value| sanitize::words(value)).filter(|value| !value.is_empty());
     let mut line = format!("cluster: {}", fact("cluster_state").unwrap_or_else(|| "unknown".to_owned()));
     if let Some(members) = fact("datanodes") {

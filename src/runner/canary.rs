@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::event::{HostId, StepId};
+use crate::reactor::now;
 use crate::stats::CancelReason;
 
 use super::Run;
@@ -57,17 +58,24 @@ impl<C: Crew> Run<'_, C> {
         }
         let Some(gate) = canary.ask.clone() else { return true };
         // What the canaries said is to be read before the answer.
-        self.reporter.tick(self.start.elapsed());
+        self.reporter.tick(now() - self.start);
+        let shown = self.reporter.shown();
         let question =
             format!("{} of {} hosts are done, go on with the other {others}?", first.len(), first.len() + others);
         let (tell, answer) = async_channel::bounded(1);
-        blocking::unblock(move || tell.try_send((gate.0)(&question))).detach();
+        let ask = move || {
+            shown();
+            tell.try_send((gate.0)(&question))
+        };
+        blocking::unblock(ask).detach();
         while self.stats.cancelled.is_none() {
             match answer.try_recv() {
                 Ok(true) => return true,
-                Ok(false) => self.cut_short(CancelReason::Interrupt),
+                Ok(false) => {
+                    self.cut_short(CancelReason::Interrupt);
+                }
                 Err(_) => {
-                    self.turn(Some(Instant::now() + LOOK)).await;
+                    self.turn(Some(now() + LOOK)).await;
                 }
             }
         }

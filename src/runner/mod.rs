@@ -5,6 +5,7 @@
 
 mod canary;
 mod conclude;
+mod cluster;
 mod condition;
 mod files;
 pub mod fleet;
@@ -13,11 +14,15 @@ mod ledger;
 mod missing;
 mod moved;
 mod privilege;
+mod pump;
 mod refuse;
 mod resume;
 mod script;
 mod step;
+#[cfg(test)]
+mod tests;
 mod wait;
+mod waiting;
 
 use std::time::{Duration, Instant};
 
@@ -27,9 +32,9 @@ use futures_lite::future;
 use crate::control::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
-use crate::plan::{Plan, Share};
-use crate::reactor::sleep_until;
-use crate::report::HostReport;
+use crate::plan::{Action, Plan, Share};
+use crate::reactor::{now, sleep_until};
+use crate::report::{ClusterReport, HostReport};
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::Progress;
 pub use canary::{Canary, Gate};
@@ -92,6 +97,10 @@ impl Allow {
 pub struct Finished {
     /// Every host, in inventory order.
     pub hosts: Vec<HostReport>,
+    /// A step that waits was begun.
+    pub waited: bool,
+    /// What was heard about the cluster, where a step asked one host for all.
+    pub cluster: Option<ClusterReport>,
     /// The numbers.
     pub stats: RunStats,
     /// Wall time.
@@ -118,7 +127,7 @@ pub async fn run<C: Crew>(
     ledger: &mut dyn Ledger,
     reporter: &mut dyn Reporter,
 ) -> Finished {
-    let now = Instant::now();
+    let start = now();
     let stats = RunStats { hosts: members.len(), ..RunStats::default() };
     let mut run = Run {
         plan,
@@ -132,13 +141,17 @@ pub async fn run<C: Crew>(
         looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
+        waited: false,
+        chain_wait: None,
+        cluster_failed_at: None,
+        cluster: None,
         out: 0,
         unwritten: false,
         state: None,
         untold: None,
-        start: now,
-        said: now,
-        ticked: now,
+        start,
+        said: start,
+        ticked: start,
         stirred: false,
         settings,
     };
@@ -162,6 +175,14 @@ struct Run<'a, C> {
     stopped: bool,
     /// Some host failed at the step that is under way.
     step_failed: bool,
+    /// A step that waits was begun.
+    waited: bool,
+    /// The latest step that waited for the chain: its hosts are looked at while the cluster is waited for.
+    chain_wait: Option<StepId>,
+    /// The step at which the cluster was not as it is wanted.
+    cluster_failed_at: Option<StepId>,
+    /// What was heard about the cluster.
+    cluster: Option<ClusterReport>,
     /// Hosts that are out of the run.
     out: usize,
     /// The ledger has failed, and that was said.
@@ -185,6 +206,8 @@ enum Turn {
     Done(HostId, Done),
     /// The time that was waited for has come, or the run was cut short.
     Time,
+    /// Nothing will ever come again.
+    Gone,
 }
 
 impl<C: Crew> Run<'_, C> {
@@ -208,82 +231,92 @@ impl<C: Crew> Run<'_, C> {
     fn finish(self) -> Finished {
         Finished {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
+            waited: self.waited,
+            cluster: self.cluster,
             stats: self.stats,
-            elapsed: self.start.elapsed(),
+            elapsed: now() - self.start,
             state: self.state,
         }
     }
 
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
-        let event = Event { at: self.start.elapsed(), kind };
+        let event = Event { at: now() - self.start, kind };
         self.stirred = true;
-        if self.reporter.event(&event, &self.stats).is_err() {
+        if self.reporter.take(event, &self.stats).is_err() {
             self.stats.broken = true;
         }
     }
 
     /// Waits for the end of a job, or for `until`. Everything else that happens meanwhile is dealt with here.
+    ///
+    /// Signals, the deadline, `until` and ticks come first each time: hosts may send faster than their notes can be taken.
     async fn turn(&mut self, until: Option<Instant>) -> Turn {
         loop {
-            if let Ok(reason) = self.signals.try_recv() {
-                self.cut_short(reason);
+            if self.is_cut_short_now() {
                 return Turn::Time;
             }
-            if let Some((host, note)) = self.crew.ready() {
-                match self.take(host, note) {
-                    Some(done) => return Turn::Done(host, done),
-                    None => continue,
-                }
-            }
-            let now = Instant::now();
+            let now = now();
             if until.is_some_and(|until| until <= now) {
                 return Turn::Time;
             }
-            if self.deadline_at().is_some_and(|at| at <= now) && self.stats.cancelled.is_none() {
-                self.cut_short(CancelReason::Deadline);
-                return Turn::Time;
-            }
             self.show_life(now);
-            let wake =
-                [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
-            let pause = async {
-                match wake.into_iter().flatten().min() {
-                    Some(at) => sleep_until(at).await,
-                    None => future::pending().await,
-                }
-                Woken::Time
-            };
-            let note = async { Woken::Note(self.crew.next().await) };
-            let signal = async {
-                match self.signals.recv().await {
-                    Ok(reason) => Woken::Signal(reason),
-                    Err(_) => future::pending().await,
-                }
-            };
-            match future::or(note, future::or(signal, pause)).await {
-                Woken::Note(Some((host, note))) => {
-                    if let Some(done) = self.take(host, note) {
-                        return Turn::Done(host, done);
+            let note = match self.crew.ready() {
+                Some(note) => Some(note),
+                None => match self.woken(until).await {
+                    Woken::Note(Some(note)) => Some(note),
+                    Woken::Note(None) => {
+                        // The fleet is gone, which is a bug; say so rather than hang.
+                        self.stats.broken = true;
+                        self.stopped = true;
+                        return Turn::Gone;
                     }
-                }
-                Woken::Signal(reason) => {
-                    self.cut_short(reason);
-                    return Turn::Time;
-                }
-                // The fleet is gone, which is a bug; say so rather than hang.
-                Woken::Note(None) => {
-                    self.stats.broken = true;
-                    self.stopped = true;
-                    return Turn::Time;
-                }
-                Woken::Time => {}
+                    Woken::Signal(reason) if self.cut_short(reason) => return Turn::Time,
+                    Woken::Signal(_) | Woken::Time => None,
+                },
+            };
+            if let Some((host, note)) = note
+                && let Some(done) = self.take(host, note)
+            {
+                self.stats.running -= 1;
+                return Turn::Done(host, done);
             }
         }
     }
 
+    /// Takes a signal or the deadline into account. True where the run was cut short just now.
+    fn is_cut_short_now(&mut self) -> bool {
+        if let Ok(reason) = self.signals.try_recv()
+            && self.cut_short(reason)
+        {
+            return true;
+        }
+        self.deadline_at().is_some_and(|at| at <= now()) && self.cut_short(CancelReason::Deadline)
+    }
+
+    /// Waits for whatever comes next.
+    async fn woken(&mut self, until: Option<Instant>) -> Woken {
+        self.reporter.settle();
+        let wake = [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| !self.is_stopping())];
+        let pause = async {
+            match wake.into_iter().flatten().min() {
+                Some(at) => sleep_until(at).await,
+                None => future::pending().await,
+            }
+            Woken::Time
+        };
+        let note = async { Woken::Note(self.crew.next().await) };
+        let signal = async {
+            match self.signals.recv().await {
+                Ok(reason) => Woken::Signal(reason),
+                Err(_) => future::pending().await,
+            }
+        };
+        future::or(note, future::or(signal, pause)).await
+    }
+
     fn deadline_at(&self) -> Option<Instant> {
-        self.settings.deadline.map(|limit| self.start + limit)
+        self.settings.deadline.map(|limit| later(self.start, limit))
     }
 
     fn next_sign_of_life(&self) -> Instant {
@@ -343,32 +376,42 @@ impl<C: Crew> Run<'_, C> {
                 let step = host.step;
                 self.emit(EventKind::Moving { host: id, step, moved, of });
             }
-            Note::Output(stream, bytes) => {
+            Note::Output(stream, bytes, reserved) => {
                 let step = host.step;
-                self.emit(EventKind::Output { host: id, step, stream, bytes });
+                self.emit(EventKind::Output { host: id, step, stream, bytes, reserved });
             }
         }
         None
     }
 
-    /// Stops everything that runs. Cleanups still come.
-    fn cut_short(&mut self, reason: CancelReason) {
-        if self.stats.cancelled.is_some() {
-            return;
+    /// Whether what runs was told to end.
+    fn is_stopping(&self) -> bool {
+        self.stats.cancelled.is_some_and(|reason| reason != CancelReason::MaxFail)
+    }
+
+    /// Begins nothing more, and stops what runs; too many failures leave that to end by itself. Cleanups still come. False
+    /// where that was so already.
+    fn cut_short(&mut self, reason: CancelReason) -> bool {
+        if self.is_stopping() || self.stats.cancelled == Some(reason) {
+            return false;
         }
         self.stats.cancelled = Some(reason);
         self.emit(EventKind::CancelRequested { reason, running: self.stats.running });
-        self.cancel.cancel();
-        self.looks.cancel();
+        if self.is_stopping() {
+            self.cancel.cancel();
+            self.looks.cancel();
+        }
+        true
     }
 
     /// Begins a job on a host.
     fn begin(&mut self, id: HostId, step: StepId, job: Job) {
         let host = &mut self.hosts[id];
         let first = host.began.is_none();
-        host.began.get_or_insert_with(Instant::now);
+        host.began.get_or_insert_with(now);
+        host.begun |= !matches!(self.plan.steps[step].action, Action::Probe { .. });
         host.step = step;
-        host.activity = Some((Activity::Step(step), Instant::now()));
+        host.activity = Some((Activity::Step(step), now()));
         self.stats.running += 1;
         if first {
             self.emit(EventKind::HostStarted { host: id });
@@ -394,10 +437,10 @@ impl<C: Crew> Run<'_, C> {
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
         self.write_down(id, step, result.outcome);
-        let name = self.plan.steps[step].name.clone();
+        let name = &self.plan.steps[step].name;
         let host = &mut self.hosts[id];
         let was_out = host.out;
-        host.record(&name, &result);
+        host.record(name, Some(step), &result);
         self.out += usize::from(host.out && !was_out);
         if result.exit_status.is_some() || !result.outcome.is_success() {
             host.last = Some(result.clone());
@@ -410,25 +453,35 @@ impl<C: Crew> Run<'_, C> {
 
     /// Gives a host its verdict.
     fn conclude_host(&mut self, id: HostId) {
-        let refused = self.stats.refused;
-        let cancelled = self.stats.cancelled.is_some();
-        let all = self.plan.steps.len();
-        let host = &mut self.hosts[id];
-        if host.verdict.is_some() {
+        if self.hosts[id].verdict.is_some() {
             return;
         }
-        let outcome = match host.sum() {
+        let outcome = match self.hosts[id].sum() {
             outcome if !outcome.is_success() => outcome,
-            _ if refused => Outcome::Skipped,
-            _ if cancelled && host.steps.len() < all => Outcome::Cancelled,
+            _ if self.stats.refused => Outcome::Skipped,
+            _ if self.is_unfinished(id) => Outcome::Cancelled,
             outcome => outcome,
         };
+        let host = &mut self.hosts[id];
         host.verdict = Some(outcome);
-        host.elapsed = host.began.map(|began| began.elapsed()).unwrap_or_default();
+        host.elapsed = host.began.map(|began| now() - began).unwrap_or_default();
         let (failure, elapsed) = (host.failure.clone(), host.elapsed);
         self.stats.counts.add(outcome);
         self.emit(EventKind::HostFinished { host: id, outcome, failure, elapsed });
     }
+
+    /// Whether a host has not ended the last step that concerns it.
+    fn is_unfinished(&self, id: HostId) -> bool {
+        let host = &self.hosts[id];
+        let last = self.plan.steps.iter().rposition(|step| host.is_concerned_by(step));
+        last.is_some_and(|last| host.ended.is_none_or(|ended| ended < last))
+    }
+}
+
+/// A time so much later, or one that no run lives to see.
+fn later(at: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    at.checked_add(time.min(NEVER)).unwrap_or(at)
 }
 
 enum Woken {

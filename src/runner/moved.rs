@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
-use crate::plan::Action;
 use crate::transport::{End, Ending, Moved};
 
 use super::conclude::{heard, of_changes, of_end};
 
 /// The verdict on a copy to one host. `limit` is the time that it had.
-pub(super) fn of_moved(action: &Action, limit: Option<Duration>, moved: Moved) -> StepResult {
+pub(super) fn of_moved(is_pull: bool, limit: Option<Duration>, moved: Moved) -> StepResult {
     let Moved { end, changes, bytes, elapsed } = moved;
-    let is_pull = matches!(action, Action::Pull(_));
     let failure = match end {
         Ending::Whole => {
             let mut result = of_changes(changes, 0);

@@ -13,38 +13,36 @@ use super::host::HostState;
 const NAMED: usize = 8;
 
 impl<C: Crew> Run<'_, C> {
-    /// Looks at what every host answered, once all of them have. Refuses for all if one is in a state in which it is wrong
-    /// to go on.
-    pub(super) fn judge(&mut self, step: StepId, refuse: &[Verdict]) {
+    /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
+    /// which it is wrong to go on.
+    pub(super) fn judge(&mut self, step: StepId, refuse: &[Verdict], asked: &[HostId]) {
         if refuse.is_empty() || self.stats.cancelled.is_some() {
             return;
         }
-        let name = &self.plan.steps[step].name;
         let mut missing = Vec::new();
         let mut bad: Vec<(HostId, Failure)> = Vec::new();
-        for (id, host) in self.hosts.iter().enumerate() {
-            match host.steps.last() {
-                Some(last) if &last.name == name && !last.outcome.is_success() => {
-                    let failure = last.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
-                    missing.push((id, failure));
-                }
+        for &id in asked {
+            let host = &self.hosts[id];
+            // Without a row it was not asked: of any host, one is enough.
+            let Some(row) = host.row_of(step) else { continue };
+            if !row.outcome.is_success() {
+                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                missing.push((id, failure));
+            } else if !self.was_good(step) {
                 // In a run that goes on, what is found may be its own doing.
-                Some(_) | None if self.was_good(step) => {}
-                Some(_) | None => {
-                    let vars = &host.member.vars;
-                    if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
-                        let mut failure = Failure::new(Phase::Command, reason(verdict, &host.facts, vars));
-                        let hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
-                        let seen = verdict.when.facts.iter().chain(&verdict.when.not);
-                        // A probe that says what to do about what was found knows more.
-                        failure.hint =
-                            seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
-                        bad.push((id, failure));
-                    }
+                let vars = &host.member.vars;
+                if let Some(verdict) = refuse.iter().find(|verdict| holds(&verdict.when, &host.facts, vars)) {
+                    let mut failure = Failure::new(Phase::Command, reason(verdict, &host.facts, vars));
+                    let hint = verdict.hint.as_ref().map(|hint| hint.render_plain(vars));
+                    let seen = verdict.when.facts.iter().chain(&verdict.when.not);
+                    // A probe that says what to do about what was found knows more.
+                    failure.hint =
+                        seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
+                    bad.push((id, failure));
                 }
             }
         }
-        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
+        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
                 self.lower_sights();
@@ -54,9 +52,9 @@ impl<C: Crew> Run<'_, C> {
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
             host.failure = Some(failure.clone());
-            if let Some(last) = host.steps.last_mut() {
-                last.outcome = Outcome::Refused;
-                last.failure = Some(failure.clone());
+            if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                row.outcome = Outcome::Refused;
+                row.failure = Some(failure.clone());
             }
         }
         self.stats.refused = true;
@@ -71,16 +69,12 @@ impl<C: Crew> Run<'_, C> {
 
     /// Says what the user should know of what was found before the run goes on.
     pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
-        let name = &self.plan.steps[step].name;
-        let is_missing = |host: &HostState| {
-            host.steps.iter().rev().find(|step| &step.name == name).is_some_and(|step| !step.outcome.is_success())
-        };
         let mut told = Vec::new();
         for remark in remarks {
             let concerned: Vec<&HostState> = self
                 .hosts
                 .iter()
-                .filter(|host| is_missing(host) == remark.hosts_missing)
+                .filter(|host| host.row_of(step).is_some_and(|row| row.outcome.is_success() != remark.hosts_missing))
                 .filter(|host| holds(&remark.when, &host.facts, &host.member.vars))
                 .collect();
             let Some(first) = concerned.first() else { continue };

@@ -1,20 +1,21 @@
 //! One step on its hosts: who takes part, batches, retries, cleanups.
 
-use std::collections::VecDeque;
-
 use crate::control::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, On, OnFailure, Plan, Step, Vars};
+use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
+use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
-use super::conclude::{answer, conclude};
+use super::conclude::{Parser, answer, conclude};
 use super::condition::holds;
 use super::fleet::{Crew, Done, Job, Work};
+use super::host::HostState;
+use super::pump::Pump;
 use super::script;
-use super::{CLEANUP_TIMEOUT, Run, Turn};
+use super::{CLEANUP_TIMEOUT, Run};
 
 impl<C: Crew> Run<'_, C> {
     /// Does one step on every host that it is for.
@@ -25,25 +26,28 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
         self.step_failed = false;
         let hosts = self.pass_over(id, hosts);
+        let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
+        let asked = if waits_for_nothing { Vec::new() } else { self.pass_tests(id, hosts).await };
         // A state is named where the step is for somebody.
-        let mut named = false;
+        let named = !asked.is_empty();
         match &step.action {
-            Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
-            Action::Wait(wait) if wait.timeout.is_zero() => {}
+            Action::State { .. } => {}
             Action::Wait(wait) => {
-                let hosts = self.pass_tests(id, hosts).await;
-                self.wait(id, wait, hosts).await;
+                self.wait(id, wait, asked.clone()).await;
+                if matches!((&wait.until, &wait.look), (Until::Chain, Look::Probe(_))) && step.on != On::Any {
+                    self.chain_wait = Some(id);
+                }
             }
-            _ if step.on == On::Any => self.any(id, hosts).await,
-            _ => self.batches(id, hosts).await,
+            _ if step.on == On::Any => self.any(id, &asked).await,
+            _ => self.batches(id, asked.clone()).await,
         }
         self.emit(EventKind::StepFinished { step: id });
         if let Action::Probe { refuse, warn, .. } = &step.action {
-            self.judge(id, refuse);
+            self.judge(id, refuse, &asked);
             if !self.stopped && self.stats.cancelled.is_none() {
                 self.remark(id, warn);
             }
-        } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
+        } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
             self.stopped = true;
         }
         self.close_step(id, named);
@@ -51,34 +55,26 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
-    fn hosts_for(&self, step: &Step) -> Vec<HostId> {
-        let wanted = |groups: &[String]| match &step.on {
-            On::All | On::Any => true,
-            On::Group(name) => groups.contains(name),
-            On::NotGroup(name) => !groups.contains(name),
-        };
+    pub(super) fn hosts_for(&self, step: &Step) -> Vec<HostId> {
         (0..self.hosts.len())
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
-            .filter(|&id| wanted(&self.hosts[id].member.groups))
+            .filter(|&id| step.on.includes(&self.hosts[id].member.groups))
             .collect()
     }
 
     /// True when the step failed on some host, and no other one could stand in.
-    fn failed_at(&self, step: &Step) -> bool {
-        let name = &step.name;
-        if step.on == On::Any && self.somebody_did(step) {
+    fn failed_at(&self, id: StepId) -> bool {
+        if self.is_done_by_another(id) {
             return false;
         }
-        self.hosts.iter().any(|host| {
-            host.out && host.steps.last().is_some_and(|last| &last.name == name && !last.outcome.is_success())
-        })
+        self.cluster_failed_at == Some(id)
+            || self.hosts.iter().any(|host| host.out && host.row_of(id).is_some_and(|row| !row.outcome.is_success()))
     }
 
     /// One batch after the other.
-    async fn batches(&mut self, id: StepId, hosts: Vec<HostId>) {
+    async fn batches(&mut self, id: StepId, mut hosts: Vec<HostId>) {
         let serial = self.plan.steps[id].serial.or(self.settings.serial);
         let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
-        let mut hosts = self.pass_tests(id, hosts).await;
         if let Some(canary) = self.settings.canary.clone()
             && canary.first < hosts.len()
         {
@@ -99,14 +95,36 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
-    /// One host after the other, until one can be reached.
-    async fn any(&mut self, id: StepId, hosts: Vec<HostId>) {
-        for host in hosts {
+    /// One host after the other, until one can be reached and has an answer.
+    async fn any(&mut self, id: StepId, hosts: &[HostId]) {
+        let step = &self.plan.steps[id];
+        let mut asked = Vec::new();
+        for &host in hosts {
             self.fan(id, &[host]).await;
-            let reached = self.hosts[host].steps.last().is_none_or(|last| last.outcome != Outcome::Unreachable);
-            if reached || self.stats.cancelled.is_some() {
-                return;
+            let row = self.hosts[host].row_of(id);
+            let reached = row.is_none_or(|row| row.outcome != Outcome::Unreachable);
+            let failed = row.and_then(|row| row.failure.as_ref()).map(Failure::to_string);
+            let Some(no_answer) = &step.not_an_answer else {
+                if reached || self.stats.cancelled.is_some() {
+                    return;
+                }
+                continue;
+            };
+            let state = &self.hosts[host];
+            let fact = super::wait::waited_for(no_answer);
+            let answer = failed.clone().or_else(|| state.facts.get(&fact).cloned());
+            asked.push((host, answer.unwrap_or_else(|| "no answer".to_owned())));
+            let answered = failed.is_none() && !holds(no_answer, &state.facts, &state.member.vars);
+            if answered || self.stats.cancelled.is_some() {
+                break;
             }
+        }
+        if let Some((_, state)) = asked.last().filter(|_| self.stats.cancelled.is_none()) {
+            let state = Some(state.clone());
+            let asked = asked.into_iter().map(|(host, answer)| Asked { host: self.hosts[host].member.name.clone(), answer });
+            let cluster = ClusterReport { state, asked: asked.collect(), failure: None, cause: None };
+            self.cluster = Some(cluster.clone());
+            self.emit(EventKind::ClusterSeen { step: id, cluster });
         }
     }
 
@@ -114,7 +132,7 @@ impl<C: Crew> Run<'_, C> {
     async fn pass_tests(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let step = &self.plan.steps[id];
         let Some(when) = &step.when else { return hosts };
-        let (mut hosts, out): (Vec<_>, Vec<_>) =
+        let (hosts, out): (Vec<_>, Vec<_>) =
             hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
         for host in out {
             self.end_step(host, id, StepResult::new(Outcome::Skipped));
@@ -123,38 +141,28 @@ impl<C: Crew> Run<'_, C> {
             return hosts;
         }
         let mut passed = Vec::new();
-        let mut queue: VecDeque<HostId> = std::mem::take(&mut hosts).into();
-        let mut running = 0;
-        loop {
-            while running < self.settings.fanout && self.stats.cancelled.is_none() {
-                let Some(host) = queue.pop_front() else { break };
-                let text = script::file_tests(step, &self.hosts[host].member.vars).unwrap_or_default();
-                let limit = script::limit(step, &self.hosts[host].member);
-                self.submit(host, id, Work::Command(Command::new(text, limit)), false);
-                running += 1;
-            }
-            if running == 0 {
-                break;
-            }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
+        let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            let member = &run.hosts[host].member;
+            let text = script::file_tests(step, &member.vars).unwrap_or_default();
+            let command = Command::new(text, script::limit(step, member));
+            run.submit(host, id, Work::Command(command), false);
+            true
+        };
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
             let limit = script::limit(step, &self.hosts[host].member);
-            let asked =
-                Action::Run { command: crate::plan::Template::default(), manner: crate::plan::Manner::default() };
-            let result = conclude(&asked, limit, done);
-            if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
-                match node::parse_tests(&answer(&result)) {
-                    Tested::Holds => passed.push(host),
-                    Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
-                    Tested::Unknown(said) => {
-                        let failure =
-                            Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
-                        self.end_step(host, id, StepResult::failed(failure));
-                    }
-                }
-            } else {
+            let result = conclude(Parser::Status, limit, done);
+            if result.outcome != Outcome::Ok && result.outcome != Outcome::Failed {
                 self.end_step(host, id, result);
+                continue;
+            }
+            match node::parse_tests(&answer(&result)) {
+                Tested::Holds => passed.push(host),
+                Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
+                Tested::Unknown(said) => {
+                    let cause = format!("cannot tell whether the step is for it: {said}");
+                    self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, cause)));
+                }
             }
         }
         passed.sort_unstable();
@@ -166,36 +174,26 @@ impl<C: Crew> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
-        let mut queue: VecDeque<(HostId, u32)> = hosts.iter().map(|&host| (host, step.retries)).collect();
-        let mut left: std::collections::HashMap<HostId, u32> = std::collections::HashMap::new();
-        let mut running = 0;
-        loop {
-            while running < self.settings.fanout && self.stats.cancelled.is_none() {
-                let Some((host, retries)) = queue.pop_front() else { break };
-                left.insert(host, retries);
-                match script::work(plan, step, &self.hosts[host].member) {
-                    Ok(work) => {
-                        self.submit(host, id, work, last);
-                        running += 1;
-                    }
-                    // Said before contact for every host, so this is a bug; the host must not be lost over it.
-                    Err(said) => self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said))),
-                }
+        let mut pump = Pump::new(hosts.iter().map(|&host| (host, step.retries)));
+        let begin = |run: &mut Self, host: HostId, _: &u32| match script::work(plan, step, &run.hosts[host].member) {
+            Ok(work) => {
+                run.submit(host, id, work, last);
+                true
             }
-            if running == 0 {
-                break;
+            // Said before contact for every host, so this is a bug; the host must not be lost over it.
+            Err(said) => {
+                run.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said)));
+                false
             }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
+        };
+        while let Some((host, retries, done)) = self.next_end(&mut pump, begin).await {
             let limit = script::limit(step, &self.hosts[host].member);
-            let mut result = conclude(&step.action, limit, done);
+            let mut result = conclude(Parser::of(&step.action), limit, done);
             if let Action::Probe { probe, .. } = &step.action {
                 self.learn(host, probe, &mut result);
             }
-            let again = left.remove(&host).unwrap_or(0);
-            if result.outcome == Outcome::Failed && again > 0 && self.stats.cancelled.is_none() {
-                queue.push_back((host, again - 1));
+            if result.outcome == Outcome::Failed && retries > 0 && self.stats.cancelled.is_none() {
+                pump.push(host, retries - 1);
                 continue;
             }
             self.remember_cleanup(host, id, &result);
@@ -249,58 +247,51 @@ impl<C: Crew> Run<'_, C> {
 
     /// Undoes what steps asked to be undone, however the run ended.
     pub(super) async fn clean_up(&mut self) {
-        let mut queue: VecDeque<(HostId, StepId, Vec<String>)> = VecDeque::new();
-        for (host, state) in self.hosts.iter_mut().enumerate() {
-            for (step, paths) in std::mem::take(&mut state.to_clean) {
-                queue.push_back((host, step, paths));
-            }
-        }
-        if queue.is_empty() {
+        // A host has one job at a time, so what is to be undone there is undone one after the other.
+        let takes = |state: &mut HostState| std::mem::take(&mut state.to_clean);
+        let mut left: Vec<Vec<(StepId, Vec<String>)>> = self.hosts.iter_mut().map(takes).collect();
+        let hosts = left.iter().map(Vec::len).sum();
+        if hosts == 0 {
             return;
         }
-        self.emit(EventKind::CleanupStarted { hosts: queue.len() });
+        self.emit(EventKind::CleanupStarted { hosts });
         // The run may have been cancelled; this may not be.
         self.cancel = CancelToken::default();
-        let mut under_way: std::collections::HashMap<HostId, (StepId, Vec<String>)> = std::collections::HashMap::new();
-        loop {
-            let mut later = VecDeque::new();
-            while let Some((host, step, paths)) = queue.pop_front() {
-                if under_way.len() >= self.settings.fanout || under_way.contains_key(&host) {
-                    later.push_back((host, step, paths));
-                    continue;
-                }
-                let command = Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT));
-                under_way.insert(host, (step, paths));
-                self.submit(host, step, Work::Command(command), false);
+        let first = |(host, left): (HostId, &mut Vec<(StepId, Vec<String>)>)| Some((host, left.pop()?));
+        let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
+        let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
+            let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));
+            run.submit(host, *step, Work::Command(command), false);
+            true
+        };
+        while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
+            self.cleaned(host, step, &paths, conclude(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
+            if let Some(next) = left[host].pop() {
+                pump.push(host, next);
             }
-            queue = later;
-            if under_way.is_empty() {
-                return;
-            }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
-            self.stats.running -= 1;
-            let Some((step, paths)) = under_way.remove(&host) else { continue };
-            let removal = Action::Remove { paths: Vec::new() };
-            let mut result = conclude(&removal, Some(CLEANUP_TIMEOUT), done);
-            if result.outcome == Outcome::Changed {
-                // Taking back what the run itself made leaves the node as it was.
-                result.outcome = Outcome::Ok;
-            }
-            if result.outcome == Outcome::Ok {
-                self.is_written(|ledger| ledger.cleaned(step, host));
-            } else if let Some(failure) = &mut result.failure {
-                failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
-                failure.hint = Some("remove it by hand".to_owned());
-            }
-            let name = format!("clean up: {}", self.plan.steps[step].name);
-            let known = &mut self.hosts[host];
-            // What is left behind must be told, also where something else went wrong before.
-            if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
-                first.cause = format!("{}; {}", first.cause, failure.cause);
-            }
-            known.record(&name, &result);
-            self.emit(EventKind::HostStepFinished { host, step, result });
         }
+    }
+
+    /// Takes in how a cleanup went.
+    fn cleaned(&mut self, host: HostId, step: StepId, paths: &[String], mut result: StepResult) {
+        if result.outcome == Outcome::Changed {
+            // Taking back what the run itself made leaves the node as it was.
+            result.outcome = Outcome::Ok;
+        }
+        if result.outcome == Outcome::Ok {
+            self.is_written(|ledger| ledger.cleaned(step, host));
+        } else if let Some(failure) = &mut result.failure {
+            failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
+            failure.hint = Some("remove it by hand".to_owned());
+        }
+        let name = format!("clean up: {}", self.plan.steps[step].name);
+        let known = &mut self.hosts[host];
+        // What is left behind must be told, also where something else went wrong before.
+        if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
+            first.cause = format!("{}; {}", first.cause, failure.cause);
+        }
+        known.record(&name, None, &result);
+        self.emit(EventKind::HostStepFinished { host, step, result });
     }
 
     /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables

@@ -6,123 +6,64 @@ use crate::control::CancelToken;
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Action, Look, On, OnFailure, Quorum, Share, Step, Template, Until, Verdict, Wait};
+use crate::plan::{Look, On, OnFailure, Quorum, Share, Template, Until, Verdict, Wait};
+use crate::reactor::now;
 use crate::transport::Command;
 
-use super::conclude::conclude;
+use super::conclude::{Parser, conclude};
 use super::condition::{holds, name_state, reason, said, stages};
-use super::fleet::{Crew, Work};
+use super::fleet::{Crew, Done, Work};
 use super::missing::{in_vain, may_come, not_yet};
+use super::pump::Pump;
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::{Run, Turn};
+use super::waiting::{Waiting, WaitingHosts};
+use super::{Run, Turn, later};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
-const SETTLE: Duration = Duration::from_secs(15);
+pub(super) const SETTLE: Duration = Duration::from_secs(15);
 /// Time for one look, where the step does not say.
-const LOOK: Duration = Duration::from_secs(15);
+pub(super) const LOOK: Duration = Duration::from_secs(15);
 /// Time for the evidence of a host that did not come up.
 const EVIDENCE: Duration = Duration::from_secs(10);
-
-/// A host that is waited for.
-pub(super) struct Waiting {
-    pub(super) host: HostId,
-    /// When the next look is due.
-    due: Instant,
-    /// A look is under way since.
-    looking: Option<Instant>,
-    /// The latest look found it where it is wanted.
-    pub(super) there: bool,
-    /// It will not come, and this is why.
-    lost: Option<Failure>,
-    /// Since when each `give_up` rule has held.
-    held: Vec<Option<Instant>>,
-    /// Since when its first missing stage has been the first missing one.
-    pub(super) stuck: Instant,
-    /// What the latest look said about the fact that is waited for, or what it missed.
-    pub(super) value: Option<String>,
-    /// Why the latest look failed, if it did.
-    pub(super) trouble: Option<Failure>,
-    /// The boot id that was found first, where a reboot is waited for.
-    pub(super) boot: Option<String>,
-    pub(super) looks: u32,
-}
-
-impl Waiting {
-    fn new(host: HostId, wait: &Wait, now: Instant) -> Self {
-        Self {
-            host,
-            due: now,
-            looking: None,
-            there: false,
-            lost: None,
-            held: vec![None; wait.give_up.len()],
-            stuck: now,
-            value: None,
-            trouble: None,
-            boot: None,
-            looks: 0,
-        }
-    }
-
-    fn settled(&self) -> bool {
-        self.there || self.lost.is_some()
-    }
-}
 
 impl<C: Crew> Run<'_, C> {
     /// Waits on these hosts.
     pub(super) async fn wait(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
-        let began = Instant::now();
-        let step = &self.plan.steps[id];
-        let any = step.on == On::Any;
-        // One host is asked for all; the others stand by in case it goes away.
-        let mut spare: std::collections::VecDeque<HostId> = hosts.into();
-        let mut waiting: Vec<Waiting> = if any {
-            spare.pop_front().map(|host| Waiting::new(host, wait, began)).into_iter().collect()
-        } else {
-            spare.drain(..).map(|host| Waiting::new(host, wait, began)).collect()
-        };
-        if waiting.is_empty() {
+        if hosts.is_empty() {
             return;
         }
-        let need = if any { 1 } else { needed(wait.quorum, waiting.len()) };
-        let mut end = began + wait.timeout;
-        let mut hopeless = false;
+        self.waited = true;
         if self.stats.cancelled.is_none() {
             self.looks = CancelToken::default();
         }
+        if self.plan.steps[id].on == On::Any {
+            self.wait_for_cluster(id, wait, hosts).await;
+        } else {
+            self.wait_for_hosts(id, wait, hosts).await;
+        }
+        self.looks = self.cancel.clone();
+    }
+
+    async fn wait_for_hosts(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
+        let began = now();
+        let need = needed(wait.quorum, hosts.len());
+        let mut waiting = WaitingHosts::new(hosts, wait, began);
+        let mut end = later(began, wait.timeout);
         while self.stats.cancelled.is_none() {
-            let now = Instant::now();
-            if any
-                && waiting[0].lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable)
-                && let Some(host) = spare.pop_front()
-            {
-                let gone = std::mem::replace(&mut waiting[0], Waiting::new(host, wait, now));
-                self.settle(id, wait, gone, began, false);
-            }
-            if waiting.iter().filter(|host| host.there).count() >= need
-                || waiting.iter().all(Waiting::settled)
-                || now >= end
-            {
+            let now = now();
+            if waiting.there() >= need || waiting.are_settled() || now >= end {
                 break;
             }
-            let possible = waiting.iter().filter(|host| host.lost.is_none()).count();
-            if possible < need && !hopeless {
-                hopeless = true;
-                end = end.min(now + SETTLE);
+            if waiting.possible() < need {
+                end = end.min(later(waiting.hopeless_since(now), SETTLE));
             }
-            let more = self.look_where_due(id, step, wait, &mut waiting, now);
-            let idle = waiting.iter().filter(|host| more && host.looking.is_none() && host.lost.is_none());
-            let next = idle.map(|host| host.due).min();
-            let until = next.map_or(end, |next| next.min(end));
-            if let Turn::Done(host, done) = self.turn(Some(until)).await {
-                self.stats.running -= 1;
-                let Some(index) = waiting.iter().position(|waiting| waiting.host == host) else { continue };
-                let gone = is_gone(&done);
-                let limit = Some(script::limit(step, &self.hosts[host].member).unwrap_or(LOOK).min(LOOK));
-                let result = conclude(&step.action, limit, done);
-                self.seen(id, wait, &mut waiting[index], result, gone, began);
+            self.look_where_due(id, id, wait, &mut waiting, None);
+            let next = waiting.next_due().filter(|_| waiting.looking() < self.settings.fanout);
+            match self.turn(Some(next.map_or(end, |next| next.min(end)))).await {
+                Turn::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
+                Turn::Time => {}
+                Turn::Gone => break,
             }
         }
         if wait.patient {
@@ -130,44 +71,76 @@ impl<C: Crew> Run<'_, C> {
             self.looks.cancel();
         }
         self.drain(&mut waiting).await;
-        self.looks = self.cancel.clone();
-        let enough = waiting.iter().filter(|host| host.there).count() >= need;
+        let enough = waiting.there() >= need;
         self.collect_evidence(id, wait, &waiting, enough).await;
-        for host in waiting {
+        for host in waiting.into_hosts() {
             self.settle(id, wait, host, began, enough);
         }
     }
 
-    /// Begins a look on every host where one is due, the longest due first. True where there is room for more.
-    fn look_where_due(&mut self, id: StepId, step: &Step, wait: &Wait, waiting: &mut [Waiting], now: Instant) -> bool {
-        let mut running = waiting.iter().filter(|host| host.looking.is_some()).count();
-        let is_due = |host: &&mut Waiting| host.looking.is_none() && host.lost.is_none() && host.due <= now;
-        let mut due: Vec<&mut Waiting> = waiting.iter_mut().filter(is_due).collect();
-        due.sort_by_key(|host| host.due);
-        for host in due {
-            if running >= self.settings.fanout {
-                break;
+    /// Begins a look on every host where one is due, the longest due first, as of the step `of`. Not on the one that is
+    /// `asked` something else at the moment.
+    pub(super) fn look_where_due(
+        &mut self,
+        id: StepId,
+        of: StepId,
+        wait: &Wait,
+        waiting: &mut WaitingHosts,
+        asked: Option<HostId>,
+    ) {
+        let now = now();
+        let busy = usize::from(asked.is_some());
+        while waiting.looking() + busy < self.settings.fanout
+            && let Some(place) = waiting.pop_due(now)
+        {
+            let host = waiting.host(place);
+            if asked == Some(host) {
+                // It comes back with `WaitingHosts::resume`, once that is answered.
+                continue;
             }
-            let state = &self.hosts[host.host];
-            let Ok(Some(command)) = script::command(self.plan, step, &state.member, Depth::Light(&state.facts)) else {
+            let state = &self.hosts[host];
+            let command = script::command(self.plan, &self.plan.steps[of], &state.member, Depth::Light(&state.facts));
+            let Ok(Some(command)) = command else {
+                // Said before contact for every host, so this is a bug; the host must not be lost over it.
+                waiting.give_up(place, Failure::new(Phase::Command, "there is nothing to look at it with"));
                 continue;
             };
             let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
-            let command = Command { timeout: Some(limit), ..command };
-            host.looking = Some(now);
-            host.due = now + wait.every;
-            host.looks += 1;
-            self.begin_quietly(host.host, id, command);
-            if host.there {
-                self.hosts[host.host].activity = None;
+            waiting.begin(place, now, wait.every);
+            self.begin_quietly(host, id, Command { timeout: Some(limit), ..command });
+            if waiting.is_there(place) {
+                self.hosts[host].activity = None;
             }
-            running += 1;
         }
-        running < self.settings.fanout
+    }
+
+    /// Takes in the end of a look, as of the step `of`.
+    #[expect(clippy::too_many_arguments, reason = "the wait, and what came")]
+    pub(super) fn heard_look(
+        &mut self,
+        id: StepId,
+        of: StepId,
+        wait: &Wait,
+        waiting: &mut WaitingHosts,
+        host: HostId,
+        done: Done,
+        began: Instant,
+    ) {
+        let Some(place) = waiting.place(host) else { return };
+        let gone = is_gone(&done);
+        let result = self.look_result(of, host, done);
+        waiting.end(place, |waiting| self.seen(id, wait, waiting, result, gone, began));
+    }
+
+    /// What a look at a host came to.
+    pub(super) fn look_result(&self, of: StepId, host: HostId, done: Done) -> StepResult {
+        let step = &self.plan.steps[of];
+        let limit = Some(script::limit(step, &self.hosts[host].member).unwrap_or(LOOK).min(LOOK));
+        conclude(Parser::of(&step.action), limit, done)
     }
 
     /// Begins a look: not worth an event of its own, once a second on every host.
-    fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
+    pub(super) fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
         let job = super::Job {
             work: Work::Command(command),
@@ -182,9 +155,16 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes in what a look brought.
-    fn seen(&mut self, id: StepId, wait: &Wait, host: &mut Waiting, result: StepResult, gone: bool, began: Instant) {
-        let now = Instant::now();
-        host.looking = None;
+    pub(super) fn seen(
+        &mut self,
+        id: StepId,
+        wait: &Wait,
+        host: &mut Waiting,
+        result: StepResult,
+        gone: bool,
+        began: Instant,
+    ) {
+        let now = now();
         self.hosts[host.host].activity = Some((Activity::Step(id), began));
         if result.outcome == Outcome::Cancelled {
             return;
@@ -218,49 +198,11 @@ impl<C: Crew> Run<'_, C> {
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
         }
         self.share(&facts);
-        let state = &mut self.hosts[host.host];
-        state.facts.extend(facts);
-        let vars = &state.member.vars;
+        self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
-            Until::Chain => {
-                let since = now.saturating_duration_since(began);
-                let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
-                host.there = seen.iter().all(|stage| stage.up);
-                if first_missing(&seen) != first_missing(&state.chain) {
-                    host.stuck = now;
-                }
-                if let Some(stage) = first_missing(&seen) {
-                    state.activity = Some((Activity::Stage(id, stage.stage.clone()), host.stuck));
-                }
-                if !same_stages(&seen, &state.chain) {
-                    state.chain.clone_from(&seen);
-                    self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
-                }
-            }
-            Until::Condition(condition) => {
-                host.there = holds(condition, &state.facts, vars);
-                // What is waited for is one fact; the look told about the whole chain.
-                if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
-                    let since = now.saturating_duration_since(began);
-                    let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
-                    if !same_stages(&seen, &state.chain) {
-                        state.chain.clone_from(&seen);
-                        self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
-                    }
-                }
-                let state = &mut self.hosts[host.host];
-                let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
-                let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
-                let note = said(&state.facts, "note", &fact);
-                let value = state.facts.get(&fact).cloned().map(|value| with_note(value, note));
-                let seen = value.as_deref().unwrap_or("unknown");
-                state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
-                if host.looks == 1 || value != host.value {
-                    host.value.clone_from(&value);
-                    self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
-                }
-            }
+            Until::Chain => self.seen_chain(id, host, began),
+            Until::Condition(condition) => self.seen_condition(id, wait, condition, host, began),
         }
         if !host.there {
             let state = &self.hosts[host.host];
@@ -271,40 +213,90 @@ impl<C: Crew> Run<'_, C> {
         }
     }
 
+    /// Takes in how far a host's chain has come.
+    fn seen_chain(&mut self, id: StepId, host: &mut Waiting, began: Instant) {
+        let now = now();
+        let state = &mut self.hosts[host.host];
+        let since = now.saturating_duration_since(began);
+        let seen = stages(self.plan, &state.facts, &state.member.vars, &state.chain, Some(since));
+        host.there = seen.iter().all(|stage| stage.up);
+        if first_missing(&seen) != first_missing(&state.chain) {
+            host.stuck = now;
+        }
+        state.activity =
+            first_missing(&seen).map(|stage| (Activity::Stage(id, stage.stage.clone()), host.stuck));
+        self.tell_chain(host.host, seen);
+    }
+
+    /// Takes in what a host says about the one fact that is waited for.
+    fn seen_condition(
+        &mut self,
+        id: StepId,
+        wait: &Wait,
+        condition: &crate::plan::Condition,
+        host: &mut Waiting,
+        began: Instant,
+    ) {
+        let state = &self.hosts[host.host];
+        host.there = holds(condition, &state.facts, &state.member.vars);
+        // What is waited for is one fact; the look told about the whole chain.
+        if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
+            let since = now().saturating_duration_since(began);
+            let seen = stages(self.plan, &state.facts, &state.member.vars, &state.chain, Some(since));
+            self.tell_chain(host.host, seen);
+        }
+        let state = &mut self.hosts[host.host];
+        let fact = waited_for(condition);
+        let note = said(&state.facts, "note", &fact);
+        let value = state.facts.get(&fact).cloned().map(|value| with_note(value, note));
+        let seen = value.as_deref().unwrap_or("unknown");
+        state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        if host.looks == 1 || value != host.value {
+            host.value.clone_from(&value);
+            self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
+        }
+    }
+
+    fn tell_chain(&mut self, host: HostId, seen: Vec<StageState>) {
+        let state = &mut self.hosts[host];
+        if !same_stages(&seen, &state.chain) {
+            state.chain.clone_from(&seen);
+            self.emit(EventKind::ChainSeen { host, stages: seen });
+        }
+    }
+
     /// Waits for looks that are under way, so that no answer goes to the wrong step.
-    async fn drain(&mut self, waiting: &mut [Waiting]) {
-        while waiting.iter().any(|host| host.looking.is_some()) {
-            if let Turn::Done(host, _) = self.turn(None).await {
-                self.stats.running -= 1;
-                if let Some(waiting) = waiting.iter_mut().find(|waiting| waiting.host == host) {
-                    waiting.looking = None;
+    pub(super) async fn drain(&mut self, waiting: &mut WaitingHosts) {
+        while waiting.looking() > 0 {
+            match self.turn(None).await {
+                Turn::Done(host, _) => {
+                    if let Some(place) = waiting.place(host) {
+                        waiting.end(place, |_| ());
+                    }
                 }
+                Turn::Time => {}
+                Turn::Gone => return,
             }
         }
     }
 
     /// Asks hosts that did not come up for the last lines of their log.
-    async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &[Waiting], enough: bool) {
+    pub(super) async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &WaitingHosts, enough: bool) {
         let Some(evidence) = &wait.evidence else { return };
-        if enough || self.stats.cancelled.is_some() {
+        if enough {
             return;
         }
-        let mut running = 0;
-        for host in waiting.iter().filter(|host| !host.there) {
-            if host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable) {
-                continue;
-            }
-            let text = self.evidence_text(evidence, host.host);
-            self.begin_quietly(host.host, id, Command::new(text, Some(EVIDENCE)));
-            running += 1;
-        }
-        while running > 0 {
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
-            let asked = Action::Run { command: Template::default(), manner: crate::plan::Manner::default() };
-            let result = conclude(&asked, Some(EVIDENCE), done);
-            self.hosts[host].evidence = result.stdout;
+        let unreachable =
+            |host: &&Waiting| host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable);
+        let hosts = waiting.iter().filter(|host| !host.there && !unreachable(host)).map(|host| (host.host, ()));
+        let mut pump = Pump::new(hosts);
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            let text = run.evidence_text(evidence, host);
+            run.begin_quietly(host, id, Command::new(text, Some(EVIDENCE)));
+            true
+        };
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
+            self.hosts[host].evidence = conclude(Parser::Status, Some(EVIDENCE), done).stdout;
         }
     }
 
@@ -320,8 +312,8 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Says how the wait went for a host.
-    fn settle(&mut self, id: StepId, wait: &Wait, host: Waiting, began: Instant, enough: bool) {
-        let now = Instant::now();
+    pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: Waiting, began: Instant, enough: bool) {
+        let now = now();
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
         } else if let (Until::Checks, true) = (&wait.until, enough) {
@@ -335,7 +327,7 @@ impl<C: Crew> Run<'_, C> {
             // Enough others are there, which is all that was asked.
             StepResult::new(Outcome::Ok)
         } else {
-            StepResult::failed(self.not_there(wait, &host, now, now < began + wait.timeout))
+            StepResult::failed(self.not_there(wait, &host, now, now < later(began, wait.timeout)))
         };
         if !result.outcome.is_success() {
             result.stdout = std::mem::take(&mut self.hosts[host.host].evidence);
@@ -350,7 +342,7 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
-    fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
+    pub(super) fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Until::Checks = wait.until {
@@ -376,9 +368,7 @@ impl<C: Crew> Run<'_, C> {
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
             (Until::Condition(condition), _) => {
-                let seen = condition.facts.iter().chain(&condition.not).map(|(fact, _)| fact);
-                let told = seen.map(|fact| said(&known.facts, "hint", fact)).find_map(|hint| hint);
-                (unmet(condition, &known.facts, vars, &limit), told.or(hint))
+                (unmet(condition, &known.facts, vars, &format!("after {limit}")), told(condition, &known.facts).or(hint))
             }
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
@@ -386,7 +376,7 @@ impl<C: Crew> Run<'_, C> {
 }
 
 /// `cluster_state is Degraded after 600s, wanted Normal`.
-fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, limit: &str) -> String {
+pub(super) fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, after: &str) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
     let told = |fact: &str| with_note(value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
@@ -398,16 +388,16 @@ fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::
         .facts
         .iter()
         .filter(|(fact, wanted)| !wanted.iter().any(|wanted| wanted.render_plain(vars) == value(fact)))
-        .map(|(fact, wanted)| format!("{fact} is {} after {limit}, wanted {}", told(fact), words(wanted)))
+        .map(|(fact, wanted)| format!("{fact} is {} {after}, wanted {}", told(fact), words(wanted)))
         .chain(
             condition
                 .not
                 .iter()
                 .filter(|(fact, unwanted)| unwanted.iter().any(|unwanted| unwanted.render_plain(vars) == value(fact)))
-                .map(|(fact, _)| format!("{fact} is still {} after {limit}", value(fact))),
+                .map(|(fact, _)| format!("{fact} is still {} {after}", value(fact))),
         )
         .collect();
-    if unmet.is_empty() { format!("not there after {limit}") } else { unmet.join("; ") }
+    if unmet.is_empty() { format!("not there {after}") } else { unmet.join("; ") }
 }
 
 /// `electing (the former primary of cm_server is missing)`.
@@ -415,8 +405,13 @@ fn with_note(value: String, note: Option<String>) -> String {
     note.map_or(value.clone(), |note| format!("{value} ({note})"))
 }
 
+/// What the probe says to do about the facts of a condition.
+pub(super) fn told(condition: &crate::plan::Condition, facts: &Facts) -> Option<String> {
+    condition.facts.iter().chain(&condition.not).find_map(|(fact, _)| said(facts, "hint", fact))
+}
+
 /// Hosts that must be there.
-fn needed(quorum: Quorum, of: usize) -> usize {
+pub(super) fn needed(quorum: Quorum, of: usize) -> usize {
     match quorum {
         Quorum::All => of,
         Quorum::Majority => of / 2 + 1,
@@ -424,6 +419,12 @@ fn needed(quorum: Quorum, of: usize) -> usize {
         Quorum::Percent(percent) => Share::Percent(percent).to_begin(of),
         Quorum::Any => 1,
     }
+}
+
+/// The fact that a condition is about.
+pub(super) fn waited_for(condition: &crate::plan::Condition) -> String {
+    let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
+    fact.unwrap_or_else(|| "exit_status".to_owned())
 }
 
 fn first_missing(stages: &[StageState]) -> Option<&StageState> {

@@ -14,7 +14,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("console", &["reporter/style.rs"]),
     ("openssl", &["transport/keys/", "transport/known_hosts/"]),
     ("ssh_key", &["transport/keys/"]),
-    ("tokio", &["reactor.rs"]),
+    ("tokio", &["budget.rs", "reactor.rs"]),
     ("signal_hook", &["commands/launch.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),
     ("regex", &["commands/shaping.rs"]),

@@ -64,6 +64,7 @@ mod spill;
 mod ssh_config;
 mod ssh_match;
 mod ssh_rows;
+mod stalled_reader;
 mod standin;
 mod standin_measured;
 mod start;

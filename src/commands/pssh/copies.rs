@@ -1,7 +1,6 @@
 //! `pscp` and `pslurp`: files to and from every host, over SFTP.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::outcome::{Failure, Phase, StepResult};
 use crate::plan::pull::Pull;
 use crate::plan::push::{Content, Copy, Push};
 use crate::plan::{Action, Template, Vars};
+use crate::reporter::Hurry;
 use crate::stats::RunStats;
 
 /// `pscp LOCAL... REMOTE`.
@@ -104,8 +104,7 @@ fn arguments(run: &Run<'_>) -> Result<extra::Extra, Fault> {
 /// Something is wrong here: every host fails, as it would with scp.
 fn nowhere(run: Run<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
     let hosts = run.crowd.names.len();
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    let mut lines = lines(run.format, run.crowd.names, &mut out, &mut err)?;
+    let mut lines = lines(run.format, run.crowd.names, &Hurry::default())?;
     for host in 0..hosts {
         let failure = Failure::new(Phase::Command, said);
         let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").as_str().into());

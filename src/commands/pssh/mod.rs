@@ -15,12 +15,14 @@ use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
 use crate::plan::{Action, Manner, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
+use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{Allow, Member, NoLedger, Settings};
 
 use super::World;
 use super::fault::Fault;
-use super::launch::carry_out;
+use super::launch::{self, carry_out, listen};
 use super::selection::Selected;
+use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{descriptors, secret, targets};
 use hosts::Entry;
@@ -333,12 +335,15 @@ impl Run<'_> {
             resume: None,
         };
         descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
-        let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut lines)?;
-        let code = lines.code();
+        let hurry = Hurry::default();
+        let signals = listen()?;
+        let lines = lines(self.format, self.crowd.names, &hurry)?;
+        let mut queue = ReportQueue::start(lines, hurry.clone())?;
+        let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut queue, signals.clone())?;
+        let written = launch::written(&mut queue, &hurry, &signals);
+        let code = written.reporter.as_ref().map_or(1, PsshLines::code);
         // Lines or files that could not be written must not look like a success.
-        Ok(if finished.stats.broken && code == 0 { 1 } else { code })
+        Ok(if (finished.stats.broken || queue.has_failed()) && code == 0 { 1 } else { code })
     }
 
     /// prsync: one rsync a host, as prsync starts it.
@@ -365,20 +370,15 @@ impl Run<'_> {
             jobs.push(rsync::Job { arguments, env: self.env(number, entry).into() });
         }
         let (par, limit) = (self.par(), self.limit());
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
+        let mut lines = lines(self.format, self.crowd.names, &Hurry::default())?;
         let told = rsync::run(jobs, par, limit, &mut lines)?;
         let code = lines.code();
         Ok(if !told && code == 0 { 1 } else { code })
     }
 }
 
-fn lines<'a>(
-    format: PsshFormat,
-    names: Vec<String>,
-    out: &'a mut (dyn io::Write + Send),
-    err: &'a mut (dyn io::Write + Send),
-) -> Result<PsshLines<'a>, Fault> {
-    PsshLines::new(format, names, jiff::Zoned::now(), out, err)
+fn lines(format: PsshFormat, names: Vec<String>, hurry: &Hurry) -> Result<PsshLines, Fault> {
+    let to = |which| Box::new(io::BufWriter::new(StandardStream::new(which, hurry.clone())));
+    PsshLines::new(format, names, jiff::Zoned::now(), to(Which::Out), to(Which::Err))
         .map_err(|error| Fault::usage(format!("output directory: {error}")))
 }

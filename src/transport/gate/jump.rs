@@ -1,11 +1,12 @@
 //! One jump host: logs in when the first host behind it is asked for, and once more when the connection is lost.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future;
+use futures_lite::{FutureExt as _, future};
 
 use super::Request;
 use super::line::Line;
@@ -35,6 +36,15 @@ pub(super) enum Note {
         /// What it was asked for and has not begun.
         unserved: Option<Request>,
     },
+}
+
+/// Serves a connection. Where that panics, which is a bug of ours, the jump host hears that the connection has ended: else
+/// whoever waits for it would wait for ever.
+async fn guarded(line: u64, serving: impl Future<Output = ()>, inbox: Sender<Note>) {
+    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
+        let why = "gsctl itself broke while it worked on the jump host".to_owned();
+        let _ = inbox.send(Note::Ended { line, why, unserved: None }).await;
+    }
 }
 
 /// One jump host.
@@ -126,7 +136,7 @@ impl Jump {
         };
         self.count += 1;
         let line = Rc::new(Line::new(self.count, session, &self.target, self.queue.1.clone()));
-        spawn(line.clone().serve(self.inbox.clone()));
+        spawn(guarded(self.count, line.clone().serve(self.inbox.clone()), self.inbox.clone()));
         Ok(line)
     }
 
@@ -187,5 +197,20 @@ impl Jump {
             Ok(line) => self.lines.push(line),
             Err(_) => self.most = self.lines.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::Reactor;
+
+    #[test]
+    fn a_connection_whose_task_panics_has_ended() {
+        Reactor::new().unwrap().block_on(async {
+            let (inbox, notes) = async_channel::unbounded();
+            spawn(guarded(7, async { panic!("as a bug would") }, inbox));
+            assert!(matches!(notes.recv().await, Ok(Note::Ended { line: 7, unserved: None, .. })));
+        });
     }
 }
