@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use gsctl::budget::Reserved;
 use gsctl::event::{Event, EventKind, Stream};
 use gsctl::outcome::{Outcome, Phase, StepResult};
-use gsctl::reporter::{Afterwards, Closing, CommandKind, Mode, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target, When,};
+use gsctl::reporter::{
+    Afterwards, CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup,
+    Reporters, When,
+};
 use gsctl::stats::RunStats;
 
 use super::measure::{Cost, Job, Size, cost, say, size};
@@ -172,7 +175,7 @@ pub(crate) fn events(hosts: usize) -> Vec<(&'static str, f64)> {
 }
 
 fn rate(way: &str, hosts: usize) -> f64 {
-    let sink = || Some(Target::File(way.to_owned(), Box::new(io::sink())));
+    let sink = || Some(ReportTarget::File(way.to_owned(), Box::new(io::sink())));
     let only = |name: &str| (way == name).then(sink).flatten();
     let live = way == "live view";
     let settings = OutputSettings::resolve(&OutputInputs {
@@ -192,12 +195,12 @@ fn rate(way: &str, hosts: usize) -> f64 {
         hosts,
         command: CommandKind::Output,
     });
-    let mut reporters = Reporters::new(Setup {
+    let mut reporters = Reporters::new(ReporterSetup {
         settings,
         names: (1..=hosts).map(|number| format!("node{number}")).collect(),
         steps: vec!["true".to_owned()],
-        shaping: Shaping::default(),
-        closing: Closing::Chains,
+        filter: OutputFilter::default(),
+        end_table: EndTable::Chains,
         afterwards: Afterwards::default(),
         stdout: Box::new(io::sink()),
         stderr: Box::new(io::sink()),

@@ -34,7 +34,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Deadline, Raced, race};
+    use crate::cancel::{Deadline, Raced, race};
     use crate::reactor::Reactor;
     use std::time::Duration;
 

@@ -42,9 +42,8 @@ pub(super) struct StandardStream {
 impl StandardStream {
     pub(super) fn new(which: Which, hurry: Hurry) -> Self {
         let mut stream = Self { which, hurry, waits: false, given_up: false };
-        stream.waits = stream.with(|fd| {
-            fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
-        });
+        stream.waits = stream
+            .with(|fd| fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile));
         stream
     }
 

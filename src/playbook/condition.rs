@@ -8,7 +8,7 @@ use super::node::{Node, Text};
 use super::problem::{Complaint, any_of, did_you_mean};
 use super::scope::Scope;
 use crate::plan::vars::parse_duration;
-use crate::plan::{Condition, Remark, Template, Verdict};
+use crate::plan::{Condition, Remark, Rule, Template};
 
 pub(super) const KEYS: [&str; 8] = ["fact", "state", "var", "is", "not", "below", "exists", "missing"];
 /// Keys of an entry of `warn`.
@@ -134,7 +134,7 @@ fn known(scope: &Scope<'_>, var: &Text) -> Result<String, Complaint> {
 }
 
 /// A list of conditions and what each means. Those that can't hold are left out.
-pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) -> Result<Vec<Verdict>, Complaint> {
+pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) -> Result<Vec<Rule>, Complaint> {
     let keys: &[&str] = if waits { &["when", "because", "hint", "after"] } else { &["when", "because", "hint"] };
     let mut verdicts = Vec::new();
     let entry = format!("an entry of {what}");
@@ -150,7 +150,7 @@ pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) 
         let hint = scope.optional(&fields, "hint")?;
         let after = scope.time(&fields, "after")?.unwrap_or(Duration::ZERO);
         if let Test::Where(when) = when {
-            verdicts.push(Verdict { when, because, hint, after });
+            verdicts.push(Rule { when, because, hint, after });
         }
     }
     Ok(verdicts)

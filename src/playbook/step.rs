@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use super::condition::{Test, condition, remarks, verdicts};
+use super::exec_options;
 use super::files;
-use super::manner;
-use super::node::{Fields, Kind, Node, Text};
-use super::problem::{At, Complaint, any_of, did_you_mean};
+use super::node::{Fields, Node, NodeKind, Text};
+use super::problem::{Complaint, Position, any_of, did_you_mean};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, Condition, On, OnFailure, Share, Step};
@@ -44,9 +44,9 @@ const WRITE_MODE: u32 = 0o600;
 
 /// What an entry of `steps` comes to.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(super) enum StepItem {
     /// A step.
-    Step { step: Box<Step>, at: At },
+    Step { step: Box<Step>, at: Position },
     /// The steps of another playbook, under this name where it has one.
     Play { playbook: Text, name: Option<String> },
     /// Nothing: its condition can't hold in this run, or it is a wait of no time (`--wait 0`).
@@ -54,7 +54,7 @@ pub(super) enum Item {
 }
 
 /// Reads a step.
-pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Duration>) -> Result<Item, Complaint> {
+pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Duration>) -> Result<StepItem, Complaint> {
     let keys: Vec<&str> = SETTINGS.iter().chain(ACTIONS.iter().filter(|key| **key != "state")).copied().collect();
     let fields = node.fields("a step", &keys)?;
     let action_key = one_action(&fields)?;
@@ -66,7 +66,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     };
     let action = action(scope, &fields, action_key)?;
     if matches!(&action, Action::Wait(wait) if wait.timeout.is_zero()) {
-        return Ok(Item::Nothing);
+        return Ok(StepItem::Nothing);
     }
     let mut step = Step::new(name.value.clone(), action);
     step.timeout = match scope.time(&fields, "timeout")? {
@@ -99,7 +99,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
-    let of_commands = manner::KEYS.map(|key| (key, "run"));
+    let of_commands = exec_options::KEYS.map(|key| (key, "run"));
     for (key, owner) in [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands)
     {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
@@ -112,12 +112,12 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.not_an_answer = not_an_answer(scope, &fields, &step)?;
     if let Some(node) = fields.get("when") {
         match condition(scope, node, "`when`")? {
-            Test::Never => return Ok(Item::Nothing),
+            Test::Never => return Ok(StepItem::Nothing),
             Test::Where(when) if when.is_empty() => {}
             Test::Where(when) => step.when = Some(when),
         }
     }
-    Ok(Item::Step { step: Box::new(step), at: name.at })
+    Ok(StepItem::Step { step: Box::new(step), at: name.at })
 }
 
 /// What counts as no answer of the one host that is asked for all.
@@ -154,12 +154,12 @@ fn one_action(fields: &Fields<'_>) -> Result<&'static str, Complaint> {
     }
 }
 
-fn play(fields: &Fields<'_>) -> Result<Item, Complaint> {
+fn play(fields: &Fields<'_>) -> Result<StepItem, Complaint> {
     if let Some(key) = fields.keys().find(|key| !matches!(key.value.as_str(), "name" | "play")) {
         return Err(Complaint::new(key.at, format!("`{}` beside `play`, expected only `name`", key.value))
             .hint("set it on the steps of the other playbook"));
     }
-    Ok(Item::Play { playbook: fields.need("play")?.text("`play`")?, name: fields.string("name")? })
+    Ok(StepItem::Play { playbook: fields.need("play")?.text("`play`")?, name: fields.string("name")? })
 }
 
 fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<Action, Complaint> {
@@ -168,9 +168,12 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     Ok(match key {
         "run" => match scope.script(node, &what)? {
             Some(Script { source, text, with, .. }) => {
-                Action::Script { source, script: text, with, manner: manner::manner(scope, fields)? }
+                Action::Script { source, script: text, with, exec_options: exec_options::exec_options(scope, fields)? }
             }
-            None => Action::Run { command: scope.command(node, &what)?, manner: manner::manner(scope, fields)? },
+            None => Action::Run {
+                command: scope.command(node, &what)?,
+                exec_options: exec_options::exec_options(scope, fields)?,
+            },
         },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,
@@ -289,7 +292,7 @@ fn state_name(text: &Text) -> Result<String, Complaint> {
 
 /// `stop`, `continue`, or `continue` where a condition on the variables of this run holds.
 fn on_failure(scope: &Scope<'_>, node: &Node) -> Result<OnFailure, Complaint> {
-    if let Kind::Map(_) = node.kind {
+    if let NodeKind::Map(_) = node.kind {
         let fields = node.fields("`on_failure`", &["continue"])?;
         return match condition(scope, fields.need("continue")?, "`continue`")? {
             Test::Never => Ok(OnFailure::Stop),

@@ -232,11 +232,11 @@ impl<R: Reporter + Send + 'static> Reporter for ReportQueue<R> {
     }
 
     fn shown(&mut self) -> Box<dyn FnOnce() + Send> {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (tell, reported) = std::sync::mpsc::sync_channel(1);
         self.portion.push(Item::Shown(tell));
         self.settle();
         Box::new(move || {
-            let _ = told.recv();
+            let _ = reported.recv();
         })
     }
 }
@@ -258,12 +258,12 @@ mod tests {
     struct Slow {
         go: Receiver<()>,
         seen: Vec<String>,
-        told: Sender<()>,
+        reported: Sender<()>,
     }
 
     impl Reporter for Slow {
         fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
-            let _ = self.told.send(());
+            let _ = self.reported.send(());
             let _ = self.go.recv();
             self.seen.push(format!("{:?}", event.kind));
             Ok(())
@@ -280,8 +280,8 @@ mod tests {
 
     #[test]
     fn who_decides_does_not_wait_for_who_writes_and_nothing_is_lost() {
-        let ((go, wait), (told, stuck)) = (channel(), channel());
-        let slow = Slow { go: wait, seen: Vec::new(), told };
+        let ((go, wait), (reported, stuck)) = (channel(), channel());
+        let slow = Slow { go: wait, seen: Vec::new(), reported };
         let mut queue = ReportQueue::start(slow, Hurry::default()).unwrap();
         let stats = RunStats::default();
         queue.take(warning("0"), &stats).unwrap();

@@ -13,12 +13,12 @@ use crate::report::{Asked, ClusterReport};
 use crate::transport::Command;
 
 use super::condition::{holds, name_state};
-use super::fleet::{Crew, Done};
+use super::fleet::{Executor, JobResult};
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::wait::{LOOK, SETTLE, needed, told, unmet, waited_for};
-use super::waiting::{Waiting, WaitingHosts};
-use super::{Run, Turn, later};
+use super::waiting::{WaitingHost, WaitingHosts};
+use super::{NextEvent, Run, later};
 
 /// The nodes that are looked at while the cluster is waited for, as an earlier step did.
 struct Nodes<'a> {
@@ -32,7 +32,7 @@ struct Nodes<'a> {
 struct Asking {
     /// Hosts that can be asked; the first one is.
     hosts: VecDeque<HostId>,
-    waiting: Waiting,
+    waiting: WaitingHost,
     due: Instant,
     /// When the question that is under way began.
     under_way: Option<Instant>,
@@ -70,19 +70,19 @@ impl Asking {
         let held = std::mem::take(&mut self.waiting.held);
         if let Some(host) = self.host() {
             let looks = self.waiting.looks;
-            self.waiting = Waiting::new(host, wait, now());
+            self.waiting = WaitingHost::new(host, wait, now());
             (self.waiting.held, self.waiting.looks) = (held, looks);
         }
     }
 }
 
-impl<'a, C: Crew> Run<'a, C> {
+impl<'a, C: Executor> Run<'a, C> {
     /// Waits until one of these hosts says that it is so, and all nodes are up at that time.
     pub(super) async fn wait_for_cluster(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
         let began = now();
         let Some(&first) = hosts.first() else { return };
         let mut asking = Asking {
-            waiting: Waiting::new(first, wait, began),
+            waiting: WaitingHost::new(first, wait, began),
             hosts: hosts.into(),
             due: began,
             under_way: None,
@@ -109,8 +109,8 @@ impl<'a, C: Crew> Run<'a, C> {
                 end = end.min(later(nodes.hosts.hopeless_since(now), SETTLE));
             }
             let next = self.ask_where_due(id, wait, &mut asking, nodes.as_mut());
-            match self.turn(Some(next.map_or(end, |next| next.min(end)))).await {
-                Turn::Done(host, done) if asking.under_way.is_some() && asking.host() == Some(host) => {
+            match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
+                NextEvent::Done(host, done) if asking.under_way.is_some() && asking.host() == Some(host) => {
                     let asked = asking.under_way.take().unwrap_or(now);
                     let is_watched = nodes.as_ref().is_some_and(|nodes| nodes.hosts.place(host).is_some());
                     self.heard_answer(id, wait, &mut asking, done, is_watched, began);
@@ -124,13 +124,13 @@ impl<'a, C: Crew> Run<'a, C> {
                     }
                     reached = is_there.then(|| reached.unwrap_or(asked));
                 }
-                Turn::Done(host, done) => {
+                NextEvent::Done(host, done) => {
                     if let Some(nodes) = &mut nodes {
                         self.heard_look(id, nodes.step, nodes.wait, &mut nodes.hosts, host, done, began);
                     }
                 }
-                Turn::Time => {}
-                Turn::Gone => break,
+                NextEvent::Time => {}
+                NextEvent::Gone => break,
             }
         }
         self.drain_cluster(&mut asking, nodes.as_mut()).await;
@@ -160,9 +160,9 @@ impl<'a, C: Crew> Run<'a, C> {
     ) -> Option<Instant> {
         let now = now();
         let is_free = |host| {
-            nodes.as_ref().is_none_or(|nodes| {
-                !nodes.hosts.is_looking(host) && nodes.hosts.looking() < self.settings.fanout
-            })
+            nodes
+                .as_ref()
+                .is_none_or(|nodes| !nodes.hosts.is_looking(host) && nodes.hosts.looking() < self.settings.fanout)
         };
         if let Some(host) = asking.host()
             && asking.under_way.is_none()
@@ -175,7 +175,7 @@ impl<'a, C: Crew> Run<'a, C> {
         let question = asking.under_way.is_none().then_some(asking.due).filter(|due| *due > now);
         let asked = asking.host().filter(|_| asking.under_way.is_some());
         let look = nodes.and_then(|nodes| {
-            self.look_where_due(id, nodes.step, nodes.wait, &mut nodes.hosts, asked);
+            self.start_due_looks(id, nodes.step, nodes.wait, &mut nodes.hosts, asked);
             let busy = nodes.hosts.looking() + usize::from(asked.is_some());
             nodes.hosts.next_due().filter(|_| busy < self.settings.fanout)
         });
@@ -184,7 +184,7 @@ impl<'a, C: Crew> Run<'a, C> {
 
     fn ask(&mut self, id: StepId, wait: &Wait, asking: &mut Asking, host: HostId) {
         let state = &self.hosts[host];
-        let command = script::command(self.plan, &self.plan.steps[id], &state.member, Depth::Light(&state.facts));
+        let command = script::command(self.plan, &self.plan.steps[id], &state.run_host, Depth::Light(&state.facts));
         let Ok(Some(command)) = command else {
             // Said before contact for every host, so this is a bug.
             asking.waiting.lost = Some(Failure::new(Phase::Command, "there is nothing to ask it with"));
@@ -203,7 +203,7 @@ impl<'a, C: Crew> Run<'a, C> {
         id: StepId,
         wait: &Wait,
         asking: &mut Asking,
-        done: Done,
+        done: JobResult,
         is_watched: bool,
         began: Instant,
     ) {
@@ -230,7 +230,7 @@ impl<'a, C: Crew> Run<'a, C> {
         }
         let mut facts = result.facts.clone();
         if let Look::Probe(probe) = &wait.look {
-            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host].member.vars);
+            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host].run_host.vars);
         }
         let said = match &wait.until {
             Until::Condition(condition) => facts.get(&waited_for(condition)).cloned(),
@@ -239,7 +239,7 @@ impl<'a, C: Crew> Run<'a, C> {
         asking.answered(host, said.clone().unwrap_or_else(|| "no answer".to_owned()));
         let step = &self.plan.steps[id];
         let no_answer = step.not_an_answer.as_ref();
-        if no_answer.is_some_and(|no_answer| holds(no_answer, &facts, &self.hosts[host].member.vars)) {
+        if no_answer.is_some_and(|no_answer| holds(no_answer, &facts, &self.hosts[host].run_host.vars)) {
             asking.state = said.or(asking.state.take());
             asking.ask_another(wait);
             return;
@@ -252,19 +252,19 @@ impl<'a, C: Crew> Run<'a, C> {
     /// Waits for what is under way, so that no answer goes to the wrong step.
     async fn drain_cluster(&mut self, asking: &mut Asking, mut nodes: Option<&mut Nodes<'_>>) {
         while asking.under_way.is_some() || nodes.as_ref().is_some_and(|nodes| nodes.hosts.looking() > 0) {
-            match self.turn(None).await {
-                Turn::Done(host, _) if asking.under_way.is_some() && asking.host() == Some(host) => {
+            match self.next_event(None).await {
+                NextEvent::Done(host, _) if asking.under_way.is_some() && asking.host() == Some(host) => {
                     asking.under_way = None;
                 }
-                Turn::Done(host, _) => {
+                NextEvent::Done(host, _) => {
                     if let Some(nodes) = nodes.as_deref_mut()
                         && let Some(place) = nodes.hosts.place(host)
                     {
                         nodes.hosts.end(place, |_| ());
                     }
                 }
-                Turn::Time => {}
-                Turn::Gone => return,
+                NextEvent::Time => {}
+                NextEvent::Gone => return,
             }
         }
     }
@@ -282,10 +282,10 @@ impl<'a, C: Crew> Run<'a, C> {
                 self.end_step(*host, id, StepResult { elapsed, ..StepResult::new(Outcome::Ok) });
             }
         }
-        let asked = asking.answers.iter().map(|(host, answer)| Asked {
-            host: self.hosts[*host].member.name.clone(),
-            answer: answer.clone(),
-        });
+        let asked = asking
+            .answers
+            .iter()
+            .map(|(host, answer)| Asked { host: self.hosts[*host].run_host.name.clone(), answer: answer.clone() });
         let cluster = ClusterReport { state: asking.state.clone(), asked: asked.collect(), failure, cause: None };
         if cluster.failure.is_some() {
             self.stats.cluster_failed = true;
@@ -301,7 +301,7 @@ impl<'a, C: Crew> Run<'a, C> {
         let limit = human(wait.timeout);
         let host = asking.host().or(asking.answers.last().map(|(host, _)| *host)).unwrap_or_default();
         let state = &self.hosts[host];
-        let vars = &state.member.vars;
+        let vars = &state.run_host.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
         if let Some(lost) = &asking.waiting.lost {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };

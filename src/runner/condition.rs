@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::{Facts, StageState};
-use crate::plan::{Condition, Plan, Probe, Share, Stage, Vars, Verdict};
+use crate::plan::{Condition, Plan, Probe, Rule, Share, Stage, Vars};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.
 #[must_use]
@@ -61,7 +61,7 @@ pub(super) fn said(facts: &Facts, what: &str, fact: &str) -> Option<String> {
 }
 
 /// Why a rule counts. Where a fact must not have a value, the one that it has is what the user wants to know.
-pub(super) fn reason(verdict: &Verdict, facts: &Facts, vars: &Vars) -> String {
+pub(super) fn reason(verdict: &Rule, facts: &Facts, vars: &Vars) -> String {
     let because = verdict.because.render_plain(vars);
     match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
         Some(value) if !value.is_empty() => format!("{because}: {value}"),

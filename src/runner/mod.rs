@@ -4,24 +4,24 @@
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
 mod canary;
-mod conclude;
 mod cluster;
 mod condition;
-mod files;
+mod copy_request;
+mod copy_result;
 pub mod fleet;
 mod host;
-mod ledger;
-mod missing;
-mod moved;
-mod privilege;
+mod job_result;
+mod preflight;
 mod pump;
-mod refuse;
 mod resume;
+mod run_log;
 mod script;
 mod step;
+mod sudo_failure;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod wait_checks;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -29,25 +29,25 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use futures_lite::future;
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Action, Plan, Share};
 use crate::reactor::{now, sleep_until};
 use crate::report::{ClusterReport, HostReport};
 use crate::stats::{CancelReason, RunStats};
-use crate::transport::Progress;
-pub use canary::{Canary, Gate};
-use fleet::{Crew, Done, Job, Note};
+use crate::transport::ConnectProgress;
+pub use canary::{Canary, Confirm};
+use fleet::{Executor, FleetEvent, Job, JobResult};
 use host::HostState;
-pub use host::Member;
-pub use ledger::{Ledger, NoLedger, Resume, StepEnd};
+pub use host::RunHost;
+pub use run_log::{NoRunLog, Resume, RunLog, StepEnd};
 pub use script::rehearse;
 
 /// How a run is carried out.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Settings {
+pub struct RunSettings {
     /// Hosts worked on at once.
     pub fanout: usize,
     /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
@@ -61,7 +61,7 @@ pub struct Settings {
     /// Time for the whole run.
     pub deadline: Option<Duration>,
     /// Unreachable hosts that a preflight puts up with.
-    pub allow_unreachable: Allow,
+    pub allow_unreachable: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub force: bool,
     /// Somebody wants output as it comes.
@@ -74,14 +74,14 @@ pub struct Settings {
 
 /// Hosts that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allow {
+pub enum AllowUnreachable {
     /// So many.
     Count(usize),
     /// Fewer than half.
     Minority,
 }
 
-impl Allow {
+impl AllowUnreachable {
     /// True when this many of so many may be missing.
     #[must_use]
     pub fn permits(self, missing: usize, of: usize) -> bool {
@@ -94,7 +94,7 @@ impl Allow {
 
 /// What a finished run leaves.
 #[derive(Debug)]
-pub struct Finished {
+pub struct RunResult {
     /// Every host, in inventory order.
     pub hosts: Vec<HostReport>,
     /// A step that waits was begun.
@@ -110,31 +110,31 @@ pub struct Finished {
 }
 
 /// Time without news after which a run that nobody watches says who is still at what.
-const QUIET: Duration = Duration::from_secs(10);
+const STILL_RUNNING_AFTER: Duration = Duration::from_secs(10);
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(100);
 /// Time for each cleanup command, and for each that it undoes.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Carries out `plan` on `members`, tells `reporter` all about it, and writes down in `ledger` what is done. `signals` may
+/// Carries out `plan` on `run_hosts`, tells `reporter` all about it, and writes down in `log` what is done. `signals` may
 /// cut it short.
-pub async fn run<C: Crew>(
+pub async fn run<C: Executor>(
     plan: &Plan,
-    members: Vec<Member>,
-    settings: Settings,
-    crew: C,
+    run_hosts: Vec<RunHost>,
+    settings: RunSettings,
+    executor: C,
     signals: Receiver<CancelReason>,
-    ledger: &mut dyn Ledger,
+    log: &mut dyn RunLog,
     reporter: &mut dyn Reporter,
-) -> Finished {
+) -> RunResult {
     let start = now();
-    let stats = RunStats { hosts: members.len(), ..RunStats::default() };
+    let stats = RunStats { hosts: run_hosts.len(), ..RunStats::default() };
     let mut run = Run {
         plan,
-        hosts: members.into_iter().map(HostState::new).collect(),
-        crew,
+        hosts: run_hosts.into_iter().map(HostState::new).collect(),
+        executor,
         signals,
-        ledger,
+        log,
         reporter,
         stats,
         cancel: CancelToken::default(),
@@ -146,13 +146,13 @@ pub async fn run<C: Crew>(
         cluster_failed_at: None,
         cluster: None,
         out: 0,
-        unwritten: false,
+        log_failed: false,
         state: None,
-        untold: None,
+        unsent_state: None,
         start,
         said: start,
         ticked: start,
-        stirred: false,
+        unflushed: false,
         settings,
     };
     run.carry_out().await;
@@ -163,9 +163,9 @@ pub async fn run<C: Crew>(
 struct Run<'a, C> {
     plan: &'a Plan,
     hosts: Vec<HostState>,
-    crew: C,
+    executor: C,
     signals: Receiver<CancelReason>,
-    ledger: &'a mut dyn Ledger,
+    log: &'a mut dyn RunLog,
     reporter: &'a mut dyn Reporter,
     stats: RunStats,
     cancel: CancelToken,
@@ -186,35 +186,35 @@ struct Run<'a, C> {
     /// Hosts that are out of the run.
     out: usize,
     /// The ledger has failed, and that was said.
-    unwritten: bool,
+    log_failed: bool,
     /// The state of the run.
     state: Option<String>,
     /// The state that the hosts have not been told yet.
-    untold: Option<String>,
+    unsent_state: Option<String>,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,
     ticked: Instant,
     /// Something was told since the last tick.
-    stirred: bool,
-    settings: Settings,
+    unflushed: bool,
+    settings: RunSettings,
 }
 
 /// What a turn of the run brought.
-enum Turn {
+enum NextEvent {
     /// A job is over.
-    Done(HostId, Done),
+    Done(HostId, JobResult),
     /// The time that was waited for has come, or the run was cut short.
     Time,
     /// Nothing will ever come again.
     Gone,
 }
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     async fn carry_out(&mut self) {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
-        self.take_up();
+        self.restore_resumed();
         for id in 0..self.plan.steps.len() {
             if self.stopped || self.stats.cancelled.is_some() {
                 break;
@@ -228,8 +228,8 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::RunFinished);
     }
 
-    fn finish(self) -> Finished {
-        Finished {
+    fn finish(self) -> RunResult {
+        RunResult {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
             waited: self.waited,
             cluster: self.cluster,
@@ -242,7 +242,7 @@ impl<C: Crew> Run<'_, C> {
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
         let event = Event { at: now() - self.start, kind };
-        self.stirred = true;
+        self.unflushed = true;
         if self.reporter.take(event, &self.stats).is_err() {
             self.stats.broken = true;
         }
@@ -251,35 +251,35 @@ impl<C: Crew> Run<'_, C> {
     /// Waits for the end of a job, or for `until`. Everything else that happens meanwhile is dealt with here.
     ///
     /// Signals, the deadline, `until` and ticks come first each time: hosts may send faster than their notes can be taken.
-    async fn turn(&mut self, until: Option<Instant>) -> Turn {
+    async fn next_event(&mut self, until: Option<Instant>) -> NextEvent {
         loop {
             if self.is_cut_short_now() {
-                return Turn::Time;
+                return NextEvent::Time;
             }
             let now = now();
             if until.is_some_and(|until| until <= now) {
-                return Turn::Time;
+                return NextEvent::Time;
             }
-            self.show_life(now);
-            let note = match self.crew.ready() {
-                Some(note) => Some(note),
+            self.report_liveness(now);
+            let event = match self.executor.ready() {
+                Some(event) => Some(event),
                 None => match self.woken(until).await {
-                    Woken::Note(Some(note)) => Some(note),
-                    Woken::Note(None) => {
+                    Wake::Event(Some(event)) => Some(event),
+                    Wake::Event(None) => {
                         // The fleet is gone, which is a bug; say so rather than hang.
                         self.stats.broken = true;
                         self.stopped = true;
-                        return Turn::Gone;
+                        return NextEvent::Gone;
                     }
-                    Woken::Signal(reason) if self.cut_short(reason) => return Turn::Time,
-                    Woken::Signal(_) | Woken::Time => None,
+                    Wake::Signal(reason) if self.cancel_run(reason) => return NextEvent::Time,
+                    Wake::Signal(_) | Wake::Time => None,
                 },
             };
-            if let Some((host, note)) = note
-                && let Some(done) = self.take(host, note)
+            if let Some((host, event)) = event
+                && let Some(done) = self.handle(host, event)
             {
                 self.stats.running -= 1;
-                return Turn::Done(host, done);
+                return NextEvent::Done(host, done);
             }
         }
     }
@@ -287,52 +287,52 @@ impl<C: Crew> Run<'_, C> {
     /// Takes a signal or the deadline into account. True where the run was cut short just now.
     fn is_cut_short_now(&mut self) -> bool {
         if let Ok(reason) = self.signals.try_recv()
-            && self.cut_short(reason)
+            && self.cancel_run(reason)
         {
             return true;
         }
-        self.deadline_at().is_some_and(|at| at <= now()) && self.cut_short(CancelReason::Deadline)
+        self.deadline_at().is_some_and(|at| at <= now()) && self.cancel_run(CancelReason::Deadline)
     }
 
     /// Waits for whatever comes next.
-    async fn woken(&mut self, until: Option<Instant>) -> Woken {
+    async fn woken(&mut self, until: Option<Instant>) -> Wake {
         self.reporter.settle();
-        let wake = [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| !self.is_stopping())];
+        let wake = [until, Some(self.next_liveness_check()), self.deadline_at().filter(|_| !self.is_stopping())];
         let pause = async {
             match wake.into_iter().flatten().min() {
                 Some(at) => sleep_until(at).await,
                 None => future::pending().await,
             }
-            Woken::Time
+            Wake::Time
         };
-        let note = async { Woken::Note(self.crew.next().await) };
+        let event = async { Wake::Event(self.executor.next().await) };
         let signal = async {
             match self.signals.recv().await {
-                Ok(reason) => Woken::Signal(reason),
+                Ok(reason) => Wake::Signal(reason),
                 Err(_) => future::pending().await,
             }
         };
-        future::or(note, future::or(signal, pause)).await
+        future::or(event, future::or(signal, pause)).await
     }
 
     fn deadline_at(&self) -> Option<Instant> {
         self.settings.deadline.map(|limit| later(self.start, limit))
     }
 
-    fn next_sign_of_life(&self) -> Instant {
+    fn next_liveness_check(&self) -> Instant {
         // Also in a pipe somebody may read along: what was told must not wait in a buffer.
-        if self.settings.live || self.stirred { self.ticked + TICK } else { self.said + QUIET }
+        if self.settings.live || self.unflushed { self.ticked + TICK } else { self.said + STILL_RUNNING_AFTER }
     }
 
     /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that
     /// names who is still at what.
-    fn show_life(&mut self, now: Instant) {
-        if (self.settings.live || self.stirred) && now >= self.ticked + TICK {
+    fn report_liveness(&mut self, now: Instant) {
+        if (self.settings.live || self.unflushed) && now >= self.ticked + TICK {
             self.ticked = now;
-            self.stirred = false;
+            self.unflushed = false;
             self.reporter.tick(now - self.start);
         }
-        if !self.settings.live && now >= self.said + QUIET {
+        if !self.settings.live && now >= self.said + STILL_RUNNING_AFTER {
             self.said = now;
             let mut hosts: Vec<(HostId, Activity, Duration)> = self
                 .hosts
@@ -348,35 +348,35 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes a note in. Gives back the end of a job; everything else is only told on.
-    fn take(&mut self, id: HostId, note: Note) -> Option<Done> {
+    fn handle(&mut self, id: HostId, event: FleetEvent) -> Option<JobResult> {
         let host = &mut self.hosts[id];
-        match note {
-            Note::Done(done) => {
+        match event {
+            FleetEvent::Done(done) => {
                 host.activity = None;
-                if let Done::Unreached { attempts, .. } = &done {
+                if let JobResult::Unreached { attempts, .. } = &done {
                     host.attempts = *attempts;
                 }
                 return Some(done);
             }
-            Note::Progress(Progress::Phase(phase)) => {
-                host.is_at(Activity::Connecting(phase));
+            FleetEvent::Progress(ConnectProgress::Phase(phase)) => {
+                host.set_activity(Activity::Connecting(phase));
                 self.emit(EventKind::PhaseStarted { host: id, phase });
             }
-            Note::Progress(Progress::Retry { attempt, of, failure, retry_in }) => {
+            FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in }) => {
                 self.emit(EventKind::AttemptFailed { host: id, attempt, of, failure, retry_in });
             }
-            Note::Connected { address, banner, attempts, took } => {
+            FleetEvent::Connected { address, banner, attempts, took } => {
                 host.address = Some(address.clone());
                 host.attempts = attempts;
                 host.connect.get_or_insert(took);
-                host.is_at(Activity::Step(host.step));
+                host.set_activity(Activity::Step(host.step));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
             }
-            Note::Moving(moved, of) => {
+            FleetEvent::Moving(moved, of) => {
                 let step = host.step;
                 self.emit(EventKind::Moving { host: id, step, moved, of });
             }
-            Note::Output(stream, bytes, reserved) => {
+            FleetEvent::Output(stream, bytes, reserved) => {
                 let step = host.step;
                 self.emit(EventKind::Output { host: id, step, stream, bytes, reserved });
             }
@@ -391,7 +391,7 @@ impl<C: Crew> Run<'_, C> {
 
     /// Begins nothing more, and stops what runs; too many failures leave that to end by itself. Cleanups still come. False
     /// where that was so already.
-    fn cut_short(&mut self, reason: CancelReason) -> bool {
+    fn cancel_run(&mut self, reason: CancelReason) -> bool {
         if self.is_stopping() || self.stats.cancelled == Some(reason) {
             return false;
         }
@@ -416,7 +416,7 @@ impl<C: Crew> Run<'_, C> {
         if first {
             self.emit(EventKind::HostStarted { host: id });
         }
-        self.crew.submit(id, job);
+        self.executor.submit(id, job);
     }
 
     /// A step is over on a host.
@@ -430,13 +430,13 @@ impl<C: Crew> Run<'_, C> {
             if let Some(cut) = output.cut() {
                 // Whoever reads the report must not take it for whole.
                 self.stats.broken = true;
-                let message = format!("{}: its {stream} is {cut}", self.hosts[id].member.name);
+                let message = format!("{}: its {stream} is {cut}", self.hosts[id].run_host.name);
                 self.emit(EventKind::Warning { message });
             }
         }
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
-        self.write_down(id, step, result.outcome);
+        self.log_host_done(id, step, result.outcome);
         let name = &self.plan.steps[step].name;
         let host = &mut self.hosts[id];
         let was_out = host.out;
@@ -484,8 +484,8 @@ fn later(at: Instant, time: Duration) -> Instant {
     at.checked_add(time.min(NEVER)).unwrap_or(at)
 }
 
-enum Woken {
-    Note(Option<(HostId, Note)>),
+enum Wake {
+    Event(Option<(HostId, FleetEvent)>),
     Signal(CancelReason),
     Time,
 }

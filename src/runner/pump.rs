@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::event::HostId;
 
-use super::fleet::{Crew, Done};
-use super::{Run, Turn};
+use super::fleet::{Executor, JobResult};
+use super::{NextEvent, Run};
 
 /// What is to be done on hosts, and what is under way. `T` says what it is about.
 pub(super) struct Pump<T> {
@@ -32,14 +32,14 @@ impl<T> Pump<T> {
     }
 }
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Begins what there is room for with `begin`, which says whether it began something, and waits for the next end.
     /// `None`: nothing is under way, and nothing more is begun.
     pub(super) async fn next_end<T>(
         &mut self,
         pump: &mut Pump<T>,
         mut begin: impl FnMut(&mut Self, HostId, &T) -> bool,
-    ) -> Option<(HostId, T, Done)> {
+    ) -> Option<(HostId, T, JobResult)> {
         loop {
             while pump.running.len() < self.settings.fanout && (pump.is_cleanup || self.stats.cancelled.is_none()) {
                 let Some((host, about)) = pump.queue.pop_front() else { break };
@@ -50,14 +50,14 @@ impl<C: Crew> Run<'_, C> {
             if pump.running.is_empty() {
                 return None;
             }
-            match self.turn(None).await {
-                Turn::Done(host, done) => {
+            match self.next_event(None).await {
+                NextEvent::Done(host, done) => {
                     if let Some(about) = pump.running.remove(&host) {
                         return Some((host, about, done));
                     }
                 }
-                Turn::Time => {}
-                Turn::Gone => return None,
+                NextEvent::Time => {}
+                NextEvent::Gone => return None,
             }
         }
     }

@@ -9,15 +9,15 @@ use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
 use crate::transport::Command;
 
-use super::conclude::{Parser, conclude};
-use super::fleet::{Crew, Work};
-use super::ledger::{Ledger, StepEnd};
+use super::fleet::{Executor, Work};
+use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
+use super::run_log::{RunLog, StepEnd};
 use super::{CLEANUP_TIMEOUT, Resume, Run, script};
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Takes up what an earlier run left: its state, and what it could not remove any more.
-    pub(super) fn take_up(&mut self) {
+    pub(super) fn restore_resumed(&mut self) {
         let Some(resume) = &mut self.settings.resume else { return };
         for (host, step, paths) in std::mem::take(&mut resume.to_clean) {
             if let Some(host) = self.hosts.get_mut(host) {
@@ -27,13 +27,13 @@ impl<C: Crew> Run<'_, C> {
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
             // It may have been written down here, and not there any more.
-            self.untold = Some(state.clone());
+            self.unsent_state = Some(state.clone());
             self.emit(EventKind::StateChanged { state });
         }
     }
 
     /// The hosts that still need a step; says of the others that they are left out.
-    pub(super) fn pass_over(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+    pub(super) fn skip_done(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let Some(resume) = &self.settings.resume else { return hosts };
         let step = &self.plan.steps[id];
         let (passed, hosts): (Vec<HostId>, Vec<HostId>) =
@@ -53,14 +53,14 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Writes down what became of a step on a host.
-    pub(super) fn write_down(&mut self, host: HostId, step: StepId, outcome: Outcome) {
+    pub(super) fn log_host_done(&mut self, host: HostId, step: StepId, outcome: Outcome) {
         let created = self.hosts[host].to_clean.iter().rfind(|(of, _)| *of == step);
         let created = created.map(|(_, paths)| paths.clone()).unwrap_or_default();
-        self.is_written(|ledger| ledger.host_done(step, host, outcome, &created));
+        self.write_log(|log| log.host_done(step, host, outcome, &created));
     }
 
     /// Writes down that a step is over, and the state that the run has now. `named`: a `state` step that is for somebody.
-    pub(super) fn close_step(&mut self, id: StepId, named: bool) {
+    pub(super) fn log_step_done(&mut self, id: StepId, named: bool) {
         let step = &self.plan.steps[id];
         let end = self.end_of(id, step);
         // The state that came of a step which an earlier run did may be past.
@@ -73,35 +73,35 @@ impl<C: Crew> Run<'_, C> {
             (_, StepEnd::Failed) => step.on_failure_state.as_ref().or(step.state.as_ref()),
             (_, StepEnd::Stopped | StepEnd::Passed) => None,
         };
-        let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
+        let written = self.write_log(|log| log.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
             self.state = Some(state.clone());
-            self.untold = Some(state.clone());
+            self.unsent_state = Some(state.clone());
             self.emit(EventKind::StateChanged { state: state.clone() });
         }
     }
 
     /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
     /// have failed, as long as they can be reached.
-    pub(super) async fn tell_state(&mut self, id: StepId) {
+    pub(super) async fn send_state(&mut self, id: StepId) {
         let plan = self.plan;
         let Some(path) = &plan.state_file else { return };
         if self.stats.refused || self.stats.cancelled.is_some() {
             return;
         }
-        let Some(state) = self.untold.take() else { return };
+        let Some(state) = self.unsent_state.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
         let hosts: Vec<HostId> = (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
         let name = format!("state: {state}");
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
-            let path = path.render_plain(&run.hosts[host].member.vars);
+            let path = path.render_plain(&run.hosts[host].run_host.vars);
             let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
             run.submit(host, id, Work::Command(command), false);
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
-            let mut result = conclude(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
+            let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
             if let Some(failure) = &mut result.failure {
                 let hint = format!("the run's own record says `{state}`; write that into the file by hand");
                 failure.cause = format!("the state `{state}` is not written on this host: {}", failure.cause);
@@ -136,11 +136,11 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Writes something down. Where that fails, the run is stopped before its next step, and that is said once.
-    pub(super) fn is_written(&mut self, write: impl FnOnce(&mut dyn Ledger) -> io::Result<()>) -> bool {
-        let Err(error) = write(self.ledger) else { return true };
+    pub(super) fn write_log(&mut self, write: impl FnOnce(&mut dyn RunLog) -> io::Result<()>) -> bool {
+        let Err(error) = write(self.log) else { return true };
         self.stats.broken = true;
         self.stopped = true;
-        if !std::mem::replace(&mut self.unwritten, true) {
+        if !std::mem::replace(&mut self.log_failed, true) {
             let message = format!("the journal cannot be written: {error}; the run stops before its next step");
             self.emit(EventKind::Warning { message });
         }

@@ -1,6 +1,6 @@
 //! One step on its hosts: who takes part, batches, retries, cleanups.
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
@@ -9,15 +9,15 @@ use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
-use super::conclude::{Parser, answer, conclude};
 use super::condition::holds;
-use super::fleet::{Crew, Done, Job, Work};
+use super::fleet::{Executor, Job, JobResult, Work};
 use super::host::HostState;
+use super::job_result::{Parser, answer, evaluate};
 use super::pump::Pump;
 use super::script;
 use super::{CLEANUP_TIMEOUT, Run};
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Does one step on every host that it is for.
     pub(super) async fn step(&mut self, id: StepId) {
         let plan = self.plan;
@@ -25,9 +25,9 @@ impl<C: Crew> Run<'_, C> {
         let hosts = self.hosts_for(step);
         self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
         self.step_failed = false;
-        let hosts = self.pass_over(id, hosts);
+        let hosts = self.skip_done(id, hosts);
         let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
-        let asked = if waits_for_nothing { Vec::new() } else { self.pass_tests(id, hosts).await };
+        let asked = if waits_for_nothing { Vec::new() } else { self.filter_by_when(id, hosts).await };
         // A state is named where the step is for somebody.
         let named = !asked.is_empty();
         match &step.action {
@@ -38,27 +38,27 @@ impl<C: Crew> Run<'_, C> {
                     self.chain_wait = Some(id);
                 }
             }
-            _ if step.on == On::Any => self.any(id, &asked).await,
-            _ => self.batches(id, asked.clone()).await,
+            _ if step.on == On::Any => self.run_on_any(id, &asked).await,
+            _ => self.run_in_batches(id, asked.clone()).await,
         }
         self.emit(EventKind::StepFinished { step: id });
         if let Action::Probe { refuse, warn, .. } = &step.action {
-            self.judge(id, refuse, &asked);
+            self.check_preflight(id, refuse, &asked);
             if !self.stopped && self.stats.cancelled.is_none() {
                 self.remark(id, warn);
             }
         } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
             self.stopped = true;
         }
-        self.close_step(id, named);
-        self.tell_state(id).await;
+        self.log_step_done(id, named);
+        self.send_state(id).await;
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
     pub(super) fn hosts_for(&self, step: &Step) -> Vec<HostId> {
         (0..self.hosts.len())
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
-            .filter(|&id| step.on.includes(&self.hosts[id].member.groups))
+            .filter(|&id| step.on.includes(&self.hosts[id].run_host.groups))
             .collect()
     }
 
@@ -72,14 +72,14 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// One batch after the other.
-    async fn batches(&mut self, id: StepId, mut hosts: Vec<HostId>) {
+    async fn run_in_batches(&mut self, id: StepId, mut hosts: Vec<HostId>) {
         let serial = self.plan.steps[id].serial.or(self.settings.serial);
         let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
         if let Some(canary) = self.settings.canary.clone()
             && canary.first < hosts.len()
         {
             let others = hosts.split_off(canary.first);
-            if !self.send_canary(id, &canary, &hosts, others.len()).await {
+            if !self.run_canary(id, &canary, &hosts, others.len()).await {
                 return;
             }
             hosts = others;
@@ -88,19 +88,19 @@ impl<C: Crew> Run<'_, C> {
             if self.stats.cancelled.is_some() {
                 break;
             }
-            self.fan(id, batch).await;
-            if batch.len() < hosts.len() && !self.is_written(|ledger| ledger.batch_done()) {
+            self.run_on_hosts(id, batch).await;
+            if batch.len() < hosts.len() && !self.write_log(|log| log.batch_done()) {
                 break;
             }
         }
     }
 
     /// One host after the other, until one can be reached and has an answer.
-    async fn any(&mut self, id: StepId, hosts: &[HostId]) {
+    async fn run_on_any(&mut self, id: StepId, hosts: &[HostId]) {
         let step = &self.plan.steps[id];
         let mut asked = Vec::new();
         for &host in hosts {
-            self.fan(id, &[host]).await;
+            self.run_on_hosts(id, &[host]).await;
             let row = self.hosts[host].row_of(id);
             let reached = row.is_none_or(|row| row.outcome != Outcome::Unreachable);
             let failed = row.and_then(|row| row.failure.as_ref()).map(Failure::to_string);
@@ -114,14 +114,15 @@ impl<C: Crew> Run<'_, C> {
             let fact = super::wait::waited_for(no_answer);
             let answer = failed.clone().or_else(|| state.facts.get(&fact).cloned());
             asked.push((host, answer.unwrap_or_else(|| "no answer".to_owned())));
-            let answered = failed.is_none() && !holds(no_answer, &state.facts, &state.member.vars);
+            let answered = failed.is_none() && !holds(no_answer, &state.facts, &state.run_host.vars);
             if answered || self.stats.cancelled.is_some() {
                 break;
             }
         }
         if let Some((_, state)) = asked.last().filter(|_| self.stats.cancelled.is_none()) {
             let state = Some(state.clone());
-            let asked = asked.into_iter().map(|(host, answer)| Asked { host: self.hosts[host].member.name.clone(), answer });
+            let asked =
+                asked.into_iter().map(|(host, answer)| Asked { host: self.hosts[host].run_host.name.clone(), answer });
             let cluster = ClusterReport { state, asked: asked.collect(), failure: None, cause: None };
             self.cluster = Some(cluster.clone());
             self.emit(EventKind::ClusterSeen { step: id, cluster });
@@ -129,11 +130,11 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Leaves out the hosts for which the step's `when` does not hold.
-    async fn pass_tests(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+    async fn filter_by_when(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let step = &self.plan.steps[id];
         let Some(when) = &step.when else { return hosts };
         let (hosts, out): (Vec<_>, Vec<_>) =
-            hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
+            hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].run_host.vars));
         for host in out {
             self.end_step(host, id, StepResult::new(Outcome::Skipped));
         }
@@ -143,15 +144,15 @@ impl<C: Crew> Run<'_, C> {
         let mut passed = Vec::new();
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
-            let member = &run.hosts[host].member;
-            let text = script::file_tests(step, &member.vars).unwrap_or_default();
-            let command = Command::new(text, script::limit(step, member));
+            let run_host = &run.hosts[host].run_host;
+            let text = script::file_tests(step, &run_host.vars).unwrap_or_default();
+            let command = Command::new(text, script::limit(step, run_host));
             run.submit(host, id, Work::Command(command), false);
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
-            let limit = script::limit(step, &self.hosts[host].member);
-            let result = conclude(Parser::Status, limit, done);
+            let limit = script::limit(step, &self.hosts[host].run_host);
+            let result = evaluate(Parser::Status, limit, done);
             if result.outcome != Outcome::Ok && result.outcome != Outcome::Failed {
                 self.end_step(host, id, result);
                 continue;
@@ -170,12 +171,12 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// A step's command on some hosts, as many at once as the fanout allows.
-    pub(super) async fn fan(&mut self, id: StepId, hosts: &[HostId]) {
+    pub(super) async fn run_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
         let mut pump = Pump::new(hosts.iter().map(|&host| (host, step.retries)));
-        let begin = |run: &mut Self, host: HostId, _: &u32| match script::work(plan, step, &run.hosts[host].member) {
+        let begin = |run: &mut Self, host: HostId, _: &u32| match script::work(plan, step, &run.hosts[host].run_host) {
             Ok(work) => {
                 run.submit(host, id, work, last);
                 true
@@ -187,10 +188,10 @@ impl<C: Crew> Run<'_, C> {
             }
         };
         while let Some((host, retries, done)) = self.next_end(&mut pump, begin).await {
-            let limit = script::limit(step, &self.hosts[host].member);
-            let mut result = conclude(Parser::of(&step.action), limit, done);
+            let limit = script::limit(step, &self.hosts[host].run_host);
+            let mut result = evaluate(Parser::of(&step.action), limit, done);
             if let Action::Probe { probe, .. } = &step.action {
-                self.learn(host, probe, &mut result);
+                self.add_probe_facts(host, probe, &mut result);
             }
             if result.outcome == Outcome::Failed && retries > 0 && self.stats.cancelled.is_none() {
                 pump.push(host, retries - 1);
@@ -201,7 +202,7 @@ impl<C: Crew> Run<'_, C> {
             if last && !self.hosts[host].has_cleanup() {
                 self.conclude_host(host);
             }
-            self.heed_max_fail(step);
+            self.check_max_fail(step);
         }
     }
 
@@ -238,10 +239,10 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Stops the run once more hosts failed than are allowed to.
-    fn heed_max_fail(&mut self, step: &Step) {
+    fn check_max_fail(&mut self, step: &Step) {
         let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
         if self.out > share.to_bear(self.hosts.len()) {
-            self.cut_short(CancelReason::MaxFail);
+            self.cancel_run(CancelReason::MaxFail);
         }
     }
 
@@ -265,7 +266,7 @@ impl<C: Crew> Run<'_, C> {
             true
         };
         while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
-            self.cleaned(host, step, &paths, conclude(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
+            self.cleaned(host, step, &paths, evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
             if let Some(next) = left[host].pop() {
                 pump.push(host, next);
             }
@@ -279,7 +280,7 @@ impl<C: Crew> Run<'_, C> {
             result.outcome = Outcome::Ok;
         }
         if result.outcome == Outcome::Ok {
-            self.is_written(|ledger| ledger.cleaned(step, host));
+            self.write_log(|log| log.cleaned(step, host));
         } else if let Some(failure) = &mut result.failure {
             failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
             failure.hint = Some("remove it by hand".to_owned());
@@ -296,28 +297,28 @@ impl<C: Crew> Run<'_, C> {
 
     /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
     /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
-    pub(super) fn share(&mut self, facts: &Facts) {
+    pub(super) fn publish_facts(&mut self, facts: &Facts) {
         for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
             for host in &mut self.hosts {
-                host.member.vars.insert(name.as_str(), value.as_str());
+                host.run_host.vars.insert(name.as_str(), value.as_str());
             }
         }
     }
 
     /// Takes in what a probe learned.
-    pub(super) fn learn(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
+    pub(super) fn add_probe_facts(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
         let plan = self.plan;
         let state = &mut self.hosts[host];
-        super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
-        self.share(&result.facts);
+        super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
+        self.publish_facts(&result.facts);
         let state = &mut self.hosts[host];
-        take_found(plan, &mut state.member.vars, &result.facts);
+        take_found(plan, &mut state.run_host.vars, &result.facts);
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
         let mut facts = state.facts.clone();
         facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let stages = super::condition::stages(plan, &facts, &state.member.vars, &state.chain, None);
+        let stages = super::condition::stages(plan, &facts, &state.run_host.vars, &state.chain, None);
         if stages != state.chain {
             state.chain.clone_from(&stages);
             self.emit(EventKind::ChainSeen { host, stages });
@@ -326,8 +327,8 @@ impl<C: Crew> Run<'_, C> {
 }
 
 /// True for an end after which the same host cannot be asked again.
-pub(super) fn is_gone(done: &Done) -> bool {
-    matches!(done, Done::Unreached { .. })
+pub(super) fn is_gone(done: &JobResult) -> bool {
+    matches!(done, JobResult::Unreached { .. })
 }
 
 /// Variables that nothing gave a value, and that a probe has found on the host.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
-use crate::plan::{Cleanup, Manner, OnFailure, Step, Template, Vars};
+use crate::plan::{Cleanup, ExecOptions, OnFailure, Step, Template, Vars};
 use crate::reactor::virtual_time;
 use fake_fleet::{FakeFleet, Nodes, Reaction, Says};
 
@@ -22,7 +22,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn run_step(name: &str) -> Step {
-    Step::new(name, Action::Run { command: Template::literal(name), manner: Manner::default() })
+    Step::new(name, Action::Run { command: Template::literal(name), exec_options: ExecOptions::default() })
 }
 
 fn touch_step(name: &str) -> Step {
@@ -34,8 +34,8 @@ fn plan(steps: Vec<Step>) -> Plan {
     Plan { name: "test".to_owned(), steps, ..Plan::default() }
 }
 
-fn members(count: usize) -> Vec<Member> {
-    let member = |number: usize| Member {
+fn run_hosts(count: usize) -> Vec<RunHost> {
+    let run_host = |number: usize| RunHost {
         name: format!("n{number}"),
         groups: if number == 0 { vec!["first".to_owned()] } else { vec!["others".to_owned()] },
         vars: Vars::default(),
@@ -43,18 +43,18 @@ fn members(count: usize) -> Vec<Member> {
         port: 22,
         timeout: None,
     };
-    (0..count).map(member).collect()
+    (0..count).map(run_host).collect()
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> RunSettings {
+    RunSettings {
         fanout: 128,
         keep: true,
         canary: None,
         serial: None,
         max_fail: None,
         deadline: None,
-        allow_unreachable: Allow::Count(0),
+        allow_unreachable: AllowUnreachable::Count(0),
         force: false,
         stream: false,
         live: true,
@@ -89,7 +89,7 @@ impl Reporter for Recorder {
 
 /// A run that is over.
 struct Played {
-    finished: Finished,
+    finished: RunResult,
     recorder: Recorder,
     nodes: Rc<RefCell<Nodes>>,
 }
@@ -115,8 +115,8 @@ impl Played {
 /// A run to be.
 struct Play {
     plan: Plan,
-    members: Vec<Member>,
-    settings: Settings,
+    run_hosts: Vec<RunHost>,
+    settings: RunSettings,
     script: fake_fleet::Script,
     recorder: Recorder,
     signals: Vec<(Duration, CancelReason)>,
@@ -126,7 +126,7 @@ impl Play {
     fn new(plan: Plan, hosts: usize, script: impl FnMut(HostId, &str) -> Reaction + 'static) -> Self {
         Self {
             plan,
-            members: members(hosts),
+            run_hosts: run_hosts(hosts),
             settings: settings(),
             script: Box::new(script),
             recorder: Recorder::default(),
@@ -134,7 +134,7 @@ impl Play {
         }
     }
 
-    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+    fn set(mut self, set: impl FnOnce(&mut RunSettings)) -> Self {
         set(&mut self.settings);
         self
     }
@@ -146,14 +146,14 @@ impl Play {
     }
 
     fn run(self) -> Played {
-        let Self { plan, members, settings, script, mut recorder, signals } = self;
+        let Self { plan, run_hosts, settings, script, mut recorder, signals } = self;
         let (send, receive) = async_channel::unbounded();
         let (played, nodes) = virtual_time::block_on(async {
             let start = now();
             let signals = signals.into_iter().map(|(at, reason)| (start + at, reason)).collect();
             let fleet = FakeFleet::new(script, signals, send);
             let nodes = fleet.nodes();
-            (run(&plan, members, settings, fleet, receive, &mut NoLedger, &mut recorder).await, nodes)
+            (run(&plan, run_hosts, settings, fleet, receive, &mut NoRunLog, &mut recorder).await, nodes)
         });
         Played { finished: played, recorder, nodes }
     }

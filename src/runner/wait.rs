@@ -2,23 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Look, On, OnFailure, Quorum, Share, Template, Until, Verdict, Wait};
+use crate::plan::{Look, On, OnFailure, Quorum, Rule, Share, Template, Until, Wait};
 use crate::reactor::now;
 use crate::transport::Command;
 
-use super::conclude::{Parser, conclude};
 use super::condition::{holds, name_state, reason, said, stages};
-use super::fleet::{Crew, Done, Work};
-use super::missing::{in_vain, may_come, not_yet};
+use super::fleet::{Executor, JobResult, Work};
+use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::waiting::{Waiting, WaitingHosts};
-use super::{Run, Turn, later};
+use super::wait_checks::{may_come, not_yet, timed_out_failure};
+use super::waiting::{WaitingHost, WaitingHosts};
+use super::{NextEvent, Run, later};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
 pub(super) const SETTLE: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(15);
 /// Time for the evidence of a host that did not come up.
 const EVIDENCE: Duration = Duration::from_secs(10);
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Waits on these hosts.
     pub(super) async fn wait(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
         if hosts.is_empty() {
@@ -58,12 +58,12 @@ impl<C: Crew> Run<'_, C> {
             if waiting.possible() < need {
                 end = end.min(later(waiting.hopeless_since(now), SETTLE));
             }
-            self.look_where_due(id, id, wait, &mut waiting, None);
+            self.start_due_looks(id, id, wait, &mut waiting, None);
             let next = waiting.next_due().filter(|_| waiting.looking() < self.settings.fanout);
-            match self.turn(Some(next.map_or(end, |next| next.min(end)))).await {
-                Turn::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
-                Turn::Time => {}
-                Turn::Gone => break,
+            match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
+                NextEvent::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
+                NextEvent::Time => {}
+                NextEvent::Gone => break,
             }
         }
         if wait.patient {
@@ -80,7 +80,7 @@ impl<C: Crew> Run<'_, C> {
 
     /// Begins a look on every host where one is due, the longest due first, as of the step `of`. Not on the one that is
     /// `asked` something else at the moment.
-    pub(super) fn look_where_due(
+    pub(super) fn start_due_looks(
         &mut self,
         id: StepId,
         of: StepId,
@@ -99,7 +99,7 @@ impl<C: Crew> Run<'_, C> {
                 continue;
             }
             let state = &self.hosts[host];
-            let command = script::command(self.plan, &self.plan.steps[of], &state.member, Depth::Light(&state.facts));
+            let command = script::command(self.plan, &self.plan.steps[of], &state.run_host, Depth::Light(&state.facts));
             let Ok(Some(command)) = command else {
                 // Said before contact for every host, so this is a bug; the host must not be lost over it.
                 waiting.give_up(place, Failure::new(Phase::Command, "there is nothing to look at it with"));
@@ -123,20 +123,20 @@ impl<C: Crew> Run<'_, C> {
         wait: &Wait,
         waiting: &mut WaitingHosts,
         host: HostId,
-        done: Done,
+        done: JobResult,
         began: Instant,
     ) {
         let Some(place) = waiting.place(host) else { return };
         let gone = is_gone(&done);
         let result = self.look_result(of, host, done);
-        waiting.end(place, |waiting| self.seen(id, wait, waiting, result, gone, began));
+        waiting.end(place, |waiting| self.handle_look(id, wait, waiting, result, gone, began));
     }
 
     /// What a look at a host came to.
-    pub(super) fn look_result(&self, of: StepId, host: HostId, done: Done) -> StepResult {
+    pub(super) fn look_result(&self, of: StepId, host: HostId, done: JobResult) -> StepResult {
         let step = &self.plan.steps[of];
-        let limit = Some(script::limit(step, &self.hosts[host].member).unwrap_or(LOOK).min(LOOK));
-        conclude(Parser::of(&step.action), limit, done)
+        let limit = Some(script::limit(step, &self.hosts[host].run_host).unwrap_or(LOOK).min(LOOK));
+        evaluate(Parser::of(&step.action), limit, done)
     }
 
     /// Begins a look: not worth an event of its own, once a second on every host.
@@ -155,11 +155,11 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes in what a look brought.
-    pub(super) fn seen(
+    pub(super) fn handle_look(
         &mut self,
         id: StepId,
         wait: &Wait,
-        host: &mut Waiting,
+        host: &mut WaitingHost,
         result: StepResult,
         gone: bool,
         began: Instant,
@@ -170,7 +170,7 @@ impl<C: Crew> Run<'_, C> {
             return;
         }
         if let Some(failure) = result.failure.clone().filter(|failure| gone && wait.patient && may_come(failure)) {
-            self.seen_away(id, host, failure);
+            self.handle_unreachable(id, host, failure);
             return;
         }
         if gone {
@@ -181,7 +181,7 @@ impl<C: Crew> Run<'_, C> {
         if let Until::Checks = wait.until {
             host.trouble.clone_from(&result.failure);
             self.hosts[host.host].facts.extend(result.facts.clone());
-            self.seen_checks(id, &wait.look, host, &result, began);
+            self.handle_checks(id, &wait.look, host, &result, began);
             return;
         }
         let mut facts = result.facts;
@@ -195,9 +195,9 @@ impl<C: Crew> Run<'_, C> {
                 host.there = false;
                 return;
             }
-            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
+            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.share(&facts);
+        self.publish_facts(&facts);
         self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
@@ -206,7 +206,7 @@ impl<C: Crew> Run<'_, C> {
         }
         if !host.there {
             let state = &self.hosts[host.host];
-            let lost = beyond_help(&wait.give_up, &mut host.held, &state.facts, &state.member.vars, now);
+            let lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
             // The stage that is missed knows what to do where the rule does not.
             let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
             host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
@@ -214,17 +214,16 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes in how far a host's chain has come.
-    fn seen_chain(&mut self, id: StepId, host: &mut Waiting, began: Instant) {
+    fn seen_chain(&mut self, id: StepId, host: &mut WaitingHost, began: Instant) {
         let now = now();
         let state = &mut self.hosts[host.host];
         let since = now.saturating_duration_since(began);
-        let seen = stages(self.plan, &state.facts, &state.member.vars, &state.chain, Some(since));
+        let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
         host.there = seen.iter().all(|stage| stage.up);
         if first_missing(&seen) != first_missing(&state.chain) {
             host.stuck = now;
         }
-        state.activity =
-            first_missing(&seen).map(|stage| (Activity::Stage(id, stage.stage.clone()), host.stuck));
+        state.activity = first_missing(&seen).map(|stage| (Activity::Stage(id, stage.stage.clone()), host.stuck));
         self.tell_chain(host.host, seen);
     }
 
@@ -234,15 +233,15 @@ impl<C: Crew> Run<'_, C> {
         id: StepId,
         wait: &Wait,
         condition: &crate::plan::Condition,
-        host: &mut Waiting,
+        host: &mut WaitingHost,
         began: Instant,
     ) {
         let state = &self.hosts[host.host];
-        host.there = holds(condition, &state.facts, &state.member.vars);
+        host.there = holds(condition, &state.facts, &state.run_host.vars);
         // What is waited for is one fact; the look told about the whole chain.
         if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
             let since = now().saturating_duration_since(began);
-            let seen = stages(self.plan, &state.facts, &state.member.vars, &state.chain, Some(since));
+            let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
             self.tell_chain(host.host, seen);
         }
         let state = &mut self.hosts[host.host];
@@ -268,14 +267,14 @@ impl<C: Crew> Run<'_, C> {
     /// Waits for looks that are under way, so that no answer goes to the wrong step.
     pub(super) async fn drain(&mut self, waiting: &mut WaitingHosts) {
         while waiting.looking() > 0 {
-            match self.turn(None).await {
-                Turn::Done(host, _) => {
+            match self.next_event(None).await {
+                NextEvent::Done(host, _) => {
                     if let Some(place) = waiting.place(host) {
                         waiting.end(place, |_| ());
                     }
                 }
-                Turn::Time => {}
-                Turn::Gone => return,
+                NextEvent::Time => {}
+                NextEvent::Gone => return,
             }
         }
     }
@@ -287,7 +286,7 @@ impl<C: Crew> Run<'_, C> {
             return;
         }
         let unreachable =
-            |host: &&Waiting| host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable);
+            |host: &&WaitingHost| host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable);
         let hosts = waiting.iter().filter(|host| !host.there && !unreachable(host)).map(|host| (host.host, ()));
         let mut pump = Pump::new(hosts);
         let begin = |run: &mut Self, host: HostId, (): &()| {
@@ -296,7 +295,7 @@ impl<C: Crew> Run<'_, C> {
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
-            self.hosts[host].evidence = conclude(Parser::Status, Some(EVIDENCE), done).stdout;
+            self.hosts[host].evidence = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
         }
     }
 
@@ -304,15 +303,15 @@ impl<C: Crew> Run<'_, C> {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
-            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.member.vars)),
+            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.run_host.vars)),
             Look::Probe(_) | Look::Checks { .. } => {
-                script::look_text(self.plan, evidence, &state.member.vars, Depth::Full)
+                script::look_text(self.plan, evidence, &state.run_host.vars, Depth::Full)
             }
         }
     }
 
     /// Says how the wait went for a host.
-    pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: Waiting, began: Instant, enough: bool) {
+    pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
         let now = now();
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
@@ -342,18 +341,18 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
-    pub(super) fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
+    pub(super) fn not_there(&self, wait: &Wait, host: &WaitingHost, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Until::Checks = wait.until {
-            return in_vain(host, wait.timeout, cut, known.address.is_some());
+            return timed_out_failure(host, wait.timeout, cut, known.address.is_some());
         }
         if let Some(trouble) = &host.trouble {
             // Its phase stays: a node that was lost is no node that answered.
             let cause = format!("not up after {limit}: the last look failed: {}", trouble.cause);
             return Failure { cause, ..trouble.clone() };
         }
-        let vars = &known.member.vars;
+        let vars = &known.run_host.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&host.held);
@@ -367,16 +366,22 @@ impl<C: Crew> Run<'_, C> {
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => {
-                (unmet(condition, &known.facts, vars, &format!("after {limit}")), told(condition, &known.facts).or(hint))
-            }
+            (Until::Condition(condition), _) => (
+                unmet(condition, &known.facts, vars, &format!("after {limit}")),
+                told(condition, &known.facts).or(hint),
+            ),
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
 }
 
 /// `cluster_state is Degraded after 600s, wanted Normal`.
-pub(super) fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, after: &str) -> String {
+pub(super) fn unmet(
+    condition: &crate::plan::Condition,
+    facts: &Facts,
+    vars: &crate::plan::Vars,
+    after: &str,
+) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
     let told = |fact: &str| with_note(value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
@@ -437,8 +442,8 @@ fn same_stages(a: &[StageState], b: &[StageState]) -> bool {
 }
 
 /// The first rule that has held for as long as it must.
-fn beyond_help(
-    rules: &[Verdict],
+fn gave_up(
+    rules: &[Rule],
     held: &mut [Option<Instant>],
     facts: &Facts,
     vars: &crate::plan::Vars,

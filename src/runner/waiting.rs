@@ -11,7 +11,7 @@ use crate::plan::Wait;
 use super::later;
 
 /// A host that is waited for.
-pub(super) struct Waiting {
+pub(super) struct WaitingHost {
     pub(super) host: HostId,
     /// When the next look is due.
     due: Instant,
@@ -36,7 +36,7 @@ pub(super) struct Waiting {
     pub(super) looks: u32,
 }
 
-impl Waiting {
+impl WaitingHost {
     pub(super) fn new(host: HostId, wait: &Wait, now: Instant) -> Self {
         Self {
             host,
@@ -57,14 +57,14 @@ impl Waiting {
 
 /// All hosts of a wait, with what must be known about them at each turn.
 pub(super) struct WaitingHosts {
-    hosts: Vec<Waiting>,
+    hosts: Vec<WaitingHost>,
     places: HashMap<HostId, usize>,
     /// Who is to be looked at next: neither under way nor lost. A time that is not the host's own counts no more.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     there: usize,
     lost: usize,
     looking: usize,
-    hopeless: Option<Instant>,
+    cannot_reach_quorum: Option<Instant>,
     /// Since when the latest round goes, and who was not looked at in it yet.
     round: Option<Instant>,
     unseen: HashSet<usize>,
@@ -72,10 +72,20 @@ pub(super) struct WaitingHosts {
 
 impl WaitingHosts {
     pub(super) fn new(hosts: Vec<HostId>, wait: &Wait, now: Instant) -> Self {
-        let hosts: Vec<Waiting> = hosts.into_iter().map(|host| Waiting::new(host, wait, now)).collect();
+        let hosts: Vec<WaitingHost> = hosts.into_iter().map(|host| WaitingHost::new(host, wait, now)).collect();
         let places = hosts.iter().enumerate().map(|(place, host)| (host.host, place)).collect();
         let due = (0..hosts.len()).map(|place| Reverse((now, place))).collect();
-        Self { hosts, places, due, there: 0, lost: 0, looking: 0, hopeless: None, round: None, unseen: HashSet::new() }
+        Self {
+            hosts,
+            places,
+            due,
+            there: 0,
+            lost: 0,
+            looking: 0,
+            cannot_reach_quorum: None,
+            round: None,
+            unseen: HashSet::new(),
+        }
     }
 
     pub(super) fn place(&self, host: HostId) -> Option<usize> {
@@ -116,7 +126,7 @@ impl WaitingHosts {
 
     /// When it became clear that too few can come.
     pub(super) fn hopeless_since(&mut self, now: Instant) -> Instant {
-        *self.hopeless.get_or_insert(now)
+        *self.cannot_reach_quorum.get_or_insert(now)
     }
 
     /// When the next look is due.
@@ -147,7 +157,7 @@ impl WaitingHosts {
     }
 
     /// A look is over, and says this about the host.
-    pub(super) fn end(&mut self, place: usize, says: impl FnOnce(&mut Waiting)) {
+    pub(super) fn end(&mut self, place: usize, says: impl FnOnce(&mut WaitingHost)) {
         let host = &mut self.hosts[place];
         if !std::mem::take(&mut host.looking) {
             return;
@@ -208,11 +218,11 @@ impl WaitingHosts {
         self.unseen.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &WaitingHost> {
         self.hosts.iter()
     }
 
-    pub(super) fn into_hosts(self) -> Vec<Waiting> {
+    pub(super) fn into_hosts(self) -> Vec<WaitingHost> {
         self.hosts
     }
 }

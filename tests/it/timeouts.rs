@@ -89,7 +89,8 @@ fn a_deadline_kills_what_runs_and_max_fail_begins_nothing_more() {
     lab.node(1).write("home/first", "");
     let run = lab.gsctl().args(["--max-fail", "0"]).json();
     let wait = "while [ ! -e go ]; do sleep 0.1; done";
-    let command = format!("if [ -e first ]; then {wait}; exit 9; fi; sleep 5032 & echo $! >pid; {wait}; kill $!; echo end");
+    let command =
+        format!("if [ -e first ]; then {wait}; exit 9; fi; sleep 5032 & echo $! >pid; {wait}; kill $!; echo end");
     let run = run.args(["exec", "--", &command]).spawn();
     until_running(lab.node(2), "sleep 5032");
     until_running(lab.node(3), "sleep 5032");

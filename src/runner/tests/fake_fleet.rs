@@ -14,10 +14,10 @@ use crate::budget::Reserved;
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::output::Output;
-use crate::stats::CancelReason;
 use crate::reactor::{now, virtual_time};
-use crate::runner::fleet::{Crew, Done, Job, Note, Work};
-use crate::transport::{End, Ran};
+use crate::runner::fleet::{Executor, FleetEvent, Job, JobResult, Work};
+use crate::stats::CancelReason;
+use crate::transport::{CommandEnd, CommandResult};
 
 /// Time that it takes to kill what runs on a node.
 const KILL: Duration = Duration::from_millis(200);
@@ -90,7 +90,7 @@ pub(super) struct FakeFleet {
     script: Script,
     nodes: Rc<RefCell<Nodes>>,
     under_way: HashMap<HostId, UnderWay>,
-    ready: VecDeque<(HostId, Note)>,
+    ready: VecDeque<(HostId, FleetEvent)>,
     ends: BinaryHeap<Reverse<(Instant, HostId)>>,
     /// Signals that are sent to the run, whatever it is at.
     signals: Vec<(Instant, CancelReason)>,
@@ -128,7 +128,7 @@ impl FakeFleet {
                 && let Some(job) = self.under_way.remove(&host)
             {
                 let done = self.done(host, &job);
-                self.ready.push_back((host, Note::Done(done)));
+                self.ready.push_back((host, FleetEvent::Done(done)));
             }
         }
         if self.ready.is_empty()
@@ -136,7 +136,7 @@ impl FakeFleet {
         {
             virtual_time::pass(PIECE);
             self.kill(now);
-            self.ready.push_back((host, Note::Output(Stream::Stdout, b"y\n".to_vec(), Reserved::default())));
+            self.ready.push_back((host, FleetEvent::Output(Stream::Stdout, b"y\n".to_vec(), Reserved::default())));
         }
     }
 
@@ -151,29 +151,29 @@ impl FakeFleet {
         }
     }
 
-    fn done(&self, host: HostId, job: &UnderWay) -> Done {
+    fn done(&self, host: HostId, job: &UnderWay) -> JobResult {
         let mut nodes = self.nodes.borrow_mut();
         nodes.under_way -= 1;
         let is_cancelled = job.dies;
         let (end, stdout) = match &job.reaction.says {
             _ if is_cancelled => {
                 nodes.killed += 1;
-                (End::Cancelled, String::new())
+                (CommandEnd::Cancelled, String::new())
             }
             Says::Unreachable => {
                 let failure = Failure::new(Phase::Connect, "no route to host");
-                return Done::Unreached { failure: Some(failure), attempts: 1 };
+                return JobResult::Unreached { failure: Some(failure), attempts: 1 };
             }
-            Says::Exit(status, stdout) => (End::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job)),
-            Says::Lost => (End::Lost("reset".to_owned()), String::new()),
-            Says::TimedOut => (End::TimedOut { begun: true }, String::new()),
-            Says::Signal => (End::Signal("KILL".to_owned()), String::new()),
+            Says::Exit(status, stdout) => (CommandEnd::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job)),
+            Says::Lost => (CommandEnd::Lost("reset".to_owned()), String::new()),
+            Says::TimedOut => (CommandEnd::TimedOut { begun: true }, String::new()),
+            Says::Signal => (CommandEnd::Signal("KILL".to_owned()), String::new()),
         };
-        Done::Ran(Box::new(Ran {
+        JobResult::Command(Box::new(CommandResult {
             end,
             stdout: stdout.as_str().into(),
             stderr: Output::default(),
-            noise: Vec::new(),
+            preamble: Vec::new(),
             killed: is_cancelled.then_some(true),
             pid: None,
             elapsed: job.reaction.after,
@@ -202,7 +202,7 @@ fn changes(nodes: &mut Nodes, host: HostId, job: &UnderWay) -> String {
     said
 }
 
-impl Crew for FakeFleet {
+impl Executor for FakeFleet {
     fn submit(&mut self, host: HostId, job: Job) {
         let text = match &job.work {
             Work::Command(command) => command.text.clone(),
@@ -222,7 +222,7 @@ impl Crew for FakeFleet {
         assert!(before.is_none(), "host {host} has two jobs at once");
     }
 
-    async fn next(&mut self) -> Option<(HostId, Note)> {
+    async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
         poll_fn(|_| {
             self.advance();
             if let Some(note) = self.ready.pop_front() {
@@ -236,7 +236,7 @@ impl Crew for FakeFleet {
         .await
     }
 
-    fn ready(&mut self) -> Option<(HostId, Note)> {
+    fn ready(&mut self) -> Option<(HostId, FleetEvent)> {
         self.advance();
         self.ready.pop_front()
     }

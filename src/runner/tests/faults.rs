@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exit::ExitStatus;
-use crate::plan::{Condition, On, Probe, Verdict};
+use crate::plan::{Condition, On, Probe, Rule};
 
 #[test]
 fn a_deadline_comes_although_hosts_print_all_the_time() {
@@ -48,10 +48,7 @@ fn with_a_state_file_who_never_began_the_last_step_is_not_ok() {
     let script = |_: HostId, text: &str| {
         Reaction::ok("").after(if text == "three" { seconds(60) } else { Duration::from_millis(1) })
     };
-    let played = Play::new(plan, 3, script)
-        .set(|s| s.fanout = 1)
-        .signal(seconds(30), CancelReason::Interrupt)
-        .run();
+    let played = Play::new(plan, 3, script).set(|s| s.fanout = 1).signal(seconds(30), CancelReason::Interrupt).run();
     assert_eq!(played.outcomes(), [Outcome::Cancelled; 3]);
     assert_eq!(played.finished.stats.counts.ok, 0);
 }
@@ -119,9 +116,8 @@ fn max_fail_begins_no_new_host_and_lets_what_runs_end() {
 fn max_fail_begins_no_new_step() {
     let script = |host: HostId, _: &str| if host == 0 { Reaction::failed() } else { Reaction::ok("") };
     let first = Step { on_failure: OnFailure::Continue, ..run_step("one") };
-    let played = Play::new(plan(vec![first, run_step("two")]), 2, script)
-        .set(|s| s.max_fail = Some(Share::Count(0)))
-        .run();
+    let played =
+        Play::new(plan(vec![first, run_step("two")]), 2, script).set(|s| s.max_fail = Some(Share::Count(0))).run();
     assert_eq!(played.outcomes(), [Outcome::Failed, Outcome::Cancelled]);
     assert_eq!(played.jobs(1), ["one"]);
 }
@@ -168,7 +164,7 @@ fn a_second_signal_changes_nothing_here() {
     assert_eq!(played.seen(|kind| matches!(kind, EventKind::CancelRequested { .. })), 1);
 }
 
-fn look(name: &str, refuse: Vec<Verdict>) -> Step {
+fn look(name: &str, refuse: Vec<Rule>) -> Step {
     Step::new(name, Action::Probe { probe: "look".to_owned(), refuse })
 }
 
@@ -179,8 +175,8 @@ fn with_probe(steps: Vec<Step>) -> Plan {
     plan
 }
 
-fn not_primary() -> Verdict {
-    Verdict {
+fn not_primary() -> Rule {
+    Rule {
         when: Condition { not: vec![("role".to_owned(), vec![Template::literal("primary")])], ..Condition::default() },
         because: Template::literal("not a primary"),
         hint: None,
@@ -222,14 +218,14 @@ fn a_preflight_asks_all_before_anything_is_changed() {
     let played = Play::new(plan.clone(), 3, script).set(|s| s.fanout = 1).run();
     assert_eq!(played.outcomes(), [Outcome::Skipped, Outcome::Skipped, Outcome::Unreachable]);
     assert_eq!(played.finished.stats.exit_status(), ExitStatus::Refused);
-    let played = Play::new(plan, 3, script).set(|s| s.allow_unreachable = Allow::Count(1)).run();
+    let played = Play::new(plan, 3, script).set(|s| s.allow_unreachable = AllowUnreachable::Count(1)).run();
     assert_eq!(played.outcomes(), [Outcome::Changed, Outcome::Changed, Outcome::Unreachable]);
 }
 
 #[test]
 fn cleanups_run_after_every_ending() {
-    type Ending = Box<dyn Fn(Play) -> Play>;
-    let endings: [(&str, Ending); 5] = [
+    type CopyEnd = Box<dyn Fn(Play) -> Play>;
+    let endings: [(&str, CopyEnd); 5] = [
         ("success", Box::new(|play| play)),
         ("interrupt", Box::new(|play| play.signal(seconds(2), CancelReason::Interrupt))),
         ("deadline", Box::new(|play| play.set(|s| s.deadline = Some(seconds(2))))),
@@ -264,9 +260,7 @@ fn a_signal_in_a_cleanup_does_not_stop_it() {
     let script = |_: HostId, text: &str| {
         Reaction::ok("").after(if text.contains("gs_remove /tmp/mark") { seconds(5) } else { Duration::ZERO })
     };
-    let played = Play::new(plan(vec![touch_step("mark")]), 2, script)
-        .signal(seconds(2), CancelReason::Interrupt)
-        .run();
+    let played = Play::new(plan(vec![touch_step("mark")]), 2, script).signal(seconds(2), CancelReason::Interrupt).run();
     assert!(played.nodes.borrow().files.is_empty());
     assert_eq!(played.finished.stats.exit_status(), ExitStatus::Interrupted);
 }

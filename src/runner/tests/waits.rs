@@ -1,7 +1,7 @@
 //! Waits on the played fleet: for a chain, for a condition, for the cluster.
 
 use super::*;
-use crate::plan::{Condition, Look, On, Probe, Quorum, Stage, Until, Verdict, Wait};
+use crate::plan::{Condition, Look, On, Probe, Quorum, Rule, Stage, Until, Wait};
 
 fn fact(name: &str, values: &[&str]) -> Condition {
     let values = values.iter().map(|value| Template::literal(*value)).collect();
@@ -43,12 +43,8 @@ fn start(steps: Vec<Step>) -> Plan {
         let probe = Probe { source: format!("{name}.sh"), script: format!("echo {name}"), states: Vec::new() };
         plan.probes.insert(name.to_owned(), probe);
     }
-    let stage = |name: &str| Stage {
-        name: name.to_owned(),
-        fact: name.to_owned(),
-        up: vec!["running".to_owned()],
-        hint: None,
-    };
+    let stage =
+        |name: &str| Stage { name: name.to_owned(), fact: name.to_owned(), up: vec!["running".to_owned()], hint: None };
     plan.chain = vec![stage("agent"), stage("database")];
     plan
 }
@@ -122,7 +118,7 @@ fn waiting_costs_as_many_looks_for_each_of_many_hosts_as_of_few() {
 fn once_one_is_beyond_help_the_others_get_some_time_more() {
     let mut step = chain_wait(seconds(600));
     if let Action::Wait(wait) = &mut step.action {
-        wait.give_up = vec![Verdict {
+        wait.give_up = vec![Rule {
             when: fact("broken", &["yes"]),
             because: Template::literal("it is broken"),
             hint: None,

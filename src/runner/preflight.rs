@@ -1,0 +1,103 @@
+//! Preflight: whether what a probe found lets the run go on.
+
+use crate::event::{EventKind, HostId, StepId};
+use crate::outcome::{Failure, Outcome, Phase};
+use crate::plan::{Remark, Rule};
+
+use super::Run;
+use super::condition::{holds, reason, said};
+use super::fleet::Executor;
+use super::host::HostState;
+
+/// Hosts that a remark names.
+const NAMED: usize = 8;
+
+impl<C: Executor> Run<'_, C> {
+    /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
+    /// which it is wrong to go on.
+    pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule], asked: &[HostId]) {
+        if refuse.is_empty() || self.stats.cancelled.is_some() {
+            return;
+        }
+        let mut missing = Vec::new();
+        let mut bad: Vec<(HostId, Failure)> = Vec::new();
+        for &id in asked {
+            let host = &self.hosts[id];
+            // Without a row it was not asked: of any host, one is enough.
+            let Some(row) = host.row_of(step) else { continue };
+            if !row.outcome.is_success() {
+                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                missing.push((id, failure));
+            } else if !self.was_good(step) {
+                // In a run that goes on, what is found may be its own doing.
+                let vars = &host.run_host.vars;
+                if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
+                    let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
+                    let hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
+                    let seen = rule.when.facts.iter().chain(&rule.when.not);
+                    // A probe that says what to do about what was found knows more.
+                    failure.hint = seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
+                    bad.push((id, failure));
+                }
+            }
+        }
+        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
+        if self.settings.force || (bad.is_empty() && !too_many_missing) {
+            if !missing.is_empty() {
+                self.apply_when_missing();
+            }
+            return;
+        }
+        for (id, failure) in &bad {
+            let host = &mut self.hosts[*id];
+            host.failure = Some(failure.clone());
+            if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                row.outcome = Outcome::Refused;
+                row.failure = Some(failure.clone());
+            }
+        }
+        self.stats.refused = true;
+        self.stopped = true;
+        let mut hosts = bad;
+        if too_many_missing {
+            hosts.extend(missing);
+        }
+        hosts.sort_by_key(|(id, _)| *id);
+        self.emit(EventKind::Refused { hosts });
+    }
+
+    /// Says what the user should know of what was found before the run goes on.
+    pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
+        let mut told = Vec::new();
+        for remark in remarks {
+            let concerned: Vec<&HostState> = self
+                .hosts
+                .iter()
+                .filter(|host| host.row_of(step).is_some_and(|row| row.outcome.is_success() != remark.hosts_missing))
+                .filter(|host| holds(&remark.when, &host.facts, &host.run_host.vars))
+                .collect();
+            let Some(first) = concerned.first() else { continue };
+            let names: Vec<&str> = concerned.iter().take(NAMED).map(|host| host.run_host.name.as_str()).collect();
+            let more = match concerned.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let because = remark.because.render_plain(&first.run_host.vars);
+            let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.run_host.vars)));
+            told.push(format!("{}{more}: {because}{}", names.join(", "), hint.unwrap_or_default()));
+        }
+        for message in told {
+            self.emit(EventKind::Warning { message });
+        }
+    }
+
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
+    fn apply_when_missing(&mut self) {
+        let specs = self.plan.vars.iter();
+        for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
+            for host in &mut self.hosts {
+                host.run_host.vars.insert(name, value);
+            }
+        }
+    }
+}
