@@ -21,6 +21,8 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         outcome: Outcome::Ok,
         changed: false,
         failure: None,
+        cause: None,
+        begun: true,
         attempts: 1,
         connect: None,
         elapsed: Duration::ZERO,
@@ -40,6 +42,8 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         elapsed: Duration::ZERO,
         status: ExitStatus::Success,
         state: None,
+        waited: true,
+        cluster: None,
         counts: Counts::default(),
         hosts: vec![host],
     };

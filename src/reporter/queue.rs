@@ -137,10 +137,11 @@ impl<R: Reporter + Send + 'static> ReportQueue<R> {
         let shared = Arc::new(Shared::default());
         let failed = Arc::new(AtomicBool::new(false));
         let (tell, done) = std::sync::mpsc::sync_channel(1);
-        let (queue, broken) = (shared.clone(), failed.clone());
+        let (queue, broken, progress) = (shared.clone(), failed.clone(), hurry.clone());
         let thread = thread::Builder::new().name("reporter".to_owned()).spawn(move || {
             while let Some(items) = queue.pop_all() {
                 for item in items {
+                    progress.wrote();
                     if give(&mut reporter, item).is_err() {
                         broken.store(true, Ordering::SeqCst);
                     }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::event::Stream;
+
 use super::progress::{LiveArea, SharedWriter};
 use super::settings::OutputSettings;
 
@@ -36,8 +38,8 @@ impl Screen {
         let columns = settings.columns.unwrap_or(80);
         Self {
             live: settings.live.then(|| LiveArea::new(Arc::clone(&err), columns, settings.rows)),
-            out: BufferedStream::new(Arc::new(Mutex::new(out))),
-            err: BufferedStream::new(err),
+            out: BufferedStream::new("standard output", Arc::new(Mutex::new(out))),
+            err: BufferedStream::new("standard error", err),
             stdout_tty: settings.stdout_tty,
             stderr_tty: settings.stderr_tty,
             columns: settings.columns,
@@ -144,6 +146,15 @@ impl Screen {
         Box::new(Shared(Arc::clone(&self.out.writer)))
     }
 
+    /// True once the reader of a stream has gone away.
+    #[must_use]
+    pub(crate) fn is_closed(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Stdout => self.out.closed,
+            Stream::Stderr => self.err.closed,
+        }
+    }
+
     /// True where there is a live view.
     #[must_use]
     pub(crate) fn is_live(&self) -> bool {
@@ -166,14 +177,16 @@ impl Write for Shared {
 
 /// One stream, buffered.
 struct BufferedStream {
+    /// What it is called in an error.
+    name: &'static str,
     writer: SharedWriter,
     kept: Vec<u8>,
     closed: bool,
 }
 
 impl BufferedStream {
-    fn new(writer: SharedWriter) -> Self {
-        Self { writer, kept: Vec::new(), closed: false }
+    fn new(name: &'static str, writer: SharedWriter) -> Self {
+        Self { name, writer, kept: Vec::new(), closed: false }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -197,7 +210,7 @@ impl BufferedStream {
                 self.closed = true;
                 Ok(())
             }
-            done => done,
+            done => done.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name))),
         }
     }
 }

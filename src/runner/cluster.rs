@@ -134,7 +134,7 @@ impl<'a, C: Executor> Run<'a, C> {
             }
         }
         self.drain_cluster(&mut asking, nodes.as_mut()).await;
-        self.conclude_cluster(id, wait, asking, reached.is_some(), began);
+        self.conclude_cluster(id, wait, &asking, reached.is_some(), began);
         if let Some(nodes) = nodes {
             self.conclude_nodes(id, nodes, began).await;
         }
@@ -246,7 +246,7 @@ impl<'a, C: Executor> Run<'a, C> {
         }
         asking.without_answer = 0;
         asking.state = said;
-        self.seen(id, wait, &mut asking.waiting, result, gone, began);
+        self.handle_look(id, wait, &mut asking.waiting, result, gone, began);
     }
 
     /// Waits for what is under way, so that no answer goes to the wrong step.
@@ -270,12 +270,12 @@ impl<'a, C: Executor> Run<'a, C> {
     }
 
     /// Says what became of the cluster. Where it is not as it is wanted, that is no host's failure.
-    fn conclude_cluster(&mut self, id: StepId, wait: &Wait, asking: Asking, reached: bool, began: Instant) {
+    fn conclude_cluster(&mut self, id: StepId, wait: &Wait, asking: &Asking, reached: bool, began: Instant) {
         for &(host, _) in &asking.answers {
             self.hosts[host].activity = None;
         }
         let is_cut_short = self.stats.cancelled.is_some();
-        let failure = (!reached && !is_cut_short).then(|| self.cluster_failure(wait, &asking, began));
+        let failure = (!reached && !is_cut_short).then(|| self.cluster_failure(wait, asking, began));
         let elapsed = now().saturating_duration_since(began);
         for (host, _) in asking.answers.iter().filter(|_| !is_cut_short) {
             if self.hosts[*host].row_of(id).is_none() && asking.hosts.contains(host) {

@@ -108,7 +108,7 @@ pub trait Executor {
 const QUEUED_EVENTS: usize = 4096;
 /// Bytes of output that may be under way between the connections and whoever writes them: back-pressure, so that a slow
 /// terminal slows the nodes down and not the memory up.
-const OUTPUT: u32 = 4 * 1024 * 1024;
+const OUTPUT: u32 = 1024 * 1024;
 /// Bytes that a piece of output takes besides its own.
 const PIECE: usize = 512;
 

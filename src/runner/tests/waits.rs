@@ -151,9 +151,12 @@ fn a_majority_is_enough_where_that_is_what_is_asked() {
 
 #[test]
 fn the_cluster_is_asked_on_one_host_and_the_nodes_are_looked_at_meanwhile() {
-    let script = counted(|_, is_cluster, count| match is_cluster {
-        true => Reaction::ok(if count > 5 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" }),
-        false => Reaction::ok(UP),
+    let script = counted(|_, is_cluster, count| {
+        if is_cluster {
+            Reaction::ok(if count > 5 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" })
+        } else {
+            Reaction::ok(UP)
+        }
     });
     let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]), 3, script).run();
     assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
@@ -239,9 +242,12 @@ fn where_no_host_has_an_answer_all_are_asked_again_and_again_until_the_end() {
 
 #[test]
 fn the_cluster_is_waited_for_also_with_one_job_at_a_time() {
-    let script = counted(|_, is_cluster, count| match is_cluster {
-        true => Reaction::ok(if count > 3 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" }),
-        false => Reaction::ok(UP),
+    let script = counted(|_, is_cluster, count| {
+        if is_cluster {
+            Reaction::ok(if count > 3 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" })
+        } else {
+            Reaction::ok(UP)
+        }
     });
     let plan = start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]);
     let played = Play::new(plan, 5, script).set(|s| s.fanout = 1).run();
@@ -251,9 +257,12 @@ fn the_cluster_is_waited_for_also_with_one_job_at_a_time() {
 
 #[test]
 fn a_signal_ends_a_wait_for_the_cluster_at_once() {
-    let script = counted(|_, is_cluster, _| match is_cluster {
-        true => Reaction::ok("cluster_state=Starting\n").after(seconds(9)),
-        false => Reaction::ok(UP).after(seconds(3)),
+    let script = counted(|_, is_cluster, _| {
+        if is_cluster {
+            Reaction::ok("cluster_state=Starting\n").after(seconds(9))
+        } else {
+            Reaction::ok(UP).after(seconds(3))
+        }
     });
     let plan = start(vec![touch_step("mark"), chain_wait(seconds(60)), cluster_wait(seconds(600))]);
     let played = Play::new(plan, 3, script).signal(seconds(30), CancelReason::Interrupt).run();
