@@ -146,7 +146,8 @@ pub(super) fn open(path: Option<&Path>, hurry: &Hurry) -> Result<Option<ReportTa
         return Ok(Some(ReportTarget::Stdout));
     }
     let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(BufWriter::new(file)))))
+    let file = BufWriter::new(Counted::new(file, hurry.clone()));
+    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(file))))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {
