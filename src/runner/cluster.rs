@@ -302,7 +302,7 @@ impl<'a, C: Executor> Run<'a, C> {
         let host = asking.host().or(asking.answers.last().map(|(host, _)| *host)).unwrap_or_default();
         let state = &self.hosts[host];
         let vars = &state.run_host.vars;
-        let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
+        let hint = wait.hint.as_ref().map(|hint| hint.render_words(vars, &state.facts));
         if let Some(lost) = &asking.waiting.lost {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };
         }
@@ -318,7 +318,7 @@ impl<'a, C: Executor> Run<'a, C> {
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&asking.waiting.held);
         let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
-        let guess = guess.map(|hint| hint.render_plain(vars));
+        let guess = guess.map(|hint| hint.render_words(vars, &state.facts));
         let hint = match &wait.until {
             Until::Condition(condition) => told(condition, &state.facts).or(hint),
             Until::Chain | Until::Checks => hint,

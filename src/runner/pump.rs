@@ -30,6 +30,11 @@ impl<T> Pump<T> {
     pub(super) fn push(&mut self, host: HostId, about: T) {
         self.queue.push_back((host, about));
     }
+
+    /// What was not begun.
+    pub(super) fn into_left(self) -> impl Iterator<Item = (HostId, T)> {
+        self.queue.into_iter()
+    }
 }
 
 impl<C: Executor> Run<'_, C> {

@@ -15,6 +15,7 @@ use super::host::HostState;
 use super::job_result::{Parser, answer, evaluate};
 use super::pump::Pump;
 use super::script;
+use super::wait::EVIDENCE;
 use super::{CLEANUP_TIMEOUT, Run};
 
 impl<C: Executor> Run<'_, C> {
@@ -175,34 +176,73 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
-        let mut pump = Pump::new(hosts.iter().map(|&host| (host, step.retries)));
-        let begin = |run: &mut Self, host: HostId, _: &u32| match script::work(plan, step, &run.hosts[host].run_host) {
-            Ok(work) => {
-                run.submit(host, id, work, last);
-                true
+        let mut pump = Pump::new(hosts.iter().map(|&host| (host, Task::Do { retries: step.retries })));
+        let begin = |run: &mut Self, host: HostId, task: &Task| match task {
+            Task::AskWhy(_) => {
+                if let Some(evidence) = &step.evidence {
+                    let command = Command::new(run.evidence_text(evidence, host), Some(EVIDENCE));
+                    run.begin_quietly(host, id, command);
+                }
+                step.evidence.is_some()
             }
-            // Said before contact for every host, so this is a bug; the host must not be lost over it.
-            Err(said) => {
-                run.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said)));
-                false
-            }
+            Task::Do { .. } => match script::work(plan, step, &run.hosts[host].run_host) {
+                Ok(work) => {
+                    run.submit(host, id, work, last);
+                    true
+                }
+                // Said before contact for every host, so this is a bug; the host must not be lost over it.
+                Err(said) => {
+                    run.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said)));
+                    false
+                }
+            },
         };
-        while let Some((host, retries, done)) = self.next_end(&mut pump, begin).await {
+        while let Some((host, task, done)) = self.next_end(&mut pump, begin).await {
+            let retries = match task {
+                Task::Do { retries } => retries,
+                Task::AskWhy(failed) => {
+                    self.end_step(host, id, with_evidence(*failed, done));
+                    self.check_max_fail(step);
+                    continue;
+                }
+            };
             let limit = script::limit(step, &self.hosts[host].run_host);
+            let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
             if let Action::Probe { probe, .. } = &step.action {
                 self.add_probe_facts(host, probe, &mut result);
             }
-            if result.outcome == Outcome::Failed && retries > 0 && self.stats.cancelled.is_none() {
-                pump.push(host, retries - 1);
+            let goes_on = self.stats.cancelled.is_none();
+            if result.outcome == Outcome::Failed && retries > 0 && goes_on {
+                pump.push(host, Task::Do { retries: retries - 1 });
                 continue;
             }
             self.remember_cleanup(host, id, &result);
+            self.name_way_out(step, host, &mut result);
+            if step.evidence.is_some() && goes_on && !gone && wants_evidence(&result) {
+                pump.push(host, Task::AskWhy(Box::new(result)));
+                continue;
+            }
             self.end_step(host, id, result);
             if last && !self.hosts[host].has_cleanup() {
                 self.conclude_host(host);
             }
             self.check_max_fail(step);
+        }
+        // Where the run was cut short meanwhile, what failed is told without more.
+        for (host, task) in pump.into_left() {
+            if let Task::AskWhy(failed) = task {
+                self.end_step(host, id, *failed);
+            }
+        }
+    }
+
+    /// Adds the step's own hint where the command had none, or only the one that any command has whose time ran out.
+    fn name_way_out(&self, step: &Step, host: HostId, result: &mut StepResult) {
+        let (Some(hint), Some(failure)) = (&step.hint, &mut result.failure) else { return };
+        if failure.hint.is_none() || failure.phase == Phase::Timeout {
+            let host = &self.hosts[host];
+            failure.hint = Some(hint.render_words(&host.run_host.vars, &host.facts));
         }
     }
 
@@ -324,6 +364,34 @@ impl<C: Executor> Run<'_, C> {
             self.emit(EventKind::ChainSeen { host, stages });
         }
     }
+}
+
+/// What is done on a host for a step.
+enum Task {
+    /// The step, which may be tried again so many times.
+    Do { retries: u32 },
+    /// It failed so; the host is asked why.
+    AskWhy(Box<StepResult>),
+}
+
+/// Whether a command that ended so leaves a host that can be asked why.
+fn wants_evidence(result: &StepResult) -> bool {
+    matches!(result.outcome, Outcome::Failed | Outcome::TimedOut)
+}
+
+/// What failed, and after what it printed what the host says of it.
+fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
+    let evidence = evaluate(Parser::Status, Some(EVIDENCE), said).stdout;
+    let mut both = failed.stdout.builder();
+    // What cannot be read again is missing from the report, as it is without evidence.
+    for output in [&failed.stdout, &evidence] {
+        let _ = output.pieces(|piece| {
+            both.push(piece);
+            Ok(())
+        });
+    }
+    failed.stdout = both.finish();
+    failed
 }
 
 /// True for an end after which the same host cannot be asked again.

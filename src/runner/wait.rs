@@ -25,7 +25,7 @@ pub(super) const SETTLE: Duration = Duration::from_secs(15);
 /// Time for one look, where the step does not say.
 pub(super) const LOOK: Duration = Duration::from_secs(15);
 /// Time for the evidence of a host that did not come up.
-const EVIDENCE: Duration = Duration::from_secs(10);
+pub(super) const EVIDENCE: Duration = Duration::from_secs(10);
 
 impl<C: Executor> Run<'_, C> {
     /// Waits on these hosts.
@@ -55,7 +55,8 @@ impl<C: Executor> Run<'_, C> {
             if waiting.there() >= need || waiting.are_settled() || now >= end {
                 break;
             }
-            if waiting.possible() < need {
+            // Where the run goes on with the hosts that are left, each of them has its own time to come up.
+            if waiting.possible() < need && self.plan.steps[id].on_failure == OnFailure::Stop {
                 end = end.min(later(waiting.hopeless_since(now), SETTLE));
             }
             self.start_due_looks(id, id, wait, &mut waiting, None);
@@ -299,7 +300,7 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
+    pub(super) fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
@@ -353,11 +354,11 @@ impl<C: Executor> Run<'_, C> {
             return Failure { cause, ..trouble.clone() };
         }
         let vars = &known.run_host.vars;
-        let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
+        let hint = wait.hint.as_ref().map(|hint| hint.render_words(vars, &known.facts));
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&host.held);
         let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
-        let guess = guess.map(|hint| hint.render_plain(vars));
+        let guess = guess.map(|hint| hint.render_words(vars, &known.facts));
         let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
@@ -458,7 +459,7 @@ fn gave_up(
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
             let mut failure = Failure::new(Phase::Command, reason(rule, facts, vars));
-            failure.hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
+            failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, facts));
             verdict = Some(failure);
         }
     }

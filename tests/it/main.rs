@@ -41,6 +41,7 @@ mod marker;
 mod opengauss;
 mod openssh_transport;
 mod oracle;
+mod oracle_forms;
 mod oracle_scripts;
 mod output;
 mod panweidb;
