@@ -295,7 +295,7 @@ pub enum Command {
     /// Stop the cluster, and wait until its processes are gone on every node.
     Stop(Stop),
     /// What every node is doing; one row per node.
-    Status(System),
+    Status(Status),
     /// Make a standby the primary, where the system has that (greenplum, postgres).
     Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
@@ -453,6 +453,18 @@ pub struct Stop {
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// Let the exit status tell: 0 only where every node has what it should have and the cluster is Normal, 4 where a node could
+    /// not be looked at, else 5.
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// Arguments of `promote`.

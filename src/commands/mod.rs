@@ -179,7 +179,8 @@ fn run_plan_on(
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
     let list_hosts = matches!(&cli.command, Command::Play(args) if args.list_hosts);
-    PendingRun { plan, selected, playbook, kind, allow, force, sudo, canary, list_hosts, options, environment }
+    let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
+    PendingRun { plan, selected, playbook, kind, allow, force, judged, sudo, canary, list_hosts, options, environment }
         .execute()
 }
 

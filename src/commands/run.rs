@@ -14,7 +14,7 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::playbook::builtin;
 use crate::reactor::Reactor;
-use crate::report::RunReport;
+use crate::report::{RunReport, health};
 use crate::reporter::{
     Afterwards, CommandKind, EndTable, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue,
     ReporterSetup, Reporters, When,
@@ -50,6 +50,8 @@ pub(super) struct PendingRun<'a> {
     pub(super) allow: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// What is found counts as the exit status.
+    pub(super) judged: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
@@ -129,8 +131,9 @@ impl PendingRun<'_> {
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
         let targets = Targets { list: targets, warnings: Vec::new() };
-        let finished =
+        let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
+        finished.stats.health = self.judged.then(|| health(&finished.hosts));
         let report = RunReport {
             run: journal.run.clone(),
             command: self.plan.name.clone(),

@@ -331,6 +331,8 @@ pub enum Action {
         probe: String,
         /// States in which it is wrong to go on; the first that holds is the reason.
         refuse: Vec<Rule>,
+        /// What is worth a word before the run goes on.
+        warn: Vec<Remark>,
     },
     /// Hold only where every check does.
     Check {
@@ -473,6 +475,19 @@ pub struct Rule {
     pub hint: Option<Template>,
     /// Must have held for this long before it counts (waits only).
     pub after: Duration,
+}
+
+/// Something that the user should know once every host was looked at.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// What must hold on a host.
+    pub when: Condition,
+    /// It is about hosts that could not be looked at, not about those that were.
+    pub hosts_missing: bool,
+    /// What to say.
+    pub because: Template,
+    /// What to do about it.
+    pub hint: Option<Template>,
 }
 
 /// Tests that must all hold.

@@ -30,7 +30,8 @@ pub(super) const KEYS: [&str; 13] = [
     "last",
     "steps",
 ];
-pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
+pub(super) const VAR_KEYS: [&str; 8] =
+    ["default", "env", "check", "one_of", "help", "required", "when_missing", "found"];
 /// This shell variable tells a probe that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -240,6 +241,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         help: fields.string("help")?,
         run_wide: false,
         when_missing: when_missing.map(|text| text.value),
+        found: fields.flag("found")?.unwrap_or(false),
     })
 }
 

@@ -117,7 +117,10 @@ impl Loader<'_> {
         }
         // What the outer playbook says about a variable stands.
         for (name, spec) in &document.vars {
-            plan.vars.entry(name.clone()).or_insert_with(|| spec.clone());
+            let mut spec = spec.clone();
+            // What somebody asked for in so many words is not overruled.
+            spec.when_missing = spec.when_missing.filter(|_| !self.given.contains_key(name));
+            plan.vars.entry(name.clone()).or_insert(spec);
         }
         let vars = plan.vars.clone();
         let plays = document

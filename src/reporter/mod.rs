@@ -157,6 +157,7 @@ impl Reporters {
             output_dir,
             more,
         } = setup;
+        let looks = matches!(end_table, EndTable::States(_));
         let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(ReportTarget::Stdout)));
         // A report on the terminal itself and a live view would tear each other.
         settings.live &= !(taken && settings.stdout_tty);
@@ -179,11 +180,11 @@ impl Reporters {
         }
         if let Some(target) = junit {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone())));
+            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone(), looks)));
         }
         if let Some(target) = html {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len())));
+            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len(), looks)));
         }
         for (name, reporter) in more {
             add(name, false, reporter);

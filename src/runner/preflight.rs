@@ -2,11 +2,15 @@
 
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Rule, Vars};
+use crate::plan::{Remark, Rule, Vars};
 
 use super::Run;
-use super::condition::holds;
+use super::condition::{holds, reason, said};
 use super::fleet::Executor;
+use super::host::HostState;
+
+/// Hosts that a remark names.
+const NAMED: usize = 8;
 
 impl<C: Executor> Run<'_, C> {
     /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
@@ -29,7 +33,10 @@ impl<C: Executor> Run<'_, C> {
                 let vars = &host.run_host.vars;
                 if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
                     let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
-                    failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
+                    let hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
+                    let seen = rule.when.facts.iter().chain(&rule.when.not);
+                    // A probe that says what to do about what was found knows more.
+                    failure.hint = seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
                     bad.push((id, failure));
                 }
             }
@@ -82,6 +89,31 @@ impl<C: Executor> Run<'_, C> {
         self.emit(EventKind::Refused { hosts });
     }
 
+    /// Says what the user should know of what was found before the run goes on.
+    pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
+        let mut told = Vec::new();
+        for remark in remarks {
+            let concerned: Vec<&HostState> = self
+                .hosts
+                .iter()
+                .filter(|host| host.row_of(step).is_some_and(|row| row.outcome.is_success() != remark.hosts_missing))
+                .filter(|host| holds(&remark.when, &host.facts, &host.run_host.vars))
+                .collect();
+            let Some(first) = concerned.first() else { continue };
+            let names: Vec<&str> = concerned.iter().take(NAMED).map(|host| host.run_host.name.as_str()).collect();
+            let more = match concerned.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let because = remark.because.render_plain(&first.run_host.vars);
+            let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.run_host.vars)));
+            told.push(format!("{}{more}: {because}{}", names.join(", "), hint.unwrap_or_default()));
+        }
+        for message in told {
+            self.emit(EventKind::Warning { message });
+        }
+    }
+
     /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for. Their groups are the
     /// variable `missing_groups`.
     fn apply_when_missing(&mut self, missing: &[HostId]) {
@@ -97,14 +129,5 @@ impl<C: Executor> Run<'_, C> {
                 host.run_host.vars.insert(name, value);
             }
         }
-    }
-}
-
-/// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
-fn reason(rule: &Rule, facts: &Facts, vars: &Vars) -> String {
-    let because = rule.because.render_words(vars, facts);
-    match rule.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
-        Some(value) if !value.is_empty() => format!("{because}: {value}"),
-        _ => because,
     }
 }

@@ -4,7 +4,7 @@ use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, Look, On, OnFailure, Step, Until};
+use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
@@ -51,8 +51,11 @@ impl<C: Executor> Run<'_, C> {
             _ => self.run_in_batches(id, asked.clone()).await,
         }
         self.emit(EventKind::StepFinished { step: id });
-        if let Action::Probe { refuse, .. } = &step.action {
+        if let Action::Probe { refuse, warn, .. } = &step.action {
             self.check_preflight(id, refuse, &asked);
+            if !self.stopped && self.stats.cancelled.is_none() {
+                self.remark(id, warn);
+            }
         } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
             // In a batch the hosts that are left go on to its end: `max_fail` says whether another one begins.
             self.stopped |= self.batch.is_none() || self.cluster_failed_at == Some(id);
@@ -358,6 +361,7 @@ impl<C: Executor> Run<'_, C> {
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
         self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
+        take_found(plan, &mut state.run_host.vars, &result.facts);
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
@@ -402,4 +406,15 @@ fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
 /// True for an end after which the same host cannot be asked again.
 pub(super) fn is_gone(done: &JobResult) -> bool {
     matches!(done, JobResult::Unreached { .. })
+}
+
+/// Variables that nothing gave a value, and that a probe has found on the host.
+fn take_found(plan: &Plan, vars: &mut Vars, facts: &Facts) {
+    for (name, spec) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if vars.get(name).is_none_or(str::is_empty)
+            && let Some(value) = facts.get(&format!("found_{name}")).filter(|value| spec.check.check(value).is_ok())
+        {
+            vars.insert(name, value);
+        }
+    }
 }

@@ -52,6 +52,10 @@ struct PsshHosts {
 /// A [`Diagnostic`] when something is wrong before anything was contacted; any other error is gsctl's own.
 pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
     let common = called.common();
+    if let Called::Pssh(Pssh { print_shim: true, .. }) = called {
+        io::stdout().write_all(shim()?.as_bytes())?;
+        return Ok(0);
+    }
     check(called, environment)?;
     let opengauss = matches!(called, Called::Pssh(args) if args.dialect == Dialect::Opengauss);
     let pssh_hosts = match pssh_hosts(common, opengauss, environment)? {
@@ -110,6 +114,19 @@ pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
             PsshRun { common, pssh_hosts, format, environment, seconds: 0 }.rsync(args, &flags)
         }
     }
+}
+
+/// A file for Python that becomes this program, under the name that the file itself has (`pssh`, `pscp`, ...).
+fn shim() -> anyhow::Result<String> {
+    let own = std::env::current_exe()?;
+    let own = own.to_str().ok_or_else(|| Diagnostic::usage("the path of gsctl is not UTF-8"))?;
+    // JSON writes a text as Python reads it.
+    let own = serde_json::to_string(own)?;
+    Ok(format!(
+        "#!/usr/bin/env python3\n\
+         import os, sys\n\
+         os.execve({own}, [os.path.basename(__file__)] + sys.argv[1:], dict({{\"GSCTL_PSSH_DIALECT\": \"opengauss\"}}, **os.environ))\n"
+    ))
 }
 
 /// What each of them wants to be there.

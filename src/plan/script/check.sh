@@ -46,6 +46,11 @@ gs_real() {
     readlink -f -- "$1" 2>/dev/null || printf '%s' "$1"
 }
 
+# True where processes of other users are hidden, so that one that is not seen may be there.
+gs_hides() {
+    [ ! -r "$gs_proc/1/comm" ] && grep -q 'hidepid=' "$gs_proc/mounts"
+} 2>/dev/null
+
 # gs_process N NAME SHORT PATH: SHORT is NAME as the kernel keeps it; PATH may be empty.
 gs_process() {
     if [ ! -r "$gs_proc/self/stat" ]; then
@@ -56,6 +61,7 @@ gs_process() {
     gs_status "$$"
     gs_own=$gs_session
     gs_saw="no process named $2"
+    if gs_hides; then gs_saw="$gs_saw is to be seen: /proc hides those of other users (hidepid)"; fi
     gs_want=
     [ -z "$4" ] || gs_want=$(gs_real "$4")
     for gs_file in $(cd "$gs_proc" && grep -slxF -e "$3" [0-9]*/comm); do
