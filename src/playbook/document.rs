@@ -14,8 +14,8 @@ use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 
-pub(super) const KEYS: [&str; 9] =
-    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
+pub(super) const KEYS: [&str; 10] =
+    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "state_groups", "steps"];
 pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
 /// A probe is told by this shell variable that only what changes matters.
 const LIGHT: &str = "light";
@@ -31,6 +31,7 @@ pub(super) struct Document<'n> {
     pub table: Option<Vec<Text>>,
     pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
+    pub state_groups: Vec<Text>,
     pub steps: &'n [Node],
 }
 
@@ -82,6 +83,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
+        state_groups: fields.get("state_groups").map(|node| node.texts("`state_groups`")).transpose()?.unwrap_or_default(),
         steps: steps.list("`steps`")?,
     })
 }

@@ -23,6 +23,10 @@ pub fn schema() -> Value {
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
             "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
+            "state_groups": {
+                "type": "array", "items": { "type": "string" },
+                "description": "groups of which each has a state of its own: one that comes of a step for it stays on its hosts",
+            },
             "steps": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/step" } },
         },
         "$defs": {

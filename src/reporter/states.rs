@@ -84,6 +84,9 @@ fn cluster(report: &RunReport) -> Option<String> {
     if let Some(members) = fact("datanodes") {
         line.push_str(&format!(" ({})", members.replace(',', ", ")));
     }
+    if let Some(pair) = fact("disaster_recovery") {
+        line.push_str(&format!("; disaster recovery: {pair}"));
+    }
     if fact("pausing").as_deref() == Some("Yes") {
         line.push_str(", paused");
     }

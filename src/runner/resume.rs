@@ -25,8 +25,11 @@ impl<C: Crew> Run<'_, C> {
         }
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
-            // It may have been written down here, and not there any more.
-            self.untold = Some(state.clone());
+            // It may have been written down here, and not there any more. Whose it was is not known, where groups have
+            // their own; the steps that are done again tell.
+            if self.plan.state_groups.is_empty() {
+                self.untold = Some(state.clone());
+            }
             self.emit(EventKind::StateChanged { state });
         }
     }
@@ -89,8 +92,12 @@ impl<C: Crew> Run<'_, C> {
         }
         let Some(state) = self.untold.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
+        let concerned = |host: &super::HostState| match &self.plan.steps[id].on {
+            On::Group(group) if self.plan.state_groups.contains(group) => host.member.groups.contains(group),
+            On::All | On::Any | On::Group(_) | On::NotGroup(_) => true,
+        };
         let mut queue: std::collections::VecDeque<HostId> =
-            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
+            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host]) && concerned(&self.hosts[host])).collect();
         let name = format!("state: {state}");
         let mut running = 0;
         loop {

@@ -16,6 +16,9 @@ use super::fleet::{Crew, Done, Job, Work};
 use super::script;
 use super::{CLEANUP_TIMEOUT, Run, Turn};
 
+/// What the names of secrets that one host tells to all begin with.
+const SECRET: &str = "share_secret_";
+
 impl<C: Crew> Run<'_, C> {
     /// Does one step on every host that it is for.
     pub(super) async fn step(&mut self, id: StepId) {
@@ -187,8 +190,10 @@ impl<C: Crew> Run<'_, C> {
             self.stats.running -= 1;
             let limit = script::limit(step, &self.hosts[host].member);
             let mut result = conclude(&step.action, limit, done);
-            if let Action::Probe { probe, .. } = &step.action {
-                self.learn(host, probe, &mut result);
+            match &step.action {
+                Action::Probe { probe, .. } => self.learn(host, probe, &mut result),
+                Action::Script { .. } => self.hand_on(&mut result),
+                _ => {}
             }
             let again = left.remove(&host).unwrap_or(0);
             if result.outcome == Outcome::Failed && again > 0 && self.stats.cancelled.is_none() {
@@ -210,7 +215,8 @@ impl<C: Crew> Run<'_, C> {
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
-        let job = Job { work, stream: self.settings.stream, last, cancel };
+        let secret = matches!(&self.plan.steps[step].action, Action::Script { script, .. } if script.contains(SECRET));
+        let job = Job { work, stream: self.settings.stream && !secret, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -307,6 +313,16 @@ impl<C: Crew> Run<'_, C> {
             for host in &mut self.hosts {
                 host.member.vars.insert(name.as_str(), value.as_str());
             }
+        }
+    }
+
+    /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it
+    /// stands in no fact and no output of the result.
+    fn hand_on(&mut self, result: &mut StepResult) {
+        self.share(&result.facts);
+        if result.facts.keys().any(|name| name.starts_with(SECRET)) {
+            result.facts.retain(|name, _| !name.starts_with(SECRET));
+            result.stdout = crate::output::Output::default();
         }
     }
 
