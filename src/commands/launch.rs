@@ -66,7 +66,7 @@ impl Launch<'_> {
         openssh::check(&self.plan, &self.options.ssh)?;
         let Targets { list: mut targets, mut warnings } =
             targets::build(&self.selected, &self.options.ssh, self.world)?;
-        warnings.splice(0..0, self.selected.warnings.iter().cloned());
+        warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
             // The wait itself tries again, and a failed attempt is no news.
             for target in &mut targets {

@@ -44,6 +44,8 @@ pub struct Plan {
     pub max_hosts: Option<usize>,
     /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
+    /// What the user should know about how it was put together.
+    pub notes: Vec<String>,
 }
 
 impl Plan {

@@ -113,6 +113,11 @@ pub fn script(path: &str) -> Option<&'static str> {
     SCRIPTS.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
 }
 
+/// The paths of all scripts.
+pub(super) fn scripts() -> impl Iterator<Item = &'static str> {
+    SCRIPTS.iter().map(|(path, _)| *path)
+}
+
 /// The texts that a text uses, and those that they use: every playbook and script whose name stands in one of them.
 #[must_use]
 pub fn used_by(text: &str) -> Vec<(&'static str, &'static str)> {

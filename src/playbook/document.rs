@@ -40,7 +40,8 @@ pub(super) struct Document<'n> {
 pub(super) struct ProbeNode<'n> {
     pub name: String,
     pub at: At,
-    pub script: Text,
+    /// Files that make one script, in order.
+    pub script: Vec<Text>,
     pub states: Option<&'n Node>,
     pub facts: Option<Vec<Text>>,
 }
@@ -64,7 +65,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
             probes.push(ProbeNode {
                 name: name.value.clone(),
                 at: name.at,
-                script: fields.need("script")?.text("`script`")?,
+                script: fields.need("script")?.texts("`script`")?,
                 states: fields.get("states"),
                 facts: fields.get("facts").map(|node| node.texts("`facts`")).transpose()?,
             });

@@ -16,9 +16,10 @@ use super::builtin;
 use super::document::{Document, chain, document, states};
 use super::node::{Node, Text, parse};
 use super::problem::{At, Complaint, Problem, did_you_mean};
-use super::scope::Scope;
+use super::scope::{Scope, names};
 use super::step::{Item, step};
 use crate::plan::push::Copy;
+use crate::plan::script::without_comments;
 use crate::plan::{Plan, Probe};
 
 /// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
@@ -120,6 +121,7 @@ impl Loader<'_> {
             .steps
             .iter()
             .any(|node| node.pairs("a step").is_ok_and(|p| p.iter().any(|(key, _)| key.value == "play")));
+        let notes = RefCell::new(Vec::new());
         let scope = Scope {
             vars: &vars,
             probes: document.probes.iter().map(|probe| probe.name.as_str()).collect(),
@@ -128,12 +130,12 @@ impl Loader<'_> {
             has_chain: document.chain.is_some(),
             given: self.given,
             env: self.env,
-            read_script: &|script| self.script(&file, script),
+            read_scripts: &|scripts| self.scripts(&file, scripts, &notes),
             read_input: &|input| self.input(&file, input),
             read_files: &|text, path| self.copies(&file, text, path),
             run_wide: RefCell::new(BTreeSet::new()),
         };
-        self.head(plan, &scope, &document, &file).map_err(problem)?;
+        Self::head(plan, &scope, &document).map_err(problem)?;
         if let Some(path) = &document.state_file {
             plan.state_file = Some(scope.path(path, false).map_err(problem)?);
             plan.state_groups = document.state_groups.iter().map(|text| text.value.clone()).collect();
@@ -141,7 +143,13 @@ impl Loader<'_> {
         for node in document.steps {
             self.entry(plan, &scope, node, stack, text, prefix)?;
         }
-        for name in scope.run_wide.into_inner() {
+        let run_wide = scope.run_wide.into_inner();
+        for note in notes.into_inner() {
+            if !plan.notes.contains(&note) {
+                plan.notes.push(note);
+            }
+        }
+        for name in run_wide {
             if let Some(spec) = plan.vars.get_mut(&name) {
                 spec.run_wide = true;
             }
@@ -150,14 +158,14 @@ impl Loader<'_> {
     }
 
     /// Probes and chain.
-    fn head(&self, plan: &mut Plan, scope: &Scope<'_>, document: &Document<'_>, file: &str) -> Result<(), Complaint> {
+    fn head(plan: &mut Plan, scope: &Scope<'_>, document: &Document<'_>) -> Result<(), Complaint> {
         if plan.table.is_empty() {
             let table = document.table.iter().flatten().map(|fact| scope.fact(fact));
             plan.table = table.collect::<Result<_, _>>()?;
         }
         for probe in &document.probes {
-            let source = probe.script.value.clone();
-            let script = self.script(file, &probe.script)?;
+            let source = names(&probe.script);
+            let script = (scope.read_scripts)(&probe.script)?;
             let states = probe.states.map(|node| states(scope, node)).transpose()?.unwrap_or_default();
             if plan.probes.get(&probe.name).is_some_and(|other| other.script != script) {
                 let message = format!("probe `{}` is another one in a playbook round this one", probe.name);
@@ -263,8 +271,20 @@ impl Loader<'_> {
         })
     }
 
+    /// Scripts, one after the other, as one text without comments.
+    fn scripts(&self, file: &str, scripts: &[Text], notes: &RefCell<Vec<String>>) -> Result<String, Complaint> {
+        let mut text = String::new();
+        for script in scripts {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&without_comments(&self.script(file, script, notes)?));
+        }
+        Ok(text)
+    }
+
     /// A script: next to the playbook, or one that is compiled in, so that a built-in playbook can be copied and edited.
-    fn script(&self, file: &str, script: &Text) -> Result<String, Complaint> {
+    fn script(&self, file: &str, script: &Text, notes: &RefCell<Vec<String>>) -> Result<String, Complaint> {
         let path = script.value.as_str();
         if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
             let message = format!("script `{path}` must be a path below the playbook's directory");
@@ -281,9 +301,18 @@ impl Loader<'_> {
                 }
             }
         }
-        compiled_in
-            .map(str::to_owned)
-            .ok_or_else(|| Complaint::new(script.at, format!("there is no script `{}`", script.value)))
+        let Some(text) = compiled_in else {
+            return Err(Complaint::new(script.at, format!("there is no script `{}`", script.value))
+                .maybe_hint(did_you_mean(&script.value, builtin::scripts())));
+        };
+        if builtin::source(file).is_none() {
+            let beside = beside(file, &script.value);
+            notes.borrow_mut().push(format!(
+                "playbook `{file}`: there is no script `{beside}`, the built-in `{}` is used",
+                script.value
+            ));
+        }
+        Ok(text.to_owned())
     }
 }
 

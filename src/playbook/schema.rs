@@ -33,9 +33,9 @@ pub fn schema() -> Value {
             "scalar": { "type": ["string", "number", "boolean"] },
             "scalars": { "anyOf": [{ "$ref": "#/$defs/scalar" }, { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/scalar" } }] },
             "duration": { "$ref": "#/$defs/scalar", "description": "90, 90s, 5m, 1h30m, or a {variable}" },
-            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "type": "string" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
+            "command": { "description": "shell text in which variables are quoted, or a script next to the playbook that finds them set", "anyOf": [{ "type": "string" }, object(&["script"], &json!({ "script": { "$ref": "#/$defs/paths" }, "with": { "type": "object", "description": "more shell variables for the script", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" } } }))] },
             "script": object(&["script"], &json!({
-                "script": { "type": "string", "description": "POSIX sh next to the playbook; its key=value lines are facts, `because` and `hint` say why it failed" },
+                "script": { "$ref": "#/$defs/paths", "description": "POSIX sh next to the playbook, files joined in order; its key=value lines are facts, `because` and `hint` say why it failed" },
                 "with": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "more shell variables for it" },
             })),
             "paths": { "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
@@ -49,7 +49,7 @@ pub fn schema() -> Value {
                 "when_missing": { "$ref": "#/$defs/scalar", "description": "its value once the run goes on without hosts that are missing" },
             }))] },
             "probe": object(&["script"], &json!({
-                "script": { "type": "string", "description": "POSIX sh that prints key=value lines, next to the playbook" },
+                "script": { "$ref": "#/$defs/paths", "description": "POSIX sh next to the playbook that prints key=value lines; several files are joined in order" },
                 "states": { "description": "named states of a node; the first that matches is the fact `state`" },
                 "facts": { "$ref": "#/$defs/scalars", "description": "the facts it prints, so that others are mistakes" },
             })),

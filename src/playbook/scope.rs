@@ -28,8 +28,8 @@ pub(super) struct Scope<'a> {
     /// Values from the command line.
     pub given: &'a IndexMap<String, String>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Reads a script next to the playbook.
-    pub read_script: &'a dyn Fn(&Text) -> Result<String, Complaint>,
+    /// Reads scripts next to the playbook, as one text.
+    pub read_scripts: &'a dyn Fn(&[Text]) -> Result<String, Complaint>,
     /// Reads a file next to the playbook that a command is to read.
     pub read_input: &'a dyn Fn(&Text) -> Result<Vec<u8>, Complaint>,
     /// Looks at files that are copied.
@@ -100,7 +100,8 @@ impl Scope<'_> {
             return Ok(None);
         }
         let fields = node.fields(what, &["script", "with"])?;
-        let path = fields.need("script")?.text("`script`")?;
+        let node = fields.need("script")?;
+        let paths = node.texts("`script`")?;
         let mut with = Vec::new();
         for (name, node) in fields.get("with").map(|node| node.pairs("`with`")).transpose()?.unwrap_or_default() {
             if !crate::plan::template::is_name(&name.value) || self.knows(&name.value) {
@@ -110,7 +111,7 @@ impl Scope<'_> {
             }
             with.push((name.value.clone(), self.template(&node.text("a variable")?)?));
         }
-        Ok(Some(Script { source: path.value.clone(), text: (self.read_script)(&path)?, with, at: path.at }))
+        Ok(Some(Script { source: names(&paths), text: (self.read_scripts)(&paths)?, with, at: node.at }))
     }
 
     /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.
@@ -211,4 +212,9 @@ impl Scope<'_> {
     fn knows(&self, name: &str) -> bool {
         self.vars.contains_key(name) || BUILTIN.contains(&name)
     }
+}
+
+/// The files of a script, for messages.
+pub(super) fn names(paths: &[Text]) -> String {
+    paths.iter().map(|path| path.value.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! What a hosts file may say, what it may not, and how both end.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -311,7 +311,8 @@ fn the_example_is_a_hosts_file() {
     assert_eq!(inventory.hosts["192.0.2.1:2202"].address(), "192.0.2.1");
 }
 
-/// Guards against work that grows with the square of the lines: that would take minutes, not the seconds allowed here.
+/// Guards against work that grows with the square of the lines: that would take minutes of a processor, not the seconds allowed
+/// here.
 #[test]
 fn a_hundred_thousand_lines_are_read_in_no_time() {
     let mut text = String::new();
@@ -323,11 +324,16 @@ fn a_hundred_thousand_lines_are_read_in_no_time() {
         write!(text, "[g{group}]\nnode[{first}-{last}]\n[g{group}:vars]\nk=v\n[c{group}:children]\ng{group}\n")
             .unwrap();
     }
-    let start = Instant::now();
+    // Time on the processor: other tests and other users have it too.
+    let worked = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    };
+    let start = worked();
     let inventory = inventory(&text);
     assert_eq!((inventory.hosts.len(), inventory.groups.len()), (100_000, 2_000));
     assert_eq!(inventory.hosts["node99999"].groups, ["g999", "c999"]);
-    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(worked().saturating_sub(start) < Duration::from_secs(20));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! it has looked at after doing it.
 
 mod answer;
+mod comments;
 pub mod copy;
 pub mod pull;
 pub mod push;
@@ -15,6 +16,7 @@ use super::Check;
 use super::quote::{quote, quote_glob};
 
 pub use answer::{Tested, is_fact_name, parse_changes, parse_checks, parse_facts, parse_tests};
+pub use comments::without_comments;
 
 const COMMON: &str = include_str!("common.sh");
 const REMOVE: &str = include_str!("remove.sh");

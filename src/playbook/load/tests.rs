@@ -51,8 +51,60 @@ fn plays_are_put_in_where_they_stand() {
 #[test]
 fn a_copy_of_a_built_in_finds_its_scripts() {
     let text = builtin::source("opengauss/status").expect("there");
-    let files: &'static _ = Box::leak(Box::new([("my.yaml", text)]));
-    assert_eq!(load(files, "my.yaml").expect("loads").name, "opengauss/status");
+    let files: &'static _ = Box::leak(Box::new([("d/my.yaml", text)]));
+    let plan = load(files, "d/my.yaml").expect("loads");
+    assert_eq!(plan.name, "opengauss/status");
+    // And says so: whoever meant to change the script has put it in the wrong place.
+    let note =
+        "playbook `d/my.yaml`: there is no script `d/opengauss/node.sh`, the built-in `opengauss/node.sh` is used";
+    assert!(plan.notes.iter().any(|said| said == note), "{:#?}", plan.notes);
+    assert!(load(files, "opengauss/status").expect("loads").notes.is_empty());
+}
+
+#[test]
+fn several_files_make_one_script() {
+    let plan = load(
+        &[
+            (
+                "a.yaml",
+                "probes: { p: { script: [lib.sh, p.sh] } }\nsteps:\n- { name: one, probe: p }\n\
+                 - { name: two, run: { script: [lib.sh, two.sh] } }\n\
+                 - { name: three, wait: { until: { fact: a, is: b }, evidence: { script: [lib.sh, two.sh] } } }",
+            ),
+            ("lib.sh", "# shared\n\nfact() {\n    # why\n    echo \"$1\"\n}"),
+            ("p.sh", "fact a=1"),
+            ("two.sh", "# what\nfact two\n"),
+        ],
+        "a.yaml",
+    )
+    .expect("loads");
+    let lib = "fact() {\n    echo \"$1\"\n}\n";
+    assert_eq!(
+        (plan.probes["p"].source.as_str(), plan.probes["p"].script.as_str()),
+        ("lib.sh, p.sh", &*format!("{lib}fact a=1"))
+    );
+    let Action::Script { source, script, .. } = &plan.steps[1].action else { panic!("a script") };
+    assert_eq!((source.as_str(), script), ("lib.sh, two.sh", &format!("{lib}fact two\n")));
+    let Action::Wait(wait) = &plan.steps[2].action else { panic!("a wait") };
+    let Some(Look::Run(evidence)) = &wait.evidence else { panic!("evidence") };
+    assert!(evidence.to_string().ends_with(&format!("{lib}fact two\n")), "{evidence}");
+}
+
+#[test]
+fn a_script_that_is_not_there_is_named_where_it_stands() {
+    let files = &[
+        ("a.yaml", "probes:\n  p:\n    script: [lib.sh, opengauss/nod.sh]\nsteps: [{ name: one, probe: p }]"),
+        ("lib.sh", ""),
+    ];
+    assert_eq!(
+        load(files, "a.yaml").expect_err("one is not there").to_string(),
+        "playbook `a.yaml`, line 3, column 22: there is no script `opengauss/nod.sh`\n  |\n\
+         3 |     script: [lib.sh, opengauss/nod.sh]\n  |                      ^^^^^^^^^^^^^^^^\n\
+         hint: did you mean `opengauss/node.sh`?"
+    );
+    let problem =
+        load(&[("a.yaml", "probes:\n  p:\n    script: []\nsteps: [{ ping: true }]")], "a.yaml").expect_err("empty");
+    assert!(problem.to_string().contains("line 3, column 13: `script` must be text or a list of text"), "{problem}");
 }
 
 #[test]
