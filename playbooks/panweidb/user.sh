@@ -112,6 +112,7 @@ fetch() {
                 -C "localhost=${mine} localport=$((dn_port + 1)) remotehost=$entry remoteport=$there" 2>&1 </dev/null 9>&-) || rc=$?
             [ "$rc" -ne 0 ] || break
             fact fetch_said "$(last_words)"
+            last_words 3 >"$own_dir/fetch.log" 2>/dev/null
             case $said in
                 *'nvalid username/password'* | *'login denied'* | *'account'*'locked'*) fetched=denied ;;
             esac

@@ -45,10 +45,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
     (
         "panweidb/sdr-find.sh",
-        concat!(
-            include_str!("../../playbooks/panweidb/lib.sh"),
-            include_str!("../../playbooks/panweidb/find.sh")
-        ),
+        concat!(include_str!("../../playbooks/panweidb/lib.sh"), include_str!("../../playbooks/panweidb/find.sh")),
     ),
     (
         "panweidb/sdr-node.sh",

@@ -84,7 +84,11 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
-        state_groups: fields.get("state_groups").map(|node| node.texts("`state_groups`")).transpose()?.unwrap_or_default(),
+        state_groups: fields
+            .get("state_groups")
+            .map(|node| node.texts("`state_groups`"))
+            .transpose()?
+            .unwrap_or_default(),
         steps: steps.list("`steps`")?,
     })
 }

@@ -148,7 +148,7 @@ impl Cluster {
 
     /// The start of this side.
     pub(super) fn play(&self) -> Gsctl {
-        self.playbook(&format!("start-{}", self.side)).args(["--var", "time_out=5s"])
+        self.playbook(&format!("start-{}", self.side)).args(["--var", "time_out=60s"])
     }
 
     fn mode(&self) -> &'static str {
@@ -200,7 +200,9 @@ impl Cluster {
 
     pub(super) fn locks(&self, node: &Node) -> Vec<PathBuf> {
         let files = fs::read_dir(node.outside("tmp")).unwrap().map(|entry| entry.unwrap().path());
-        files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("streaming_lock_"))).collect()
+        files
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("streaming_lock_")))
+            .collect()
     }
 
     /// Sets lines of a node's conf.
@@ -314,7 +316,8 @@ impl Cluster {
     #[track_caller]
     fn assert_rules(&self, node: &Node) {
         let text = node.text("data/dn/pg_hba.conf");
-        let rules: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let rules: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         let user = self.lab.user();
         let mut wanted = vec![OWN_HBA.to_owned()];
         for address in ADDRESSES.iter().flatten() {
@@ -341,7 +344,9 @@ impl Cluster {
             assert_eq!(infos.len(), 3, "{conf}");
             assert!(infos[0].ends_with("remoteservice=15504 iscascade=true iscrossregion=false'"), "{conf}");
             for (info, peer) in infos[1..].iter().zip(peers) {
-                let there = format!("localport=15501 localheartbeatport=15505 localservice=15504 remotehost={peer} remoteport=15401 ");
+                let there = format!(
+                    "localport=15501 localheartbeatport=15505 localservice=15504 remotehost={peer} remoteport=15401 "
+                );
                 assert!(info.contains(&there) && info.ends_with(" iscascade=false iscrossregion=true'"), "{conf}");
             }
             assert!(conf.contains(&format!("stream_cluster_run_mode = '{mode}'\n")), "{conf}");
@@ -367,7 +372,11 @@ impl Cluster {
                 ("Cascade Standby\n", "-M cascade_standby -b standby_full -r 7200 -t 1209600")
             };
             assert_eq!(node.text("app/sdr/role"), role);
-            assert!(self.calls(number, "gs_ctl_build").iter().all(|call| call.contains(build)), "{:?}", self.all_calls());
+            assert!(
+                self.calls(number, "gs_ctl_build").iter().all(|call| call.contains(build)),
+                "{:?}",
+                self.all_calls()
+            );
             assert_eq!(node.text("cm/cm_server/cm_server.conf"), "backup_open = 2\n");
             assert_eq!(node.text("cm/cm_agent/cm_agent.conf"), "agent_backup_open = 2\n");
             assert_eq!(node.text("app/bin/hadr.key.cipher"), "cipher of the primary");
@@ -379,7 +388,8 @@ impl Cluster {
     #[track_caller]
     pub(super) fn assert_archive(&self) {
         self.assert_pair("archive", "cluster_primary");
-        let raised = self.calls(1, "gs_guc_reload").iter().filter(|call| call.ends_with("wal_keep_segments = 16384")).count();
+        let raised =
+            self.calls(1, "gs_guc_reload").iter().filter(|call| call.ends_with("wal_keep_segments = 16384")).count();
         assert!(raised >= 1, "{:?}", self.all_calls());
         assert!(self.calls(2, "gs_guc_reload").iter().all(|call| !call.contains("wal_keep")), "only on the primary");
         assert!(self.all_calls().iter().all(|calls| !calls.contains("cm_ctl_stop")), "a primary is never stopped");

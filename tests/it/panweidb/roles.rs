@@ -139,7 +139,11 @@ fn a_standby_of_either_is_promoted_by_the_other() {
     cluster.conf(1, "streaming=yes\n");
     let before = cluster.all_calls();
     let run = cluster.playbook("failover").run().expect(7);
-    assert!(run.stderr.contains("the primary of the other cluster is alive: it still sends") && run.stderr.contains("sdr-switchover"), "{run}");
+    assert!(
+        run.stderr.contains("the primary of the other cluster is alive: it still sends")
+            && run.stderr.contains("sdr-switchover"),
+        "{run}"
+    );
     assert_eq!(cluster.all_calls(), before);
     cluster.conf(1, "");
     cluster.playbook("failover").run().expect(0);
@@ -175,7 +179,10 @@ fn a_failover_that_stands_half_way_is_ended_by_the_other() {
     let run = cluster.playbook("failover").run().expect(5);
     assert!(run.stderr.contains("injected failure of gs_ctl_notify"), "{run}");
     cluster.assert_stat("promote_fail");
-    assert_eq!(cluster.node(1).text(format!("{CABIN}/.streaming_failover.step")), "4_remove_hba_repl_done_for_failover");
+    assert_eq!(
+        cluster.node(1).text(format!("{CABIN}/.streaming_failover.step")),
+        "4_remove_hba_repl_done_for_failover"
+    );
     let run = cluster.playbook("status").run().expect(0);
     assert!(run.text().contains("promote_fail") && run.text().contains("sdr-failover again"), "{run}");
     let (said, status) = cluster.gs_sdr(&["-t", "failover"], "");
@@ -185,7 +192,10 @@ fn a_failover_that_stands_half_way_is_ended_by_the_other() {
 
 #[test]
 fn the_state_is_what_holds_now() {
-    for (side, good, bad, line) in [(PRIMARY, "archive", "archive_fail", "connected=yes\n"), (STANDBY, "recovery", "recovery_fail", "streaming=yes\n")] {
+    for (side, good, bad, line) in [
+        (PRIMARY, "archive", "archive_fail", "connected=yes\n"),
+        (STANDBY, "recovery", "recovery_fail", "streaming=yes\n"),
+    ] {
         let cluster = made_by_gs_sdr(side);
         for (conf, state) in [("", bad), (line, good)] {
             cluster.conf(1, conf);
@@ -204,7 +214,14 @@ fn the_state_is_what_holds_now() {
 
 /// A playbook about both clusters.
 fn both(primary: &Cluster, hosts: &PathBuf, name: &str) -> Gsctl {
-    primary.lab.gsctl().hosts_file(hosts).args(["play", &format!("panweidb/sdr-{name}"), "--var", "every=100ms", "--var", "time_out=20s"])
+    primary.lab.gsctl().hosts_file(hosts).args([
+        "play",
+        &format!("panweidb/sdr-{name}"),
+        "--var",
+        "every=100ms",
+        "--var",
+        "time_out=60s",
+    ])
 }
 
 fn role(node: &Node) -> String {

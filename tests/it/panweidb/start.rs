@@ -24,8 +24,11 @@ fn the_files_are_those_of_gs_sdr() {
     assert_eq!((mode(&lock[0]), fs::read(&lock[0]).unwrap().len()), (0o644, 0));
     assert_eq!(cluster.locks(cluster.node(2)).len(), 0, "one node has it");
     let shard = |addresses: [&str; 2], own: [String; 2]| {
-        let entries: Vec<_> =
-            addresses.iter().zip(&own).map(|(data, ip)| format!("{{\"ip\": \"{ip}\", \"dataIp\": \"{data}\"}}")).collect();
+        let entries: Vec<_> = addresses
+            .iter()
+            .zip(&own)
+            .map(|(data, ip)| format!("{{\"ip\": \"{ip}\", \"dataIp\": \"{data}\"}}"))
+            .collect();
         format!("{{\"port\": 15400, \"shards\": [[{}]]}}", entries.join(", "))
     };
     let own = [1, 2].map(|number| cluster.node(number).address().ip().to_string());
@@ -55,7 +58,10 @@ fn the_files_are_those_of_gs_sdr() {
     assert_eq!(mode(node.outside(CABIN)), 0o755);
     assert_eq!(mode(node.outside("data/dn/gs_secure_files")), 0o700);
     let state = node.text(file("cluster_state_tmp"));
-    assert!(state.contains("cluster_state             : Normal\n") && state.contains("    instance_state            : Primary\n"));
+    assert!(
+        state.contains("cluster_state             : Normal\n")
+            && state.contains("    instance_state            : Primary\n")
+    );
     assert_eq!(mode(node.outside(file("cluster_state_tmp"))), 0o644);
 
     // Neither works while the other does.
@@ -105,7 +111,7 @@ fn what_can_fail_fails_while_the_standby_is_up() {
                 cluster.node(number).write(name, text);
             }
         }
-        let play = cluster.playbook("start-standby").args(["--var", "time_out=2s", "--json", "report.json"]);
+        let play = cluster.playbook("start-standby").args(["--var", "time_out=3s", "--json", "report.json"]);
         let run = play.run().expect(5);
         for word in words {
             assert!(run.stderr.contains(word), "`{word}` is not said\n{run}");
@@ -185,7 +191,8 @@ fn a_build_that_gs_sdr_began_is_waited_for() {
 fn the_password_and_the_keys_stand_in_nothing_that_gsctl_writes() {
     let cluster = Cluster::new(PRIMARY);
     cluster.conf(1, "connected=yes\n");
-    let play = cluster.play().args(["--stream", "-v", "--json", "report.json", "--jsonl", "events", "--output-dir", "output"]);
+    let play =
+        cluster.play().args(["--stream", "-v", "--json", "report.json", "--jsonl", "events", "--output-dir", "output"]);
     let run = play.run().expect(0);
     cluster.assert_archive();
     let key = cluster.node(1).text("app/bin/hadr.key.cipher");

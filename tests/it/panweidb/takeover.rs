@@ -55,7 +55,15 @@ fn gs_sdr_goes_on_where_gsctl_was_killed_on_the_standby() {
 
 #[test]
 fn either_goes_on_with_the_other_s_primary() {
-    try_cells(PRIMARY, &[cell(4, "gs_sdr", "gsctl"), cell(9, "gs_sdr", "gsctl"), cell(5, "gsctl", "gs_sdr"), cell(9, "gsctl", "gs_sdr")]);
+    try_cells(
+        PRIMARY,
+        &[
+            cell(4, "gs_sdr", "gsctl"),
+            cell(9, "gs_sdr", "gsctl"),
+            cell(5, "gsctl", "gs_sdr"),
+            cell(9, "gsctl", "gs_sdr"),
+        ],
+    );
 }
 
 /// Every step, on both sides, under both.
