@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use gsctl::event::{Event, EventKind, Stream};
 use gsctl::outcome::{Outcome, Phase, StepResult};
 use gsctl::reporter::{
-    Closing, CommandKind, Mode, OutputInputs, OutputSettings, Reporters, Setup, Shaping, Target, When,
+    CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup, Reporters,
+    When,
 };
 use gsctl::stats::RunStats;
 
@@ -173,7 +174,7 @@ pub(crate) fn events(hosts: usize) -> Vec<(&'static str, f64)> {
 }
 
 fn rate(way: &str, hosts: usize) -> f64 {
-    let sink = || Some(Target::File(way.to_owned(), Box::new(io::sink())));
+    let sink = || Some(ReportTarget::File(way.to_owned(), Box::new(io::sink())));
     let only = |name: &str| (way == name).then(sink).flatten();
     let live = way == "live view";
     let settings = OutputSettings::resolve(&OutputInputs {
@@ -193,12 +194,12 @@ fn rate(way: &str, hosts: usize) -> f64 {
         hosts,
         command: CommandKind::Output,
     });
-    let mut reporters = Reporters::new(Setup {
+    let mut reporters = Reporters::new(ReporterSetup {
         settings,
         names: (1..=hosts).map(|number| format!("node{number}")).collect(),
         steps: vec!["true".to_owned()],
-        shaping: Shaping::default(),
-        closing: Closing::Chains,
+        filter: OutputFilter::default(),
+        end_table: EndTable::Chains,
         stdout: Box::new(io::sink()),
         stderr: Box::new(io::sink()),
         json: only("--json"),

@@ -14,9 +14,11 @@
 
 #![recursion_limit = "256"] // `json!` of the reports' schema
 
+pub mod cancel;
 pub mod cli;
 pub mod commands;
-pub mod control;
+pub mod credentials;
+pub(crate) mod diagnostic;
 pub mod duration;
 pub mod event;
 pub mod exit;
@@ -30,6 +32,7 @@ pub mod reactor;
 pub mod report;
 pub mod reporter;
 pub mod runner;
+pub mod ssh_config;
 pub mod stats;
 pub mod transport;
 mod yaml;
@@ -40,7 +43,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 
 /// Whose command line it is.
-enum Asked {
+enum CommandLine {
     Gsctl(Box<cli::Cli>),
     Pssh(Box<cli::pssh::Called>),
 }
@@ -53,8 +56,8 @@ pub fn main() -> ExitCode {
         return status.into();
     }
     let understood = match cli::pssh::called(&words) {
-        Some(words) => cli::pssh::Called::read(&words).map(|args| Asked::Pssh(Box::new(args))),
-        None => cli::parse(&words, &[]).map(|cli| Asked::Gsctl(Box::new(cli))),
+        Some(words) => cli::pssh::Called::read(&words).map(|args| CommandLine::Pssh(Box::new(args))),
+        None => cli::parse(&words, &[]).map(|cli| CommandLine::Gsctl(Box::new(cli))),
     };
     let asked = match understood {
         Ok(asked) => asked,
@@ -67,15 +70,16 @@ pub fn main() -> ExitCode {
             return status.into();
         }
     };
-    let world = commands::World::look();
+    let environment = commands::Environment::look();
     let done = match asked {
-        Asked::Gsctl(cli) => commands::gsctl(*cli, &words, &world).map(ExitCode::from),
-        Asked::Pssh(args) => commands::pssh(&args, &world).map(ExitCode::from),
+        CommandLine::Gsctl(cli) => commands::gsctl(*cli, &words, &environment).map(ExitCode::from),
+        CommandLine::Pssh(args) => commands::pssh(&args, &environment).map(ExitCode::from),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            let status = error.downcast_ref::<commands::Fault>().map_or(exit::ExitStatus::Broken, |fault| fault.status);
+            let status =
+                error.downcast_ref::<commands::Diagnostic>().map_or(exit::ExitStatus::Broken, |fault| fault.status);
             // Where even this cannot be written, the exit status is all that is left.
             let text = reporter::sanitize::block(format!("error: {error:#}").as_bytes());
             let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -53,16 +53,16 @@ pub async fn sleep_until(at: Instant) {
 
 /// A wait that comes back at regular intervals.
 #[derive(Debug)]
-pub struct Beat(tokio::time::Interval);
+pub struct Ticker(tokio::time::Interval);
 
-impl Beat {
+impl Ticker {
     /// The first one comes after one interval, which is longer than zero.
     #[must_use]
     pub fn every(interval: Duration) -> Self {
-        let mut beat = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+        let mut ticker = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
         // A process that was stopped for a while has missed these, and nobody else is late.
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(beat)
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(ticker)
     }
 
     /// Waits for the next.
@@ -212,7 +212,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::control::{Deadline, Raced, race};
+    use crate::cancel::{Deadline, Raced, race};
 
     #[test]
     fn a_socket_wakes_whoever_was_told_that_it_would_block() {
@@ -299,9 +299,9 @@ mod tests {
         let (here, there) = (Rc::clone(&count), Rc::clone(&count));
         Reactor::new().unwrap().block_on(async move {
             spawn(async move {
-                let mut beat = Beat::every(Duration::from_millis(1));
+                let mut ticker = Ticker::every(Duration::from_millis(1));
                 loop {
-                    beat.next().await;
+                    ticker.next().await;
                     there.set(there.get() + 1);
                 }
             });

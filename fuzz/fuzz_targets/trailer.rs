@@ -2,7 +2,7 @@
 #![no_main]
 
 use gsctl::transport::Mark;
-use gsctl::transport::reader::Reader;
+use gsctl::transport::exec::parser::TrailerParser;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, u8)| {
@@ -10,7 +10,7 @@ fuzz_target!(|input: (String, u8)| {
     let mark = Mark::default();
     let bytes = text.replace("MARK", mark.as_str()).into_bytes();
     let read = |piece: usize| {
-        let (mut reader, mut body) = (Reader::stdout(&mark), Vec::new());
+        let (mut reader, mut body) = (TrailerParser::stdout(&mark), Vec::new());
         bytes.chunks(piece).for_each(|bytes| reader.feed(bytes, &mut |bytes| body.extend_from_slice(bytes)));
         reader.finish(&mut |bytes| body.extend_from_slice(bytes));
         (body, reader.status(), reader.pid())

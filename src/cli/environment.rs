@@ -2,11 +2,11 @@
 
 use clap::{Args, ValueHint};
 
-use crate::plan::manner::is_variable;
+use crate::plan::exec_options::is_variable;
 
 /// Variables and directory of a command.
 #[derive(Debug, Default, Args)]
-pub struct Environment {
+pub struct RemoteEnvironment {
     /// Set an environment variable for the command; repeatable. Not for secrets: the node's process table shows it.
     #[arg(long, value_name = "K=V", value_parser = assignment)]
     pub env: Vec<(String, String)>,

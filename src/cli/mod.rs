@@ -17,7 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use config::Config;
 pub use early::parse;
-pub use environment::Environment;
+pub use environment::RemoteEnvironment;
 pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
@@ -319,7 +319,7 @@ pub struct Exec {
     pub raw: bool,
     /// Variables and directory.
     #[command(flatten)]
-    pub environment: Environment,
+    pub environment: RemoteEnvironment,
     /// The shell of the node that runs the command, as `SH -c COMMAND` [default: the user's login shell].
     #[arg(long, value_name = "SH", value_hint = ValueHint::Other)]
     pub shell: Option<String>,
@@ -347,7 +347,7 @@ pub struct Script {
     pub args: Vec<String>,
     /// Variables and directory.
     #[command(flatten)]
-    pub environment: Environment,
+    pub environment: RemoteEnvironment,
     /// As whom.
     #[command(flatten)]
     pub privilege: Privilege,

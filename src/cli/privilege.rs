@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::plan::manner::validate_user;
+use crate::plan::exec_options::validate_user;
 
 /// As whom a command runs.
 #[derive(Debug, Default, Args)]

@@ -13,11 +13,11 @@ use crate::exit::ExitStatus;
 use crate::inventory::Inventory;
 use crate::playbook::builtin;
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::hosts::finish;
 use super::inventories::Programs;
 use super::selection;
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// Set by the shell that asks; its value is the shell's name.
 const VARIABLE: &str = "GSCTL_COMPLETE";
@@ -26,7 +26,7 @@ const VARIABLE: &str = "GSCTL_COMPLETE";
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn completions(shell: Shell) -> Result<ExitStatus, Fault> {
+pub(super) fn completions(shell: Shell) -> Result<ExitStatus, Diagnostic> {
     let shell: &dyn EnvCompleter = match shell {
         Shell::Bash => &Bash,
         Shell::Zsh => &Zsh,
@@ -40,7 +40,7 @@ pub(super) fn completions(shell: Shell) -> Result<ExitStatus, Fault> {
 /// Answers a shell that asks what may follow. `None`: nobody asks.
 #[must_use]
 pub fn answer(words: &[OsString]) -> Option<ExitStatus> {
-    let here = World::directory();
+    let here = Environment::directory();
     let asked = words.to_vec();
     let completer = CompleteEnv::with_factory(move || with_names(&asked)).var(VARIABLE);
     match completer.try_complete(words.to_vec(), here.as_deref()) {
@@ -91,11 +91,11 @@ struct Names {
 impl Names {
     /// What is wrong with a hosts file is not for a shell that completes a word.
     fn inventory(&self) -> Inventory {
-        let world = World::look();
-        let from_env = world.var("GSCTL_HOSTS_FILE").filter(|_| self.files.is_empty()).map(PathBuf::from);
+        let environment = Environment::look();
+        let from_env = environment.var("GSCTL_HOSTS_FILE").filter(|_| self.files.is_empty()).map(PathBuf::from);
         let hosts_file = self.files.iter().cloned().chain(from_env).collect();
         let options = HostOptions { hosts_file, ..HostOptions::default() };
-        selection::inventory(&options, &SshOptions::default(), Programs::Leave, &world)
+        selection::inventory(&options, &SshOptions::default(), Programs::Leave, &environment)
             .map(|(inventory, _)| inventory)
             .unwrap_or_default()
     }

@@ -14,9 +14,9 @@ use crate::inventory::suggest::nearest;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::hosts::finish;
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// Options that a hosts file may say of its hosts: there, what the config file says is weaker than the hosts file.
 const OF_HOSTS: [&str; 4] = ["user", "port", "jump", "connect-timeout"];
@@ -33,13 +33,15 @@ struct Config {
 ///
 /// # Errors
 /// When the config file is wrong.
-pub(super) fn defaults(cli: Cli, words: &[OsString], world: &World) -> Result<Cli, Fault> {
-    if cli.options.run.no_config { Ok(cli) } else { Config::load(world)?.applied(cli, words) }
+pub(super) fn defaults(cli: Cli, words: &[OsString], environment: &Environment) -> Result<Cli, Diagnostic> {
+    if cli.options.run.no_config { Ok(cli) } else { Config::load(environment)?.applied(cli, words) }
 }
 
 /// Where the config file is: `GSCTL_CONFIG`, else the configuration directory.
-fn path(world: &World) -> PathBuf {
-    world.var("GSCTL_CONFIG").map_or_else(|| world.config_dir().join("config.toml"), |path| world.path(path))
+fn path(environment: &Environment) -> PathBuf {
+    environment
+        .var("GSCTL_CONFIG")
+        .map_or_else(|| environment.config_dir().join("config.toml"), |path| environment.path(path))
 }
 
 impl Config {
@@ -47,12 +49,12 @@ impl Config {
     ///
     /// # Errors
     /// When it is named and not there, cannot be read, may be written by others, or is wrong.
-    fn load(world: &World) -> Result<Self, Fault> {
-        let file = path(world);
-        let fault = |said: String| Fault::usage(format!("config file `{}`: {said}", file.display()));
+    fn load(environment: &Environment) -> Result<Self, Diagnostic> {
+        let file = path(environment);
+        let diagnostic = |said: String| Diagnostic::usage(format!("config file `{}`: {said}", file.display()));
         let text = match std::fs::read(&file) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text".to_owned()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && world.var("GSCTL_CONFIG").is_none() => {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| diagnostic("it is not UTF-8 text".to_owned()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && environment.var("GSCTL_CONFIG").is_none() => {
                 return Ok(Self::default());
             }
             Err(error) => {
@@ -62,16 +64,16 @@ impl Config {
                     io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
                     _ => error.to_string(),
                 };
-                return Err(fault(said).hint("GSCTL_CONFIG names it; --no-config leaves it out"));
+                return Err(diagnostic(said).hint("GSCTL_CONFIG names it; --no-config leaves it out"));
             }
         };
         // Whoever can write it chooses jump hosts and commands (`ssh-config`) for its owner.
-        let metadata = std::fs::metadata(&file).map_err(|error| fault(error.to_string()))?;
+        let metadata = std::fs::metadata(&file).map_err(|error| diagnostic(error.to_string()))?;
         let ours = metadata.uid() == 0 || metadata.uid() == rustix::process::getuid().as_raw();
         if !ours || metadata.mode() & 0o022 != 0 {
-            return Err(fault("others could write it".to_owned()).hint(format!("chmod 600 {}", file.display())));
+            return Err(diagnostic("others could write it".to_owned()).hint(format!("chmod 600 {}", file.display())));
         }
-        let (values, lines) = read(&text, world).map_err(|wrong| wrong.at(&file, &text))?;
+        let (values, lines) = read(&text, environment).map_err(|wrong| wrong.at(&file, &text))?;
         Ok(Self { file, values, lines })
     }
 
@@ -79,13 +81,13 @@ impl Config {
     ///
     /// # Errors
     /// Never but for a command line that is not understood either way.
-    fn applied(&self, cli: Cli, words: &[OsString]) -> Result<Cli, Fault> {
+    fn applied(&self, cli: Cli, words: &[OsString]) -> Result<Cli, Diagnostic> {
         if self.values.is_empty() {
             return Ok(cli);
         }
         let values: Vec<_> =
             self.values.iter().filter(|(name, _)| !OF_HOSTS.contains(&name.as_str())).cloned().collect();
-        let mut cli = cli::parse(words, &values).map_err(|error| Fault::usage(error.to_string()))?;
+        let mut cli = cli::parse(words, &values).map_err(|error| Diagnostic::usage(error.to_string()))?;
         let of_hosts = self.values.iter().zip(&self.lines).filter(|((name, _), _)| OF_HOSTS.contains(&name.as_str()));
         cli.options.hosts.settings = of_hosts
             .map(|((name, values), line)| HostSetting {
@@ -107,13 +109,13 @@ impl Config {
 }
 
 /// What is wrong, and where in the text.
-struct Wrong {
+struct ConfigError {
     offset: usize,
     message: String,
     hint: Option<String>,
 }
 
-impl Wrong {
+impl ConfigError {
     fn new(offset: usize, message: impl Into<String>) -> Self {
         Self { offset, message: message.into(), hint: None }
     }
@@ -123,23 +125,23 @@ impl Wrong {
         self
     }
 
-    fn at(self, file: &Path, text: &str) -> Fault {
+    fn at(self, file: &Path, text: &str) -> Diagnostic {
         let before = text.get(..self.offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let place = format!("config file `{}`, line {line}, column {column}", file.display());
-        Fault::usage(format!("{place}: {}", self.message)).maybe_hint(self.hint)
+        Diagnostic::usage(format!("{place}: {}", self.message)).maybe_hint(self.hint)
     }
 }
 
 type Values = (Vec<(String, Vec<String>)>, Vec<usize>);
 
 /// The settings of a text, and the line of each.
-fn read(text: &str, world: &World) -> Result<Values, Wrong> {
+fn read(text: &str, environment: &Environment) -> Result<Values, ConfigError> {
     // The mark of the byte order is not TOML; what follows keeps its place.
     let blank = text.strip_prefix('\u{feff}').map(|rest| format!("   {rest}"));
     let table = DeTable::parse(blank.as_deref().unwrap_or(text))
-        .map_err(|error| Wrong::new(error.span().map_or(0, |span| span.start), one_line(error.message())))?;
+        .map_err(|error| ConfigError::new(error.span().map_or(0, |span| span.start), one_line(error.message())))?;
     let settings = known::settings();
     let mut entries: Vec<_> = table.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -155,15 +157,17 @@ fn read(text: &str, world: &World) -> Result<Values, Wrong> {
                 DeValue::String(text) => text.as_ref().to_owned(),
                 DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
                 _ => {
-                    return Err(Wrong::new(at, format!("`{name}` must be text or a number")).hint(sample_line(setting)));
+                    return Err(
+                        ConfigError::new(at, format!("`{name}` must be text or a number")).hint(sample_line(setting))
+                    );
                 }
             };
-            taken(setting, &text, world).map_err(|(message, hint)| Wrong { offset: at, message, hint })
+            taken(setting, &text, environment).map_err(|(message, hint)| ConfigError { offset: at, message, hint })
         };
         let list = match value.get_ref() {
             DeValue::Array(items) if setting.is_many => items.iter().map(one).collect::<Result<Vec<_>, _>>()?,
             DeValue::Array(_) => {
-                return Err(Wrong::new(value.span().start, format!("`{name}` takes one value, not a list")));
+                return Err(ConfigError::new(value.span().start, format!("`{name}` takes one value, not a list")));
             }
             _ => vec![one(value)?],
         };
@@ -177,12 +181,12 @@ fn one_line(message: &str) -> String {
     message.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-fn unknown(name: &str, at: usize, settings: &[Setting]) -> Wrong {
+fn unknown(name: &str, at: usize, settings: &[Setting]) -> ConfigError {
     if known::is_option(name) {
-        return Wrong::new(at, format!("`{name}` cannot have a default: it is for the command line"))
+        return ConfigError::new(at, format!("`{name}` cannot have a default: it is for the command line"))
             .hint(format!("write `--{name}` where it is meant"));
     }
-    let wrong = Wrong::new(at, format!("there is no setting `{name}`"));
+    let wrong = ConfigError::new(at, format!("there is no setting `{name}`"));
     // Names are those of options, so words are parted by `-`.
     let name = name.replace('_', "-");
     match nearest(&name, settings.iter().map(|setting| setting.name.as_str())) {
@@ -192,7 +196,7 @@ fn unknown(name: &str, at: usize, settings: &[Setting]) -> Wrong {
 }
 
 /// A value as the option takes it.
-fn taken(setting: &Setting, text: &str, world: &World) -> Result<String, (String, Option<String>)> {
+fn taken(setting: &Setting, text: &str, environment: &Environment) -> Result<String, (String, Option<String>)> {
     let name = &setting.name;
     if name == "host-key-policy" && text == "off" {
         return Err((
@@ -203,7 +207,7 @@ fn taken(setting: &Setting, text: &str, world: &World) -> Result<String, (String
     let mut value = text.to_owned();
     if setting.is_path {
         let (kind, rest) = text.strip_prefix("ansible:").map_or(("", text), |rest| ("ansible:", rest));
-        let path = world.path(rest);
+        let path = environment.path(rest);
         if path.is_relative() && !matches!(text, "-" | "none" | "ssh_config:") {
             let message = format!("`{name}`: `{text}` would be another file in every directory");
             return Err((message, Some("write it from `/` or `~/`".to_owned())));
@@ -218,15 +222,20 @@ fn taken(setting: &Setting, text: &str, world: &World) -> Result<String, (String
 ///
 /// # Errors
 /// When the config file is wrong.
-pub(super) fn config(args: &Arguments, cli: &Cli, words: &[OsString], world: &World) -> Result<ExitStatus, Fault> {
+pub(super) fn config(
+    args: &Arguments,
+    cli: &Cli,
+    words: &[OsString],
+    environment: &Environment,
+) -> Result<ExitStatus, Diagnostic> {
     if args.path {
-        return finish(writeln!(io::stdout().lock(), "{}", path(world).display()));
+        return finish(writeln!(io::stdout().lock(), "{}", path(environment).display()));
     }
     if args.example {
         return finish(io::stdout().lock().write_all(example().as_bytes()));
     }
-    let config = if cli.options.run.no_config { Config::default() } else { Config::load(world)? };
-    let said = known::said(words, &config.values).map_err(|error| Fault::usage(error.to_string()))?;
+    let config = if cli.options.run.no_config { Config::default() } else { Config::load(environment)? };
+    let said = known::said(words, &config.values).map_err(|error| Diagnostic::usage(error.to_string()))?;
     let mut table = Table::new(["SETTING", "VALUE", "FROM"]);
     for (setting, values, said) in said {
         let from = match (said, config.line_of(&setting.name)) {

@@ -12,20 +12,20 @@ use crate::inventory::host::Host;
 use crate::inventory::hostset;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
-use crate::transport::config::Proxy;
+use crate::ssh_config::ProxyRoute;
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::origins::{self, Stated};
 use super::targets::{Route, ask_ahead, load_config, route};
-use super::world::World;
-use super::{launch, selection};
+use super::{run, selection};
+use crate::diagnostic::Diagnostic;
 
 /// Prints the selection.
 ///
 /// # Errors
 /// When the hosts file, `ssh_config` or an option is wrong.
-pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
+pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) -> Result<ExitStatus, Diagnostic> {
     if let Some(path) = &args.from_cm_view {
         return from_cm_view(path);
     }
@@ -39,11 +39,11 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
     if args.set.iter().any(|set| set == "-") && wanted.hosts.is_empty() {
         return Ok(ExitStatus::NoHosts);
     }
-    let selected = selection::select(&wanted, &options.ssh, world)?;
+    let selected = selection::select(&wanted, &options.ssh, environment)?;
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }
-    let config = load_config(&options.ssh, world)?;
+    let config = load_config(&options.ssh, environment)?;
     ask_ahead(&selected.hosts, &options.ssh, &config);
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
@@ -55,25 +55,26 @@ pub(super) fn hosts(args: &Hosts, options: &Options, world: &World) -> Result<Ex
         let way = jumps::way(host, &options.ssh, &route.options, Role::Selected)?;
         let stated = match options.output.verbose {
             0 => Vec::new(),
-            _ => origins::stated(host, &route, &way, options, world),
+            _ => origins::stated(host, &route, &way, options, environment),
         };
-        rows.push(Row { host, route, way, stated });
+        rows.push(HostRow { host, route, way, stated });
     }
     let written = match &options.output.json {
         Some(path) if path == Path::new("-") => print_json(&rows, &mut io::stdout().lock()),
         Some(path) => {
             let mut file = std::fs::File::create(path)
-                .map_err(|error| Fault::usage(format!("report file `{}`: {error}", path.display())))?;
+                .map_err(|error| Diagnostic::usage(format!("report file `{}`: {error}", path.display())))?;
             print_json(&rows, &mut file)
         }
-        None => print_table(&rows, world),
+        None => print_table(&rows, environment),
     };
     finish(written)
 }
 
 /// Host sets on standard input, for `... | gsctl hosts --fold -`.
-fn sets_from_stdin() -> Result<Vec<String>, Fault> {
-    let text = io::read_to_string(io::stdin()).map_err(|error| Fault::usage(format!("standard input: {error}")))?;
+fn sets_from_stdin() -> Result<Vec<String>, Diagnostic> {
+    let text =
+        io::read_to_string(io::stdin()).map_err(|error| Diagnostic::usage(format!("standard input: {error}")))?;
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
@@ -91,33 +92,33 @@ fn print_names(hosts: &[Host], fold: bool) -> io::Result<()> {
 }
 
 /// A host, where it is, and what carries the connection to it.
-struct Row<'a> {
+struct HostRow<'a> {
     host: &'a Host,
     route: Route,
-    way: Proxy,
+    way: ProxyRoute,
     /// With -v: everything that is said of it, and by whom.
     stated: Vec<Stated>,
 }
 
-impl Row<'_> {
+impl HostRow<'_> {
     /// What carries the connection, where it is not the network.
     fn via(&self) -> Option<String> {
         match &self.way {
-            Proxy::None => None,
-            Proxy::Jump(hops) => Some(jumps::shown(hops)),
-            Proxy::Command(_) => Some("ProxyCommand".to_owned()),
+            ProxyRoute::None => None,
+            ProxyRoute::Jump(hops) => Some(jumps::shown(hops)),
+            ProxyRoute::Command(_) => Some("ProxyCommand".to_owned()),
         }
     }
 }
 
-fn print_table(rows: &[Row<'_>], world: &World) -> io::Result<()> {
+fn print_table(rows: &[HostRow<'_>], environment: &Environment) -> io::Result<()> {
     // A column only for those who have something to see in it.
     let carried = rows.iter().any(|row| row.via().is_some());
     let jump = if carried { &["JUMP"][..] } else { &[] };
     let heads = [&["HOST", "ADDRESS", "PORT", "USER"], jump, &["GROUPS", "SETTINGS"]].concat();
     let mut table = Table::new(heads);
     for row in rows {
-        let Row { host, route, stated, .. } = row;
+        let HostRow { host, route, stated, .. } = row;
         let settings: Vec<String> = if stated.is_empty() {
             let own = |key: &str| matches!(key, "address" | "jump" | "port" | "user");
             let settings = host.settings.iter().filter(|(key, _)| !own(key));
@@ -131,16 +132,16 @@ fn print_table(rows: &[Row<'_>], world: &World) -> io::Result<()> {
         table.row(cells.into_iter().chain(via).chain(rest));
     }
     // Whoever wants to know everything gets lines as long as they are.
-    let cut = world.stdout_tty && rows.iter().all(|row| row.stated.is_empty());
-    let columns = if cut { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
+    let cut = environment.stdout_tty && rows.iter().all(|row| row.stated.is_empty());
+    let columns = if cut { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
 }
 
-fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
+fn print_json(rows: &[HostRow<'_>], out: &mut dyn Write) -> io::Result<()> {
     let hosts: Vec<Value> = rows
         .iter()
         .map(|row| {
-            let Row { host, route, stated, .. } = row;
+            let HostRow { host, route, stated, .. } = row;
             let vars: Map<String, Value> =
                 host.vars().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
             let mut value = json!({
@@ -158,9 +159,9 @@ fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
                 value["settings"] = settings.collect::<Map<String, Value>>().into();
             }
             match &row.way {
-                Proxy::None => {}
-                Proxy::Jump(hops) => value["jump"] = jumps::shown(hops).into(),
-                Proxy::Command(command) => value["proxy_command"] = command.as_str().into(),
+                ProxyRoute::None => {}
+                ProxyRoute::Jump(hops) => value["jump"] = jumps::shown(hops).into(),
+                ProxyRoute::Command(command) => value["proxy_command"] = command.as_str().into(),
             }
             value
         })
@@ -169,26 +170,26 @@ fn print_json(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn from_cm_view(path: &Path) -> Result<ExitStatus, Fault> {
-    let fault = |error: io::Error| Fault::usage(format!("`{}`: {error}", path.display()));
+fn from_cm_view(path: &Path) -> Result<ExitStatus, Diagnostic> {
+    let diagnostic = |error: io::Error| Diagnostic::usage(format!("`{}`: {error}", path.display()));
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes).map_err(fault)?;
+        io::stdin().read_to_end(&mut bytes).map_err(diagnostic)?;
     } else {
-        bytes = std::fs::read(path).map_err(fault)?;
+        bytes = std::fs::read(path).map_err(diagnostic)?;
     }
     let nodes = cm_view::parse_cm_view(&String::from_utf8_lossy(&bytes))
-        .map_err(|problem| Fault::usage(problem.to_string()))?;
+        .map_err(|problem| Diagnostic::usage(problem.to_string()))?;
     finish(io::stdout().lock().write_all(cm_view::to_hosts_file(&nodes).as_bytes()))
 }
 
 /// What printing means for the exit status; a reader that went away is no failure.
-pub(super) fn finish(written: io::Result<()>) -> Result<ExitStatus, Fault> {
+pub(super) fn finish(written: io::Result<()>) -> Result<ExitStatus, Diagnostic> {
     match written {
         Ok(()) => Ok(ExitStatus::Success),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitStatus::Success),
         Err(error) => {
-            Err(Fault { status: ExitStatus::Broken, message: format!("cannot write output: {error}"), hint: None })
+            Err(Diagnostic { status: ExitStatus::Broken, message: format!("cannot write output: {error}"), hint: None })
         }
     }
 }

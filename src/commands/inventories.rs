@@ -8,12 +8,13 @@ use rustix::fs::{Access, access};
 use crate::cli::SshOptions;
 use crate::inventory::Inventory;
 use crate::inventory::file;
-use crate::inventory::form::{self, BY_ANSIBLE, Form, Known};
+use crate::inventory::file_format;
+use crate::inventory::file_format::{BY_ANSIBLE, FileFormat, FormatHint};
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::program;
 use super::targets::load_config;
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// Before the name of a file: it is an inventory of Ansible, whatever it looks like.
 const ANSIBLE: &str = "ansible:";
@@ -33,14 +34,19 @@ pub(super) enum Programs {
 ///
 /// # Errors
 /// When it cannot be read, or is wrong.
-pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &World) -> Result<Inventory, Fault> {
+pub(super) fn read(
+    path: &Path,
+    ssh: &SshOptions,
+    programs: Programs,
+    environment: &Environment,
+) -> Result<Inventory, Diagnostic> {
     let name = path.display().to_string();
     if let Some(rest) = name.strip_prefix(SSH_CONFIG) {
-        return ssh_config(rest, ssh, world);
+        return ssh_config(rest, ssh, environment);
     }
     let (known, path) = match name.strip_prefix(ANSIBLE) {
-        Some(rest) => (Known::Ansible, PathBuf::from(rest)),
-        None => (Known::No, path.to_owned()),
+        Some(rest) => (FormatHint::Ansible, PathBuf::from(rest)),
+        None => (FormatHint::No, path.to_owned()),
     };
     let name = path.display().to_string();
     let bytes = bytes(&path, &name)?;
@@ -51,8 +57,8 @@ pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &Wo
         };
     }
     let (mut inventory, form) =
-        form::parse(&bytes, &name, known).map_err(|problem| Fault::usage(problem.to_string()))?;
-    if matches!(form, Form::Ini | Form::Yaml)
+        file_format::parse(&bytes, &name, known).map_err(|problem| Diagnostic::usage(problem.to_string()))?;
+    if matches!(form, FileFormat::Ini | FileFormat::Yaml)
         && let Some(source) = inventory.sources.first_mut()
     {
         source.warnings.extend(beside(&path, &name));
@@ -60,30 +66,30 @@ pub(super) fn read(path: &Path, ssh: &SshOptions, programs: Programs, world: &Wo
     Ok(inventory)
 }
 
-fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
+fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        io::stdin().read_to_end(&mut bytes).map_err(|error| Fault::usage(format!("hosts file `-`: {error}")))?;
+        io::stdin().read_to_end(&mut bytes).map_err(|error| Diagnostic::usage(format!("hosts file `-`: {error}")))?;
         return Ok(bytes);
     }
     if path.is_dir() {
-        return Err(Fault::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
+        return Err(Diagnostic::usage(format!("hosts file `{name}` is a directory")).hint("name the file in it"));
     }
-    let fault = |error: io::Error| {
+    let diagnostic = |error: io::Error| {
         let said = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             _ => error.to_string(),
         };
-        Fault::usage(format!("hosts file `{name}`: {said}"))
+        Diagnostic::usage(format!("hosts file `{name}`: {said}"))
     };
-    std::fs::File::open(path).map_err(fault)?.read_to_end(&mut bytes).map_err(fault)?;
+    std::fs::File::open(path).map_err(diagnostic)?.read_to_end(&mut bytes).map_err(diagnostic)?;
     Ok(bytes)
 }
 
 /// Whether the file is a program that prints an inventory: it may be run, and says how or is a binary. A file system
 /// without modes calls every file executable, so the mode alone makes no program.
-fn is_program(path: &Path, bytes: &[u8], name: &str) -> Result<bool, Fault> {
+fn is_program(path: &Path, bytes: &[u8], name: &str) -> Result<bool, Diagnostic> {
     if path == Path::new("-") {
         return Ok(false);
     }
@@ -93,7 +99,7 @@ fn is_program(path: &Path, bytes: &[u8], name: &str) -> Result<bool, Fault> {
     }
     if access(path, Access::EXEC_OK).is_err() {
         let first = if script { "begins with `#!`" } else { "is a program" };
-        return Err(Fault::usage(format!("hosts file `{name}` {first}, and you may not execute it")).hint(format!(
+        return Err(Diagnostic::usage(format!("hosts file `{name}` {first}, and you may not execute it")).hint(format!(
             "a program that prints hosts as JSON has to be executable: chmod +x {name}; a hosts file begins otherwise"
         )));
     }
@@ -101,21 +107,21 @@ fn is_program(path: &Path, bytes: &[u8], name: &str) -> Result<bool, Fault> {
 }
 
 /// What a program prints.
-fn printed(path: &Path, name: &str) -> Result<Inventory, Fault> {
+fn printed(path: &Path, name: &str) -> Result<Inventory, Diagnostic> {
     let bytes = program::output(path, name)?;
     let call = format!("{name} --list");
-    let parsed = form::parse(&bytes, &call, Known::Program);
-    let (inventory, _) = parsed.map_err(|problem| Fault::usage(problem.to_string()))?;
+    let parsed = file_format::parse(&bytes, &call, FormatHint::Program);
+    let (inventory, _) = parsed.map_err(|problem| Diagnostic::usage(problem.to_string()))?;
     Ok(inventory)
 }
 
 /// The hosts that `ssh_config` names. Where they are, and who to be there, it says itself when they are connected to.
-fn ssh_config(rest: &str, ssh: &SshOptions, world: &World) -> Result<Inventory, Fault> {
+fn ssh_config(rest: &str, ssh: &SshOptions, environment: &Environment) -> Result<Inventory, Diagnostic> {
     if !rest.is_empty() {
-        return Err(Fault::usage(format!("hosts file `{SSH_CONFIG}{rest}`: nothing can follow the colon"))
+        return Err(Diagnostic::usage(format!("hosts file `{SSH_CONFIG}{rest}`: nothing can follow the colon"))
             .hint(format!("the file is named with -F, and used for the connections then: -F {rest} -f {SSH_CONFIG}")));
     }
-    let config = load_config(ssh, world)?;
+    let config = load_config(ssh, environment)?;
     let mut text = String::new();
     let mut odd = Vec::new();
     for host in config.hosts() {
@@ -125,7 +131,7 @@ fn ssh_config(rest: &str, ssh: &SshOptions, world: &World) -> Result<Inventory, 
         }
     }
     let mut inventory =
-        file::parse(text.as_bytes(), SSH_CONFIG).map_err(|problem| Fault::usage(problem.to_string()))?;
+        file::parse(text.as_bytes(), SSH_CONFIG).map_err(|problem| Diagnostic::usage(problem.to_string()))?;
     if let Some(source) = inventory.sources.first_mut() {
         source.warnings = odd;
     }

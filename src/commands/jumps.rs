@@ -4,9 +4,10 @@ use crate::cli::SshOptions;
 use crate::inventory::host::Host;
 use crate::inventory::jump::parse_jump;
 use crate::inventory::spec::Spec;
-use crate::transport::config::{self, Proxy};
+use crate::ssh_config;
+use crate::ssh_config::ProxyRoute;
 
-use super::fault::Fault;
+use crate::diagnostic::Diagnostic;
 
 /// What a host is to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +22,21 @@ pub(super) enum Role {
 ///
 /// # Errors
 /// When a jump host is not written as one.
-pub(super) fn way(host: &Host, options: &SshOptions, found: &config::SshOptions, role: Role) -> Result<Proxy, Fault> {
+pub(super) fn way(
+    host: &Host,
+    options: &SshOptions,
+    found: &ssh_config::SshOptions,
+    role: Role,
+) -> Result<ProxyRoute, Diagnostic> {
     if let Some(proxy) = said(host, options, role)? {
         return Ok(proxy);
     }
-    let proxy = found.proxy.clone().unwrap_or(Proxy::None);
-    if matches!(proxy, Proxy::Command(_))
+    let proxy = found.proxy.clone().unwrap_or(ProxyRoute::None);
+    if matches!(proxy, ProxyRoute::Command(_))
         && let Some(item) = found.unhonoured.iter().find(|item| item.keyword == "ProxyUseFdpass")
     {
         let cause = format!("host `{}`: `ProxyUseFdpass {}` cannot be honoured", host.name, item.value);
-        return Err(Fault::usage(cause).hint(item.hint()));
+        return Err(Diagnostic::usage(cause).hint(item.hint()));
     }
     Ok(proxy)
 }
@@ -39,7 +45,7 @@ pub(super) fn way(host: &Host, options: &SshOptions, found: &config::SshOptions,
 ///
 /// # Errors
 /// When a jump host is not written as one.
-pub(super) fn said(host: &Host, options: &SshOptions, role: Role) -> Result<Option<Proxy>, Fault> {
+pub(super) fn said(host: &Host, options: &SshOptions, role: Role) -> Result<Option<ProxyRoute>, Diagnostic> {
     let typed = options.jump.as_deref().filter(|_| role == Role::Selected);
     let said = match (typed, host.jump()) {
         (Some(text), _) => Some((text, format!("`--jump {text}`"))),
@@ -48,8 +54,8 @@ pub(super) fn said(host: &Host, options: &SshOptions, role: Role) -> Result<Opti
     };
     if let Some((text, place)) = said {
         let hops = parse_jump(text)
-            .map_err(|error| Fault::usage(format!("{place}: {}", error.message)).maybe_hint(error.hint))?;
-        return Ok(Some(if hops.is_empty() { Proxy::None } else { Proxy::Jump(hops) }));
+            .map_err(|error| Diagnostic::usage(format!("{place}: {}", error.message)).maybe_hint(error.hint))?;
+        return Ok(Some(if hops.is_empty() { ProxyRoute::None } else { ProxyRoute::Jump(hops) }));
     }
     Ok(None)
 }

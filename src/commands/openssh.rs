@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::{self, SshOptions};
+use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::inventory::host::{Host, Origin};
 use crate::inventory::spec::Spec;
 use crate::plan::{Action, Plan};
-use crate::transport::config::Proxy;
-use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
-use crate::transport::openssh::{Client, Settled};
+use crate::ssh_config::ProxyRoute;
+use crate::transport::openssh::{SshClient, SshSettings};
 use crate::transport::{AgentUse, Method, Target, Via};
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::selection::Selected;
 use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Targets, asked_for};
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// Keywords of `ssh_config` that are about the host that is named, and not about its jump hosts.
 const ABOUT_ONE_HOST: &[&str] = &["hostname", "port", "user", "hostkeyalias", "proxyjump", "proxycommand"];
@@ -26,25 +26,25 @@ const ABOUT_ONE_HOST: &[&str] = &["hostname", "port", "user", "hostkeyalias", "p
 ///
 /// # Errors
 /// When the plan copies files, or a password is to be given.
-pub(super) fn check(plan: &Plan, options: &SshOptions) -> Result<(), Fault> {
+pub(super) fn check(plan: &Plan, options: &SshOptions) -> Result<(), Diagnostic> {
     if options.transport != cli::Transport::OpenSsh {
         return Ok(());
     }
     let native = "use --transport native for that";
     if options.ask_password || options.password_file.is_some() {
         let cause = "`--ask-password` and `--password-file`: not with `--transport openssh`, which lets ssh ask nobody";
-        return Err(Fault::usage(cause).hint(native));
+        return Err(Diagnostic::usage(cause).hint(native));
     }
     if plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_))) {
         let cause = format!("`{}` copies files: not with `--transport openssh`", plan.name);
-        return Err(Fault::usage(cause).hint(format!("{native}, or `script`, which needs no file on the nodes")));
+        return Err(Diagnostic::usage(cause).hint(format!("{native}, or `script`, which needs no file on the nodes")));
     }
     let on_terminal = |action: &Action| match action {
-        Action::Run { manner, .. } | Action::Script { manner, .. } => manner.pty,
+        Action::Run { exec_options, .. } | Action::Script { exec_options, .. } => exec_options.pty,
         _ => false,
     };
     if plan.steps.iter().any(|step| on_terminal(&step.action)) {
-        return Err(Fault::usage("a pseudo terminal: not with `--transport openssh`").hint(native));
+        return Err(Diagnostic::usage("a pseudo terminal: not with `--transport openssh`").hint(native));
     }
     Ok(())
 }
@@ -53,41 +53,45 @@ pub(super) fn check(plan: &Plan, options: &SshOptions) -> Result<(), Fault> {
 ///
 /// # Errors
 /// When `ssh` is not there or does not understand its configuration, or a key file that was named does not exist.
-pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+pub(super) fn build(
+    selected: &Selected,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Targets, Diagnostic> {
     // They are for ssh to read.
-    let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Fault::usage(format!("known hosts: {error}")))?;
-    let draft = Draft { selected, options, world, known_hosts: Arc::new(known_hosts) };
-    let clients = selected.hosts.iter().map(|host| draft.client(host)).collect::<Result<Vec<_>, _>>()?;
-    let settled = Client::settle_all(&clients);
-    let list = selected.hosts.iter().zip(clients).zip(settled).map(|((host, client), settled)| match settled {
-        Ok(settled) => Ok(draft.target(host, client, settled)),
-        Err(said) => Err(Fault::usage(format!("host `{}`: ssh: {said}", host.name))
+    let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?;
+    let builder = ClientBuilder { selected, options, environment, known_hosts: Arc::new(known_hosts) };
+    let clients = selected.hosts.iter().map(|host| builder.client(host)).collect::<Result<Vec<_>, _>>()?;
+    let settings = SshClient::resolve_all(&clients);
+    let list = selected.hosts.iter().zip(clients).zip(settings).map(|((host, client), settings)| match settings {
+        Ok(settings) => Ok(builder.target(host, client, settings)),
+        Err(said) => Err(Diagnostic::usage(format!("host `{}`: ssh: {said}", host.name))
             .hint("`--transport openssh` hands -F and -o to the system's ssh: `ssh -G` shows what it makes of them")),
     });
     let list = list.collect::<Result<Vec<_>, _>>()?;
     Ok(Targets { list, warnings: Vec::new() })
 }
 
-struct Draft<'a> {
+struct ClientBuilder<'a> {
     selected: &'a Selected,
     options: &'a SshOptions,
-    world: &'a World,
+    environment: &'a Environment,
     known_hosts: Arc<KnownHosts>,
 }
 
-impl Draft<'_> {
+impl ClientBuilder<'_> {
     /// How `ssh` is called for a host. Strongest first: command line, hosts file, and what is `ssh`'s own.
-    fn client(&self, host: &Host) -> Result<Client, Fault> {
+    fn client(&self, host: &Host) -> Result<SshClient, Diagnostic> {
         let given = self.options;
         let mut client = self.named(host, Role::Selected)?;
         match jumps::said(host, given, Role::Selected)? {
             None => {}
-            Some(Proxy::Jump(hops)) => {
+            Some(ProxyRoute::Jump(hops)) => {
                 client.through = Some(jumps::shown(&hops));
                 let command = self.chain(&hops)?;
                 push(&mut client.options, format!("ProxyCommand={command}"));
             }
-            Some(Proxy::None | Proxy::Command(_)) => push(&mut client.options, "ProxyJump=none"),
+            Some(ProxyRoute::None | ProxyRoute::Command(_)) => push(&mut client.options, "ProxyJump=none"),
         }
         if let Some((interval, count)) = given.keepalive {
             push(&mut client.options, format!("ServerAliveInterval={}", interval.as_secs()));
@@ -98,7 +102,7 @@ impl Draft<'_> {
     }
 
     /// Who and where, by the command line and the hosts file.
-    fn named(&self, host: &Host, role: Role) -> Result<Client, Fault> {
+    fn named(&self, host: &Host, role: Role) -> Result<SshClient, Diagnostic> {
         let given = self.options;
         let typed = role == Role::Selected;
         let mut options = Vec::new();
@@ -116,7 +120,7 @@ impl Draft<'_> {
             push(&mut options, format!("Port={port}"));
         }
         // What is typed is about the hosts that are selected; a jump host of which nothing else is known may share it.
-        let own = host.identity().map(|path| vec![self.world.path(path)]);
+        let own = host.identity().map(|path| vec![self.environment.path(path)]);
         let identities = if typed && !given.identity.is_empty() { None } else { own };
         for path in identities.unwrap_or_else(|| given.identity.clone()) {
             options.extend(["-i".into(), named_key(path)?]);
@@ -124,11 +128,11 @@ impl Draft<'_> {
         if let Some(policy) = given.host_key_policy {
             push(&mut options, format!("StrictHostKeyChecking={}", strictness(policy)));
         }
-        Ok(Client { name: asked_for(host).to_owned(), options, through: None, send_env: Vec::new() })
+        Ok(SshClient { name: asked_for(host).to_owned(), options, through: None, send_env: Vec::new() })
     }
 
     /// A command that carries a connection through jump hosts, the last of which is the nearest to the host.
-    fn chain(&self, hops: &[Spec]) -> Result<String, Fault> {
+    fn chain(&self, hops: &[Spec]) -> Result<String, Diagnostic> {
         let mut command = None;
         for hop in hops {
             let mut host = self.selected.known.get(&hop.host).cloned().unwrap_or_else(|| Host::new(hop.host.clone()));
@@ -152,25 +156,25 @@ impl Draft<'_> {
         Ok(command.unwrap_or_default())
     }
 
-    fn target(&self, host: &Host, mut client: Client, settled: Settled) -> Target {
+    fn target(&self, host: &Host, mut client: SshClient, settings: SshSettings) -> Target {
         let given = self.options;
-        client.through = client.through.or(settled.through);
+        client.through = client.through.or(settings.through);
         // As gsctl's own transport does: without the locale, since what it reads must be in one language.
         let locale = |pattern: &String| pattern.starts_with("LC_") || pattern.starts_with("LANG");
-        client.send_env = settled.send_env.into_iter().filter(|pattern| !locale(pattern)).collect();
-        let mut keepalive = (std::time::Duration::from_secs(settled.alive_interval), settled.alive_count);
-        if given.keepalive.is_none() && settled.alive_interval == 0 {
+        client.send_env = settings.send_env.into_iter().filter(|pattern| !locale(pattern)).collect();
+        let mut keepalive = (std::time::Duration::from_secs(settings.alive_interval), settings.alive_count);
+        if given.keepalive.is_none() && settings.alive_interval == 0 {
             keepalive = KEEPALIVE;
             push(&mut client.options, format!("ServerAliveInterval={}", keepalive.0.as_secs()));
             push(&mut client.options, format!("ServerAliveCountMax={}", keepalive.1));
         }
-        let limit = given.connect_timeout.or(host.connect_timeout()).or(settled.connect_timeout);
+        let limit = given.connect_timeout.or(host.connect_timeout()).or(settings.connect_timeout);
         Target {
             name: host.name.clone(),
-            host_key_name: settled.host_key_alias.unwrap_or_else(|| settled.host_name.clone()),
-            address: settled.host_name,
-            port: settled.port,
-            user: settled.user,
+            host_key_name: settings.host_key_alias.unwrap_or_else(|| settings.host_name.clone()),
+            address: settings.host_name,
+            port: settings.port,
+            user: settings.user,
             // ssh's own business.
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
@@ -184,12 +188,12 @@ impl Draft<'_> {
             // 1 is what ssh does where nobody says.
             attempts: given
                 .connect_attempts
-                .or(Some(settled.connection_attempts).filter(|&attempts| attempts > 1))
+                .or(Some(settings.connection_attempts).filter(|&attempts| attempts > 1))
                 .unwrap_or(ATTEMPTS)
                 .max(1),
             keepalive,
             compression: false,
-            algorithms: crate::transport::algorithms::Offer::default(),
+            algorithms: crate::transport::algorithms::AlgorithmLists::default(),
             family: None,
             bind: None,
             env: Arc::from([]),
@@ -203,11 +207,11 @@ fn push(options: &mut Vec<OsString>, option: impl Into<OsString>) {
 }
 
 /// `ssh` would only warn of a key file that is not there.
-fn named_key(path: PathBuf) -> Result<OsString, Fault> {
+fn named_key(path: PathBuf) -> Result<OsString, Diagnostic> {
     if path.exists() {
         return Ok(path.into_os_string());
     }
-    Err(Fault::usage(format!("key file `{}` does not exist", path.display())).hint("`-i` or `identity=` names it"))
+    Err(Diagnostic::usage(format!("key file `{}` does not exist", path.display())).hint("`-i` or `identity=` names it"))
 }
 
 fn strictness(policy: cli::HostKeyPolicy) -> &'static str {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use crate::cli::{HostKeyPolicy, Options, SshOptions};
 use crate::duration::human;
 use crate::inventory::host::{Host, Origin};
-use crate::transport::config::{self, Proxy, Said};
+use crate::ssh_config;
+use crate::ssh_config::{ProxyRoute, SourceLine};
 
+use super::environment::Environment;
 use super::jumps;
 use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Route};
-use super::world::World;
 
 /// A setting, its value, and where it was said.
 pub(super) struct Stated {
@@ -40,9 +41,15 @@ const TWINS: [&str; 13] = [
 ];
 
 /// Everything that is said of a host, and by whom.
-pub(super) fn stated(host: &Host, route: &Route, way: &Proxy, all: &Options, world: &World) -> Vec<Stated> {
+pub(super) fn stated(
+    host: &Host,
+    route: &Route,
+    way: &ProxyRoute,
+    all: &Options,
+    environment: &Environment,
+) -> Vec<Stated> {
     let options = &all.ssh;
-    let mut list = List { host, found: &route.options, all, world, stated: Vec::new() };
+    let mut list = List { host, found: &route.options, all, environment, stated: Vec::new() };
     list.address(route);
     let typed = options.port.map(|port| port.to_string());
     list.add("port", typed, &["Port"], route.port.to_string());
@@ -67,7 +74,7 @@ pub(super) fn stated(host: &Host, route: &Route, way: &Proxy, all: &Options, wor
         HostKeyPolicy::AcceptNew => "accept-new".to_owned(),
         HostKeyPolicy::Off => "off".to_owned(),
     });
-    let policy = found.said_of("StrictHostKeyChecking").map_or("strict", |said| &said.value).to_owned();
+    let policy = found.source_of("StrictHostKeyChecking").map_or("strict", |said| &said.value).to_owned();
     list.add("host_key_policy", typed, &["StrictHostKeyChecking"], policy);
     list.known_hosts();
     list.rest();
@@ -76,9 +83,9 @@ pub(super) fn stated(host: &Host, route: &Route, way: &Proxy, all: &Options, wor
 
 struct List<'a> {
     host: &'a Host,
-    found: &'a config::SshOptions,
+    found: &'a ssh_config::SshOptions,
     all: &'a Options,
-    world: &'a World,
+    environment: &'a Environment,
     stated: Vec<Stated>,
 }
 
@@ -110,30 +117,30 @@ impl List<'_> {
     }
 
     fn said(&self, keywords: &[&str]) -> String {
-        let said = keywords.iter().find_map(|keyword| self.found.said_of(keyword));
+        let said = keywords.iter().find_map(|keyword| self.found.source_of(keyword));
         said.map_or_else(|| "default".to_owned(), |said| said.origin.to_string())
     }
 
     fn address(&mut self, route: &Route) {
-        let canonical = |said: &&Said| !["no", "false", "none"].contains(&said.value.as_str());
-        let canonical = self.found.said_of("CanonicalizeHostname").filter(canonical);
+        let canonical = |said: &&SourceLine| !["no", "false", "none"].contains(&said.value.as_str());
+        let canonical = self.found.source_of("CanonicalizeHostname").filter(canonical);
         let keyword = if canonical.is_some() { "CanonicalizeHostname" } else { "HostName" };
         self.add("address", None, &[keyword], route.address.clone());
     }
 
-    fn way(&mut self, way: &Proxy, options: &SshOptions) {
+    fn way(&mut self, way: &ProxyRoute, options: &SshOptions) {
         let (name, value) = match way {
-            Proxy::None => ("jump", "none".to_owned()),
-            Proxy::Jump(hops) => ("jump", jumps::shown(hops)),
-            Proxy::Command(command) => ("proxy_command", command.clone()),
+            ProxyRoute::None => ("jump", "none".to_owned()),
+            ProxyRoute::Jump(hops) => ("jump", jumps::shown(hops)),
+            ProxyRoute::Command(command) => ("proxy_command", command.clone()),
         };
         self.add(name, options.jump.clone(), &["ProxyJump", "ProxyCommand"], value);
     }
 
     fn known_hosts(&mut self) {
         let user = self.found.user_known_hosts.clone();
-        let user = user.unwrap_or_else(|| config::default_user_known_hosts(&self.world.home));
-        let global = self.found.global_known_hosts.clone().unwrap_or_else(config::default_global_known_hosts);
+        let user = user.unwrap_or_else(|| ssh_config::default_user_known_hosts(&self.environment.home));
+        let global = self.found.global_known_hosts.clone().unwrap_or_else(ssh_config::default_global_known_hosts);
         for (name, files) in [("UserKnownHostsFile", user), ("GlobalKnownHostsFile", global)] {
             let from = self.said(&[name]);
             self.push(name, paths(&files), from);

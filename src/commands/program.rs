@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use crate::diagnostic::Diagnostic;
 
 /// Time for it, all in all.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -23,9 +23,9 @@ const LOOK: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// When it cannot be run, fails, prints too much, or does not end in time.
-pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
-    let fault = |what: &str| Fault::usage(format!("inventory program `{name}` {what}"));
-    let broken = |error: io::Error| fault(&format!("cannot be run: {error}"));
+pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
+    let diagnostic = |what: &str| Diagnostic::usage(format!("inventory program `{name}` {what}"));
+    let broken = |error: io::Error| diagnostic(&format!("cannot be run: {error}"));
     // Into files, so that a child that it leaves behind cannot keep gsctl waiting for the end of a pipe.
     let (mut printed, mut said) = (tempfile::tempfile().map_err(broken)?, tempfile::tempfile().map_err(broken)?);
     let mut child = Command::new(here(path))
@@ -45,17 +45,17 @@ pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
             let _ = child.kill();
             let _ = child.wait();
             let what = if size > MOST { "prints more than 256 MiB" } else { "has not ended within 60 seconds" };
-            return Err(told(fault(what), &mut said));
+            return Err(told(diagnostic(what), &mut said));
         }
         thread::sleep(LOOK);
     };
     if !status.success() {
-        return Err(told(fault(&ended(status)), &mut said));
+        return Err(told(diagnostic(&ended(status)), &mut said));
     }
     let bytes = all(&mut printed, MOST).map_err(broken)?;
     if bytes.trim_ascii().is_empty() {
-        let fault = fault("prints nothing").hint("with `--list` it has to print an inventory as JSON");
-        return Err(told(fault, &mut said));
+        let diagnostic = diagnostic("prints nothing").hint("with `--list` it has to print an inventory as JSON");
+        return Err(told(diagnostic, &mut said));
     }
     Ok(bytes)
 }
@@ -74,13 +74,13 @@ fn ended(status: ExitStatus) -> String {
 }
 
 /// With what the program itself says about it.
-fn told(mut fault: Fault, said: &mut File) -> Fault {
+fn told(mut diagnostic: Diagnostic, said: &mut File) -> Diagnostic {
     let said = all(said, MOST_SAID).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     for line in said.trim_end().lines() {
-        fault.message = format!("{}\n  {line}", fault.message);
+        diagnostic.message = format!("{}\n  {line}", diagnostic.message);
     }
-    fault
+    diagnostic
 }
 
 fn all(file: &mut File, most: u64) -> io::Result<Vec<u8>> {

@@ -9,43 +9,48 @@ use serde_json::{Value, json};
 use crate::cli::{Options, Runs, RunsCommand};
 use crate::exit::ExitStatus;
 use crate::inventory::hostset::fold;
-use crate::journal::record::{Played, Record};
-use crate::journal::{Journal, Problem, lock};
+use crate::journal::record::{PlaybookRecord, RunRecord};
+use crate::journal::{Journal, JournalError, lock};
 use crate::outcome::Outcome;
 use crate::reporter::Table;
 use crate::reporter::sanitize::words;
 use crate::reporter::schema::schema;
 use crate::reporter::style::Styles;
 
-use super::fault::Fault;
-use super::world::World;
-use super::{hosts, launch, outputs};
+use super::environment::Environment;
+use super::{hosts, outputs, run};
+use crate::diagnostic::Diagnostic;
 
 /// `runs` and `runs show`.
 ///
 /// # Errors
 /// When the journal cannot be read, or there is no such run.
-pub(super) fn runs(args: &Runs, options: &Options, world: &World) -> Result<ExitStatus, Fault> {
-    let journal = Journal::new(world.state_dir());
+pub(super) fn runs(args: &Runs, options: &Options, environment: &Environment) -> Result<ExitStatus, Diagnostic> {
+    let journal = Journal::new(environment.state_dir());
     let json = options.output.json.as_deref();
     match &args.command {
         None if args.schema => {
             let text = format!("{:#}\n", schema());
             hosts::finish(io::stdout().lock().write_all(text.as_bytes()))
         }
-        None => list(&journal, args.failed, json, world),
+        None => list(&journal, args.failed, json, environment),
         Some(RunsCommand::Show { run, failed }) => show(&journal, run, *failed, json),
-        Some(RunsCommand::Outputs { run, failed }) => said(&journal, run, *failed, &options.hosts.hosts, world),
+        Some(RunsCommand::Outputs { run, failed }) => said(&journal, run, *failed, &options.hosts.hosts, environment),
     }
 }
 
 /// A run in the list: one that cannot be read is there too.
-type Listed = (String, Result<Record, Problem>);
+type Listed = (String, Result<RunRecord, JournalError>);
 
-fn list(journal: &Journal, failed: bool, json: Option<&Path>, world: &World) -> Result<ExitStatus, Fault> {
+fn list(
+    journal: &Journal,
+    failed: bool,
+    json: Option<&Path>,
+    environment: &Environment,
+) -> Result<ExitStatus, Diagnostic> {
     let runs: Vec<Listed> = journal
         .ids()
-        .map_err(|problem| fault(&problem))?
+        .map_err(|problem| diagnostic(&problem))?
         .into_iter()
         .map(|id| {
             let record = journal.load(&id);
@@ -71,7 +76,8 @@ fn list(journal: &Journal, failed: bool, json: Option<&Path>, world: &World) -> 
             Err(_) => table.row([id.as_str(), "", "", "", "unreadable", ""]),
         }
     }
-    let columns = if world.stdout_tty { launch::terminal_size(world).map(|(columns, _)| columns) } else { None };
+    let columns =
+        if environment.stdout_tty { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
     let written = table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~");
     for problem in runs.iter().filter_map(|(_, run)| run.as_ref().err()) {
         let _ = writeln!(io::stderr().lock(), "warning: {}", words(&problem.to_string()));
@@ -79,7 +85,7 @@ fn list(journal: &Journal, failed: bool, json: Option<&Path>, world: &World) -> 
     hosts::finish(written)
 }
 
-fn brief(journal: &Journal, id: &str, run: &Result<Record, Problem>) -> Value {
+fn brief(journal: &Journal, id: &str, run: &Result<RunRecord, JournalError>) -> Value {
     match run {
         Ok(record) => {
             let mut brief = json!({
@@ -108,9 +114,9 @@ fn brief(journal: &Journal, id: &str, run: &Result<Record, Problem>) -> Value {
     }
 }
 
-fn show(journal: &Journal, run: &str, failed: bool, json: Option<&Path>) -> Result<ExitStatus, Fault> {
-    let id = journal.find(run).map_err(|problem| fault(&problem))?;
-    let record = journal.load(&id).map_err(|problem| fault(&problem))?;
+fn show(journal: &Journal, run: &str, failed: bool, json: Option<&Path>) -> Result<ExitStatus, Diagnostic> {
+    let id = journal.find(run).map_err(|problem| diagnostic(&problem))?;
+    let record = journal.load(&id).map_err(|problem| diagnostic(&problem))?;
     let mut report = report(journal, &id)?;
     if failed && let Some(report) = &mut report {
         let kept: Vec<Value> = outputs::chosen(report, &[], true)?.into_iter().cloned().collect();
@@ -129,37 +135,43 @@ fn show(journal: &Journal, run: &str, failed: bool, json: Option<&Path>) -> Resu
 }
 
 /// What hosts said in a past run.
-fn said(journal: &Journal, run: &str, failed: bool, sets: &[String], world: &World) -> Result<ExitStatus, Fault> {
-    let id = journal.find(run).map_err(|problem| fault(&problem))?;
-    let record = journal.load(&id).map_err(|problem| fault(&problem))?;
+fn said(
+    journal: &Journal,
+    run: &str,
+    failed: bool,
+    sets: &[String],
+    environment: &Environment,
+) -> Result<ExitStatus, Diagnostic> {
+    let id = journal.find(run).map_err(|problem| diagnostic(&problem))?;
+    let record = journal.load(&id).map_err(|problem| diagnostic(&problem))?;
     if record.output_left_out {
-        return Err(Fault::usage(format!("the output of run {id} was too much to keep"))
+        return Err(Diagnostic::usage(format!("the output of run {id} was too much to keep"))
             .hint("--output-dir DIR writes it to files while a run goes on"));
     }
     let Some(report) = report(journal, &id)? else {
-        return Err(Fault::usage(format!("run {id} has no end, so nothing of its output was kept")));
+        return Err(Diagnostic::usage(format!("run {id} has no end, so nothing of its output was kept")));
     };
     let hosts = outputs::chosen(&report, sets, failed)?;
-    hosts::finish(outputs::write(&hosts, world, &mut io::stdout().lock()))
+    hosts::finish(outputs::write(&hosts, environment, &mut io::stdout().lock()))
 }
 
 /// A run's report, if it came to one.
-fn report(journal: &Journal, id: &str) -> Result<Option<Value>, Fault> {
-    match journal.report(id).map_err(|problem| fault(&problem))? {
+fn report(journal: &Journal, id: &str) -> Result<Option<Value>, Diagnostic> {
+    match journal.report(id).map_err(|problem| diagnostic(&problem))? {
         Some(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
-            Fault::usage(format!("report `{}`: {error}", journal.run_dir(id).join("report.json").display()))
+            Diagnostic::usage(format!("report `{}`: {error}", journal.run_dir(id).join("report.json").display()))
         }),
         None => Ok(None),
     }
 }
 
 /// Whether it is over, one way or another, and not as it should be.
-fn has_failed(journal: &Journal, record: &Record) -> bool {
+fn has_failed(journal: &Journal, record: &RunRecord) -> bool {
     !matches!(life(journal, record).as_str(), "success" | "running")
 }
 
 /// A run in words.
-fn tell(journal: &Journal, record: &Record, report: Option<&Value>, out: &mut dyn Write) -> io::Result<()> {
+fn tell(journal: &Journal, record: &RunRecord, report: Option<&Value>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = |name: &str, text: &str| writeln!(out, "{name:<9} {}", words(text));
     line("run", &record.run)?;
     line("command", &record.command)?;
@@ -197,7 +209,7 @@ fn tell(journal: &Journal, record: &Record, report: Option<&Value>, out: &mut dy
     out.flush()
 }
 
-fn steps(played: &Played, out: &mut dyn Write) -> io::Result<()> {
+fn steps(played: &PlaybookRecord, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(["STEP", "NAME", "END", "HOSTS"]);
     for (number, step) in (1..).zip(&played.steps) {
         let done = Outcome::ALL.iter().filter_map(|&outcome| {
@@ -247,7 +259,7 @@ fn hosts_of(report: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// `success`, `failed`, ...; `running`; `killed` for a run that has no end and no process.
-fn life(journal: &Journal, record: &Record) -> String {
+fn life(journal: &Journal, record: &RunRecord) -> String {
     if lock::is_held(journal, &record.run) {
         return "running".to_owned();
     }
@@ -259,12 +271,12 @@ fn life(journal: &Journal, record: &Record) -> String {
     }
 }
 
-fn status(journal: &Journal, record: &Record) -> String {
+fn status(journal: &Journal, record: &RunRecord) -> String {
     let life = life(journal, record);
     if is_resumable(journal, record) { format!("{life}, can be resumed") } else { life }
 }
 
-fn is_resumable(journal: &Journal, record: &Record) -> bool {
+fn is_resumable(journal: &Journal, record: &RunRecord) -> bool {
     record.is_resumable() && !lock::is_held(journal, &record.run)
 }
 
@@ -280,7 +292,7 @@ fn seconds(time: &str) -> String {
     }
 }
 
-fn print_json(path: &Path, value: &Value) -> Result<ExitStatus, Fault> {
+fn print_json(path: &Path, value: &Value) -> Result<ExitStatus, Diagnostic> {
     let print = |out: &mut dyn Write| {
         serde_json::to_writer_pretty(&mut *out, value)?;
         writeln!(out)?;
@@ -290,11 +302,11 @@ fn print_json(path: &Path, value: &Value) -> Result<ExitStatus, Fault> {
         return hosts::finish(print(&mut io::stdout().lock()));
     }
     let mut file =
-        File::create(path).map_err(|error| Fault::usage(format!("report file `{}`: {error}", path.display())))?;
+        File::create(path).map_err(|error| Diagnostic::usage(format!("report file `{}`: {error}", path.display())))?;
     hosts::finish(print(&mut file))
 }
 
-fn fault(problem: &Problem) -> Fault {
+fn diagnostic(problem: &JournalError) -> Diagnostic {
     let hint = problem.hint();
-    Fault::usage(problem.to_string()).maybe_hint(hint)
+    Diagnostic::usage(problem.to_string()).maybe_hint(hint)
 }

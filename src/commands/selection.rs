@@ -9,10 +9,10 @@ use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::inventory::{Inventory, Origin, Setting, file, select};
 
-use super::fault::Fault;
+use super::environment::Environment;
 use super::inventories::{self, Programs};
-use super::past;
-use super::world::World;
+use super::past_hosts;
+use crate::diagnostic::Diagnostic;
 
 /// The hosts of a run, and what is worth saying about how they came about.
 #[derive(Debug, Default)]
@@ -31,10 +31,14 @@ pub(super) struct Selected {
 ///
 /// # Errors
 /// When a file cannot be read or is wrong, or no host is left.
-pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> Result<Selected, Fault> {
-    let (mut inventory, files) = inventory(options, ssh, Programs::Run, world)?;
+pub(super) fn select(
+    options: &HostOptions,
+    ssh: &SshOptions,
+    environment: &Environment,
+) -> Result<Selected, Diagnostic> {
+    let (mut inventory, files) = inventory(options, ssh, Programs::Run, environment)?;
     let groups = inventory.groups.keys().cloned().collect();
-    let past = past::add(&mut inventory, options, world)?;
+    let past = past_hosts::add(&mut inventory, options, environment)?;
     let wanted = select::Selection {
         hosts: options.hosts.clone(),
         groups: options.group.clone(),
@@ -42,12 +46,12 @@ pub(super) fn select(options: &HostOptions, ssh: &SshOptions, world: &World) -> 
         exclude: options.exclude.clone(),
     };
     let selected =
-        select::select_with_warnings(&inventory, &wanted).map_err(|error| Fault::usage(error.to_string()))?;
+        select::select_with_warnings(&inventory, &wanted).map_err(|error| Diagnostic::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(selected.warnings);
-    warnings.extend(past.iter().filter_map(crate::journal::past::Past::warning));
+    warnings.extend(past.iter().filter_map(crate::journal::past::PastRun::warning));
     if selected.hosts.is_empty() {
-        return Err(past::nobody(options, &past).unwrap_or_else(|| nobody(options, &files)));
+        return Err(past_hosts::no_hosts(options, &past).unwrap_or_else(|| no_hosts(options, &files)));
     }
     Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
 }
@@ -60,10 +64,10 @@ pub(super) fn inventory(
     options: &HostOptions,
     ssh: &SshOptions,
     programs: Programs,
-    world: &World,
-) -> Result<(Inventory, Vec<PathBuf>), Fault> {
-    let files = files(options, world)?;
-    let read = |path: &PathBuf| inventories::read(path, ssh, programs, world);
+    environment: &Environment,
+) -> Result<(Inventory, Vec<PathBuf>), Diagnostic> {
+    let files = files(options, environment)?;
+    let read = |path: &PathBuf| inventories::read(path, ssh, programs, environment);
     let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut inventory = file::merge(inventories);
     add_settings(&mut inventory, options);
@@ -83,18 +87,18 @@ fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
 }
 
 /// The hosts files that are to be read.
-fn files(options: &HostOptions, world: &World) -> Result<Vec<PathBuf>, Fault> {
+fn files(options: &HostOptions, environment: &Environment) -> Result<Vec<PathBuf>, Diagnostic> {
     if !options.hosts_file.is_empty() {
         return Ok(options.hosts_file.clone());
     }
-    let own = world.config_dir().join("hosts");
+    let own = environment.config_dir().join("hosts");
     for candidate in [PathBuf::from("hosts"), own.clone()] {
         if candidate.is_file() {
             return Ok(vec![candidate]);
         }
     }
     if options.hosts.is_empty() {
-        return Err(Fault {
+        return Err(Diagnostic {
             status: ExitStatus::NoHosts,
             message: "no host selected: there is no hosts file".to_owned(),
             hint: Some(format!("name one with -f, hosts with -w, or write ./hosts or {}", own.display())),
@@ -103,7 +107,7 @@ fn files(options: &HostOptions, world: &World) -> Result<Vec<PathBuf>, Fault> {
     Ok(Vec::new())
 }
 
-fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {
+fn no_hosts(options: &HostOptions, files: &[PathBuf]) -> Diagnostic {
     let names: Vec<String> = files.iter().map(|path| format!("`{}`", path.display())).collect();
     let from = if names.is_empty() { String::new() } else { format!(" from {}", names.join(", ")) };
     let hint = if options.exclude.is_empty() && options.group.is_empty() && options.intersect.is_empty() {
@@ -111,5 +115,5 @@ fn nobody(options: &HostOptions, files: &[PathBuf]) -> Fault {
     } else {
         "-g, --intersect and -x leave nobody; `gsctl hosts` shows who there is"
     };
-    Fault { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
+    Diagnostic { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
 }

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{self, SshOptions};
+use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::inventory::host::{Host, Origin};
 use crate::inventory::spec::Spec;
-use crate::transport::config::{self, Given, Proxy, SshConfig};
-use crate::transport::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::ssh_config;
+use crate::ssh_config::{Overrides, ProxyRoute, SshConfig};
 use crate::transport::target::Family;
 use crate::transport::{Method, ProxyCommand, Target, Via};
 
-use super::fault::Fault;
+use super::environment::Environment;
+use super::identities::{AgentCache, Identities, LoginKeys};
 use super::jumps::{self, Role};
-use super::keyring::{AgentView, Choice, KeyRing};
 use super::openssh;
 use super::selection::Selected;
-use super::world::World;
+use crate::diagnostic::Diagnostic;
 
 /// Time for one attempt, where nobody says.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,31 +47,33 @@ pub(super) struct Route {
     /// Login name.
     pub(super) user: String,
     /// Everything that `ssh_config` says.
-    pub(super) options: config::SshOptions,
+    pub(super) options: ssh_config::SshOptions,
 }
 
 /// Loads `ssh_config`.
 ///
 /// # Errors
 /// When a file or an option is wrong or cannot be honoured.
-pub(super) fn load_config(options: &SshOptions, world: &World) -> Result<SshConfig, Fault> {
-    SshConfig::load(options.ssh_config.as_deref(), &world.home, &world.env, &options.ssh_option).map_err(|error| {
-        let hint = error.hint();
-        Fault::usage(error.to_string()).maybe_hint(hint)
-    })
+pub(super) fn load_config(options: &SshOptions, environment: &Environment) -> Result<SshConfig, Diagnostic> {
+    SshConfig::load(options.ssh_config.as_deref(), &environment.home, &environment.env, &options.ssh_option).map_err(
+        |error| {
+            let hint = error.hint();
+            Diagnostic::usage(error.to_string()).maybe_hint(hint)
+        },
+    )
 }
 
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
 ///
 /// # Errors
 /// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
-pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Fault> {
+pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Diagnostic> {
     let given = given(host, options, role);
     let found = config.resolve_with(asked_for(host), &given);
     if let Some(why) = &found.impossible {
         let concerned = format!("host `{}` is one of those it is for", host.name);
         let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
-        return Err(Fault::usage(why.to_string()).hint(hint));
+        return Err(Diagnostic::usage(why.to_string()).hint(hint));
     }
     Ok(Route {
         address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
@@ -87,10 +90,10 @@ pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig
 }
 
 /// What is stronger than `ssh_config`.
-fn given<'a>(host: &'a Host, options: &'a SshOptions, role: Role) -> Given<'a> {
+fn given<'a>(host: &'a Host, options: &'a SshOptions, role: Role) -> Overrides<'a> {
     let as_jump = role == Role::Jump;
     let jump = options.jump.as_deref().filter(|_| !as_jump).or(host.jump());
-    Given {
+    Overrides {
         user: options.user.as_deref().filter(|_| !as_jump).or(host.user()),
         port: options.port.filter(|_| !as_jump).or(host.port()),
         address: host.get("address"),
@@ -113,40 +116,44 @@ pub(super) fn asked_for(host: &Host) -> &str {
 ///
 /// # Errors
 /// When a key file or a known hosts file cannot be used, or something is asked for that cannot be honoured.
-pub(super) fn build(selected: &Selected, options: &SshOptions, world: &World) -> Result<Targets, Fault> {
+pub(super) fn build(
+    selected: &Selected,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Targets, Diagnostic> {
     if options.transport == cli::Transport::OpenSsh {
-        return openssh::build(selected, options, world);
+        return openssh::build(selected, options, environment);
     }
-    let config = load_config(options, world)?;
+    let config = load_config(options, environment)?;
     ask_ahead(&selected.hosts, options, &config);
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
-    let mut draft = Draft {
+    let mut builder = TargetBuilder {
         selected,
         options,
-        world,
+        environment,
         config,
-        ring: KeyRing::new(world),
-        agent: AgentView::default(),
+        identities: Identities::new(environment),
+        agent: AgentCache::default(),
         known: HashMap::new(),
         jumps: HashMap::new(),
         warnings,
     };
-    let list = selected.hosts.iter().map(|host| draft.target(host)).collect::<Result<Vec<_>, _>>()?;
-    let mut warnings = draft.warnings;
-    warnings.append(&mut draft.ring.warnings);
+    let list = selected.hosts.iter().map(|host| builder.target(host)).collect::<Result<Vec<_>, _>>()?;
+    let mut warnings = builder.warnings;
+    warnings.append(&mut builder.identities.warnings);
     warnings.sort();
     warnings.dedup();
     Ok(Targets { list, warnings })
 }
 
 /// Targets in the making.
-struct Draft<'a> {
+struct TargetBuilder<'a> {
     selected: &'a Selected,
     options: &'a SshOptions,
-    world: &'a World,
+    environment: &'a Environment,
     config: SshConfig,
-    ring: KeyRing<'a>,
-    agent: AgentView,
+    identities: Identities<'a>,
+    agent: AgentCache,
     /// What `known_hosts` files hold, by the files and by whether names are hashed: each set of files is read once.
     known: HashMap<(Vec<PathBuf>, Vec<PathBuf>, bool), Arc<KnownHosts>>,
     /// Jump hosts, by how they are written and the chain before them: each is one for the whole run.
@@ -154,8 +161,8 @@ struct Draft<'a> {
     warnings: Vec<String>,
 }
 
-impl Draft<'_> {
-    fn target(&mut self, host: &Host) -> Result<Target, Fault> {
+impl TargetBuilder<'_> {
+    fn target(&mut self, host: &Host) -> Result<Target, Diagnostic> {
         let route = route(host, self.options, &self.config, Role::Selected)?;
         let via = self.via(host, &route.options, Role::Selected, &mut Vec::new())?;
         self.aim(host, route, Role::Selected, via)
@@ -165,17 +172,17 @@ impl Draft<'_> {
     fn via(
         &mut self,
         host: &Host,
-        found: &config::SshOptions,
+        found: &ssh_config::SshOptions,
         role: Role,
         under_way: &mut Vec<String>,
-    ) -> Result<Via, Fault> {
+    ) -> Result<Via, Diagnostic> {
         match jumps::way(host, self.options, found, role)? {
-            Proxy::None => Ok(Via::Network),
-            Proxy::Command(text) => {
-                let shell = self.world.var("SHELL").unwrap_or("/bin/sh").into();
+            ProxyRoute::None => Ok(Via::Network),
+            ProxyRoute::Command(text) => {
+                let shell = self.environment.var("SHELL").unwrap_or("/bin/sh").into();
                 Ok(Via::Command(ProxyCommand { text, shell }))
             }
-            Proxy::Jump(hops) => {
+            ProxyRoute::Jump(hops) => {
                 let mut via = None;
                 for hop in hops {
                     via = Some(Via::Jump(self.jump(&hop, via, under_way)?));
@@ -187,7 +194,12 @@ impl Draft<'_> {
 
     /// A jump host. `before`: what carries the connection to it; `None` for the first of a list, which may have jump hosts of
     /// its own.
-    fn jump(&mut self, hop: &Spec, before: Option<Via>, under_way: &mut Vec<String>) -> Result<Arc<Target>, Fault> {
+    fn jump(
+        &mut self,
+        hop: &Spec,
+        before: Option<Via>,
+        under_way: &mut Vec<String>,
+    ) -> Result<Arc<Target>, Diagnostic> {
         let text = jumps::shown(std::slice::from_ref(hop));
         let chain = match &before {
             Some(Via::Jump(jump)) => jump.chain(),
@@ -222,9 +234,9 @@ impl Draft<'_> {
     }
 
     /// Everything about one host is decided.
-    fn aim(&mut self, host: &Host, route: Route, role: Role, via: Via) -> Result<Target, Fault> {
+    fn aim(&mut self, host: &Host, route: Route, role: Role, via: Via) -> Result<Target, Diagnostic> {
         let Route { address, port, user, options: found } = route;
-        let (options, world) = (self.options, self.world);
+        let (options, environment) = (self.options, self.environment);
         let mut next = &via;
         while let Via::Jump(jump) = next {
             if (&jump.user, &jump.address, jump.port) == (&user, &address, port) {
@@ -240,13 +252,13 @@ impl Draft<'_> {
         // What is typed is about the hosts that are selected; a jump host of which nothing else is known may share it.
         let own = role == Role::Jump && (host.identity().is_some() || found.identities_given);
         let typed = if own { &[] } else { options.identity.as_slice() };
-        let offers = self.agent.offers(&found, world, &mut self.warnings);
-        let Choice { keys, explicit, held } = self.ring.choose(host, typed, &found, &offers)?;
+        let from_agent = self.agent.keys_of(&found, environment, &mut self.warnings);
+        let LoginKeys { keys, explicit, held } = self.identities.choose(host, typed, &found, &from_agent)?;
         let agent_keys = found.identities_only.then(|| {
             let own = keys.iter().filter_map(|key| key.public_blob.clone());
             own.chain(held.iter().cloned()).collect()
         });
-        let agent = offers.usage(explicit);
+        let agent = from_agent.usage(explicit);
         let known_hosts = self.known_hosts(&found)?;
         Ok(Target {
             name: host.name.clone(),
@@ -273,7 +285,7 @@ impl Draft<'_> {
             compression: found.compression,
             family: family(&found, &host.name)?,
             bind: found.bind,
-            env: found.environment(&world.env).into(),
+            env: found.environment(&environment.env).into(),
             algorithms: found.algorithms,
             via,
             address,
@@ -283,19 +295,19 @@ impl Draft<'_> {
     }
 
     /// The host keys that a host's files hold.
-    fn known_hosts(&mut self, found: &config::SshOptions) -> Result<Arc<KnownHosts>, Fault> {
+    fn known_hosts(&mut self, found: &ssh_config::SshOptions) -> Result<Arc<KnownHosts>, Diagnostic> {
         let users = found.user_known_hosts.clone();
         let machines = found.global_known_hosts.clone();
         let files = (
-            users.unwrap_or_else(|| config::default_user_known_hosts(&self.world.home)),
-            machines.unwrap_or_else(config::default_global_known_hosts),
+            users.unwrap_or_else(|| ssh_config::default_user_known_hosts(&self.environment.home)),
+            machines.unwrap_or_else(ssh_config::default_global_known_hosts),
             found.hash_known_hosts,
         );
         if let Some(known) = self.known.get(&files) {
             return Ok(known.clone());
         }
         let known = KnownHosts::load(&files.0, &files.1);
-        let known = known.map_err(|error| Fault::usage(format!("known hosts: {error}")))?.hash_names(files.2);
+        let known = known.map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?.hash_names(files.2);
         let known = Arc::new(known);
         self.known.insert(files, known.clone());
         Ok(known)
@@ -303,24 +315,24 @@ impl Draft<'_> {
 }
 
 /// A jump host that is reached through itself.
-fn circle(name: &str, path: &str) -> Fault {
-    Fault::usage(format!("host `{name}`: its jump hosts go round in a circle: {path}")).hint(format!(
+fn circle(name: &str, path: &str) -> Diagnostic {
+    Diagnostic::usage(format!("host `{name}`: its jump hosts go round in a circle: {path}")).hint(format!(
         "let it be reached without: `{name} jump=none` in the hosts file, or `ProxyJump none` for it in ssh_config"
     ))
 }
 
 /// The family of addresses that a host may be connected to at: that of the address to connect from, too.
-fn family(found: &config::SshOptions, host: &str) -> Result<Option<Family>, Fault> {
+fn family(found: &ssh_config::SshOptions, host: &str) -> Result<Option<Family>, Diagnostic> {
     let bound = found.bind.as_ref().map(Family::of);
     match (found.family, bound) {
-        (Some(wanted), Some(bound)) if wanted != bound => {
-            Err(Fault::usage(format!("host `{host}`: `AddressFamily` wants {wanted} and `BindAddress` is {bound}")))
-        }
+        (Some(wanted), Some(bound)) if wanted != bound => Err(Diagnostic::usage(format!(
+            "host `{host}`: `AddressFamily` wants {wanted} and `BindAddress` is {bound}"
+        ))),
         (wanted, bound) => Ok(wanted.or(bound)),
     }
 }
 
-fn policy(options: &SshOptions, found: &config::SshOptions) -> HostKeyPolicy {
+fn policy(options: &SshOptions, found: &ssh_config::SshOptions) -> HostKeyPolicy {
     match options.host_key_policy {
         Some(cli::HostKeyPolicy::Strict) => HostKeyPolicy::Strict,
         Some(cli::HostKeyPolicy::AcceptNew) => HostKeyPolicy::AcceptNew,

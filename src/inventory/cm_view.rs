@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
-use super::problem::{Fault, Problem, Text, quoted};
+use super::problem::{PieceError, Problem, Text, quoted};
 use super::spec::{check_host, is_address};
 use super::words::quote;
 
@@ -50,7 +50,11 @@ pub fn parse_cm_view(text: &str) -> Result<Vec<CmNode>, Problem> {
         last = (number, line);
         let Some((key, value)) = line.split_once(':').map(|(key, value)| (key.trim(), value.trim())) else { continue };
         let wrong = || {
-            problem(number, line, Fault::new(1, format!("{} is not what a node's `{key}` looks like", quoted(value))))
+            problem(
+                number,
+                line,
+                PieceError::new(1, format!("{} is not what a node's `{key}` looks like", quoted(value))),
+            )
         };
         let key = key.split_whitespace().next().unwrap_or_default();
         let count = || value.parse::<usize>().map_err(|_| wrong());
@@ -84,24 +88,26 @@ pub fn parse_cm_view(text: &str) -> Result<Vec<CmNode>, Problem> {
 }
 
 /// Refuses output that was cut, or that names nodes which cannot be reached.
-fn complete(nodes: &[CmNode], announced: Option<usize>) -> Result<(), Fault> {
+fn complete(nodes: &[CmNode], announced: Option<usize>) -> Result<(), PieceError> {
     if nodes.is_empty() {
-        return Err(
-            Fault::new(1, "there is no node in it").hint("run `cm_ctl view` as the cluster's user on one of its nodes")
-        );
+        return Err(PieceError::new(1, "there is no node in it")
+            .hint("run `cm_ctl view` as the cluster's user on one of its nodes"));
     }
     if let Some(announced) = announced.filter(|announced| *announced != nodes.len()) {
-        return Err(Fault::new(1, format!("it says that there are {announced} nodes, but describes {}", nodes.len()))
-            .hint("give all of the output of `cm_ctl view`, without `-n` and `-N`"));
+        return Err(PieceError::new(
+            1,
+            format!("it says that there are {announced} nodes, but describes {}", nodes.len()),
+        )
+        .hint("give all of the output of `cm_ctl view`, without `-n` and `-N`"));
     }
     if let Some(node) = nodes.iter().find(|node| node.ssh.is_empty()) {
-        return Err(Fault::new(1, format!("node {} has no `sshChannel`", node.number))
+        return Err(PieceError::new(1, format!("node {} has no `sshChannel`", node.number))
             .hint("give all of the output of `cm_ctl view`"));
     }
     Ok(())
 }
 
-fn problem(line: usize, excerpt: &str, fault: Fault) -> Problem {
+fn problem(line: usize, excerpt: &str, fault: PieceError) -> Problem {
     Problem::new(Text::Output, "cm_ctl view", line, excerpt, fault)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Takes UTF-8 only, and says so: a guess at another encoding would be a guess at names of hosts.
 
-use super::problem::{Fault, Problem, Text};
+use super::problem::{PieceError, Problem, Text};
 
 /// The bytes as text, without a byte order mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, Problem> {
@@ -12,7 +12,7 @@ pub(super) fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, Problem
         let line = bytes[..at].split(|b| *b == b'\n').count();
         let column = String::from_utf8_lossy(&bytes[start..at]).chars().count() + 1;
         let excerpt = String::from_utf8_lossy(&bytes[start..end.min(start + 400)]);
-        Problem::new(Text::HostsFile, file, line, &excerpt, Fault::new(column, message).hint(hint))
+        Problem::new(Text::HostsFile, file, line, &excerpt, PieceError::new(column, message).hint(hint))
     };
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(fault(0, "the file is UTF-16", "save it as UTF-8"));

@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::decode::decode;
-use super::foreign::{self, ETC_HOSTS};
 use super::hostset::{MOST_HOSTS, expand_element};
-use super::problem::{Fault, Problem, Text, harmless, quoted};
+use super::other_formats;
+use super::other_formats::ETC_HOSTS;
+use super::problem::{PieceError, Problem, Text, harmless, quoted};
 use super::settings;
-use super::source::{Line, Source, Var};
+use super::source::{HostLine, HostsSource, Var};
 use super::spec::{SpecError, check_user, is_address, parse_spec};
 use super::suggest::nearest;
 use super::words::{Word, words};
@@ -27,7 +28,7 @@ use super::{Inventory, resolve};
 pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
     let text = decode(text, file)?;
     let problem = |line: usize, excerpt: &str, fault| Problem::new(Text::HostsFile, file, line, excerpt, fault);
-    let mut reader = Reader::new(file);
+    let mut reader = HostsFileReader::new(file);
     for (number, line) in (1..).zip(text.split('\n')) {
         reader.number = number;
         reader.read(line.trim_end_matches('\r')).map_err(|fault| problem(number, line, fault))?;
@@ -54,8 +55,8 @@ enum Section {
     Vars(usize),
 }
 
-struct Reader {
-    source: Source,
+struct HostsFileReader {
+    source: HostsSource,
     section: Section,
     number: usize,
     hosts: usize,
@@ -65,21 +66,21 @@ struct Reader {
     slips: HashSet<String>,
 }
 
-impl Reader {
+impl HostsFileReader {
     fn new(file: &str) -> Self {
-        let source = Source { file: file.to_owned(), ..Source::default() };
+        let source = HostsSource { file: file.to_owned(), ..HostsSource::default() };
         Self { source, section: Section::Hosts(None), number: 0, hosts: 0, begun: false, slips: HashSet::new() }
     }
 
-    fn read(&mut self, line: &str) -> Result<(), Fault> {
+    fn read(&mut self, line: &str) -> Result<(), PieceError> {
         let trimmed = line.trim_start();
         if trimmed.is_empty() || trimmed.starts_with('#') {
             return Ok(());
         }
         if !std::mem::replace(&mut self.begun, true)
-            && let Some((what, hint)) = foreign::whole_file(line)
+            && let Some((what, hint)) = other_formats::whole_file(line)
         {
-            return Err(Fault::new(1, format!("this looks like {what}, not like a hosts file")).hint(hint));
+            return Err(PieceError::new(1, format!("this looks like {what}, not like a hosts file")).hint(hint));
         }
         if let Some((column, header)) = header(line)? {
             self.section = self.open(column, header)?;
@@ -94,22 +95,25 @@ impl Reader {
     }
 
     /// Begins the section of this header.
-    fn open(&mut self, column: usize, header: &str) -> Result<Section, Fault> {
+    fn open(&mut self, column: usize, header: &str) -> Result<Section, PieceError> {
         let (name, kind) = header.split_once(':').map_or((header, ""), |(name, kind)| (name.trim(), kind.trim()));
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         if name.is_empty() || name.starts_with('-') || !name.chars().all(fits) {
-            return Err(Fault::new(column, format!("{} is not a name for a group", quoted(name)))
+            return Err(PieceError::new(column, format!("{} is not a name for a group", quoted(name)))
                 .hint("names of groups are letters, digits, `_`, `-` and `.`: `[primary]`"));
         }
         if !matches!(kind, "" | "children" | "vars") || (kind.is_empty() && header.contains(':')) {
-            return Err(Fault::new(column, format!("{} is not a kind of section", quoted(&format!("[{header}]"))))
-                .hint(format!("sections are `[{name}]`, `[{name}:children]` and `[{name}:vars]`")));
+            return Err(PieceError::new(
+                column,
+                format!("{} is not a kind of section", quoted(&format!("[{header}]"))),
+            )
+            .hint(format!("sections are `[{name}]`, `[{name}:children]` and `[{name}:vars]`")));
         }
         if name == "all" {
             return match kind {
                 "" => Ok(Section::Hosts(None)),
                 "vars" => Ok(Section::Vars(self.group(name, column))),
-                _ => Err(Fault::new(column, "`all` has every host already").hint("leave this section out")),
+                _ => Err(PieceError::new(column, "`all` has every host already").hint("leave this section out")),
             };
         }
         let group = self.group(name, column);
@@ -132,37 +136,40 @@ impl Reader {
         index
     }
 
-    fn host_line(&mut self, words: &[Word<'_>], group: Option<usize>) -> Result<(), Fault> {
+    fn host_line(&mut self, words: &[Word<'_>], group: Option<usize>) -> Result<(), PieceError> {
         let Some((first, rest)) = words.split_first() else { return Ok(()) };
         if let Some((key, _)) = &first.pair {
-            return Err(Fault::new(first.column, format!("{} stands where a host is expected", quoted(first.text)))
-                .hint(format!("settings follow the host (`node1 {key}=...`), or stand under `[all:vars]`")));
+            return Err(PieceError::new(
+                first.column,
+                format!("{} stands where a host is expected", quoted(first.text)),
+            )
+            .hint(format!("settings follow the host (`node1 {key}=...`), or stand under `[all:vars]`")));
         }
         let second = rest.first().map_or("", |word| word.text);
-        if let Some((what, hint)) = foreign::host_line(first.text, second).filter(|_| !second.is_empty()) {
-            return Err(Fault::new(first.column, format!("this looks like {what}")).hint(hint));
+        if let Some((what, hint)) = other_formats::host_line(first.text, second).filter(|_| !second.is_empty()) {
+            return Err(PieceError::new(first.column, format!("this looks like {what}")).hint(hint));
         }
         let mut specs = Vec::new();
-        for name in
-            expand_element(first.text).map_err(|fault| Fault { column: first.column + fault.column - 1, ..fault })?
+        for name in expand_element(first.text)
+            .map_err(|fault| PieceError { column: first.column + fault.column - 1, ..fault })?
         {
             specs.push(parse_spec(&name).map_err(|error| fault(first.column, error))?);
         }
         self.hosts += specs.len();
         if self.hosts > MOST_HOSTS {
-            return Err(Fault::new(first.column, "the file has more than 1,000,000 hosts"));
+            return Err(PieceError::new(first.column, "the file has more than 1,000,000 hosts"));
         }
-        let given = Given {
+        let given = InSpec {
             user: specs.iter().any(|spec| spec.user.is_some()),
             port: specs.iter().any(|spec| spec.port.is_some()),
         };
         let settings = self.settings(rest, Some(given))?;
-        self.source.lines.push(Line { line: self.number, group, specs, settings });
+        self.source.lines.push(HostLine { line: self.number, group, specs, settings });
         Ok(())
     }
 
     /// The words after a host, or the words of a `:vars` line.
-    fn settings(&mut self, words: &[Word<'_>], host: Option<Given>) -> Result<Vec<(String, String)>, Fault> {
+    fn settings(&mut self, words: &[Word<'_>], host: Option<InSpec>) -> Result<Vec<(String, String)>, PieceError> {
         let mut settings = IndexMap::new();
         for (at, word) in words.iter().enumerate() {
             let (key, value) = match &word.pair {
@@ -173,17 +180,19 @@ impl Reader {
             let written = word.pair.as_ref().map_or_else(|| format!("user={}", word.text), |_| word.text.to_owned());
             settings::check(key, &value, &written).map_err(|error| fault(word.column, error))?;
             if host.is_none() && key == "address" {
-                return Err(Fault::new(word.column, "`address` is of one host, not of a group")
+                return Err(PieceError::new(word.column, "`address` is of one host, not of a group")
                     .hint("write it on the host's line: `node1 address=10.0.0.1`"));
             }
             let before = host.is_some_and(|given| (key == "user" && given.user) || (key == "port" && given.port));
             if before || settings.contains_key(key) {
-                return Err(Fault::new(word.column, format!("`{key}` is given twice")).hint("leave one of the two out"));
+                return Err(
+                    PieceError::new(word.column, format!("`{key}` is given twice")).hint("leave one of the two out")
+                );
             }
             if let Some(known) = settings::slip(key)
                 && self.slips.insert(key.to_owned())
             {
-                let Source { file, warnings, .. } = &mut self.source;
+                let HostsSource { file, warnings, .. } = &mut self.source;
                 let place = format!("hosts file `{file}`, line {}", self.number);
                 let message = "is not a setting that gsctl knows, so it is a variable; did you mean";
                 warnings.push(format!("{place}: `{key}` {message} `{known}`?"));
@@ -193,11 +202,14 @@ impl Reader {
         Ok(settings.into_iter().collect())
     }
 
-    fn children_line(&mut self, words: &[Word<'_>], group: usize) -> Result<(), Fault> {
+    fn children_line(&mut self, words: &[Word<'_>], group: usize) -> Result<(), PieceError> {
         for (at, word) in words.iter().enumerate() {
             if at > 0 || word.pair.is_some() {
-                return Err(Fault::new(word.column, format!("{} stands where a group is expected", quoted(word.text)))
-                    .hint("a `:children` section has one group a line, nothing else"));
+                return Err(PieceError::new(
+                    word.column,
+                    format!("{} stands where a group is expected", quoted(word.text)),
+                )
+                .hint("a `:children` section has one group a line, nothing else"));
             }
             let place = (self.number, word.column);
             self.source.groups[group].children.push((word.text.to_owned(), place));
@@ -205,7 +217,7 @@ impl Reader {
         Ok(())
     }
 
-    fn vars_line(&mut self, words: &[Word<'_>], group: usize) -> Result<(), Fault> {
+    fn vars_line(&mut self, words: &[Word<'_>], group: usize) -> Result<(), PieceError> {
         let line = self.number;
         let settings = self.settings(words, None)?;
         self.source.groups[group].vars.extend(settings.into_iter().map(|(key, value)| Var { key, value, line }));
@@ -215,24 +227,26 @@ impl Reader {
 
 /// What the first word of a host line says already.
 #[derive(Clone, Copy)]
-struct Given {
+struct InSpec {
     user: bool,
     port: bool,
 }
 
-fn fault(column: usize, error: SpecError) -> Fault {
-    Fault { column, message: error.message, hint: error.hint }
+fn fault(column: usize, error: SpecError) -> PieceError {
+    PieceError { column, message: error.message, hint: error.hint }
 }
 
 /// The user in the second column, as in pssh.
-fn second_column(word: &Word<'_>, next: Option<&Word<'_>>) -> Result<String, Fault> {
+fn second_column(word: &Word<'_>, next: Option<&Word<'_>>) -> Result<String, PieceError> {
     let Word { column, text, .. } = *word;
     if text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Fault::new(column, format!("{} stands where the user is expected", quoted(text)))
+        return Err(PieceError::new(column, format!("{} stands where the user is expected", quoted(text)))
             .hint(format!("a port is written `node1:{text}` or `port={text}`")));
     }
     if is_address(text) || (text.contains('.') && next.is_some_and(|next| next.pair.is_none())) {
-        return Err(Fault::new(column, format!("{} stands where the user is expected", quoted(text))).hint(ETC_HOSTS));
+        return Err(
+            PieceError::new(column, format!("{} stands where the user is expected", quoted(text))).hint(ETC_HOSTS)
+        );
     }
     check_user(text).map_err(|error| {
         fault(column, error.hint("the second word of a line is the user; settings are written `key=value`"))
@@ -240,8 +254,8 @@ fn second_column(word: &Word<'_>, next: Option<&Word<'_>>) -> Result<String, Fau
     Ok(text.to_owned())
 }
 
-fn not_a_setting(word: &Word<'_>, host: bool) -> Fault {
-    let fault = Fault::new(word.column, format!("{} is not `key=value`", quoted(word.text)));
+fn not_a_setting(word: &Word<'_>, host: bool) -> PieceError {
+    let fault = PieceError::new(word.column, format!("{} is not `key=value`", quoted(word.text)));
     fault.hint(if host {
         "a line is `[user@]host[:port] [user] [key=value ...]`; a value with blanks stands in quotes"
     } else {
@@ -250,12 +264,12 @@ fn not_a_setting(word: &Word<'_>, host: bool) -> Fault {
 }
 
 /// The text between the brackets, with its column, if the line is a section and not a host such as `[::1]:22`.
-pub(super) fn header(line: &str) -> Result<Option<(usize, &str)>, Fault> {
+pub(super) fn header(line: &str) -> Result<Option<(usize, &str)>, PieceError> {
     let trimmed = line.trim_start();
     let Some(inside) = trimmed.strip_prefix('[') else { return Ok(None) };
     let column = line[..line.len() - trimmed.len()].chars().count() + 1;
     let Some((name, after)) = inside.split_once(']') else {
-        return Err(Fault::new(column, "the section's `[` is not closed").hint("write `[primary]`"));
+        return Err(PieceError::new(column, "the section's `[` is not closed").hint("write `[primary]`"));
     };
     // `[::1]:22` and `[1-3].example.com` are hosts.
     let glued = !after.is_empty() && !after.starts_with(char::is_whitespace);
@@ -267,17 +281,17 @@ pub(super) fn header(line: &str) -> Result<Option<(usize, &str)>, Fault> {
         return Ok(Some((column, name.trim())));
     }
     let column = line.chars().count() - after.chars().count() + 1;
-    Err(Fault::new(column, format!("text follows the section {}", quoted(&format!("[{}]", name.trim()))))
+    Err(PieceError::new(column, format!("text follows the section {}", quoted(&format!("[{}]", name.trim()))))
         .hint("hosts stand on the lines below it"))
 }
 
 /// Refuses groups that are not there, and groups that contain themselves.
-pub(super) fn check_groups(source: &Source) -> Result<(), (usize, Fault)> {
+pub(super) fn check_groups(source: &HostsSource) -> Result<(), (usize, PieceError)> {
     let groups = &source.groups;
     let defined = |name: &str| groups.get(name).is_some_and(|group| group.defined);
     let names = || groups.iter().filter(|(_, group)| group.defined).map(|(name, _)| name.as_str());
     let unknown = |name: &str, (line, column): (usize, usize)| {
-        let fault = Fault::new(column, format!("there is no group {}", quoted(name)));
+        let fault = PieceError::new(column, format!("there is no group {}", quoted(name)));
         let is_host = || source.lines.iter().flat_map(|line| &line.specs).any(|spec| spec.host == name);
         let fault = match nearest(name, names()) {
             Some(near) => fault.hint(format!("did you mean `{near}`?")),
@@ -300,7 +314,7 @@ pub(super) fn check_groups(source: &Source) -> Result<(), (usize, Fault)> {
     }
     match resolve::circle(groups) {
         Some((circle, (line, column))) => {
-            let fault = Fault::new(column, format!("groups contain each other: {}", circle.join(" > ")))
+            let fault = PieceError::new(column, format!("groups contain each other: {}", circle.join(" > ")))
                 .hint("take one of them out of its `:children` section");
             Err((line, fault))
         }

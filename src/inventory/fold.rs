@@ -13,7 +13,7 @@ const MOST_DIGITS: usize = 18;
 /// The shortest host set that stands for these names, sorted as people sort: `n2` before `n10`.
 pub fn fold<S: AsRef<str>>(names: &[S]) -> String {
     // Names of one shape differ in their numbers only: `rack1n2` and `rack2n1` are both `rack`, number, `n`, number.
-    let mut shapes: IndexMap<Vec<&str>, Vec<Row<'_>>> = IndexMap::new();
+    let mut shapes: IndexMap<Vec<&str>, Vec<DigitRow<'_>>> = IndexMap::new();
     for name in names {
         let (texts, numbers) = split(name.as_ref());
         shapes.entry(texts).or_default().push(numbers.into_iter().map(|number| vec![number]).collect());
@@ -28,7 +28,7 @@ pub fn fold<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// For every number of a shape, the digits that may stand there.
-type Row<'a> = Vec<Vec<&'a str>>;
+type DigitRow<'a> = Vec<Vec<&'a str>>;
 
 /// Text and numbers of a name, in turn: always one text more than numbers.
 fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
@@ -53,14 +53,14 @@ fn split(name: &str) -> (Vec<&str>, Vec<&str>) {
 }
 
 /// Joins rows that differ in one number only, last number first: `a1b1 a1b2 a2b1 a2b2` to `a[1-2]b[1-2]`.
-fn merge(mut rows: Vec<Row<'_>>) -> Vec<Row<'_>> {
+fn merge(mut rows: Vec<DigitRow<'_>>) -> Vec<DigitRow<'_>> {
     let dimensions = rows.first().map_or(0, Vec::len);
     if dimensions == 0 {
         rows.truncate(1);
         return rows;
     }
     for dimension in (0..dimensions).rev() {
-        let mut joined: IndexMap<Row<'_>, Vec<&str>> = IndexMap::new();
+        let mut joined: IndexMap<DigitRow<'_>, Vec<&str>> = IndexMap::new();
         for mut row in rows {
             let numbers = std::mem::take(&mut row[dimension]);
             joined.entry(row).or_default().extend(numbers);
@@ -78,11 +78,11 @@ fn merge(mut rows: Vec<Row<'_>>) -> Vec<Row<'_>> {
     rows
 }
 
-fn first(texts: &[&str], row: &Row<'_>) -> String {
+fn first(texts: &[&str], row: &DigitRow<'_>) -> String {
     interleave(texts, row.iter().map(|numbers| numbers[0].to_owned()))
 }
 
-fn write(texts: &[&str], row: Row<'_>) -> String {
+fn write(texts: &[&str], row: DigitRow<'_>) -> String {
     let parts = row.into_iter().map(|numbers| match numbers[..] {
         [number] => number.to_owned(),
         _ => format!("[{}]", runs(&numbers)),

@@ -7,7 +7,7 @@ use std::fmt;
 use indexmap::IndexSet;
 
 pub use super::fold::fold;
-use super::problem::{Fault, harmless, quoted};
+use super::problem::{PieceError, harmless, quoted};
 use super::spec::is_address;
 
 /// The most hosts that a set may have. More is a slip of the finger (`node[1-10000000]`), not a cluster.
@@ -30,7 +30,7 @@ pub struct SetError {
 }
 
 impl SetError {
-    pub(super) fn new(set: &str, fault: Fault) -> Self {
+    pub(super) fn new(set: &str, fault: PieceError) -> Self {
         Self { set: set.to_owned(), column: fault.column, message: fault.message, hint: fault.hint }
     }
 }
@@ -74,10 +74,10 @@ pub(super) fn expand_elements(set: &str) -> Result<Vec<Element<'_>>, SetError> {
     let mut expanded = Vec::new();
     for (column, text) in elements(set).map_err(|fault| SetError::new(set, fault))? {
         let names = expand_element(text)
-            .map_err(|fault| SetError::new(set, Fault { column: column + fault.column - 1, ..fault }))?;
+            .map_err(|fault| SetError::new(set, PieceError { column: column + fault.column - 1, ..fault }))?;
         count += names.len();
         if count > MOST_HOSTS {
-            return Err(SetError::new(set, Fault::new(column, "the set has more than 1,000,000 hosts")));
+            return Err(SetError::new(set, PieceError::new(column, "the set has more than 1,000,000 hosts")));
         }
         expanded.push(Element { text, names });
     }
@@ -85,7 +85,7 @@ pub(super) fn expand_elements(set: &str) -> Result<Vec<Element<'_>>, SetError> {
 }
 
 /// The elements of a set with the column of each: parted by commas and blanks outside brackets, empty ones left out.
-fn elements(set: &str) -> Result<Vec<(usize, &str)>, Fault> {
+fn elements(set: &str) -> Result<Vec<(usize, &str)>, PieceError> {
     let mut elements = Vec::new();
     let mut start = None;
     let mut open = None;
@@ -106,7 +106,7 @@ fn elements(set: &str) -> Result<Vec<(usize, &str)>, Fault> {
         }
     }
     if let Some(column) = open {
-        return Err(Fault::new(column, format!("{} has a `[` that is not closed", quoted(set))));
+        return Err(PieceError::new(column, format!("{} has a `[` that is not closed", quoted(set))));
     }
     if let Some((column, from)) = start {
         elements.push((column, &set[from..]));
@@ -115,21 +115,21 @@ fn elements(set: &str) -> Result<Vec<(usize, &str)>, Fault> {
 }
 
 /// A piece of an element.
-enum Piece<'a> {
+enum ElementPiece<'a> {
     Text(&'a str),
-    Runs(Vec<Run>),
+    Runs(Vec<NumberRange>),
 }
 
 /// Numbers from `first` to `last`, each `step` after the one before, filled up with zeros to `width` digits.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct NumberRange {
     first: u64,
     last: u64,
     step: u64,
     width: usize,
 }
 
-impl Run {
+impl NumberRange {
     fn len(self) -> usize {
         usize::try_from((self.last - self.first) / self.step).map_or(usize::MAX, |n| n.saturating_add(1))
     }
@@ -141,25 +141,25 @@ impl Run {
 }
 
 /// The names of one element. A comma outside brackets is a character like any other here.
-pub(super) fn expand_element(element: &str) -> Result<Vec<String>, Fault> {
+pub(super) fn expand_element(element: &str) -> Result<Vec<String>, PieceError> {
     let pieces = pieces(element)?;
     let mut count = 1_usize;
     for piece in &pieces {
-        if let Piece::Runs(runs) = piece {
+        if let ElementPiece::Runs(runs) = piece {
             let numbers = runs.iter().fold(0_usize, |sum, run| sum.saturating_add(run.len()));
             count = count.saturating_mul(numbers);
         }
     }
     let limit = if count > MOST_HOSTS { "1,000,000 hosts" } else { "256 MiB of names" };
     if count > MOST_HOSTS || count.saturating_mul(element.len()) > MOST_BYTES {
-        return Err(Fault::new(1, format!("{} is more than {limit}", quoted(element))));
+        return Err(PieceError::new(1, format!("{} is more than {limit}", quoted(element))));
     }
     let mut names = vec![String::new()];
     for piece in pieces {
         match piece {
-            Piece::Text(text) => names.iter_mut().for_each(|name| name.push_str(text)),
-            Piece::Runs(runs) => {
-                let numbers: Vec<String> = runs.into_iter().flat_map(Run::numbers).collect();
+            ElementPiece::Text(text) => names.iter_mut().for_each(|name| name.push_str(text)),
+            ElementPiece::Runs(runs) => {
+                let numbers: Vec<String> = runs.into_iter().flat_map(NumberRange::numbers).collect();
                 names =
                     names.iter().flat_map(|name| numbers.iter().map(move |number| format!("{name}{number}"))).collect();
             }
@@ -168,35 +168,35 @@ pub(super) fn expand_element(element: &str) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
-fn pieces(element: &str) -> Result<Vec<Piece<'_>>, Fault> {
+fn pieces(element: &str) -> Result<Vec<ElementPiece<'_>>, PieceError> {
     let mut pieces = Vec::new();
     let mut from = 0;
     while let Some(at) = element[from..].find(['[', ']']).map(|at| from + at) {
         let column = element[..at].chars().count() + 1;
         if element[at..].starts_with(']') {
-            return Err(Fault::new(column, format!("{} has a `]` without a `[`", quoted(element))));
+            return Err(PieceError::new(column, format!("{} has a `]` without a `[`", quoted(element))));
         }
         let Some(end) = element[at + 1..].find(['[', ']']).map(|end| at + 1 + end) else {
-            return Err(Fault::new(column, format!("{} has a `[` that is not closed", quoted(element)))
+            return Err(PieceError::new(column, format!("{} has a `[` that is not closed", quoted(element)))
                 .hint("a range has no blanks: `node[1-3,7]`"));
         };
         if element[end..].starts_with('[') {
-            return Err(Fault::new(column, format!("{} has a `[` inside a `[`", quoted(element))));
+            return Err(PieceError::new(column, format!("{} has a `[` inside a `[`", quoted(element))));
         }
         if is_address(&element[at + 1..end]) {
-            pieces.push(Piece::Text(&element[from..=end]));
+            pieces.push(ElementPiece::Text(&element[from..=end]));
         } else {
-            pieces.push(Piece::Text(&element[from..at]));
-            pieces.push(Piece::Runs(runs(element, at, end).map_err(|fault| Fault { column, ..fault })?));
+            pieces.push(ElementPiece::Text(&element[from..at]));
+            pieces.push(ElementPiece::Runs(runs(element, at, end).map_err(|fault| PieceError { column, ..fault })?));
         }
         from = end + 1;
     }
-    pieces.push(Piece::Text(&element[from..]));
+    pieces.push(ElementPiece::Text(&element[from..]));
     Ok(pieces)
 }
 
 /// The runs between the brackets at `open` and `close`.
-fn runs(element: &str, open: usize, close: usize) -> Result<Vec<Run>, Fault> {
+fn runs(element: &str, open: usize, close: usize) -> Result<Vec<NumberRange>, PieceError> {
     let mut at = open + 1;
     let mut runs = Vec::new();
     for item in element[at..close].split(',') {
@@ -208,15 +208,15 @@ fn runs(element: &str, open: usize, close: usize) -> Result<Vec<Run>, Fault> {
     Ok(runs)
 }
 
-fn run(element: &str, item: &str, instead: impl Fn(&str) -> String) -> Result<Run, Fault> {
+fn run(element: &str, item: &str, instead: impl Fn(&str) -> String) -> Result<NumberRange, PieceError> {
     let (ends, step) = item.split_once('/').unwrap_or((item, "1"));
     let (first, last) = ends.split_once('-').unwrap_or((ends, ends));
     let [first, last, step] = [first, last, step].map(str::trim);
     if ![first, last, step].iter().all(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())) {
         if item.is_empty() {
-            return Err(Fault::new(1, format!("{} has nothing where a number is expected", quoted(element))));
+            return Err(PieceError::new(1, format!("{} has nothing where a number is expected", quoted(element))));
         }
-        let fault = Fault::new(1, format!("{} is not a range of numbers", quoted(item)));
+        let fault = PieceError::new(1, format!("{} is not a range of numbers", quoted(item)));
         return Err(match item.split_once(':') {
             Some((first, last)) if !last.is_empty() => {
                 fault.hint(format!("write {}", instead(&format!("{first}-{last}"))))
@@ -226,23 +226,22 @@ fn run(element: &str, item: &str, instead: impl Fn(&str) -> String) -> Result<Ru
     }
     let number = |text: &str| match text.parse::<u64>() {
         Ok(number) if text.len() <= 18 => Ok(number),
-        _ => Err(Fault::new(1, format!("{} is too big a number for a range", quoted(text)))),
+        _ => Err(PieceError::new(1, format!("{} is too big a number for a range", quoted(text)))),
     };
-    let run = Run { first: number(first)?, last: number(last)?, step: number(step)?, width: padding(first) };
+    let run = NumberRange { first: number(first)?, last: number(last)?, step: number(step)?, width: padding(first) };
     if run.step == 0 {
-        return Err(
-            Fault::new(1, format!("{} has a step of 0", quoted(element))).hint("a step is at least 1: `node[0-10/2]`")
-        );
+        return Err(PieceError::new(1, format!("{} has a step of 0", quoted(element)))
+            .hint("a step is at least 1: `node[0-10/2]`"));
     }
     if run.last < run.first {
-        return Err(Fault::new(1, format!("{} is an empty range", quoted(element))).hint(format!(
+        return Err(PieceError::new(1, format!("{} is an empty range", quoted(element))).hint(format!(
             "write the smaller number first: {}",
             instead(&item.replacen(ends, &format!("{last}-{first}"), 1))
         )));
     }
     if (run.width > 0 && last.len() < first.len()) || (padding(last) > 0 && last.len() != first.len()) {
         let width = first.len().max(last.len());
-        return Err(Fault::new(1, format!("the ends of {} have different widths", quoted(item)))
+        return Err(PieceError::new(1, format!("the ends of {} have different widths", quoted(item)))
             .hint(format!("write {}", instead(&format!("{:0width$}-{:0width$}", run.first, run.last)))));
     }
     Ok(run)

@@ -6,13 +6,13 @@ mod ansible;
 pub mod cm_view;
 mod decode;
 pub mod file;
+pub mod file_format;
 pub mod filename;
 mod fold;
-mod foreign;
-pub mod form;
 pub mod host;
 pub mod hostset;
 pub mod jump;
+mod other_formats;
 mod problem;
 mod resolve;
 pub mod select;
@@ -27,7 +27,7 @@ use indexmap::IndexMap;
 pub use host::{Host, KNOWN_SETTINGS, Origin, Setting};
 pub use problem::{Problem, Text};
 pub use select::{SelectError, Selected, Selection};
-pub use source::Source;
+pub use source::HostsSource;
 
 /// What the hosts files say, settled: every host with the settings that count for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,5 +41,5 @@ pub struct Inventory {
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
     /// What each file said, line by line, so that several files can be settled together.
-    pub sources: Vec<Source>,
+    pub sources: Vec<HostsSource>,
 }

@@ -37,7 +37,7 @@ pub struct Problem {
 
 impl Problem {
     /// A fault, and where it stands. The column counts in the line, which is given as it is in the text.
-    pub(super) fn new(text: Text, file: &str, line: usize, excerpt: &str, fault: Fault) -> Self {
+    pub(super) fn new(text: Text, file: &str, line: usize, excerpt: &str, fault: PieceError) -> Self {
         Self {
             text,
             file: file.to_owned(),
@@ -69,7 +69,7 @@ impl std::error::Error for Problem {}
 
 /// What is wrong with a piece of text, before anybody has said where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct PieceError {
     /// Column in the piece, from 1.
     pub(super) column: usize,
     /// What is wrong.
@@ -78,7 +78,7 @@ pub(super) struct Fault {
     pub(super) hint: Option<String>,
 }
 
-impl Fault {
+impl PieceError {
     pub(super) fn new(column: usize, message: impl Into<String>) -> Self {
         Self { column, message: message.into(), hint: None }
     }

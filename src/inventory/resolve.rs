@@ -9,19 +9,19 @@ use indexmap::{IndexMap, IndexSet};
 use super::Inventory;
 use super::host::{Host, Origin, Setting};
 use super::problem::harmless;
-use super::source::{Group, Source};
+use super::source::{Group, HostsSource};
 use super::spec::Spec;
 
 /// Warnings of one kind that are worth reading; the rest is counted.
 const MOST_WARNINGS: usize = 20;
 
 /// Settles what the files say. What a later file says counts as said later.
-pub(super) fn resolve(sources: Vec<Source>) -> Inventory {
+pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     let mut warnings = Warnings::default();
     let mut hosts: IndexMap<String, Host> = IndexMap::new();
     let mut groups: IndexMap<String, IndexSet<usize>> = IndexMap::new();
     let mut addresses: Vec<(String, Setting)> = Vec::new();
-    let names = Names::new(sources.iter().flat_map(|source| &source.lines).flat_map(|line| &line.specs));
+    let names = PortNames::new(sources.iter().flat_map(|source| &source.lines).flat_map(|line| &line.specs));
     for source in &sources {
         warnings.list.extend(source.warnings.iter().cloned());
         for name in source.groups.keys().filter(|name| *name != "all") {
@@ -79,12 +79,12 @@ pub(super) fn resolve(sources: Vec<Source>) -> Inventory {
 /// Which name each written host has. A name that is written with different ports means different hosts, as where
 /// many nodes stand behind one forwarding address; these, and only these, have the port in their name.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct PortNames {
     /// Names that were written with more than one port, each with the names that they make.
     several: HashMap<String, IndexSet<String>>,
 }
 
-impl Names {
+impl PortNames {
     pub(super) fn new<'a>(specs: impl Iterator<Item = &'a Spec>) -> Self {
         let mut first: HashMap<&str, &Spec> = HashMap::new();
         let mut several: HashMap<String, IndexSet<String>> = HashMap::new();
@@ -130,7 +130,7 @@ fn set(host: &mut Host, key: &str, value: &str, origin: &Origin, warnings: &mut 
 }
 
 /// Every group with all its members, children's among them, in the order of the hosts.
-fn with_children(own: IndexMap<String, IndexSet<usize>>, sources: &[Source]) -> IndexMap<String, Vec<usize>> {
+fn with_children(own: IndexMap<String, IndexSet<usize>>, sources: &[HostsSource]) -> IndexMap<String, Vec<usize>> {
     let children = children(sources);
     let mut members = own;
     // Children before parents. What stands in a circle never comes up, and keeps the members that it has itself.
@@ -150,7 +150,7 @@ fn with_children(own: IndexMap<String, IndexSet<usize>>, sources: &[Source]) -> 
         .collect()
 }
 
-fn children(sources: &[Source]) -> IndexMap<&str, IndexSet<&str>> {
+fn children(sources: &[HostsSource]) -> IndexMap<&str, IndexSet<&str>> {
     let mut children: IndexMap<&str, IndexSet<&str>> = IndexMap::new();
     for (name, group) in sources.iter().flat_map(|source| &source.groups) {
         children.entry(name).or_default().extend(group.children.iter().map(|(child, _)| child.as_str()));
@@ -225,7 +225,7 @@ pub(super) fn circle(groups: &IndexMap<String, Group>) -> Option<(Vec<&str>, (us
 }
 
 /// The settings of every group, the last one said where a group says two.
-fn group_vars(sources: &[Source], warnings: &mut Warnings) -> IndexMap<String, IndexMap<String, Setting>> {
+fn group_vars(sources: &[HostsSource], warnings: &mut Warnings) -> IndexMap<String, IndexMap<String, Setting>> {
     let mut vars: IndexMap<String, IndexMap<String, Setting>> = IndexMap::new();
     for source in sources {
         for (name, group) in &source.groups {

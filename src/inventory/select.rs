@@ -16,7 +16,7 @@ use pattern::{fits, is_pattern};
 
 use super::hostset::{Element, expand_elements};
 use super::problem::quoted;
-use super::resolve::Names;
+use super::resolve::PortNames;
 use super::spec::{Spec, parse_spec};
 use super::{Host, Inventory, Origin, Setting};
 
@@ -159,7 +159,7 @@ fn listed(
         }
     }
     let known = by_base(&inventory.hosts);
-    let written = Names::new(wanted.iter().filter_map(|wanted| match wanted {
+    let written = PortNames::new(wanted.iter().filter_map(|wanted| match wanted {
         Wanted::Written(spec) if !inventory.hosts.contains_key(&spec.with_port()) => Some(spec),
         _ => None,
     }));

@@ -8,11 +8,11 @@ use super::spec::Spec;
 
 /// One hosts file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct HostsSource {
     /// The file as the user named it.
     pub file: String,
     /// Lines that name hosts, in order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<HostLine>,
     /// Groups in the order in which the file first names them; `all` is among them if it has settings.
     pub groups: IndexMap<String, Group>,
     /// What is not wrong, but perhaps not meant.
@@ -21,7 +21,7 @@ pub struct Source {
 
 /// A line that names hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct HostLine {
     /// Its number, from 1.
     pub line: usize,
     /// Index of the group that it stands in.

@@ -2,7 +2,7 @@
 //!
 //! Knows white space, comments, and quotes round a value; does not know what a word means.
 
-use super::problem::{Fault, quoted};
+use super::problem::{PieceError, quoted};
 
 /// One word of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Word<'a> {
 }
 
 /// The words of a line. A `#` begins a comment at the start of a word only, so that `a#b` is a word.
-pub(super) fn words(line: &str) -> Result<Vec<Word<'_>>, Fault> {
+pub(super) fn words(line: &str) -> Result<Vec<Word<'_>>, PieceError> {
     let mut words = Vec::new();
     let mut rest = line;
     let mut column = 1;
@@ -35,7 +35,7 @@ pub(super) fn words(line: &str) -> Result<Vec<Word<'_>>, Fault> {
 }
 
 /// The first word of `rest`, and what is left.
-fn word(rest: &str, column: usize) -> Result<(Word<'_>, &str), Fault> {
+fn word(rest: &str, column: usize) -> Result<(Word<'_>, &str), PieceError> {
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let Some((key, value)) = rest[..end].split_once('=') else {
         return Ok((Word { column, text: &rest[..end], pair: None }, &rest[end..]));
@@ -47,12 +47,12 @@ fn word(rest: &str, column: usize) -> Result<(Word<'_>, &str), Fault> {
     let open = key.len() + 1;
     let at = column + key.chars().count() + 1;
     let (value, length) = unquote(&rest[open + 1..], quote).ok_or_else(|| {
-        Fault::new(at, format!("the quote after `{}=` is not closed", super::problem::harmless(key, 40)))
+        PieceError::new(at, format!("the quote after `{}=` is not closed", super::problem::harmless(key, 40)))
     })?;
     let end = open + 1 + length;
     let (text, after) = rest.split_at(end);
     if after.starts_with(|c: char| !c.is_whitespace()) {
-        return Err(Fault::new(
+        return Err(PieceError::new(
             column + text.chars().count(),
             format!("text follows the closing quote of {}", quoted(text)),
         )

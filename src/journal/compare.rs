@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::record::{Played, Record};
+use super::record::{PlaybookRecord, RunRecord};
 use crate::runner::Resume;
 
 /// What is other than it was, each in words. Empty: the run may go on.
 #[must_use]
-pub fn changes(was: &Played, now: &Played) -> Vec<String> {
+pub fn changes(was: &PlaybookRecord, now: &PlaybookRecord) -> Vec<String> {
     let mut changes = Vec::new();
     if was.digest != now.digest {
         changes.push("the playbook, or a script that it uses, has changed".to_owned());
@@ -26,7 +26,7 @@ pub fn changes(was: &Played, now: &Played) -> Vec<String> {
     changes
 }
 
-fn host_changes(was: &Played, now: &Played) -> Vec<String> {
+fn host_changes(was: &PlaybookRecord, now: &PlaybookRecord) -> Vec<String> {
     /// More than these are only counted.
     const MOST: usize = 5;
     let before: HashMap<&str, _> = was.hosts.iter().map(|node| (node.host.as_str(), node)).collect();
@@ -55,7 +55,7 @@ fn host_changes(was: &Played, now: &Played) -> Vec<String> {
 
 /// What a run has done already, in the numbers of the run that goes on.
 #[must_use]
-pub fn done(was: &Record, now: &Played) -> Resume {
+pub fn done(was: &RunRecord, now: &PlaybookRecord) -> Resume {
     let mut resume = Resume::default();
     let Some(played) = &was.playbook else { return resume };
     let hosts: HashMap<&str, usize> = (0..).zip(&now.hosts).map(|(id, node)| (node.host.as_str(), id)).collect();

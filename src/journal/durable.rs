@@ -7,24 +7,24 @@ use std::path::Path;
 
 /// How much a file must bear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bear {
+pub enum Durability {
     /// A killed process.
-    Kill,
+    Rename,
     /// A power cut, too.
-    PowerCut,
+    Fsync,
 }
 
 /// Writes a file of ours alone. Readers see what was there before, or all of this.
 ///
 /// # Errors
 /// When it could not be written; what was there before is there still.
-pub fn write(path: &Path, bytes: &[u8], bear: Bear) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let temp = path.with_extension("tmp");
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
         file.write_all(bytes)?;
-        if bear == Bear::PowerCut {
+        if durability == Durability::Fsync {
             file.sync_all()?;
         }
         fs::rename(&temp, path)
@@ -34,9 +34,9 @@ pub fn write(path: &Path, bytes: &[u8], bear: Bear) -> io::Result<()> {
         let _ = fs::remove_file(&temp);
     }
     written?;
-    match bear {
-        Bear::Kill => Ok(()),
-        Bear::PowerCut => sync_dir(dir),
+    match durability {
+        Durability::Rename => Ok(()),
+        Durability::Fsync => sync_dir(dir),
     }
 }
 

@@ -45,14 +45,14 @@ pub struct Holder {
 
 /// Why there is no lock.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum LockError {
     /// Another run is at work on one of the hosts.
     Held(Box<Holder>),
     /// The lock files cannot be used.
     Broken(io::Error),
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for LockError {
     fn from(error: io::Error) -> Self {
         Self::Broken(error)
     }
@@ -62,7 +62,7 @@ impl From<io::Error> for Refusal {
 ///
 /// # Errors
 /// When another run is at work on one of the hosts, or lock files cannot be used.
-pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, Refusal> {
+pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, LockError> {
     let dir = journal.locks();
     durable::make_dir(&dir)?;
     let gate = open(dir.join("gate"))?;
@@ -96,13 +96,13 @@ pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, Refusal> {
         }
         let other: Holder = serde_json::from_slice(&fs::read(&path)?).map_err(io::Error::from)?;
         if other.places.iter().any(|place| ours.contains(place.as_str())) {
-            return Err(Refusal::Held(Box::new(other)));
+            return Err(LockError::Held(Box::new(other)));
         }
     }
     let path = dir.join(format!("{}.lock", holder.run));
     let mut file = open(path.clone())?;
     if !try_lock(&file)? {
-        return Err(Refusal::Held(Box::new(holder.clone())));
+        return Err(LockError::Held(Box::new(holder.clone())));
     }
     let mut text = serde_json::to_vec(holder).map_err(io::Error::from)?;
     text.push(b'\n');

@@ -27,8 +27,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use problem::Problem;
-pub use record::Record;
+pub use problem::JournalError;
+pub use record::RunRecord;
 pub use writer::Writer;
 
 /// Runs that are kept.
@@ -69,12 +69,12 @@ impl Journal {
     ///
     /// # Errors
     /// When the directory is there and cannot be read.
-    pub fn ids(&self) -> Result<Vec<String>, Problem> {
+    pub fn ids(&self) -> Result<Vec<String>, JournalError> {
         let dir = self.dir.join("runs");
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Problem::unreadable(&dir, &error)),
+            Err(error) => return Err(JournalError::unreadable(&dir, &error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut ids: Vec<String> = names.filter(|name| is_id(name)).collect();
@@ -86,19 +86,19 @@ impl Journal {
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub fn find(&self, text: &str) -> Result<String, Problem> {
+    pub fn find(&self, text: &str) -> Result<String, JournalError> {
         let ids = self.ids()?;
         if text == "last" {
             // One that was resumed is later than its id says.
             let last = ids.into_iter().max_by_key(|id| self.touched(id, "run.json"));
-            return last.ok_or_else(|| Problem::Empty { dir: self.dir.clone() });
+            return last.ok_or_else(|| JournalError::Empty { dir: self.dir.clone() });
         }
         let fits: Vec<&String> = ids.iter().filter(|id| id.starts_with(text)).collect();
         match fits.as_slice() {
-            [] => Err(Problem::NoSuchRun { run: text.to_owned() }),
+            [] => Err(JournalError::NoSuchRun { run: text.to_owned() }),
             [only] => Ok((*only).clone()),
             [first, .., last] => {
-                Err(Problem::Several { run: text.to_owned(), first: (*first).clone(), last: (*last).clone() })
+                Err(JournalError::Several { run: text.to_owned(), first: (*first).clone(), last: (*last).clone() })
             }
         }
     }
@@ -112,9 +112,9 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be read or understood.
-    pub fn load(&self, id: &str) -> Result<Record, Problem> {
+    pub fn load(&self, id: &str) -> Result<RunRecord, JournalError> {
         let dir = self.run_dir(id);
-        let mut record = Record::parse(&dir.join("run.json"))?;
+        let mut record = RunRecord::parse(&dir.join("run.json"))?;
         progress::replay(&mut record, &dir)?;
         Ok(record)
     }
@@ -123,12 +123,12 @@ impl Journal {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub fn report(&self, id: &str) -> Result<Option<Vec<u8>>, Problem> {
+    pub fn report(&self, id: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let path = self.run_dir(id).join("report.json");
         match fs::read(&path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Problem::unreadable(&path, &error)),
+            Err(error) => Err(JournalError::unreadable(&path, &error)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Journal, Problem};
+use super::{Journal, JournalError};
 use crate::outcome::Outcome;
 
 /// Names of the groups.
@@ -10,7 +10,7 @@ pub const GROUPS: [&str; 3] = ["ok", "failed", "unreachable"];
 
 /// The hosts of a run that came to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Past {
+pub struct PastRun {
     /// The run's id.
     pub run: String,
     /// `exec`, `opengauss/start`, ...
@@ -18,12 +18,12 @@ pub struct Past {
     /// A later run that has no end: it was killed, or still goes on.
     pub later: Option<String>,
     /// Every host.
-    pub hosts: Vec<Seen>,
+    pub hosts: Vec<PastHost>,
 }
 
 /// A host and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Seen {
+pub struct PastHost {
     /// Its name.
     pub host: String,
     /// The login name.
@@ -35,7 +35,7 @@ pub struct Seen {
     pub outcome: Outcome,
 }
 
-impl Seen {
+impl PastHost {
     /// Whether it is in one of the groups.
     #[must_use]
     pub fn is_in(&self, group: &str) -> bool {
@@ -50,19 +50,19 @@ impl Seen {
 
 /// What of a report is read here: output is passed over.
 #[derive(Deserialize)]
-struct Report {
+struct PastReport {
     command: String,
-    hosts: Vec<Seen>,
+    hosts: Vec<PastHost>,
 }
 
 /// Finds the last run that came to an end.
 ///
 /// # Errors
 /// When the journal or the report cannot be read, or there is no such run.
-pub fn last(journal: &Journal) -> Result<Past, Problem> {
+pub fn last(journal: &Journal) -> Result<PastRun, JournalError> {
     let ids = journal.ids()?;
     let over = ids.iter().filter_map(|id| Some((journal.touched(id, "report.json")?, id)));
-    let Some((at, id)) = over.max() else { return Err(Problem::Empty { dir: journal.dir().to_owned() }) };
+    let Some((at, id)) = over.max() else { return Err(JournalError::Empty { dir: journal.dir().to_owned() }) };
     let goes_on = |id: &&String| {
         journal.touched(id, "report.json").is_none() && journal.touched(id, "run.json").is_some_and(|began| began > at)
     };
@@ -74,14 +74,15 @@ pub fn last(journal: &Journal) -> Result<Past, Problem> {
 ///
 /// # Errors
 /// When the journal or the report cannot be read, or there is no such run, or it has no end.
-pub fn named(journal: &Journal, run: &str) -> Result<Past, Problem> {
-    let id = if run.is_empty() { return Err(Problem::NoSuchRun { run: String::new() }) } else { journal.find(run)? };
+pub fn named(journal: &Journal, run: &str) -> Result<PastRun, JournalError> {
+    let id =
+        if run.is_empty() { return Err(JournalError::NoSuchRun { run: String::new() }) } else { journal.find(run)? };
     read(journal, id, None)
 }
 
-fn read(journal: &Journal, run: String, later: Option<String>) -> Result<Past, Problem> {
-    let Some(text) = journal.report(&run)? else { return Err(Problem::Endless { run }) };
+fn read(journal: &Journal, run: String, later: Option<String>) -> Result<PastRun, JournalError> {
+    let Some(text) = journal.report(&run)? else { return Err(JournalError::Endless { run }) };
     let path = journal.run_dir(&run).join("report.json");
-    let report: Report = serde_json::from_slice(&text).map_err(|error| Problem::broken(&path, &error))?;
-    Ok(Past { run, command: report.command, later, hosts: report.hosts })
+    let report: PastReport = serde_json::from_slice(&text).map_err(|error| JournalError::broken(&path, &error))?;
+    Ok(PastRun { run, command: report.command, later, hosts: report.hosts })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a journal cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum JournalError {
     /// A file or directory cannot be read.
     #[error("journal `{}`: {cause}", path.display())]
     Unreadable {
@@ -64,7 +64,7 @@ pub enum Problem {
     },
 }
 
-impl Problem {
+impl JournalError {
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         let cause = match error.kind() {
             io::ErrorKind::NotFound => "there is no such file".to_owned(),

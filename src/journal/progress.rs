@@ -10,8 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
-use super::record::{Created, Played, Record};
+use super::JournalError;
+use super::record::{CreatedRecord, PlaybookRecord, RunRecord};
 use crate::outcome::Outcome;
 
 /// The file's name.
@@ -19,7 +19,7 @@ const FILE: &str = "progress.jsonl";
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct ProgressLine {
     /// The `run.json` that it adds to.
     pub(super) written: u64,
     /// The step.
@@ -34,15 +34,15 @@ pub(super) struct Line {
     pub(super) created: Vec<String>,
 }
 
-impl Line {
+impl ProgressLine {
     /// Takes it into account.
-    pub(super) fn apply(self, played: &mut Played) {
+    pub(super) fn apply(self, played: &mut PlaybookRecord) {
         let Self { step, host, outcome, created, .. } = self;
         if outcome.is_none() || !created.is_empty() {
             played.cleanup.retain(|one| one.step != step || one.host != host);
         }
         if !created.is_empty() {
-            played.cleanup.push(Created { step: step.clone(), host: host.clone(), paths: created });
+            played.cleanup.push(CreatedRecord { step: step.clone(), host: host.clone(), paths: created });
         }
         if let Some(outcome) = outcome
             && let Some(step) = played.steps.iter_mut().find(|known| known.name == step)
@@ -60,23 +60,23 @@ pub(super) fn open(dir: &Path) -> io::Result<File> {
 }
 
 /// Adds a line.
-pub(super) fn append(file: &mut File, line: &Line) -> io::Result<()> {
+pub(super) fn append(file: &mut File, line: &ProgressLine) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
     file.write_all(&text)
 }
 
 /// Adds to a record what happened after it was written.
-pub(super) fn replay(record: &mut Record, dir: &Path) -> Result<(), Problem> {
+pub(super) fn replay(record: &mut RunRecord, dir: &Path) -> Result<(), JournalError> {
     let Some(played) = &mut record.playbook else { return Ok(()) };
     let path = dir.join(FILE);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Problem::unreadable(&path, &error)),
+        Err(error) => return Err(JournalError::unreadable(&path, &error)),
     };
     for line in text.split(|byte| *byte == b'\n') {
-        if let Ok(line) = serde_json::from_slice::<Line>(line)
+        if let Ok(line) = serde_json::from_slice::<ProgressLine>(line)
             && line.written == played.written
         {
             line.apply(played);

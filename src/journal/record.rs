@@ -7,7 +7,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+use super::JournalError;
 use crate::exit::ExitStatus;
 use crate::outcome::Outcome;
 use crate::stats::Counts;
@@ -18,7 +18,7 @@ pub const SCHEMA: &str = "gsctl.journal/1";
 /// A run. What is absent is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct RunRecord {
     /// [`SCHEMA`].
     pub schema: String,
     /// The run's id.
@@ -38,7 +38,7 @@ pub struct Record {
     pub selection: String,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
+    pub status: Option<StatusRecord>,
     /// Hosts by verdict, once it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
@@ -50,12 +50,12 @@ pub struct Record {
     pub output_left_out: bool,
     /// What can be resumed; absent for what cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub playbook: Option<Played>,
+    pub playbook: Option<PlaybookRecord>,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct StatusRecord {
     /// The exit status.
     pub code: u8,
     /// Its name.
@@ -65,7 +65,7 @@ pub struct Status {
 /// The playbook of a run, and how far it has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Played {
+pub struct PlaybookRecord {
     /// A built-in's name, or the path of a file from the root.
     pub file: String,
     /// `sha256:` and the digest of its text and of the texts that it uses.
@@ -78,15 +78,15 @@ pub struct Played {
     /// Every variable and a digest of its values on all hosts, so that a change is seen.
     pub vars: IndexMap<String, String>,
     /// Its hosts, in inventory order.
-    pub hosts: Vec<Node>,
+    pub hosts: Vec<HostRecord>,
     /// Its steps, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepRecord>,
     /// States that the run has had, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub states: Vec<State>,
+    pub states: Vec<StateRecord>,
     /// What the run has made on nodes and will remove at its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cleanup: Vec<Created>,
+    pub cleanup: Vec<CreatedRecord>,
     /// When it was resumed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<String>,
@@ -96,7 +96,7 @@ pub struct Played {
 
 /// A host of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
+pub struct HostRecord {
     /// Its name.
     pub host: String,
     /// What is connected to.
@@ -110,7 +110,7 @@ pub struct Node {
 /// A step and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Step {
+pub struct StepRecord {
     /// Its name.
     pub name: String,
     /// How it ended for the run: `good`, `failed`, `stopped`, or `passed` where `--from` begins after it.
@@ -126,7 +126,7 @@ pub struct Step {
 
 /// A state that a run has had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct StateRecord {
     /// Its name.
     pub state: String,
     /// Since when.
@@ -140,7 +140,7 @@ pub struct State {
 
 /// Something that a step made and the end of the run removes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Created {
+pub struct CreatedRecord {
     /// The step.
     pub step: String,
     /// Where.
@@ -149,29 +149,29 @@ pub struct Created {
     pub paths: Vec<String>,
 }
 
-impl From<ExitStatus> for Status {
+impl From<ExitStatus> for StatusRecord {
     fn from(status: ExitStatus) -> Self {
         Self { code: status.code(), name: status.name().to_owned() }
     }
 }
 
-impl Record {
+impl RunRecord {
     /// Reads `run.json`.
     ///
     /// # Errors
     /// When it cannot be read or understood.
-    pub fn parse(path: &Path) -> Result<Self, Problem> {
+    pub fn parse(path: &Path) -> Result<Self, JournalError> {
         #[derive(Deserialize)]
         struct Head {
             #[serde(default)]
             schema: String,
         }
-        let text = std::fs::read(path).map_err(|error| Problem::unreadable(path, &error))?;
-        let head: Head = serde_json::from_slice(&text).map_err(|error| Problem::broken(path, &error))?;
+        let text = std::fs::read(path).map_err(|error| JournalError::unreadable(path, &error))?;
+        let head: Head = serde_json::from_slice(&text).map_err(|error| JournalError::broken(path, &error))?;
         if head.schema != SCHEMA {
-            return Err(Problem::Schema { path: path.to_owned(), found: head.schema });
+            return Err(JournalError::Schema { path: path.to_owned(), found: head.schema });
         }
-        serde_json::from_slice(&text).map_err(|error| Problem::broken(path, &error))
+        serde_json::from_slice(&text).map_err(|error| JournalError::broken(path, &error))
     }
 
     /// Its JSON text.
@@ -192,15 +192,15 @@ impl Record {
     }
 }
 
-impl Played {
+impl PlaybookRecord {
     /// The address and port of every host: what a lock is about.
     #[must_use]
     pub fn places(&self) -> Vec<String> {
-        self.hosts.iter().map(Node::place).collect()
+        self.hosts.iter().map(HostRecord::place).collect()
     }
 }
 
-impl Node {
+impl HostRecord {
     /// `10.0.0.1:22`.
     #[must_use]
     pub fn place(&self) -> String {

@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
-use super::lock::{self, Holder, Refusal};
-use super::record::{Node, Played, SCHEMA, Step, is_secret};
+use super::lock::{self, Holder, LockError};
+use super::record::{HostRecord, PlaybookRecord, SCHEMA, StepRecord, is_secret};
 use super::*;
 use crate::exit::ExitStatus;
 use crate::outcome::Outcome;
 use crate::report::RunReport;
-use crate::runner::{Ledger as _, StepEnd};
+use crate::runner::{RunLog as _, StepEnd};
 use crate::stats::Counts;
 
 fn journal() -> (TempDir, Journal) {
@@ -20,23 +20,24 @@ fn journal() -> (TempDir, Journal) {
     (dir, journal)
 }
 
-fn record(id: &str) -> Record {
-    let node = |host: &str| Node { host: host.into(), address: format!("10.0.0.{host}"), port: 22, user: "omm".into() };
-    let step = |name: &str| Step { name: name.into(), ..Step::default() };
-    let played = Played {
+fn record(id: &str) -> RunRecord {
+    let node =
+        |host: &str| HostRecord { host: host.into(), address: format!("10.0.0.{host}"), port: 22, user: "omm".into() };
+    let step = |name: &str| StepRecord { name: name.into(), ..StepRecord::default() };
+    let played = PlaybookRecord {
         file: "demo".into(),
         digest: "sha256:1".into(),
         hosts: ["1", "2", "3"].map(node).into(),
         steps: ["look", "mark", "build"].map(step).into(),
-        ..Played::default()
+        ..PlaybookRecord::default()
     };
-    Record {
+    RunRecord {
         schema: SCHEMA.into(),
         run: id.into(),
         command: "demo".into(),
         started: "2026-11-21T09:49:46.5Z".into(),
         playbook: Some(played),
-        ..Record::default()
+        ..RunRecord::default()
     }
 }
 
@@ -142,14 +143,14 @@ fn however_short_it_is_cut_it_never_panics() {
     }
     for noise in ["\0\0\0\0", "7", "{\"schema\": 7}", "{\"schema\": \"gsctl.journal/1\", \"playbook\": 7}"] {
         fs::write(&run, noise).unwrap();
-        assert!(matches!(journal.load(ID), Err(Problem::Broken { .. })), "{noise}");
+        assert!(matches!(journal.load(ID), Err(JournalError::Broken { .. })), "{noise}");
     }
     fs::write(&run, "{}").unwrap();
-    assert!(matches!(journal.load(ID), Err(Problem::Schema { .. })));
+    assert!(matches!(journal.load(ID), Err(JournalError::Schema { .. })));
     fs::remove_file(&run).unwrap();
     assert!(journal.load(ID).unwrap_err().to_string().ends_with("there is no such file"));
     fs::create_dir(&run).unwrap();
-    assert!(matches!(journal.load(ID), Err(Problem::Unreadable { .. })));
+    assert!(matches!(journal.load(ID), Err(JournalError::Unreadable { .. })));
 }
 
 #[test]
@@ -178,17 +179,17 @@ fn nobody_else_may_look() {
 #[test]
 fn runs_are_found() {
     let (_dir, journal) = journal();
-    assert!(matches!(journal.find("last"), Err(Problem::Empty { .. })));
+    assert!(matches!(journal.find("last"), Err(JournalError::Empty { .. })));
     for id in [ID, "20261121T094946Z-bbbbb"] {
-        drop(Writer::begin(&journal, Record { playbook: None, ..record(id) }).unwrap());
+        drop(Writer::begin(&journal, RunRecord { playbook: None, ..record(id) }).unwrap());
     }
     fs::create_dir(journal.dir().join("runs/something")).unwrap();
     assert_eq!(journal.ids().unwrap().len(), 2);
     assert_eq!(journal.find(ID).unwrap(), ID);
     assert_eq!(journal.find("20261121T094946Z-b").unwrap(), "20261121T094946Z-bbbbb");
-    assert!(matches!(journal.find("2026"), Err(Problem::Several { .. })));
+    assert!(matches!(journal.find("2026"), Err(JournalError::Several { .. })));
     for none in ["../locks", "x", "1"] {
-        assert!(matches!(journal.find(none), Err(Problem::NoSuchRun { .. })), "{none}");
+        assert!(matches!(journal.find(none), Err(JournalError::NoSuchRun { .. })), "{none}");
     }
     // The kernel's clock for files ticks a few times in a hundredth of a second.
     std::thread::sleep(std::time::Duration::from_millis(30));
@@ -211,7 +212,7 @@ fn what_changed_is_named() {
     now.hosts.remove(0);
     now.hosts[0].port = 23;
     now.hosts[1].user = "root".into();
-    now.hosts.push(Node { host: "4".into(), ..was.hosts[0].clone() });
+    now.hosts.push(HostRecord { host: "4".into(), ..was.hosts[0].clone() });
     assert_eq!(
         compare::changes(&was, &now),
         ["the hosts have changed: `1` is not selected now, `2` was at 10.0.0.2:22, and is at 10.0.0.2:23 now, \
@@ -231,11 +232,11 @@ fn old_runs_go_and_what_can_be_resumed_stays() {
     drop(Writer::begin(&journal, over).unwrap());
     let unfinished = record("20261102T000000Z-aaaaa");
     drop(Writer::begin(&journal, unfinished).unwrap());
-    let old = Record { started: "2026-10-01T00:00:00Z".into(), ..record("20261001T000000Z-aaaaa") };
+    let old = RunRecord { started: "2026-10-01T00:00:00Z".into(), ..record("20261001T000000Z-aaaaa") };
     drop(Writer::begin(&journal, old).unwrap());
     for minute in 0..100 {
         let id = format!("20261120T{minute:06}Z-aaaaa");
-        drop(Writer::begin(&journal, Record { playbook: None, ..record(&id) }).unwrap());
+        drop(Writer::begin(&journal, RunRecord { playbook: None, ..record(&id) }).unwrap());
     }
     journal.prune(now);
     let ids = journal.ids().unwrap();
@@ -283,7 +284,7 @@ fn one_host_in_common_is_one_too_many() {
     let first = lock::take(&journal, &holder("a", &["1:22", "2:22"])).unwrap();
     let second = lock::take(&journal, &holder("b", &["3:22", "1:23"])).unwrap();
     assert!(lock::is_held(&journal, "a") && lock::is_held(&journal, "b") && !lock::is_held(&journal, "c"));
-    let Err(Refusal::Held(other)) = lock::take(&journal, &holder("c", &["2:22"])) else { panic!("it is locked") };
+    let Err(LockError::Held(other)) = lock::take(&journal, &holder("c", &["2:22"])) else { panic!("it is locked") };
     assert_eq!((other.run.as_str(), other.pid), ("a", 7));
     drop(first);
     let third = lock::take(&journal, &holder("c", &["2:22"])).unwrap();

@@ -5,15 +5,15 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Journal;
-use super::durable::{self, Bear};
-use super::progress::{self, Line};
-use super::record::{Record, State};
+use super::durable::{self, Durability};
+use super::progress::{self, ProgressLine};
+use super::record::{RunRecord, StateRecord};
 use crate::event::{HostId, StepId};
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::report::RunReport;
 use crate::reporter::json::write_report;
-use crate::runner::{Ledger, StepEnd};
+use crate::runner::{RunLog, StepEnd};
 
 /// Remote output of a whole run that is kept. What is more is seen once, and goes where the user sent it.
 const MOST_OUTPUT: u64 = 8 << 20;
@@ -22,7 +22,7 @@ const MOST_OUTPUT: u64 = 8 << 20;
 #[derive(Debug)]
 pub struct Writer {
     dir: PathBuf,
-    record: Record,
+    record: RunRecord,
     progress: Option<File>,
 }
 
@@ -31,7 +31,7 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(journal: &Journal, record: Record) -> io::Result<Self> {
+    pub fn begin(journal: &Journal, record: RunRecord) -> io::Result<Self> {
         let dir = journal.run_dir(&record.run);
         if let Some(runs) = dir.parent() {
             durable::make_dir(runs)?;
@@ -49,7 +49,7 @@ impl Writer {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn go_on(journal: &Journal, record: Record) -> io::Result<Self> {
+    pub fn go_on(journal: &Journal, record: RunRecord) -> io::Result<Self> {
         let mut writer = Self { dir: journal.run_dir(&record.run), record, progress: None };
         writer.open()?;
         // It tells of an end that was none.
@@ -72,7 +72,7 @@ impl Writer {
 
     /// What is written down.
     #[must_use]
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &RunRecord {
         &self.record
     }
 
@@ -100,19 +100,19 @@ impl Writer {
         } else {
             write_report(report, &mut text)?;
         }
-        durable::write(&self.dir.join("report.json"), &text, self.bear())?;
+        durable::write(&self.dir.join("report.json"), &text, self.durability())?;
         self.record.ended = Some(now.to_owned());
         self.record.status = Some(report.status.into());
         self.record.counts = Some(report.counts.clone());
         self.write_next()
     }
 
-    fn bear(&self) -> Bear {
-        if self.is_durable() { Bear::PowerCut } else { Bear::Kill }
+    fn durability(&self) -> Durability {
+        if self.is_durable() { Durability::Fsync } else { Durability::Rename }
     }
 
     fn write(&self) -> io::Result<()> {
-        durable::write(&self.dir.join("run.json"), &self.record.text()?, self.bear())
+        durable::write(&self.dir.join("run.json"), &self.record.text()?, self.durability())
     }
 
     /// Writes the record with all that progress has told, and starts progress anew.
@@ -131,7 +131,7 @@ impl Writer {
         let Some(played) = &mut self.record.playbook else { return Ok(()) };
         let (Some(step), Some(host)) = (played.steps.get(step), played.hosts.get(host)) else { return Ok(()) };
         let (step, host) = (step.name.clone(), host.host.clone());
-        let line = Line { written: played.written, step, host, outcome, created: created.to_vec() };
+        let line = ProgressLine { written: played.written, step, host, outcome, created: created.to_vec() };
         line.clone().apply(played);
         match &mut self.progress {
             Some(file) => progress::append(file, &line),
@@ -140,7 +140,7 @@ impl Writer {
     }
 }
 
-impl Ledger for Writer {
+impl RunLog for Writer {
     fn host_done(&mut self, step: StepId, host: HostId, outcome: Outcome, created: &[String]) -> io::Result<()> {
         self.tell(step, host, Some(outcome), created)
     }
@@ -157,7 +157,7 @@ impl Ledger for Writer {
         step.ended = Some(now.clone());
         if let Some(state) = state {
             let failure = end == StepEnd::Failed;
-            played.states.push(State { state: state.to_owned(), at: now, step: step.name.clone(), failure });
+            played.states.push(StateRecord { state: state.to_owned(), at: now, step: step.name.clone(), failure });
             self.record.state = Some(state.to_owned());
         }
         self.write_next()

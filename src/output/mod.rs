@@ -21,7 +21,7 @@ const PIECE: usize = 64 * 1024;
 /// Bytes of each end by which outputs are told apart before they are compared.
 const SAMPLE: usize = 256;
 /// Bytes of a finished output that stay in memory where the rest is on the disk, or memory is scarce.
-const CRUMB: usize = 1024;
+const KEEP_IN_MEMORY: usize = 1024;
 
 /// What a command printed on one stream.
 #[derive(Clone, Default)]
@@ -110,9 +110,9 @@ impl Kept {
 }
 
 /// An output that is still being printed.
-pub struct Draft(Kept);
+pub struct OutputBuilder(Kept);
 
-impl Draft {
+impl OutputBuilder {
     /// With nothing printed yet.
     #[must_use]
     pub fn new(spool: &Arc<Spool>) -> Self {
@@ -147,7 +147,7 @@ impl Draft {
     pub fn finish(mut self) -> Output {
         let Self(kept) = &mut self;
         let scarce = kept.spool.as_ref().is_some_and(|spool| spool.is_scarce());
-        if kept.cut.is_none() && kept.rest.len() > CRUMB && (scarce || kept.spilled > 0) {
+        if kept.cut.is_none() && kept.rest.len() > KEEP_IN_MEMORY && (scarce || kept.spilled > 0) {
             kept.spill();
             // Nothing is missing where what could not be written is still there.
             kept.cut = None;
@@ -189,12 +189,12 @@ impl Output {
 
     /// Reads it from the beginning.
     #[must_use]
-    pub fn reader(&self) -> Reader<'_> {
+    pub fn reader(&self) -> OutputReader<'_> {
         self.reader_from(0)
     }
 
-    fn reader_from(&self, at: u64) -> Reader<'_> {
-        Reader { kept: self.0.as_deref(), at }
+    fn reader_from(&self, at: u64) -> OutputReader<'_> {
+        OutputReader { kept: self.0.as_deref(), at }
     }
 
     /// Gives it to `take` piece by piece.
@@ -286,13 +286,13 @@ impl Output {
         if from == 0 {
             return Ok(self.clone());
         }
-        let mut draft = self.draft();
+        let mut builder = self.builder();
         let mut reader = self.reader_from(from);
         let mut buffer = vec![0; PIECE];
         loop {
             match reader.read(&mut buffer)? {
-                0 => return Ok(draft.finish()),
-                count => draft.push(&buffer[..count]),
+                0 => return Ok(builder.finish()),
+                count => builder.push(&buffer[..count]),
             }
         }
     }
@@ -324,9 +324,9 @@ impl Output {
 
     /// A new output that is kept where this one is.
     #[must_use]
-    pub fn draft(&self) -> Draft {
+    pub fn builder(&self) -> OutputBuilder {
         let spool = self.0.as_ref().and_then(|kept| kept.spool.clone());
-        Draft::new(&spool.unwrap_or_default())
+        OutputBuilder::new(&spool.unwrap_or_default())
     }
 }
 
@@ -382,7 +382,7 @@ impl fmt::Debug for Output {
 }
 
 /// Whether two readers, of as many bytes, read the same.
-fn same(mut one: Reader<'_>, mut two: Reader<'_>) -> io::Result<bool> {
+fn same(mut one: OutputReader<'_>, mut two: OutputReader<'_>) -> io::Result<bool> {
     let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
         let count = one.read(&mut left)?;
@@ -397,12 +397,12 @@ fn same(mut one: Reader<'_>, mut two: Reader<'_>) -> io::Result<bool> {
 }
 
 /// Reads an [`Output`].
-pub struct Reader<'a> {
+pub struct OutputReader<'a> {
     kept: Option<&'a Kept>,
     at: u64,
 }
 
-impl Read for Reader<'_> {
+impl Read for OutputReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = self.kept.map_or(Ok(0), |kept| kept.read_at(self.at, into))?;
         self.at += count as u64;

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use rustix::fs::{FallocateFlags, fallocate};
 
 /// Bytes of one stream of one host that are kept in memory.
-const MOST: usize = 1024 * 1024;
+const MOST_IN_MEMORY: usize = 1024 * 1024;
 /// The same while all hosts together hold much.
-const LITTLE: usize = 16 * 1024;
+const MOST_WHEN_SCARCE: usize = 16 * 1024;
 /// How much is much.
-const MUCH: usize = 64 * 1024 * 1024;
+const SCARCE_ABOVE: usize = 64 * 1024 * 1024;
 
 /// The file, and how much is held in memory besides.
 #[derive(Debug, Default)]
@@ -31,12 +31,12 @@ pub struct Spool {
 impl Spool {
     /// Bytes that one stream of one host may hold in memory now.
     pub(super) fn limit(&self) -> usize {
-        if self.is_scarce() { LITTLE } else { MOST }
+        if self.is_scarce() { MOST_WHEN_SCARCE } else { MOST_IN_MEMORY }
     }
 
     /// True while all hosts together hold much.
     pub(super) fn is_scarce(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > MUCH
+        self.held.load(Ordering::Relaxed) > SCARCE_ABOVE
     }
 
     pub(super) fn take(&self, bytes: usize) {

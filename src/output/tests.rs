@@ -3,10 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 
-fn draft(spool: &Arc<Spool>, bytes: &[u8], piece: usize) -> Output {
-    let mut draft = Draft::new(spool);
-    bytes.chunks(piece).for_each(|piece| draft.push(piece));
-    draft.finish()
+fn builder(spool: &Arc<Spool>, bytes: &[u8], piece: usize) -> Output {
+    let mut builder = OutputBuilder::new(spool);
+    bytes.chunks(piece).for_each(|piece| builder.push(piece));
+    builder.finish()
 }
 
 fn read(output: &Output) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn much_is_on_the_disk_and_the_same() {
     let spool = Arc::new(Spool::default());
     let bytes: Vec<u8> = (0..3_500_000_u32).flat_map(u32::to_le_bytes).collect();
     // Two hosts at once, so that their parts lie between each other's.
-    let (mut one, mut two) = (Draft::new(&spool), Draft::new(&spool));
+    let (mut one, mut two) = (OutputBuilder::new(&spool), OutputBuilder::new(&spool));
     for piece in bytes.chunks(60_000) {
         one.push(piece);
         two.push(piece);
@@ -43,7 +43,7 @@ fn much_is_on_the_disk_and_the_same() {
 fn many_little_outputs_go_to_the_disk_too() {
     let spool = Arc::new(Spool::default());
     let bytes = vec![b'x'; 900_000];
-    let outputs: Vec<Output> = (0..200).map(|_| draft(&spool, &bytes, 30_000)).collect();
+    let outputs: Vec<Output> = (0..200).map(|_| builder(&spool, &bytes, 30_000)).collect();
     let held: usize = outputs.iter().filter_map(Output::in_memory).map(<[u8]>::len).sum();
     assert!(held < 66 * 1024 * 1024, "{held} bytes are held");
     assert!(outputs.iter().all(|output| *output == outputs[0]));
@@ -55,11 +55,11 @@ fn many_little_outputs_go_to_the_disk_too() {
 fn what_cannot_be_written_is_said() {
     let full = Spool::default();
     full.refuse("no space left");
-    let output = draft(&Arc::new(full), &vec![b'x'; 5_000_000], 100_000);
+    let output = builder(&Arc::new(full), &vec![b'x'; 5_000_000], 100_000);
     assert_eq!(output.len(), 1_000_000);
     assert_eq!(output.cut().unwrap(), "cut after 1000000 bytes, 4000000 more were lost: no space left");
     assert!(output.whole(usize::MAX).is_err());
-    let all = draft(&output.0.as_ref().unwrap().spool.clone().unwrap(), &vec![b'x'; 1_000_000], 100_000);
+    let all = builder(&output.0.as_ref().unwrap().spool.clone().unwrap(), &vec![b'x'; 1_000_000], 100_000);
     assert_eq!((all.len(), all.cut()), (1_000_000, None));
 }
 

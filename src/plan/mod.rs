@@ -2,7 +2,7 @@
 //!
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
-pub mod manner;
+pub mod exec_options;
 pub mod pull;
 pub mod push;
 pub mod quote;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-pub use manner::Manner;
+pub use exec_options::ExecOptions;
 pub use pull::Pull;
 pub use push::Push;
 pub use template::Template;
@@ -267,7 +267,7 @@ pub enum Action {
         /// The command. Variables in it are quoted for the shell.
         command: Template,
         /// How.
-        manner: Manner,
+        exec_options: ExecOptions,
     },
     /// Run a script of the playbook's own in /bin/sh, which finds every variable set, as a probe does. Its `key=value`
     /// lines are facts; of those `changed`, `because` and `hint` are its own word on what it did and why it failed.
@@ -279,14 +279,14 @@ pub enum Action {
         /// More shell variables.
         with: Vec<(String, Template)>,
         /// How it is run.
-        manner: Manner,
+        exec_options: ExecOptions,
     },
     /// Look, and perhaps refuse to go on.
     Probe {
         /// Name of the probe.
         probe: String,
         /// States in which it is wrong to go on; the first that holds is the reason.
-        refuse: Vec<Verdict>,
+        refuse: Vec<Rule>,
     },
     /// Hold only where every check does.
     Check {
@@ -328,7 +328,7 @@ impl Action {
     #[must_use]
     pub fn sudo(&self) -> Option<&Template> {
         match self {
-            Self::Run { manner, .. } | Self::Script { manner, .. } => manner.sudo.as_ref(),
+            Self::Run { exec_options, .. } | Self::Script { exec_options, .. } => exec_options.sudo.as_ref(),
             _ => None,
         }
     }
@@ -385,7 +385,7 @@ pub struct Wait {
     /// Time for the whole wait.
     pub timeout: Duration,
     /// States from which a node will not come up by itself: the wait ends for it at once.
-    pub give_up: Vec<Verdict>,
+    pub give_up: Vec<Rule>,
     /// What to do where the time runs out.
     pub hint: Option<Template>,
     /// A command whose output (last lines of a log) goes into the report of a host that did not come up.
@@ -420,7 +420,7 @@ pub enum Quorum {
 
 /// A condition and what it means.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct Rule {
     /// What must hold.
     pub when: Condition,
     /// The reason, for the report.

@@ -21,7 +21,7 @@ pub struct Pull {
 
 /// One file or directory on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct PullSource {
     /// Its path there.
     pub path: String,
     /// What it is called here.
@@ -51,8 +51,8 @@ impl Pull {
     ///
     /// # Errors
     /// When a path is none, or has no name that it could have here.
-    pub fn sources(&self, vars: &Vars) -> Result<Vec<Source>, String> {
-        let mut sources: Vec<Source> = Vec::new();
+    pub fn sources(&self, vars: &Vars) -> Result<Vec<PullSource>, String> {
+        let mut sources: Vec<PullSource> = Vec::new();
         for template in &self.sources {
             let mut source = source(&template.render_plain(vars))?;
             if let Some(name) = &self.rename {
@@ -70,7 +70,7 @@ impl Pull {
     }
 }
 
-fn source(text: &str) -> Result<Source, String> {
+fn source(text: &str) -> Result<PullSource, String> {
     if text.is_empty() {
         return Err("a source is empty".to_owned());
     }
@@ -87,7 +87,7 @@ fn source(text: &str) -> Result<Source, String> {
             "`{text}` has no name that it could have here\nhint: name the directory itself, or what is in it"
         ));
     }
-    Ok(Source { path: path.to_owned(), name: name.to_owned() })
+    Ok(PullSource { path: path.to_owned(), name: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     fn sources_have_names() {
         let vars: Vars = [("host", "n1")].into_iter().collect();
         let sources = pull(&["/var/log/", "x/{host}.conf"], "o").sources(&vars).unwrap();
-        let is = |path: &str, name: &str| Source { path: path.to_owned(), name: name.to_owned() };
+        let is = |path: &str, name: &str| PullSource { path: path.to_owned(), name: name.to_owned() };
         assert_eq!(sources, [is("/var/log", "log"), is("x/n1.conf", "n1.conf")]);
         for bad in [&["/"][..], &[".."], &["a/."], &["~/x"], &[""], &["a\nb"], &["a/x", "b/x"]] {
             assert!(pull(bad, "o").sources(&vars).is_err(), "{bad:?}");

@@ -8,7 +8,7 @@ use super::Template;
 #[derive(Debug, Clone)]
 pub struct Push {
     /// Files and directories, each directory before what is in it.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<PushFile>,
     /// The path on the nodes.
     pub dest: Template,
     /// Always into `dest`, which is a directory or becomes one. Otherwise only if it is one.
@@ -17,7 +17,7 @@ pub struct Push {
 
 /// One file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
+pub struct PushFile {
     /// Where it is on this machine.
     pub local: PathBuf,
     /// Its path under the destination.
@@ -48,7 +48,7 @@ pub enum Content {
 
 /// Where a copy goes on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PushPlace {
     /// Its path.
     pub path: String,
     /// What it is called until it is whole; empty for a directory.
@@ -60,7 +60,7 @@ impl Push {
     ///
     /// # Errors
     /// The name that two of them would have.
-    pub fn new(sources: Vec<Vec<Copy>>, dest: Template, ends_with_slash: bool) -> Result<Self, String> {
+    pub fn new(sources: Vec<Vec<PushFile>>, dest: Template, ends_with_slash: bool) -> Result<Self, String> {
         let mut names = std::collections::HashSet::new();
         for copy in sources.iter().filter_map(|copies| copies.first()) {
             if !names.insert(copy.name.clone()) {
@@ -68,18 +68,18 @@ impl Push {
             }
         }
         let one = sources.len() == 1;
-        let copies: Vec<Copy> = sources.into_iter().flatten().collect();
-        let one_file = one && matches!(&copies[..], [Copy { content: Content::File { .. }, .. }]);
+        let copies: Vec<PushFile> = sources.into_iter().flatten().collect();
+        let one_file = one && matches!(&copies[..], [PushFile { content: Content::File { .. }, .. }]);
         Ok(Self { copies, dest, into: !one_file || ends_with_slash })
     }
 
     /// Where each copy goes.
     #[must_use]
-    pub fn places(&self, dest: &str, into: bool) -> Vec<Place> {
+    pub fn places(&self, dest: &str, into: bool) -> Vec<PushPlace> {
         // A path that begins with a dash would be an option.
         let dest = if dest.starts_with('-') { format!("./{dest}") } else { dest.to_owned() };
         let slash = if dest.ends_with('/') { "" } else { "/" };
-        let place = |copy: &Copy| {
+        let place = |copy: &PushFile| {
             // Otherwise the destination is what the only source is called.
             let inside = copy.name.find('/').map_or("", |at| &copy.name[at..]);
             let path = if into { format!("{dest}{slash}{}", copy.name) } else { format!("{dest}{inside}") };
@@ -88,7 +88,7 @@ impl Push {
                 Content::Dir => String::new(),
                 Content::File { tag, .. } => format!("{dir}.gsctl-{tag}.part"),
             };
-            Place { path, part }
+            PushPlace { path, part }
         };
         self.copies.iter().map(place).collect()
     }
@@ -101,10 +101,10 @@ mod tests {
     #[test]
     fn a_part_is_beside_its_file() {
         let content = Content::File { size: 1, sha256: "aa".to_owned(), tag: "t".to_owned() };
-        let copy = Copy { local: PathBuf::new(), name: "d/f".to_owned(), content, mode: 0o644, modified: 0 };
+        let copy = PushFile { local: PathBuf::new(), name: "d/f".to_owned(), content, mode: 0o644, modified: 0 };
         let push = Push { copies: vec![copy], dest: Template::default(), into: true };
         let place = |dest, into| push.places(dest, into).remove(0);
-        let is = |path: &str, part: &str| Place { path: path.to_owned(), part: part.to_owned() };
+        let is = |path: &str, part: &str| PushPlace { path: path.to_owned(), part: part.to_owned() };
         assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
         assert_eq!(place("/x/", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
         assert_eq!(place("/x", false), is("/x/f", "/x/.gsctl-t.part"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::node::{Node, Text};
 use super::problem::{Complaint, any_of, did_you_mean};
 use super::scope::Scope;
-use crate::plan::{Condition, Template, Verdict};
+use crate::plan::{Condition, Rule, Template};
 
 pub(super) const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
 
@@ -98,7 +98,7 @@ fn known(scope: &Scope<'_>, var: &Text) -> Result<String, Complaint> {
 }
 
 /// A list of conditions and what each means. Those that can't hold are left out.
-pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) -> Result<Vec<Verdict>, Complaint> {
+pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) -> Result<Vec<Rule>, Complaint> {
     let keys: &[&str] = if waits { &["when", "because", "hint", "after"] } else { &["when", "because", "hint"] };
     let mut verdicts = Vec::new();
     let entry = format!("an entry of {what}");
@@ -114,7 +114,7 @@ pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) 
         let hint = scope.optional(&fields, "hint")?;
         let after = scope.time(&fields, "after")?.unwrap_or(Duration::ZERO);
         if let Test::Where(when) = when {
-            verdicts.push(Verdict { when, because, hint, after });
+            verdicts.push(Rule { when, because, hint, after });
         }
     }
     Ok(verdicts)

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 
 use super::condition::{Test, condition};
-use super::node::{Kind, Node, Text};
-use super::problem::{At, Complaint, did_you_mean};
+use super::node::{Node, NodeKind, Text};
+use super::problem::{Complaint, Position, did_you_mean};
 use super::scope::Scope;
 use crate::plan::template::is_name;
 use crate::plan::vars::BUILTIN;
@@ -39,7 +39,7 @@ pub(super) struct Document<'n> {
 #[derive(Debug)]
 pub(super) struct ProbeNode<'n> {
     pub name: String,
-    pub at: At,
+    pub at: Position,
     /// Files that make one script, in order.
     pub script: Vec<Text>,
     pub states: Option<&'n Node>,
@@ -48,8 +48,8 @@ pub(super) struct ProbeNode<'n> {
 
 /// Reads the top of a playbook.
 pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
-    if let Kind::Nothing = node.kind {
-        return Err(Complaint::new(At::default(), "the file is empty, expected a mapping with `steps`"));
+    if let NodeKind::Nothing = node.kind {
+        return Err(Complaint::new(Position::default(), "the file is empty, expected a mapping with `steps`"));
     }
     let fields = node.fields("a playbook", &KEYS)?;
     let mut vars = IndexMap::new();
@@ -110,7 +110,7 @@ impl Document<'_> {
 /// True for a step that waits on what a command prints.
 fn asks_a_command(step: &Node) -> bool {
     let inside = |node: &Node, key: &str| -> Option<Node> {
-        let Kind::Map(pairs) = &node.kind else { return None };
+        let NodeKind::Map(pairs) = &node.kind else { return None };
         pairs.iter().find(|(name, _)| name.value == key).map(|(_, node)| node.clone())
     };
     inside(step, "wait").is_some_and(|wait| inside(&wait, "run").is_some())
@@ -139,19 +139,19 @@ pub(super) fn chain(scope: &Scope<'_>, node: &Node) -> Result<Vec<Stage>, Compla
 pub(super) fn states(scope: &Scope<'_>, node: &Node) -> Result<Vec<StateRule>, Complaint> {
     let mut named = Vec::new();
     match &node.kind {
-        Kind::Map(pairs) => {
+        NodeKind::Map(pairs) => {
             for (name, node) in pairs {
                 let fields = node.fields("a state", &["when"])?;
                 named.push((name.value.clone(), fields.need("when")?));
             }
         }
-        Kind::List(items) => {
+        NodeKind::List(items) => {
             for item in items {
                 let fields = item.fields("a state", &["state", "when"])?;
                 named.push((fields.need("state")?.text("`state`")?.value, fields.need("when")?));
             }
         }
-        Kind::Nothing | Kind::Scalar(_) => {
+        NodeKind::Nothing | NodeKind::Scalar(_) => {
             return Err(node.wrong("`states`", "a mapping from state to `{ when: ... }`"));
         }
     }
@@ -190,7 +190,7 @@ fn var_name(text: &Text) -> Result<String, Complaint> {
 }
 
 fn var(node: &Node) -> Result<VarSpec, Complaint> {
-    if let Kind::Scalar(_) = node.kind {
+    if let NodeKind::Scalar(_) = node.kind {
         let default = Some(node.text("a variable")?.value);
         return Ok(VarSpec { default, ..VarSpec::default() });
     }

@@ -15,10 +15,10 @@ use indexmap::IndexMap;
 use super::builtin;
 use super::document::{Document, chain, document, states};
 use super::node::{Node, Text, parse};
-use super::problem::{At, Complaint, Problem, did_you_mean};
+use super::problem::{Complaint, Position, Problem, did_you_mean};
 use super::scope::{Scope, names};
-use super::step::{Item, step};
-use crate::plan::push::Copy;
+use super::step::{StepItem, step};
+use crate::plan::push::PushFile;
 use crate::plan::script::without_comments;
 use crate::plan::{Plan, Probe};
 
@@ -53,7 +53,7 @@ pub trait Sources {
     /// # Errors
     ///
     /// In words, and after a line break what to do about it.
-    fn copies(&self, relative: &str) -> Result<Vec<Copy>, String> {
+    fn copies(&self, relative: &str) -> Result<Vec<PushFile>, String> {
         Err(format!("`{relative}` can't be read"))
     }
 }
@@ -96,7 +96,7 @@ impl Loader<'_> {
     /// The first thing wrong with it, with its place.
     pub fn load(&self, name: &str) -> Result<Plan, Problem> {
         let mut plan = Plan::default();
-        let text = self.find(name).map_err(|error| unreadable(name, At::default(), &error).in_file(name, ""))?;
+        let text = self.find(name).map_err(|error| unreadable(name, Position::default(), &error).in_file(name, ""))?;
         self.add(&mut plan, &mut vec![beside("", name)], &text, None)?;
         Ok(plan)
     }
@@ -200,8 +200,8 @@ impl Loader<'_> {
         let problem = |complaint: Complaint| complaint.in_file(&file, text);
         let joined = |name: &str| prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}: {name}"));
         match step(scope, node, self.step_timeout).map_err(problem)? {
-            Item::Nothing => {}
-            Item::Step { mut step, at } => {
+            StepItem::Nothing => {}
+            StepItem::Step { mut step, at } => {
                 step.name = joined(&step.name);
                 if plan.steps.iter().any(|other| other.name == step.name) {
                     let hint = if prefix.is_none() && stack.len() > 1 {
@@ -213,7 +213,7 @@ impl Loader<'_> {
                 }
                 plan.steps.push(*step);
             }
-            Item::Play { playbook, name } => {
+            StepItem::Play { playbook, name } => {
                 let (inner, inner_text) = self.nested(&file, &playbook).map_err(problem)?;
                 if stack.contains(&inner) {
                     let way = stack.iter().skip_while(|name| **name != inner).chain([&inner]);
@@ -261,7 +261,7 @@ impl Loader<'_> {
     }
 
     /// Files that are copied: beside the playbook, or anywhere on this machine.
-    fn copies(&self, file: &str, text: &Text, path: &str) -> Result<Vec<Copy>, Complaint> {
+    fn copies(&self, file: &str, text: &Text, path: &str) -> Result<Vec<PushFile>, Complaint> {
         if path.is_empty() {
             return Err(Complaint::new(text.at, "an empty path, expected the name of a file or directory"));
         }
@@ -316,7 +316,7 @@ impl Loader<'_> {
     }
 }
 
-fn unreadable(name: &str, at: At, error: &io::Error) -> Complaint {
+fn unreadable(name: &str, at: Position, error: &io::Error) -> Complaint {
     if error.kind() != io::ErrorKind::NotFound {
         return Complaint::new(at, format!("playbook `{name}` can't be read: {}", cause(error)));
     }

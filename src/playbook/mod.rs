@@ -5,9 +5,9 @@
 pub mod builtin;
 mod condition;
 mod document;
+mod exec_options;
 mod files;
 mod load;
-mod manner;
 mod node;
 mod problem;
 mod schema;

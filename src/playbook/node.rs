@@ -6,19 +6,19 @@
 
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::problem::{At, Complaint, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of, did_you_mean};
 use crate::yaml::{Raw, spelling};
 
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub at: At,
-    pub kind: Kind,
+    pub at: Position,
+    pub kind: NodeKind,
 }
 
 /// What a value is. A scalar is its text: what it means is up to who reads it.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Nothing,
     Scalar(String),
     List(Vec<Node>),
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 /// Text and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
-    pub at: At,
+    pub at: Position,
     pub value: String,
     /// Characters of the file from `at` to the first of the value, where the value stands in the file as it is.
     pub skip: Option<usize>,
@@ -36,7 +36,7 @@ pub(super) struct Text {
 
 impl Text {
     /// The place of a byte of the value, as near as can be told.
-    pub(super) fn place(&self, offset: usize) -> At {
+    pub(super) fn place(&self, offset: usize) -> Position {
         match self.skip {
             Some(skip) => self.at.right(skip + self.value[..offset].chars().count()),
             None => self.at,
@@ -67,11 +67,11 @@ impl Node {
     fn new(raw: Spanned<Raw>, source: &str) -> Self {
         let place = at(raw.defined);
         let kind = match raw.value {
-            Raw::Nothing => Kind::Nothing,
-            Raw::Text(text) => Kind::Scalar(text),
-            Raw::Other(shown) => Kind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
-            Raw::List(items) => Kind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
-            Raw::Map(pairs) => Kind::Map(
+            Raw::Nothing => NodeKind::Nothing,
+            Raw::Text(text) => NodeKind::Scalar(text),
+            Raw::Other(shown) => NodeKind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
+            Raw::List(items) => NodeKind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
+            Raw::Map(pairs) => NodeKind::Map(
                 pairs
                     .into_iter()
                     .map(|(key, value)| {
@@ -87,10 +87,10 @@ impl Node {
     /// What it is, for messages.
     fn found(&self) -> String {
         match &self.kind {
-            Kind::Nothing => "nothing".to_owned(),
-            Kind::Scalar(text) => format!("`{text}`"),
-            Kind::List(_) => "a list".to_owned(),
-            Kind::Map(_) => "a mapping".to_owned(),
+            NodeKind::Nothing => "nothing".to_owned(),
+            NodeKind::Scalar(text) => format!("`{text}`"),
+            NodeKind::List(_) => "a list".to_owned(),
+            NodeKind::Map(_) => "a mapping".to_owned(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Node {
     /// One text.
     pub(super) fn text(&self, what: &str) -> Result<Text, Complaint> {
         match &self.kind {
-            Kind::Scalar(value) => {
+            NodeKind::Scalar(value) => {
                 // Plain, quoted without escapes, or something whose characters can't be found again.
                 let skip = match self.at.len.checked_sub(value.chars().count()) {
                     _ if value.contains('\n') => None,
@@ -112,9 +112,9 @@ impl Node {
                 };
                 Ok(Text { at: self.at, value: value.clone(), skip })
             }
-            Kind::Nothing | Kind::List(_) | Kind::Map(_) => {
+            NodeKind::Nothing | NodeKind::List(_) | NodeKind::Map(_) => {
                 let complaint = self.wrong(what, "text");
-                let braces = matches!(&self.kind, Kind::Map(pairs) if matches!(pairs.as_slice(), [(_, Node { kind: Kind::Nothing, .. })]));
+                let braces = matches!(&self.kind, NodeKind::Map(pairs) if matches!(pairs.as_slice(), [(_, Node { kind: NodeKind::Nothing, .. })]));
                 Err(if braces { complaint.hint("put quotes round text that begins with `{`") } else { complaint })
             }
         }
@@ -123,33 +123,33 @@ impl Node {
     /// One text, or a list of them; at least one.
     pub(super) fn texts(&self, what: &str) -> Result<Vec<Text>, Complaint> {
         match &self.kind {
-            Kind::List(items) if !items.is_empty() => items.iter().map(|item| item.text(what)).collect(),
-            Kind::Scalar(_) | Kind::Map(_) => Ok(vec![self.text(what)?]),
-            Kind::Nothing | Kind::List(_) => Err(self.wrong(what, "text or a list of text")),
+            NodeKind::List(items) if !items.is_empty() => items.iter().map(|item| item.text(what)).collect(),
+            NodeKind::Scalar(_) | NodeKind::Map(_) => Ok(vec![self.text(what)?]),
+            NodeKind::Nothing | NodeKind::List(_) => Err(self.wrong(what, "text or a list of text")),
         }
     }
 
     /// A list.
     pub(super) fn list(&self, what: &str) -> Result<&[Node], Complaint> {
         match &self.kind {
-            Kind::List(items) => Ok(items),
-            Kind::Nothing | Kind::Scalar(_) | Kind::Map(_) => Err(self.wrong(what, "a list")),
+            NodeKind::List(items) => Ok(items),
+            NodeKind::Nothing | NodeKind::Scalar(_) | NodeKind::Map(_) => Err(self.wrong(what, "a list")),
         }
     }
 
     /// One thing, or a list of things.
     pub(super) fn one_or_many(&self) -> &[Node] {
         match &self.kind {
-            Kind::List(items) => items,
-            Kind::Nothing | Kind::Scalar(_) | Kind::Map(_) => std::slice::from_ref(self),
+            NodeKind::List(items) => items,
+            NodeKind::Nothing | NodeKind::Scalar(_) | NodeKind::Map(_) => std::slice::from_ref(self),
         }
     }
 
     /// A mapping with keys of its own choice.
     pub(super) fn pairs(&self, what: &str) -> Result<&[(Text, Node)], Complaint> {
         match &self.kind {
-            Kind::Map(pairs) => Ok(pairs),
-            Kind::Nothing | Kind::Scalar(_) | Kind::List(_) => Err(self.wrong(what, "a mapping")),
+            NodeKind::Map(pairs) => Ok(pairs),
+            NodeKind::Nothing | NodeKind::Scalar(_) | NodeKind::List(_) => Err(self.wrong(what, "a mapping")),
         }
     }
 
@@ -172,7 +172,7 @@ impl Node {
 pub(super) struct Fields<'n> {
     what: &'n str,
     /// Where the mapping begins.
-    pub at: At,
+    pub at: Position,
     pairs: &'n [(Text, Node)],
 }
 
@@ -211,17 +211,21 @@ impl<'n> Fields<'n> {
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Complaint> {
         self.get(key)
             .map(|node| match &node.kind {
-                Kind::Scalar(text) if text == "true" => Ok(true),
-                Kind::Scalar(text) if text == "false" => Ok(false),
+                NodeKind::Scalar(text) if text == "true" => Ok(true),
+                NodeKind::Scalar(text) if text == "false" => Ok(false),
                 _ => Err(node.wrong(&format!("`{key}`"), "`true` or `false`")),
             })
             .transpose()
     }
 }
 
-fn at(location: Location) -> At {
+fn at(location: Location) -> Position {
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    At { line: number(location.line()), column: number(location.column()), len: number(location.span().len()).max(1) }
+    Position {
+        line: number(location.line()),
+        column: number(location.column()),
+        len: number(location.span().len()).max(1),
+    }
 }
 
 /// The parser's own complaint, in our words where they are better.
@@ -238,7 +242,7 @@ fn syntax(error: &Error, text: &str) -> Complaint {
         .find(|(_, line)| line.trim_start_matches(' ').starts_with('\t'));
     if let Some((number, line)) = tab {
         let column = 1 + line.chars().take_while(|c| *c == ' ').count();
-        let place = At { line: number + 1, column, len: 1 };
+        let place = Position { line: number + 1, column, len: 1 };
         return Complaint::new(place, "a tab in the indentation, expected spaces")
             .hint("YAML is indented by spaces only");
     }

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A place in a playbook.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct At {
+pub(super) struct Position {
     /// From 1; 0 where the place is the whole file.
     pub line: usize,
     /// From 1, in characters.
@@ -15,7 +15,7 @@ pub(super) struct At {
     pub len: usize,
 }
 
-impl At {
+impl Position {
     /// A place `offset` characters to the right, one character long.
     pub(super) fn right(self, offset: usize) -> Self {
         Self { line: self.line, column: self.column + offset, len: 1 }
@@ -25,13 +25,13 @@ impl At {
 /// A fault in the file that is being read. Becomes a [`Problem`] once it is known which file that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Complaint {
-    pub at: At,
+    pub at: Position,
     pub message: String,
     pub hint: Option<String>,
 }
 
 impl Complaint {
-    pub(super) fn new(at: At, message: impl Into<String>) -> Self {
+    pub(super) fn new(at: Position, message: impl Into<String>) -> Self {
         Self { at, message: message.into(), hint: None }
     }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Problem {
 }
 
 /// The line with a mark below; not more of it than fits beside its number on a narrow terminal.
-fn snippet(text: &str, at: At) -> Option<String> {
+fn snippet(text: &str, at: Position) -> Option<String> {
     const WIDTH: usize = 100;
     let line = text.lines().nth(at.line.checked_sub(1)?)?;
     let line = if at.line == 1 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn looks_like_this() {
-        let complaint =
-            Complaint::new(At { line: 2, column: 1, len: 6 }, "unknown key `steeps`").hint("did you mean `steps`?");
+        let complaint = Complaint::new(Position { line: 2, column: 1, len: 6 }, "unknown key `steeps`")
+            .hint("did you mean `steps`?");
         let problem = complaint.in_file("my.yaml", "name: x\nsteeps: []\n");
         assert_eq!(
             problem.to_string(),
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_text_has_no_snippet() {
-        for at in [At::default(), At { line: 9, column: 1, len: 1 }] {
+        for at in [Position::default(), Position { line: 9, column: 1, len: 1 }] {
             assert_eq!(Complaint::new(at, "x").in_file("f", "a\nb").snippet, None);
         }
     }
@@ -175,7 +175,7 @@ mod tests {
     fn a_long_line_is_cut_round_the_place() {
         let text = format!("{}x{}", "a".repeat(300), "b".repeat(300));
         let snippet =
-            Complaint::new(At { line: 1, column: 301, len: 1 }, "").in_file("f", &text).snippet.expect("snippet");
+            Complaint::new(Position { line: 1, column: 301, len: 1 }, "").in_file("f", &text).snippet.expect("snippet");
         let lines: Vec<_> = snippet.lines().collect();
         assert_eq!(lines[1].chars().nth(lines[2].find('^').expect("a mark")), Some('x'));
         assert!(lines[1].len() < 120);

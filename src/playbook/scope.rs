@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::node::{Fields, Kind, Node, Text};
-use super::problem::{At, Complaint, any_of, did_you_mean};
-use crate::plan::push::Copy;
+use super::node::{Fields, Node, NodeKind, Text};
+use super::problem::{Complaint, Position, any_of, did_you_mean};
+use crate::plan::push::PushFile;
 use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
 use crate::plan::{Template, VarSpec};
 
 /// Looks at files that are copied: where they are named, and their path.
-type ReadFiles<'a> = dyn Fn(&Text, &str) -> Result<Vec<Copy>, Complaint> + 'a;
+type ReadFiles<'a> = dyn Fn(&Text, &str) -> Result<Vec<PushFile>, Complaint> + 'a;
 
 /// What a playbook's steps can refer to.
 pub(super) struct Scope<'a> {
@@ -47,7 +47,7 @@ pub(super) struct Script {
     /// What it is to find set, besides the playbook's variables.
     pub with: Vec<(String, Template)>,
     /// Where it is named.
-    pub at: At,
+    pub at: Position,
 }
 
 impl Scope<'_> {
@@ -95,7 +95,7 @@ impl Scope<'_> {
 
     /// The script of `{ script: FILE, with: { NAME: TEXT } }`; `None` where the node is something else.
     pub(super) fn script(&self, node: &Node, what: &str) -> Result<Option<Script>, Complaint> {
-        let Kind::Map(pairs) = &node.kind else { return Ok(None) };
+        let NodeKind::Map(pairs) = &node.kind else { return Ok(None) };
         if !pairs.iter().any(|(key, _)| key.value == "script") {
             return Ok(None);
         }
@@ -167,7 +167,7 @@ impl Scope<'_> {
         self.run_wide.borrow_mut().insert(name.to_owned());
         resolve_one(name, spec, self.given, |_| None, self.env).map_err(|error| {
             // What is on the command line can't be mended in the file: no line, no snippet of it.
-            Complaint::new(super::problem::At::default(), error.to_string()).maybe_hint(error.hint())
+            Complaint::new(super::problem::Position::default(), error.to_string()).maybe_hint(error.hint())
         })
     }
 

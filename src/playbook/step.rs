@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use super::condition::{Test, condition, verdicts};
+use super::exec_options;
 use super::files;
-use super::manner;
 use super::node::{Fields, Node, Text};
-use super::problem::{At, Complaint, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of, did_you_mean};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
@@ -42,9 +42,9 @@ const WRITE_MODE: u32 = 0o600;
 
 /// What an entry of `steps` comes to.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(super) enum StepItem {
     /// A step.
-    Step { step: Box<Step>, at: At },
+    Step { step: Box<Step>, at: Position },
     /// The steps of another playbook, under this name where it has one.
     Play { playbook: Text, name: Option<String> },
     /// Nothing: its condition can't hold in this run, or it is a wait of no time (`--wait 0`).
@@ -52,7 +52,7 @@ pub(super) enum Item {
 }
 
 /// Reads a step.
-pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Duration>) -> Result<Item, Complaint> {
+pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Duration>) -> Result<StepItem, Complaint> {
     let keys: Vec<&str> = SETTINGS.iter().chain(ACTIONS.iter().filter(|key| **key != "state")).copied().collect();
     let fields = node.fields("a step", &keys)?;
     let action_key = one_action(&fields)?;
@@ -64,7 +64,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     };
     let action = action(scope, &fields, action_key)?;
     if matches!(&action, Action::Wait(wait) if wait.timeout.is_zero()) {
-        return Ok(Item::Nothing);
+        return Ok(StepItem::Nothing);
     }
     let mut step = Step::new(name.value.clone(), action);
     step.timeout = match scope.time(&fields, "timeout")? {
@@ -97,7 +97,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
-    let of_commands = manner::KEYS.map(|key| (key, "run"));
+    let of_commands = exec_options::KEYS.map(|key| (key, "run"));
     for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
@@ -108,12 +108,12 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     if let Some(node) = fields.get("when") {
         match condition(scope, node, "`when`")? {
-            Test::Never => return Ok(Item::Nothing),
+            Test::Never => return Ok(StepItem::Nothing),
             Test::Where(when) if when.is_empty() => {}
             Test::Where(when) => step.when = Some(when),
         }
     }
-    Ok(Item::Step { step: Box::new(step), at: name.at })
+    Ok(StepItem::Step { step: Box::new(step), at: name.at })
 }
 
 /// The action of a step: exactly one.
@@ -134,12 +134,12 @@ fn one_action(fields: &Fields<'_>) -> Result<&'static str, Complaint> {
     }
 }
 
-fn play(fields: &Fields<'_>) -> Result<Item, Complaint> {
+fn play(fields: &Fields<'_>) -> Result<StepItem, Complaint> {
     if let Some(key) = fields.keys().find(|key| !matches!(key.value.as_str(), "name" | "play")) {
         return Err(Complaint::new(key.at, format!("`{}` beside `play`, expected only `name`", key.value))
             .hint("set it on the steps of the other playbook"));
     }
-    Ok(Item::Play { playbook: fields.need("play")?.text("`play`")?, name: fields.string("name")? })
+    Ok(StepItem::Play { playbook: fields.need("play")?.text("`play`")?, name: fields.string("name")? })
 }
 
 fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<Action, Complaint> {
@@ -148,9 +148,12 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
     Ok(match key {
         "run" => match scope.script(node, &what)? {
             Some(Script { source, text, with, .. }) => {
-                Action::Script { source, script: text, with, manner: manner::manner(scope, fields)? }
+                Action::Script { source, script: text, with, exec_options: exec_options::exec_options(scope, fields)? }
             }
-            None => Action::Run { command: scope.command(node, &what)?, manner: manner::manner(scope, fields)? },
+            None => Action::Run {
+                command: scope.command(node, &what)?,
+                exec_options: exec_options::exec_options(scope, fields)?,
+            },
         },
         "probe" => Action::Probe {
             probe: scope.probe(&node.text(&what)?)?,

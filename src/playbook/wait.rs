@@ -8,7 +8,7 @@ use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
 use super::problem::{Complaint, did_you_mean};
 use super::scope::Scope;
-use crate::plan::{Condition, Look, Quorum, Until, Verdict, Wait};
+use crate::plan::{Condition, Look, Quorum, Rule, Until, Wait};
 
 pub(super) const KEYS: [&str; 10] =
     ["chain", "probe", "run", "until", "quorum", "every", "timeout", "give_up", "hint", "evidence"];
@@ -61,7 +61,7 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
 }
 
 /// Rules about what a probe said: they cannot look at files themselves.
-pub(super) fn on_facts(node: &Node, what: &str, rules: Vec<Verdict>) -> Result<Vec<Verdict>, Complaint> {
+pub(super) fn on_facts(node: &Node, what: &str, rules: Vec<Rule>) -> Result<Vec<Rule>, Complaint> {
     if let Some(rule) = rules.iter().find(|rule| looks_at_files(&rule.when)) {
         let message = format!("{what} tests a file (\"{}\"), expected facts", rule.because);
         return Err(Complaint::new(node.at, message).hint("let the probe print a fact about the file"));

@@ -1,6 +1,6 @@
 //! Text in columns: how wide it is on a terminal, and how it is made to fit.
 //!
-//! Works on text without colour; styles go on afterwards, or as tones of a [`Row`].
+//! Works on text without colour; styles go on afterwards, or as tones of a [`StyledRow`].
 
 use std::time::Duration;
 
@@ -83,11 +83,11 @@ pub fn short_time(time: Duration) -> String {
 
 /// A line made of pieces with tones, which can be cut before it is painted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct StyledRow {
     pieces: Vec<(Tone, String)>,
 }
 
-impl Row {
+impl StyledRow {
     /// Adds a piece.
     pub fn push(&mut self, tone: Tone, text: impl Into<String>) {
         self.pieces.push((tone, text.into()));
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn rows_are_cut_before_they_are_painted() {
-        let row = Row::default().with(Tone::Ok, "abc").with(Tone::Plain, "defgh");
+        let row = StyledRow::default().with(Tone::Ok, "abc").with(Tone::Plain, "defgh");
         assert_eq!(row.paint(&Styles::default(), 8, "…"), "abcdefgh");
         assert_eq!(row.paint(&Styles::default(), 5, "…"), "abcd…");
         assert_eq!(row.paint(&Styles::new(true), 3, "…"), "\x1b[32mab\x1b[0m…");

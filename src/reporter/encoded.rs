@@ -13,19 +13,19 @@ use serde::{Serialize, Serializer};
 use crate::output::Output;
 
 /// Names under which a stream stands in a report.
-pub(crate) struct Names {
+pub(crate) struct StreamFields {
     text: &'static str,
     base64: &'static str,
     cut: &'static str,
 }
 
 /// Standard output.
-pub(crate) const STDOUT: Names = Names { text: "stdout", base64: "stdout_base64", cut: "stdout_cut" };
+pub(crate) const STDOUT: StreamFields = StreamFields { text: "stdout", base64: "stdout_base64", cut: "stdout_cut" };
 /// Standard error.
-pub(crate) const STDERR: Names = Names { text: "stderr", base64: "stderr_base64", cut: "stderr_cut" };
+pub(crate) const STDERR: StreamFields = StreamFields { text: "stderr", base64: "stderr_base64", cut: "stderr_cut" };
 
 /// Bytes that are at hand.
-pub(crate) fn bytes<M: SerializeMap>(map: &mut M, names: &Names, bytes: &[u8]) -> Result<(), M::Error> {
+pub(crate) fn bytes<M: SerializeMap>(map: &mut M, names: &StreamFields, bytes: &[u8]) -> Result<(), M::Error> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return map.serialize_entry(names.text, text);
     }
@@ -34,20 +34,20 @@ pub(crate) fn bytes<M: SerializeMap>(map: &mut M, names: &Names, bytes: &[u8]) -
 }
 
 /// An output, wherever it is, and why it is not whole.
-pub(crate) fn output<M: SerializeMap>(map: &mut M, names: &Names, output: &Output) -> Result<(), M::Error> {
+pub(crate) fn output<M: SerializeMap>(map: &mut M, names: &StreamFields, output: &Output) -> Result<(), M::Error> {
     if let Some(at_hand) = output.in_memory() {
         bytes(map, names, at_hand)?;
     } else {
-        map.serialize_entry(names.text, &Streamed { output, form: Form::Text })?;
+        map.serialize_entry(names.text, &Streamed { output, form: Encoding::Text })?;
         if !is_text(output).map_err(M::Error::custom)? {
-            map.serialize_entry(names.base64, &Streamed { output, form: Form::Base64 })?;
+            map.serialize_entry(names.base64, &Streamed { output, form: Encoding::Base64 })?;
         }
     }
     output.cut().map_or(Ok(()), |cut| map.serialize_entry(names.cut, &cut))
 }
 
 #[derive(Clone, Copy)]
-enum Form {
+enum Encoding {
     Text,
     Base64,
 }
@@ -55,24 +55,24 @@ enum Form {
 /// A string that is never held whole.
 struct Streamed<'a> {
     output: &'a Output,
-    form: Form,
+    form: Encoding,
 }
 
 impl Serialize for Streamed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // `Display` has no room for a reason, and may fail only where what it writes to does.
         let unread = RefCell::new(None);
-        let done = serializer.collect_str(&Shown { streamed: self, unread: &unread })?;
+        let done = serializer.collect_str(&EncodedOutput { streamed: self, unread: &unread })?;
         unread.into_inner().map_or(Ok(done), |error: io::Error| Err(S::Error::custom(error)))
     }
 }
 
-struct Shown<'a> {
+struct EncodedOutput<'a> {
     streamed: &'a Streamed<'a>,
     unread: &'a RefCell<Option<io::Error>>,
 }
 
-impl Display for Shown<'_> {
+impl Display for EncodedOutput<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut written = Ok(());
         let mut put = |text: &str| {
@@ -81,11 +81,11 @@ impl Display for Shown<'_> {
         };
         let Streamed { output, form } = self.streamed;
         let read = match form {
-            Form::Text => text(output, &mut |piece, fits| {
+            Encoding::Text => text(output, &mut |piece, fits| {
                 put(piece)?;
                 if fits { Ok(()) } else { put("\u{fffd}") }
             }),
-            Form::Base64 => base64(output, &mut put),
+            Encoding::Base64 => base64(output, &mut put),
         };
         if written.is_ok() {
             *self.unread.borrow_mut() = read.err();
@@ -145,15 +145,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::output::{Draft, Spool};
+    use crate::output::{OutputBuilder, Spool};
 
     #[test]
     fn a_streamed_string_is_that_of_the_whole() {
         for unit in [&b"plain text\n"[..], "漢字\u{1f642}\t\"\\\n".as_bytes(), b"a\xff\xf0\x9f\x99b\0\xc3"] {
             let whole = unit.repeat(3_000_000 / unit.len());
-            let mut draft = Draft::new(&Arc::new(Spool::default()));
-            whole.chunks(77_777).for_each(|piece| draft.push(piece));
-            let spilled = draft.finish();
+            let mut builder = OutputBuilder::new(&Arc::new(Spool::default()));
+            whole.chunks(77_777).for_each(|piece| builder.push(piece));
+            let spilled = builder.finish();
             assert!(spilled.in_memory().is_none());
             let json = |output: &Output| {
                 let mut line = Vec::new();

@@ -9,11 +9,11 @@ use std::io;
 use indexmap::IndexMap;
 
 use super::columns::width;
+use super::filter::FilteredOutput;
 use super::lines::LONGEST;
 use super::screen::Screen;
-use super::shaping::Shown;
 use super::style::{Styles, Tone};
-use super::{Context, Shaping, View, difference, plural, sanitize};
+use super::{OutputFilter, View, ViewContext, diff, plural, sanitize};
 use crate::event::{Event, EventKind, HostId, StepId, Stream};
 use crate::outcome::StepResult;
 use crate::output::Output;
@@ -25,14 +25,14 @@ const MOST_COMPARED: usize = 4 * 1024 * 1024;
 
 /// How a command ended, as far as a header says it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Ending {
+enum GroupEnd {
     Well,
     Status(i32),
     Signal(String),
     Unknown,
 }
 
-impl Ending {
+impl GroupEnd {
     fn of(result: &StepResult) -> Self {
         match (&result.signal, result.exit_status) {
             (Some(signal), _) => Self::Signal(signal.clone()),
@@ -53,7 +53,7 @@ impl Ending {
     }
 }
 
-type Groups = IndexMap<(Ending, Output), Vec<HostId>>;
+type Groups = IndexMap<(GroupEnd, Output), Vec<HostId>>;
 
 /// Outputs of one step.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ struct Gathered {
 #[derive(Debug, Default)]
 pub(crate) struct GatherView {
     steps: IndexMap<StepId, Gathered>,
-    shown: Shown,
+    shown: FilteredOutput,
 }
 
 impl GatherView {
@@ -77,9 +77,9 @@ impl GatherView {
         Self::default()
     }
 
-    fn take(&mut self, host: HostId, step: StepId, result: &StepResult, shaping: &Shaping) -> io::Result<()> {
+    fn take(&mut self, host: HostId, step: StepId, result: &StepResult, filter: &OutputFilter) -> io::Result<()> {
         let gathered = self.steps.entry(step).or_default();
-        let ending = Ending::of(result);
+        let ending = GroupEnd::of(result);
         if result.stdout.is_empty() && result.stderr.is_empty() {
             if result.outcome.is_success() {
                 gathered.silent.push(host);
@@ -87,8 +87,8 @@ impl GatherView {
             return Ok(());
         }
         for (groups, all) in [(&mut gathered.stdout, &result.stdout), (&mut gathered.stderr, &result.stderr)] {
-            let shown = shaping.apply(all)?;
-            if shaping.leaves_out() {
+            let shown = filter.apply(all)?;
+            if filter.leaves_out() {
                 self.shown.count(all, &shown)?;
             }
             if !shown.is_empty() {
@@ -98,7 +98,7 @@ impl GatherView {
         Ok(())
     }
 
-    fn write(gathered: Gathered, step: StepId, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn write(gathered: Gathered, step: StepId, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         for (stream, groups) in [(Stream::Stdout, gathered.stdout), (Stream::Stderr, gathered.stderr)] {
             let mut groups: Vec<_> = groups.into_iter().collect();
             for (_, hosts) in &mut groups {
@@ -109,15 +109,15 @@ impl GatherView {
             let alone = groups.len() == 1;
             for (number, ((ending, output), hosts)) in groups.into_iter().enumerate() {
                 let against = match &common {
-                    Some((output, hosts)) if ctx.shaping.diff && number > 0 => Against::Other(output, hosts),
-                    _ if ctx.shaping.diff && alone && hosts.len() > 1 => Against::Same,
-                    _ => Against::Nothing,
+                    Some((output, hosts)) if ctx.filter.diff && number > 0 => DiffBase::Other(output, hosts),
+                    _ if ctx.filter.diff && alone && hosts.len() > 1 => DiffBase::Same,
+                    _ => DiffBase::Nothing,
                 };
                 write_group(stream, step, &ending, &output, &hosts, &against, ctx, screen)?;
             }
         }
         // To differ from the others by saying nothing is a difference, too.
-        let wanted = ctx.settings.verbose > 0 || (ctx.shaping.diff && !ctx.settings.quiet);
+        let wanted = ctx.settings.verbose > 0 || (ctx.filter.diff && !ctx.settings.quiet);
         if wanted && !gathered.silent.is_empty() {
             let mut hosts = gathered.silent;
             hosts.sort_unstable();
@@ -128,9 +128,9 @@ impl GatherView {
 }
 
 impl View for GatherView {
-    fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn event(&mut self, event: &Event, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         match &event.kind {
-            EventKind::HostStepFinished { host, step, result } => self.take(*host, *step, result, &ctx.shaping),
+            EventKind::HostStepFinished { host, step, result } => self.take(*host, *step, result, &ctx.filter),
             EventKind::StepFinished { step } => match self.steps.shift_remove(step) {
                 Some(gathered) => Self::write(gathered, *step, ctx, screen),
                 None => Ok(()),
@@ -139,7 +139,7 @@ impl View for GatherView {
         }
     }
 
-    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         // A run that was cut short never said that its step is over.
         std::mem::take(&mut self.steps)
             .into_iter()
@@ -152,7 +152,7 @@ impl View for GatherView {
 }
 
 /// What `--diff` says about a group.
-enum Against<'a> {
+enum DiffBase<'a> {
     /// Shown whole.
     Nothing,
     /// All hosts said this.
@@ -165,11 +165,11 @@ enum Against<'a> {
 fn write_group(
     stream: Stream,
     step: StepId,
-    ending: &Ending,
+    ending: &GroupEnd,
     output: &Output,
     hosts: &[HostId],
-    against: &Against<'_>,
-    ctx: &Context,
+    against: &DiffBase<'_>,
+    ctx: &ViewContext,
     screen: &mut Screen,
 ) -> io::Result<()> {
     let (styles, tty): (&Styles, bool) = match stream {
@@ -189,22 +189,22 @@ fn write_group(
         let _ = write!(rest, ", {}", sanitize::words(&cut));
     }
     match against {
-        Against::Nothing => {}
-        Against::Same => rest.push_str(", all the same"),
-        Against::Other(common, others) if *common == output => {
+        DiffBase::Nothing => {}
+        DiffBase::Same => rest.push_str(", all the same"),
+        DiffBase::Other(common, others) if *common == output => {
             let _ = write!(rest, ", same output as {others}");
         }
-        Against::Other(_, others) => {
+        DiffBase::Other(_, others) => {
             let _ = write!(rest, ", differs from {others}");
         }
     }
     let room = ctx.settings.columns.filter(|_| tty).unwrap_or(usize::MAX);
     let rule = "-".repeat((width(&folded) + width(&rest)).min(room).min(120));
-    let tone = if *ending == Ending::Well { Tone::Strong } else { Tone::Bad };
+    let tone = if *ending == GroupEnd::Well { Tone::Strong } else { Tone::Bad };
     let header = format!(
         "{rule}\n{}{}\n{rule}\n",
         styles.paint(if stream == Stream::Stderr { Tone::Bad } else { tone }, &folded),
-        styles.paint(if *ending == Ending::Well { Tone::Dim } else { tone }, &rest),
+        styles.paint(if *ending == GroupEnd::Well { Tone::Dim } else { tone }, &rest),
         rule = styles.paint(Tone::Dim, &rule),
     );
     let mut put = |text: &[u8]| match stream {
@@ -213,8 +213,8 @@ fn write_group(
     };
     put(header.as_bytes())?;
     match against {
-        Against::Other(common, _) => match (common.whole(MOST_COMPARED), output.whole(MOST_COMPARED)) {
-            (Ok(common), Ok(bytes)) => put(&difference::unified(&common, &bytes, styles, tty)),
+        DiffBase::Other(common, _) => match (common.whole(MOST_COMPARED), output.whole(MOST_COMPARED)) {
+            (Ok(common), Ok(bytes)) => put(&diff::unified(&common, &bytes, styles, tty)),
             _ => put(format!("{} bytes against {}: too long to be compared\n", output.len(), common.len()).as_bytes()),
         },
         _ if tty => write_safely(output, &mut put),

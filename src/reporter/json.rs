@@ -22,7 +22,7 @@ use crate::stats::RunStats;
 /// When the writer fails.
 pub fn write_report(report: &RunReport, writer: &mut dyn Write) -> io::Result<()> {
     let mut writer = io::BufWriter::new(writer);
-    serde_json::to_writer_pretty(&mut writer, &Run(report))?;
+    serde_json::to_writer_pretty(&mut writer, &RunJson(report))?;
     writer.write_all(b"\n")?;
     writer.flush()
 }
@@ -82,9 +82,9 @@ pub(crate) fn failure<M: SerializeMap>(map: &mut M, failure: Option<&Failure>) -
 }
 
 /// A list whose elements are wrapped one by one.
-pub(crate) struct List<'a, T, F>(pub(crate) &'a [T], pub(crate) F);
+pub(crate) struct JsonList<'a, T, F>(pub(crate) &'a [T], pub(crate) F);
 
-impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for List<'a, T, F> {
+impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for JsonList<'a, T, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
         for item in self.0 {
@@ -94,9 +94,9 @@ impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for List<'a, T, F> {
     }
 }
 
-pub(crate) struct Status(pub(crate) ExitStatus);
+pub(crate) struct StatusJson(pub(crate) ExitStatus);
 
-impl Serialize for Status {
+impl Serialize for StatusJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("code", &self.0.code())?;
@@ -105,9 +105,9 @@ impl Serialize for Status {
     }
 }
 
-struct Run<'a>(&'a RunReport);
+struct RunJson<'a>(&'a RunReport);
 
-impl Serialize for Run<'_> {
+impl Serialize for RunJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let run = self.0;
         let mut map = serializer.serialize_map(None)?;
@@ -116,17 +116,17 @@ impl Serialize for Run<'_> {
         map.serialize_entry("command", &run.command)?;
         map.serialize_entry("started", &run.started)?;
         map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
-        map.serialize_entry("status", &Status(run.status))?;
+        map.serialize_entry("status", &StatusJson(run.status))?;
         some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
-        map.serialize_entry("hosts", &List(&run.hosts, Host))?;
+        map.serialize_entry("hosts", &JsonList(&run.hosts, HostJson))?;
         map.end()
     }
 }
 
-struct Host<'a>(&'a HostReport);
+struct HostJson<'a>(&'a HostReport);
 
-impl Serialize for Host<'_> {
+impl Serialize for HostJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let host = self.0;
         let mut map = serializer.serialize_map(None)?;
@@ -155,18 +155,18 @@ impl Serialize for Host<'_> {
             map.serialize_entry("facts", &host.facts)?;
         }
         if !host.chain.is_empty() {
-            map.serialize_entry("chain", &List(&host.chain, Stage))?;
+            map.serialize_entry("chain", &JsonList(&host.chain, StageJson))?;
         }
         if !host.steps.is_empty() {
-            map.serialize_entry("steps", &List(&host.steps, Step))?;
+            map.serialize_entry("steps", &JsonList(&host.steps, StepJson))?;
         }
         map.end()
     }
 }
 
-pub(crate) struct Stage<'a>(pub(crate) &'a StageState);
+pub(crate) struct StageJson<'a>(pub(crate) &'a StageState);
 
-impl Serialize for Stage<'_> {
+impl Serialize for StageJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("stage", &self.0.stage)?;
@@ -177,9 +177,9 @@ impl Serialize for Stage<'_> {
     }
 }
 
-struct Step<'a>(&'a StepReport);
+struct StepJson<'a>(&'a StepReport);
 
-impl Serialize for Step<'_> {
+impl Serialize for StepJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let step = self.0;
         let mut map = serializer.serialize_map(None)?;

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::encoded;
-use super::json::{List, Stage, Status, failure, ms, some, write_line};
+use super::json::{JsonList, StageJson, StatusJson, failure, ms, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
@@ -46,20 +46,20 @@ impl Reporter for JsonLines {
             self.steps.clone_from(steps);
         }
         let (names, steps) = (Arc::clone(&self.names), std::mem::take(&mut self.steps));
-        let done = self.line(&Line { event, names: &names, steps: &steps });
+        let done = self.line(&EventLine { event, names: &names, steps: &steps });
         self.steps = steps;
         done
     }
 
     fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
-        self.line(&Last(report))
+        self.line(&ResultLine(report))
     }
 }
 
 /// The last line of the JSON Lines form.
-struct Last<'a>(&'a RunReport);
+struct ResultLine<'a>(&'a RunReport);
 
-impl Serialize for Last<'_> {
+impl Serialize for ResultLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let run = self.0;
         let mut map = serializer.serialize_map(None)?;
@@ -69,7 +69,7 @@ impl Serialize for Last<'_> {
         map.serialize_entry("command", &run.command)?;
         map.serialize_entry("started", &run.started)?;
         map.serialize_entry("elapsed_ms", &ms(run.elapsed))?;
-        map.serialize_entry("status", &Status(run.status))?;
+        map.serialize_entry("status", &StatusJson(run.status))?;
         some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
         map.end()
@@ -77,13 +77,13 @@ impl Serialize for Last<'_> {
 }
 
 /// One event.
-struct Line<'a> {
+struct EventLine<'a> {
     event: &'a Event,
     names: &'a [String],
     steps: &'a [String],
 }
 
-impl Line<'_> {
+impl EventLine<'_> {
     fn host<M: SerializeMap>(&self, map: &mut M, host: HostId) -> Result<(), M::Error> {
         some(map, "host", self.names.get(host))
     }
@@ -104,7 +104,7 @@ impl Line<'_> {
     }
 }
 
-impl Serialize for Line<'_> {
+impl Serialize for EventLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("at_ms", &ms(self.event.at))?;
@@ -152,7 +152,7 @@ impl Serialize for Line<'_> {
             }
             EventKind::ChainSeen { host, stages } => {
                 self.host(&mut map, *host)?;
-                map.serialize_entry("chain", &List(stages, Stage))?;
+                map.serialize_entry("chain", &JsonList(stages, StageJson))?;
             }
             EventKind::Waiting { host, step, fact, value } => {
                 self.host(&mut map, *host)?;
@@ -172,7 +172,7 @@ impl Serialize for Line<'_> {
             }
             EventKind::StepFinished { step } => self.step(&mut map, *step)?,
             EventKind::Refused { hosts } => {
-                map.serialize_entry("hosts", &List(hosts, |item| RefusedHost { line: self, item }))?;
+                map.serialize_entry("hosts", &JsonList(hosts, |item| RefusedHost { line: self, item }))?;
             }
             EventKind::HostFinished { host, outcome, failure: why, elapsed } => {
                 self.host(&mut map, *host)?;
@@ -187,7 +187,7 @@ impl Serialize for Line<'_> {
             EventKind::StateChanged { state } => map.serialize_entry("state", state)?,
             EventKind::CleanupStarted { hosts } => map.serialize_entry("hosts", hosts)?,
             EventKind::StillRunning { hosts } => {
-                map.serialize_entry("hosts", &List(hosts, |item| Busy { line: self, item }))?;
+                map.serialize_entry("hosts", &JsonList(hosts, |item| BusyHost { line: self, item }))?;
             }
             EventKind::Warning { message } => map.serialize_entry("message", message)?,
             EventKind::Moving { .. } | EventKind::RunFinished => {}
@@ -222,7 +222,7 @@ fn step_result<M: SerializeMap>(map: &mut M, result: &StepResult) -> Result<(), 
 }
 
 struct RefusedHost<'a> {
-    line: &'a Line<'a>,
+    line: &'a EventLine<'a>,
     item: &'a (HostId, Failure),
 }
 
@@ -235,12 +235,12 @@ impl Serialize for RefusedHost<'_> {
     }
 }
 
-struct Busy<'a> {
-    line: &'a Line<'a>,
+struct BusyHost<'a> {
+    line: &'a EventLine<'a>,
     item: &'a (HostId, Activity, Duration),
 }
 
-impl Serialize for Busy<'_> {
+impl Serialize for BusyHost<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (host, activity, time) = self.item;
         let mut map = serializer.serialize_map(None)?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::course::{Courses, shown};
 use super::sanitize;
+use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
 use crate::outcome::{Failure, Outcome, StepResult};
 use crate::report::{HostReport, RunReport};
@@ -19,7 +19,7 @@ use crate::stats::RunStats;
 /// Keeps what the steps came to, and writes it at the end.
 pub struct JunitReport {
     writer: Box<dyn Write + Send>,
-    courses: Courses,
+    timelines: Timelines,
     steps: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl JunitReport {
     /// A report to this writer, opened before anything was contacted.
     #[must_use]
     pub fn new(writer: Box<dyn Write + Send>, hosts: usize, steps: Vec<String>) -> Self {
-        Self { writer, courses: Courses::new(hosts), steps }
+        Self { writer, timelines: Timelines::new(hosts), steps }
     }
 
     fn suite(&self, report: &RunReport) -> TestSuite {
@@ -37,7 +37,7 @@ impl JunitReport {
         suite.add_property(("run", report.run.as_str()));
         suite.add_property(("status", report.status.name()));
         for (id, host) in report.hosts.iter().enumerate() {
-            let steps = self.courses.of(id).map(|course| course.steps.as_slice()).unwrap_or_default();
+            let steps = self.timelines.of(id).map(|timeline| timeline.steps.as_slice()).unwrap_or_default();
             let name = sanitize::words(&host.host);
             for (step, result) in steps {
                 let mut case = if self.steps.len() > 1 {
@@ -49,8 +49,8 @@ impl JunitReport {
                 add_output(&mut case, result);
                 suite.add_test_case(case);
             }
-            let told = steps.iter().any(|(_, result)| result.outcome == host.outcome);
-            if steps.is_empty() || !host.outcome.is_success() && !told {
+            let reported = steps.iter().any(|(_, result)| result.outcome == host.outcome);
+            if steps.is_empty() || !host.outcome.is_success() && !reported {
                 suite.add_test_case(whole(&name, suite.name.as_str(), self.steps.len() > 1, host));
             }
         }
@@ -60,7 +60,7 @@ impl JunitReport {
 
 impl Reporter for JunitReport {
     fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
-        self.courses.event(event);
+        self.timelines.event(event);
         Ok(())
     }
 
@@ -88,7 +88,7 @@ fn case(class: &str, name: &str, outcome: Outcome, failure: Option<&Failure>, to
     };
     if !outcome.is_success() {
         status.set_type(outcome.name());
-        let message = failure.map_or_else(|| "not finished".to_owned(), super::display::why);
+        let message = failure.map_or_else(|| "not finished".to_owned(), super::status_lines::why);
         status.set_message(message.as_str());
         if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
             status.set_description(format!("{message}\nhint: {}", sanitize::words(hint)));

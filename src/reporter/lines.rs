@@ -9,7 +9,7 @@ pub(crate) const SCARCE: usize = 64 * 1024;
 
 /// A line, or a piece of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct LinePiece {
     /// Its bytes, without the newline.
     pub(crate) bytes: Vec<u8>,
     /// True when the piece before was the start of the same line.
@@ -25,7 +25,7 @@ pub(crate) struct LineBuffer {
 
 impl LineBuffer {
     /// Takes bytes, and gives the lines that are complete with them, and pieces of a line that is longer than `limit`.
-    pub(crate) fn push(&mut self, bytes: &[u8], limit: usize) -> Vec<Piece> {
+    pub(crate) fn push(&mut self, bytes: &[u8], limit: usize) -> Vec<LinePiece> {
         let mut pieces = Vec::new();
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             let (part, ended) = match part.strip_suffix(b"\n") {
@@ -48,14 +48,14 @@ impl LineBuffer {
     }
 
     /// What is held of a line that never ended.
-    pub(crate) fn end(&mut self) -> Option<Piece> {
+    pub(crate) fn end(&mut self) -> Option<LinePiece> {
         let piece = (!self.held.is_empty()).then(|| self.cut(false));
         self.continues = false;
         piece
     }
 
     /// What is held, although its line goes on. A character that is not complete stays.
-    pub(crate) fn so_far(&mut self) -> Option<Piece> {
+    pub(crate) fn so_far(&mut self) -> Option<LinePiece> {
         let tail = self.held.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
         let rest = self.held.split_off(self.held.len() - tail);
         let piece = (!self.held.is_empty()).then(|| self.cut(true));
@@ -69,8 +69,8 @@ impl LineBuffer {
         self.held.len()
     }
 
-    fn cut(&mut self, more_follows: bool) -> Piece {
-        let piece = Piece { bytes: std::mem::take(&mut self.held), continues: self.continues };
+    fn cut(&mut self, more_follows: bool) -> LinePiece {
+        let piece = LinePiece { bytes: std::mem::take(&mut self.held), continues: self.continues };
         self.continues = more_follows;
         piece
     }
@@ -80,7 +80,7 @@ impl LineBuffer {
 mod tests {
     use super::*;
 
-    fn text(pieces: &[Piece]) -> Vec<(String, bool)> {
+    fn text(pieces: &[LinePiece]) -> Vec<(String, bool)> {
         pieces.iter().map(|p| (String::from_utf8_lossy(&p.bytes).into_owned(), p.continues)).collect()
     }
 
@@ -113,14 +113,14 @@ mod tests {
             text(&buffer.push(b"abcdefgh\nij", 3)),
             [("abc".into(), false), ("def".into(), true), ("gh".into(), true)]
         );
-        assert_eq!(buffer.end().unwrap(), Piece { bytes: b"ij".to_vec(), continues: false });
+        assert_eq!(buffer.end().unwrap(), LinePiece { bytes: b"ij".to_vec(), continues: false });
     }
 
     #[test]
     fn what_there_is_so_far() {
         let mut buffer = LineBuffer::default();
         buffer.push(b"wait \xe6\xbc", 100);
-        assert_eq!(buffer.so_far().unwrap(), Piece { bytes: b"wait ".to_vec(), continues: false });
+        assert_eq!(buffer.so_far().unwrap(), LinePiece { bytes: b"wait ".to_vec(), continues: false });
         assert_eq!(buffer.so_far(), None);
         assert_eq!(text(&buffer.push(b"\xa2\n", 100)), [("漢".into(), true)]);
         assert_eq!(buffer.end(), None);

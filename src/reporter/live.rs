@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::bytes::{bytes, rate};
-use super::chain::{When, first_missing, stages_row};
-use super::columns::{Row, fit, fit_middle, pad, short_time, width};
+use super::chain_table::{ChainMoment, first_missing, stages_row};
+use super::columns::{StyledRow, fit, fit_middle, pad, short_time, width};
 use super::settings::CommandKind;
 use super::style::Tone;
-use super::{Context, plural, sanitize};
+use super::{ViewContext, plural, sanitize};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
 use crate::outcome::{Outcome, Phase, StageState};
 use crate::stats::RunStats;
@@ -23,7 +23,7 @@ const BAR: usize = 20;
 const BAR_FROM: usize = 60;
 
 #[derive(Debug, Clone, Default)]
-struct Host {
+struct LiveHost {
     activity: Option<(Activity, Duration)>,
     /// The step that it connects for.
     step: Option<StepId>,
@@ -36,7 +36,7 @@ struct Host {
 }
 
 #[derive(Debug, Clone)]
-struct Step {
+struct LiveStep {
     id: StepId,
     hosts: usize,
     done: usize,
@@ -48,8 +48,8 @@ struct Step {
 /// How the run stands, for the live view.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    hosts: Vec<Host>,
-    step: Option<Step>,
+    hosts: Vec<LiveHost>,
+    step: Option<LiveStep>,
     /// The host, fact and value that the run waits for, and since when.
     waiting: Option<(HostId, String, Option<String>, Duration)>,
     /// When the first bytes of files went over the line.
@@ -61,7 +61,7 @@ impl Live {
     /// For so many hosts.
     #[must_use]
     pub(crate) fn new(hosts: usize) -> Self {
-        Self { hosts: vec![Host::default(); hosts], ..Self::default() }
+        Self { hosts: vec![LiveHost::default(); hosts], ..Self::default() }
     }
 
     /// Takes one event.
@@ -79,7 +79,7 @@ impl Live {
                 for host in &mut self.hosts {
                     host.moving = None;
                 }
-                self.step = Some(Step { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
+                self.step = Some(LiveStep { id: *step, hosts: *hosts, done: 0, since: at, chain: false });
                 self.waiting = None;
             }
             EventKind::HostStepStarted { host, step } => {
@@ -144,7 +144,7 @@ impl Live {
 
     /// The lines to draw now. Each fits the width, and all fit the height.
     #[must_use]
-    pub(crate) fn lines(&self, at: Duration, stats: &RunStats, ctx: &Context) -> Vec<String> {
+    pub(crate) fn lines(&self, at: Duration, stats: &RunStats, ctx: &ViewContext) -> Vec<String> {
         // One column stays free: a full line makes some terminals wrap.
         let room = ctx.settings.columns.unwrap_or(80).saturating_sub(1);
         let mut rows = vec![self.head(at, stats, ctx, room)];
@@ -162,7 +162,7 @@ impl Live {
             let value = value.as_deref().map_or("no answer".to_owned(), sanitize::words);
             let text = format!("{}: {value}", sanitize::words(fact));
             let place = format!("  {} {}", ctx.name(*host), short_time(at.saturating_sub(*since)));
-            rows.push(Row::default().with(Tone::Plain, text).with(Tone::Dim, place));
+            rows.push(StyledRow::default().with(Tone::Plain, text).with(Tone::Dim, place));
         }
         if chains.is_empty()
             && let Some(row) = self.slowest(at, ctx, room)
@@ -173,8 +173,8 @@ impl Live {
         rows.iter().map(|row| row.paint(&ctx.err, room, ctx.glyphs.ellipsis)).collect()
     }
 
-    fn head(&self, at: Duration, stats: &RunStats, ctx: &Context, room: usize) -> Row {
-        let mut row = Row::default();
+    fn head(&self, at: Duration, stats: &RunStats, ctx: &ViewContext, room: usize) -> StyledRow {
+        let mut row = StyledRow::default();
         let step = self.step.as_ref().filter(|_| ctx.settings.command == CommandKind::Playbook);
         let (done, of) = match step {
             None => (stats.done(), stats.hosts.max(self.hosts.len())),
@@ -209,14 +209,14 @@ impl Live {
     }
 
     /// `1.2 GB of 3.4 GB, 56 MB/s`: of the hosts that have begun.
-    fn moving(&self, at: Duration) -> Option<Row> {
+    fn moving(&self, at: Duration) -> Option<StyledRow> {
         let since = self.moving_since?;
         let (moved, of) = self
             .hosts
             .iter()
             .filter_map(|host| host.moving)
             .fold((0u64, 0u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
-        let mut row = Row::default().with(Tone::Plain, format!("{} of {}", bytes(moved), bytes(of)));
+        let mut row = StyledRow::default().with(Tone::Plain, format!("{} of {}", bytes(moved), bytes(of)));
         if let Some(rate) = rate(moved, at.saturating_sub(since)) {
             row.push(Tone::Dim, format!(", {rate}"));
         }
@@ -224,12 +224,12 @@ impl Live {
     }
 
     fn chains_up(&self) -> usize {
-        let up = |host: &&Host| !host.chain.is_empty() && first_missing(&host.chain).is_none();
+        let up = |host: &&LiveHost| !host.chain.is_empty() && first_missing(&host.chain).is_none();
         self.hosts.iter().filter(up).count()
     }
 
     /// `running: node07 (connect 4s), node19 (auth 2s), +120`: slowest first, as many as fit.
-    fn slowest(&self, at: Duration, ctx: &Context, room: usize) -> Option<Row> {
+    fn slowest(&self, at: Duration, ctx: &ViewContext, room: usize) -> Option<StyledRow> {
         let mut active: Vec<(Duration, HostId, &Activity)> = self
             .hosts
             .iter()
@@ -240,7 +240,7 @@ impl Live {
             return None;
         }
         active.sort_unstable_by_key(|&(since, host, _)| (since, host));
-        let mut row = Row::default().with(Tone::Dim, "running: ");
+        let mut row = StyledRow::default().with(Tone::Dim, "running: ");
         for (i, (since, host, activity)) in active.iter().enumerate() {
             let left = active.len() - i;
             let comma = if i == 0 { "" } else { ", " };
@@ -264,7 +264,7 @@ impl Live {
         Some(row)
     }
 
-    fn chain_by_host(&self, hosts: &[HostId], at: Duration, ctx: &Context, room: usize) -> Vec<Row> {
+    fn chain_by_host(&self, hosts: &[HostId], at: Duration, ctx: &ViewContext, room: usize) -> Vec<StyledRow> {
         let widest = hosts.iter().map(|&host| width(ctx.name(host))).max().unwrap_or(0).min(room / 3);
         hosts
             .iter()
@@ -276,9 +276,9 @@ impl Live {
                     None => String::new(),
                 };
                 // Room for the time is kept, so that a row does not change its form when a minute is full.
-                let mut row = Row::default().with(Tone::Host(host), name).with(Tone::Plain, "  ");
+                let mut row = StyledRow::default().with(Tone::Host(host), name).with(Tone::Plain, "  ");
                 let space = room.saturating_sub(widest + 2 + 8);
-                for piece in stages_row(&state.chain, When::Now, &ctx.glyphs, space).into_pieces() {
+                for piece in stages_row(&state.chain, ChainMoment::Now, &ctx.glyphs, space).into_pieces() {
                     row.push(piece.0, piece.1);
                 }
                 row.with(Tone::Dim, time)
@@ -287,7 +287,7 @@ impl Live {
     }
 
     /// For more hosts than lines: `cm_agent  node[01-12] (12 hosts)  34s`.
-    fn chain_by_stage(&self, hosts: &[HostId], at: Duration, ctx: &Context, room: usize) -> Vec<Row> {
+    fn chain_by_stage(&self, hosts: &[HostId], at: Duration, ctx: &ViewContext, room: usize) -> Vec<StyledRow> {
         let stages: Vec<&str> = self.hosts[hosts[0]].chain.iter().map(|stage| stage.stage.as_str()).collect();
         let widest = stages.iter().map(|stage| width(stage)).max().unwrap_or(0).max("all up".len()).min(room / 3);
         let mut rows = Vec::new();
@@ -309,7 +309,7 @@ impl Live {
             let space = room.saturating_sub(widest + 2 + width(&count) + width(&time));
             let name = fit(&sanitize::words(stage.unwrap_or("all up")), widest, ctx.glyphs.ellipsis);
             rows.push(
-                Row::default()
+                StyledRow::default()
                     .with(tone, pad(&name, widest))
                     .with(Tone::Plain, "  ")
                     .with(Tone::Plain, fit(&ctx.fold(&here), space, ctx.glyphs.ellipsis))

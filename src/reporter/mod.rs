@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod columns;
+pub mod filter;
 pub mod html;
 pub mod json;
 pub mod jsonl;
@@ -15,38 +16,37 @@ pub mod pssh;
 pub mod sanitize;
 pub mod schema;
 pub mod settings;
-pub mod shaping;
 pub mod style;
 pub mod table;
 pub mod whole_file;
 
-mod burst;
-mod chain;
-mod course;
-mod difference;
-mod display;
+mod chain_table;
+mod diff;
 mod encoded;
 mod gather;
+mod grouping;
 mod lines;
 mod live;
 mod progress;
 mod results;
 mod screen;
-mod states;
+mod state_table;
+mod status_lines;
 mod stream;
 mod summary;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use crate::inventory::hostset::fold;
+pub use filter::{Keep, OutputFilter};
 pub use output_dir::OutputDir;
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
-pub use shaping::{Keep, Shaping};
 pub use table::Table;
 pub use whole_file::WholeFile;
 
@@ -58,7 +58,7 @@ use style::{Glyphs, Styles};
 use terminal::Terminal;
 
 /// Where a report goes.
-pub enum Target {
+pub enum ReportTarget {
     /// `-`: standard output, which then carries nothing else.
     Stdout,
     /// A file, opened before anything was contacted, and its name for messages.
@@ -67,7 +67,7 @@ pub enum Target {
 
 /// What is said about hosts and their startup chains at the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closing {
+pub enum EndTable {
     /// How far each chain came; hosts that look the same share a row.
     Chains,
     /// A row per host with its state: for runs that only look.
@@ -76,7 +76,7 @@ pub enum Closing {
 }
 
 /// What reporters are made from.
-pub struct Setup {
+pub struct ReporterSetup {
     /// How the output looks.
     pub settings: OutputSettings,
     /// Names of the hosts, in inventory order.
@@ -84,21 +84,21 @@ pub struct Setup {
     /// Names of the steps.
     pub steps: Vec<String>,
     /// What is shown of remote output.
-    pub shaping: Shaping,
+    pub filter: OutputFilter,
     /// What is said about hosts and their startup chains at the end.
-    pub closing: Closing,
+    pub end_table: EndTable,
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
     pub stderr: Box<dyn Write + Send>,
     /// `--json`.
-    pub json: Option<Target>,
+    pub json: Option<ReportTarget>,
     /// `--jsonl`.
-    pub jsonl: Option<Target>,
+    pub jsonl: Option<ReportTarget>,
     /// `--junit`.
-    pub junit: Option<Target>,
+    pub junit: Option<ReportTarget>,
     /// `--html`.
-    pub html: Option<Target>,
+    pub html: Option<ReportTarget>,
     /// `--output-dir`.
     pub output_dir: Option<OutputDir>,
     /// Reporters of other kinds, by the name that an error gives them.
@@ -108,13 +108,13 @@ pub struct Setup {
 /// Everything that reports on a run. One that fails does not silence the others.
 pub struct Reporters {
     terminal: Terminal,
-    files: Vec<Named>,
+    files: Vec<NamedReporter>,
     terminal_error: Option<String>,
     wants_output: bool,
     live: bool,
 }
 
-struct Named {
+struct NamedReporter {
     name: String,
     reporter: Box<dyn Reporter + Send>,
     error: Option<String>,
@@ -125,13 +125,13 @@ struct Named {
 impl Reporters {
     /// All reporters of a run.
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
-        let Setup {
+    pub fn new(setup: ReporterSetup) -> Self {
+        let ReporterSetup {
             mut settings,
             names,
             steps,
-            shaping,
-            closing,
+            filter,
+            end_table,
             stdout,
             stderr,
             json,
@@ -141,12 +141,13 @@ impl Reporters {
             output_dir,
             more,
         } = setup;
-        let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(Target::Stdout)));
+        let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(ReportTarget::Stdout)));
         // A report on the terminal itself and a live view would tear each other.
         settings.live &= !(taken && settings.stdout_tty);
         let screen = Screen::new(stdout, stderr, &settings);
         let mut files = Vec::new();
-        let mut add = |name: String, is_stdout, reporter| files.push(Named { name, reporter, error: None, is_stdout });
+        let mut add =
+            |name: String, is_stdout, reporter| files.push(NamedReporter { name, reporter, error: None, is_stdout });
         let wants_output =
             jsonl.is_some() || (settings.mode == Mode::Stream && settings.command == CommandKind::Output);
         if let Some(target) = jsonl {
@@ -172,16 +173,16 @@ impl Reporters {
             add(name, false, reporter);
         }
         let live = settings.live;
-        let ctx = Context {
+        let ctx = ViewContext {
             names,
             steps,
-            shaping,
+            filter,
             out: Styles::new(settings.color_out),
             err: Styles::new(settings.color_err),
             glyphs: Glyphs::new(settings.unicode),
             settings,
         };
-        let terminal = Terminal::new(ctx, screen, taken, closing);
+        let terminal = Terminal::new(ctx, screen, taken, end_table);
         Self { terminal, files, terminal_error: None, wants_output, live }
     }
 
@@ -242,7 +243,7 @@ impl Reporters {
     }
 }
 
-impl Named {
+impl NamedReporter {
     fn take(&mut self, write: impl FnOnce(&mut dyn Reporter) -> io::Result<()>) {
         let done = write(self.reporter.as_mut());
         match done {
@@ -258,18 +259,18 @@ fn remember(first: &mut Option<String>, done: io::Result<()>) {
     }
 }
 
-fn open(target: Target, screen: &Screen) -> (String, bool, Box<dyn Write + Send>) {
+fn open(target: ReportTarget, screen: &Screen) -> (String, bool, Box<dyn Write + Send>) {
     match target {
-        Target::Stdout => ("report to standard output".to_owned(), true, screen.stdout()),
-        Target::File(name, writer) => (format!("report `{name}`"), false, writer),
+        ReportTarget::Stdout => ("report to standard output".to_owned(), true, screen.stdout()),
+        ReportTarget::File(name, writer) => (format!("report `{name}`"), false, writer),
     }
 }
 
 /// What every view knows about the run.
-pub(crate) struct Context {
+pub(crate) struct ViewContext {
     names: Arc<[String]>,
     steps: Vec<String>,
-    shaping: Shaping,
+    filter: OutputFilter,
     settings: OutputSettings,
     /// Styles of standard output.
     out: Styles,
@@ -278,7 +279,7 @@ pub(crate) struct Context {
     glyphs: Glyphs,
 }
 
-impl Context {
+impl ViewContext {
     fn name(&self, host: HostId) -> &str {
         self.names.get(host).map_or("?", String::as_str)
     }
@@ -295,10 +296,16 @@ impl Context {
 
 /// A part of what is seen on the terminal or in the pipe: writes to the one screen.
 pub(crate) trait View {
-    fn event(&mut self, event: &Event, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()>;
-    fn tick(&mut self, at: Duration, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn event(&mut self, event: &Event, stats: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()>;
+    fn tick(&mut self, at: Duration, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let _ = (at, ctx, screen);
         Ok(())
     }
-    fn finish(&mut self, report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()>;
+    fn finish(
+        &mut self,
+        report: &RunReport,
+        stats: &RunStats,
+        ctx: &ViewContext,
+        screen: &mut Screen,
+    ) -> io::Result<()>;
 }

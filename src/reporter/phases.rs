@@ -33,11 +33,11 @@ impl Phases {
     pub(crate) fn take(&mut self, host: HostId, at: Duration) -> String {
         let phases = std::mem::take(&mut self.hosts[host]);
         let ends = phases.iter().skip(1).map(|(_, at)| *at).chain([at]);
-        let told = phases
+        let reported = phases
             .iter()
             .zip(ends)
             .map(|((phase, begun), end)| format!("{} {:.3}s", phase.words(), end.saturating_sub(*begun).as_secs_f64()));
-        told.collect::<Vec<_>>().join(", ")
+        reported.collect::<Vec<_>>().join(", ")
     }
 }
 

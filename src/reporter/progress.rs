@@ -13,14 +13,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, T
 pub(crate) type SharedWriter = Arc<Mutex<Box<dyn Write + Send>>>;
 
 /// Lines that are drawn, cleared, and drawn again.
-pub(crate) struct Progress {
+pub(crate) struct LiveArea {
     bars: MultiProgress,
     bar: ProgressBar,
     size: Arc<Size>,
     drawn: bool,
 }
 
-impl Progress {
+impl LiveArea {
     /// A live view on this writer, which has to be a terminal of this size.
     #[must_use]
     pub(crate) fn new(writer: SharedWriter, columns: usize, rows: usize) -> Self {

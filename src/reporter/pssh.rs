@@ -64,7 +64,7 @@ pub struct PsshLines<'a> {
     out: &'a mut (dyn Write + Send),
     err: &'a mut (dyn Write + Send),
     ends: Vec<End>,
-    told: Vec<bool>,
+    reported: Vec<bool>,
     held: HashMap<(HostId, bool), LineBuffer>,
 }
 
@@ -90,8 +90,8 @@ impl<'a> PsshLines<'a> {
             files.push(if *count == 0 { safe_name(name) } else { format!("{}.{count}", safe_name(name)) });
             *count += 1;
         }
-        let told = vec![false; names.len()];
-        Ok(Self { format, names, files, started, out, err, ends: Vec::new(), told, held: HashMap::new() })
+        let reported = vec![false; names.len()];
+        Ok(Self { format, names, files, started, out, err, ends: Vec::new(), reported, held: HashMap::new() })
     }
 
     /// pssh's exit status.
@@ -109,7 +109,7 @@ impl<'a> PsshLines<'a> {
     }
 
     fn tell(&mut self, at: Duration, host: HostId, end: End, result: &StepResult) -> io::Result<()> {
-        self.told[host] = true;
+        self.reported[host] = true;
         self.ends.push(end);
         let name = self.names[host].clone();
         // What ssh would have said itself comes on standard error.
@@ -119,13 +119,13 @@ impl<'a> PsshLines<'a> {
         {
             let said = super::sanitize::words(&failure.to_string());
             let who = if code == 255 { "ssh" } else { "scp" };
-            let mut draft = stderr.draft();
+            let mut builder = stderr.builder();
             stderr.pieces(|piece| {
-                draft.push(piece);
+                builder.push(piece);
                 Ok(())
             })?;
-            draft.push(format!("{who}: {said}\n").as_bytes());
-            stderr = draft.finish();
+            builder.push(format!("{who}: {said}\n").as_bytes());
+            stderr = builder.finish();
         }
         if self.format.shell {
             write_ended(&stderr, self.err)?;
@@ -215,7 +215,7 @@ impl Reporter for PsshLines<'_> {
                 self.print(*host, Stream::Stderr, None)?;
                 self.tell(event.at, *host, end(result, self.format.copies), result)
             }
-            EventKind::HostFinished { host, outcome, .. } if !self.told[*host] => {
+            EventKind::HostFinished { host, outcome, .. } if !self.reported[*host] => {
                 self.tell(event.at, *host, End::Cancelled, &StepResult::new(*outcome))
             }
             EventKind::Warning { message } if self.format.verbose => {

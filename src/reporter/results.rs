@@ -8,13 +8,13 @@ use std::io;
 
 use indexmap::IndexMap;
 
-use super::burst::shape;
 use super::columns::{pad, width};
-use super::display::{tone, why};
+use super::grouping::shape;
 use super::screen::Screen;
 use super::settings::{CommandKind, Mode};
+use super::status_lines::{tone, why};
 use super::style::Tone;
-use super::{Context, View, sanitize};
+use super::{View, ViewContext, sanitize};
 use crate::event::{Event, EventKind, HostId};
 use crate::outcome::{Change, ChangeKind, Outcome};
 use crate::report::RunReport;
@@ -34,12 +34,12 @@ pub(crate) struct ResultsView {
 impl ResultsView {
     /// For the hosts of this run.
     #[must_use]
-    pub(crate) fn new(ctx: &Context) -> Self {
+    pub(crate) fn new(ctx: &ViewContext) -> Self {
         let longest = ctx.names.iter().map(|name| width(name)).max().unwrap_or(0);
         Self { banners: vec![None; ctx.names.len()], gathered: IndexMap::new(), name_width: longest.min(WIDEST_NAME) }
     }
 
-    fn line(&self, hosts: &str, tone: Tone, word: &str, wide: usize, rest: &str, ctx: &Context) -> String {
+    fn line(&self, hosts: &str, tone: Tone, word: &str, wide: usize, rest: &str, ctx: &ViewContext) -> String {
         let hosts = pad(hosts, self.name_width);
         if rest.is_empty() {
             return format!("{hosts}  {}", ctx.out.paint(tone, word));
@@ -48,7 +48,7 @@ impl ResultsView {
         format!("{hosts}  {}{gap}  {rest}", ctx.out.paint(tone, word))
     }
 
-    fn change(&mut self, host: HostId, change: &Change, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn change(&mut self, host: HostId, change: &Change, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let mut text = sanitize::words(&change.path);
         if let Some(note) = &change.note {
             text.push_str("  ");
@@ -67,7 +67,7 @@ impl ResultsView {
         screen.out_line(&self.line(ctx.name(host), tone, word, 7, &text, ctx))
     }
 
-    fn verdict(&mut self, event: &Event, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn verdict(&mut self, event: &Event, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let EventKind::HostFinished { host, outcome, failure, elapsed } = &event.kind else { return Ok(()) };
         let ping = ctx.settings.command == CommandKind::Ping;
         let mut text = match (failure, &self.banners[*host]) {
@@ -85,7 +85,7 @@ impl ResultsView {
         screen.out_line(&self.line(ctx.name(*host), tone(*outcome), outcome.name(), 11, &rest, ctx))
     }
 
-    fn gather(&mut self, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn gather(&mut self, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let mut lines: Vec<_> = std::mem::take(&mut self.gathered).into_iter().collect();
         for (_, hosts) in &mut lines {
             hosts.sort_unstable();
@@ -103,7 +103,7 @@ impl ResultsView {
 }
 
 impl View for ResultsView {
-    fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn event(&mut self, event: &Event, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         match &event.kind {
             EventKind::Connected { host, banner, .. } => {
                 self.banners[*host] = Some(banner.clone());
@@ -121,17 +121,17 @@ impl View for ResultsView {
         }
     }
 
-    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         self.gather(ctx, screen)
     }
 }
 
-fn shows_changes(ctx: &Context) -> bool {
+fn shows_changes(ctx: &ViewContext) -> bool {
     ctx.settings.command == CommandKind::Changes && ctx.settings.mode != Mode::QuietHosts
 }
 
 /// True when every host has a line of its own on standard output, so that standard error need not repeat it.
-pub(crate) fn has_verdicts(ctx: &Context) -> bool {
+pub(crate) fn has_verdicts(ctx: &ViewContext) -> bool {
     match ctx.settings.command {
         CommandKind::Ping | CommandKind::Check => true,
         CommandKind::Output | CommandKind::Changes => ctx.settings.mode == Mode::QuietHosts,

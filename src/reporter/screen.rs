@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::progress::{Progress, SharedWriter};
+use super::progress::{LiveArea, SharedWriter};
 use super::settings::OutputSettings;
 
 /// Columns that a status word takes: what does not fit on the first line goes on below the text behind it.
@@ -17,9 +17,9 @@ const BUFFER: usize = 64 * 1024;
 
 /// Standard output, standard error, and the live view over them.
 pub(crate) struct Screen {
-    out: Lane,
-    err: Lane,
-    live: Option<Progress>,
+    out: BufferedStream,
+    err: BufferedStream,
+    live: Option<LiveArea>,
     stdout_tty: bool,
     stderr_tty: bool,
     /// Width of the terminal, where there is one.
@@ -35,9 +35,9 @@ impl Screen {
         let err: SharedWriter = Arc::new(Mutex::new(err));
         let columns = settings.columns.unwrap_or(80);
         Self {
-            live: settings.live.then(|| Progress::new(Arc::clone(&err), columns, settings.rows)),
-            out: Lane::new(Arc::new(Mutex::new(out))),
-            err: Lane::new(err),
+            live: settings.live.then(|| LiveArea::new(Arc::clone(&err), columns, settings.rows)),
+            out: BufferedStream::new(Arc::new(Mutex::new(out))),
+            err: BufferedStream::new(err),
             stdout_tty: settings.stdout_tty,
             stderr_tty: settings.stderr_tty,
             columns: settings.columns,
@@ -165,13 +165,13 @@ impl Write for Shared {
 }
 
 /// One stream, buffered.
-struct Lane {
+struct BufferedStream {
     writer: SharedWriter,
     kept: Vec<u8>,
     closed: bool,
 }
 
-impl Lane {
+impl BufferedStream {
     fn new(writer: SharedWriter) -> Self {
         Self { writer, kept: Vec::new(), closed: false }
     }

@@ -8,11 +8,11 @@ use std::io;
 use std::time::Duration;
 
 use super::columns;
-use super::lines::{LONGEST, LineBuffer, Piece, SCARCE};
+use super::filter::FilteredOutput;
+use super::lines::{LONGEST, LineBuffer, LinePiece, SCARCE};
 use super::screen::Screen;
-use super::shaping::Shown;
 use super::style::{Styles, Tone};
-use super::{Context, View, sanitize};
+use super::{View, ViewContext, sanitize};
 use crate::event::{Event, EventKind, HostId, Stream};
 use crate::report::RunReport;
 use crate::stats::RunStats;
@@ -29,20 +29,20 @@ pub(crate) struct StreamView {
     /// Width of the names on a terminal; nothing is padded elsewhere, so that `host: ` is all there is to strip.
     name_width: usize,
     single: bool,
-    shown: Shown,
+    shown: FilteredOutput,
 }
 
 impl StreamView {
     /// For the hosts of this run.
     #[must_use]
-    pub(crate) fn new(ctx: &Context) -> Self {
+    pub(crate) fn new(ctx: &ViewContext) -> Self {
         let longest = ctx.names.iter().map(|name| columns::width(name)).max().unwrap_or(0);
         Self {
             buffers: HashMap::new(),
             held: 0,
             name_width: if ctx.settings.stdout_tty { longest.min(WIDEST_NAME) } else { 0 },
             single: ctx.names.len() == 1,
-            shown: Shown::default(),
+            shown: FilteredOutput::default(),
         }
     }
 
@@ -51,11 +51,11 @@ impl StreamView {
         host: HostId,
         stream: Stream,
         bytes: &[u8],
-        ctx: &Context,
+        ctx: &ViewContext,
         screen: &mut Screen,
     ) -> io::Result<()> {
         let tty = tty(stream, ctx);
-        if self.single && !tty && ctx.shaping.keep.is_none() {
+        if self.single && !tty && ctx.filter.keep.is_none() {
             return put(stream, bytes, screen);
         }
         let limit = if self.held > BUDGET { SCARCE } else { LONGEST };
@@ -70,13 +70,13 @@ impl StreamView {
         &mut self,
         host: HostId,
         stream: Stream,
-        piece: &Piece,
+        piece: &LinePiece,
         newline: bool,
-        ctx: &Context,
+        ctx: &ViewContext,
         screen: &mut Screen,
     ) -> io::Result<()> {
         self.shown.of += 1;
-        if !ctx.shaping.keeps(&piece.bytes) {
+        if !ctx.filter.keeps(&piece.bytes) {
             return Ok(());
         }
         self.shown.lines += 1;
@@ -101,7 +101,7 @@ impl StreamView {
         put(stream, &line, screen)
     }
 
-    fn end(&mut self, host: HostId, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn end(&mut self, host: HostId, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(mut buffer) = self.buffers.remove(&(host, stream)) else { continue };
             self.held -= buffer.held();
@@ -114,7 +114,7 @@ impl StreamView {
 }
 
 impl View for StreamView {
-    fn event(&mut self, event: &Event, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn event(&mut self, event: &Event, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         match &event.kind {
             EventKind::Output { host, stream, bytes, .. } => self.take(*host, *stream, bytes, ctx, screen),
             EventKind::HostStepFinished { host, .. } | EventKind::HostFinished { host, .. } => {
@@ -125,8 +125,8 @@ impl View for StreamView {
     }
 
     /// A single host's standard output is seen as it comes, as with ssh: also what has no end yet.
-    fn tick(&mut self, _: Duration, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
-        if !self.single || ctx.shaping.keep.is_some() {
+    fn tick(&mut self, _: Duration, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+        if !self.single || ctx.filter.keep.is_some() {
             return Ok(());
         }
         let Some(buffer) = self.buffers.get_mut(&(0, Stream::Stdout)) else { return Ok(()) };
@@ -136,7 +136,7 @@ impl View for StreamView {
         piece.map_or(Ok(()), |piece| self.write(0, Stream::Stdout, &piece, false, ctx, screen))
     }
 
-    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+    fn finish(&mut self, _: &RunReport, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let mut hosts: Vec<HostId> = self.buffers.keys().map(|&(host, _)| host).collect();
         hosts.sort_unstable();
         hosts.dedup();
@@ -148,7 +148,7 @@ impl View for StreamView {
     }
 }
 
-fn tty(stream: Stream, ctx: &Context) -> bool {
+fn tty(stream: Stream, ctx: &ViewContext) -> bool {
     match stream {
         Stream::Stdout => ctx.settings.stdout_tty,
         Stream::Stderr => ctx.settings.stderr_tty,

@@ -5,21 +5,21 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::burst::shape;
 use super::bytes::{bytes, rate};
 use super::columns::{pad_left, width};
-use super::display::{killed_words, plain_line, tone, why, word};
+use super::grouping::shape;
 use super::screen::Screen;
 use super::settings::CommandKind;
+use super::status_lines::{killed_words, plain_line, tone, why, word};
 use super::style::Tone;
-use super::{Context, plural, sanitize};
+use super::{ViewContext, plural, sanitize};
 use crate::event::HostId;
 use crate::outcome::Outcome;
 use crate::report::{HostReport, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
-struct Group {
+struct FailureGroup {
     outcome: Outcome,
     detail: String,
     shape: String,
@@ -28,7 +28,7 @@ struct Group {
 }
 
 /// Writes the summary.
-pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &Context, screen: &mut Screen) -> io::Result<()> {
+pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
     let groups = groups(report, stats, ctx);
     let single = report.hosts.len() == 1 && ctx.settings.command != CommandKind::Playbook;
     let moved: u64 = report.hosts.iter().flat_map(|host| &host.steps).map(|step| step.bytes).sum();
@@ -111,21 +111,21 @@ pub(crate) fn counts(counts: &Counts, hosts: usize) -> String {
     if parts.is_empty() { plural::hosts(hosts) } else { format!("{}: {}", plural::hosts(hosts), parts.join(", ")) }
 }
 
-fn groups(report: &RunReport, stats: &RunStats, ctx: &Context) -> Vec<Group> {
-    let mut groups: indexmap::IndexMap<(Outcome, String, Option<String>), Group> = indexmap::IndexMap::new();
+fn groups(report: &RunReport, stats: &RunStats, ctx: &ViewContext) -> Vec<FailureGroup> {
+    let mut groups: indexmap::IndexMap<(Outcome, String, Option<String>), FailureGroup> = indexmap::IndexMap::new();
     for (id, host) in report.hosts.iter().enumerate().filter(|(_, host)| !host.outcome.is_success()) {
         // The table of the refused, just above, has told their reasons.
-        let told = stats.refused && host.outcome == Outcome::Refused;
-        let detail = if told { String::new() } else { detail(host, ctx) };
+        let reported = stats.refused && host.outcome == Outcome::Refused;
+        let detail = if reported { String::new() } else { detail(host, ctx) };
         let shape = shape(&detail, &host.host);
         let hint = host.failure.as_ref().and_then(|failure| failure.hint.clone());
         groups
             .entry((host.outcome, shape.clone(), hint.clone()))
-            .or_insert_with(|| Group { outcome: host.outcome, detail, shape, hint, hosts: Vec::new() })
+            .or_insert_with(|| FailureGroup { outcome: host.outcome, detail, shape, hint, hosts: Vec::new() })
             .hosts
             .push(id);
     }
-    let mut groups: Vec<Group> = groups.into_values().collect();
+    let mut groups: Vec<FailureGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| (rank(group.outcome), usize::MAX - group.hosts.len(), group.hosts[0]));
     groups
 }
@@ -142,7 +142,7 @@ fn rank(outcome: Outcome) -> usize {
     }
 }
 
-fn detail(host: &HostReport, ctx: &Context) -> String {
+fn detail(host: &HostReport, ctx: &ViewContext) -> String {
     let mut out = String::new();
     // The first one: that is whose failure the host's is.
     let step = host.steps.iter().find(|step| !step.outcome.is_success());

@@ -5,24 +5,24 @@
 use std::io;
 use std::time::Duration;
 
-use super::chain::ChainView;
-use super::display::Display;
+use super::chain_table::ChainTable;
 use super::gather::GatherView;
 use super::live::Live;
 use super::results::ResultsView;
 use super::screen::Screen;
 use super::settings::{CommandKind, Mode, OutputSettings};
-use super::states::StatesView;
+use super::state_table::StateTable;
+use super::status_lines::StatusLines;
 use super::stream::StreamView;
 use super::style::Tone;
-use super::{Closing, Context, View};
+use super::{EndTable, View, ViewContext};
 use crate::event::{Event, EventKind};
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
 /// The views of a run.
 pub(crate) struct Terminal {
-    ctx: Context,
+    ctx: ViewContext,
     screen: Screen,
     views: Vec<Box<dyn View + Send>>,
     live: Option<Live>,
@@ -32,17 +32,17 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// `stdout_taken`: a report goes there, so nothing else may.
-    pub(crate) fn new(ctx: Context, screen: Screen, stdout_taken: bool, closing: Closing) -> Self {
-        let chain_news = closing == Closing::Chains;
+    pub(crate) fn new(ctx: ViewContext, screen: Screen, stdout_taken: bool, end_table: EndTable) -> Self {
+        let chain_news = end_table == EndTable::Chains;
         let mut views: Vec<Box<dyn View + Send>> = Vec::new();
         if !stdout_taken {
             views.extend(output_view(&ctx.settings, &ctx));
-            match closing {
-                Closing::Chains => views.push(Box::new(ChainView::new(&ctx))),
-                Closing::States(facts) => views.push(Box::new(StatesView { facts })),
+            match end_table {
+                EndTable::Chains => views.push(Box::new(ChainTable::new(&ctx))),
+                EndTable::States(facts) => views.push(Box::new(StateTable { facts })),
             }
         }
-        views.push(Box::new(Display::new(&ctx, stdout_taken, chain_news)));
+        views.push(Box::new(StatusLines::new(&ctx, stdout_taken, chain_news)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
         Self { ctx, screen, views, live, stats, stdout_taken }
@@ -101,7 +101,7 @@ impl Terminal {
     }
 }
 
-fn output_view(settings: &OutputSettings, ctx: &Context) -> Option<Box<dyn View + Send>> {
+fn output_view(settings: &OutputSettings, ctx: &ViewContext) -> Option<Box<dyn View + Send>> {
     match (settings.command, settings.mode) {
         (CommandKind::Output, Mode::Gather) => Some(Box::new(GatherView::new())),
         (CommandKind::Output, Mode::Stream) => Some(Box::new(StreamView::new(ctx))),

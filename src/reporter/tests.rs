@@ -36,19 +36,19 @@ impl Play {
         Self::with(inputs, names, steps, |_| {})
     }
 
-    fn with(inputs: &OutputInputs, names: &[&str], steps: &[&str], change: impl FnOnce(&mut Setup)) -> Self {
+    fn with(inputs: &OutputInputs, names: &[&str], steps: &[&str], change: impl FnOnce(&mut ReporterSetup)) -> Self {
         let (out, err, json, jsonl) = (Sink::default(), Sink::default(), Sink::default(), Sink::default());
         let owned: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut setup = Setup {
+        let mut setup = ReporterSetup {
             settings: OutputSettings::resolve(inputs),
             names: Arc::from(owned),
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
-            shaping: Shaping::default(),
-            closing: Closing::Chains,
+            filter: OutputFilter::default(),
+            end_table: EndTable::Chains,
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
-            json: Some(Target::File("run.json".into(), Box::new(json.clone()))),
-            jsonl: Some(Target::File("run.jsonl".into(), Box::new(jsonl.clone()))),
+            json: Some(ReportTarget::File("run.json".into(), Box::new(json.clone()))),
+            jsonl: Some(ReportTarget::File("run.jsonl".into(), Box::new(jsonl.clone()))),
             junit: None,
             html: None,
             output_dir: None,
@@ -454,10 +454,10 @@ fn live_views() {
     }
     let mut text = String::new();
     let mut look = |live: &live::Live, columns: usize, unicode: bool, command: CommandKind| {
-        let ctx = Context {
+        let ctx = ViewContext {
             names: Arc::from(names.clone()),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
-            shaping: Shaping::default(),
+            filter: OutputFilter::default(),
             settings: OutputSettings { columns: Some(columns), command, ..settings.clone() },
             out: Styles::default(),
             err: Styles::default(),
@@ -564,7 +564,7 @@ fn json() {
 #[test]
 fn a_report_on_standard_output_stands_there_alone() {
     let mut play = Play::with(&pipe(CommandKind::Output, 1), &["node01"], &["run"], |setup| {
-        setup.json = Some(Target::Stdout);
+        setup.json = Some(ReportTarget::Stdout);
     });
     let kind = EventKind::Output { host: 0, step: 0, stream: Stream::Stdout, bytes: b"text\n".to_vec() };
     play.send(0.1, kind);
@@ -575,7 +575,7 @@ fn a_report_on_standard_output_stands_there_alone() {
     json::tests::parses(&play.out.text(), "");
 
     let mut play = Play::with(&pipe(CommandKind::Ping, 2), &["node01", "node02"], &["ping"], |setup| {
-        setup.jsonl = Some(Target::Stdout);
+        setup.jsonl = Some(ReportTarget::Stdout);
     });
     play.done(0.1, 0, Outcome::Ok);
     play.fails(0.2, 1, refused_connection(2));
@@ -587,7 +587,7 @@ fn a_report_on_standard_output_stands_there_alone() {
 #[test]
 fn one_that_fails_does_not_silence_the_others() {
     let mut play = Play::with(&pipe(CommandKind::Ping, 1), &["node01"], &["ping"], |setup| {
-        setup.jsonl = Some(Target::File("full.jsonl".into(), Box::new(Broken(ErrorKind::StorageFull))));
+        setup.jsonl = Some(ReportTarget::File("full.jsonl".into(), Box::new(Broken(ErrorKind::StorageFull))));
         setup.more =
             vec![("JUnit report".into(), Box::new(json::JsonReport::new(Box::new(Broken(ErrorKind::BrokenPipe)))))];
     });
@@ -607,7 +607,7 @@ fn one_that_fails_does_not_silence_the_others() {
 fn a_closed_standard_output_is_quiet() {
     let mut play = Play::with(&pipe(CommandKind::Ping, 1), &["node01"], &["ping"], |setup| {
         setup.stdout = Box::new(Broken(ErrorKind::BrokenPipe));
-        setup.json = Some(Target::Stdout);
+        setup.json = Some(ReportTarget::Stdout);
     });
     play.done(0.2, 0, Outcome::Ok);
     play.finish(0.3);

@@ -8,7 +8,7 @@ use crate::event::{HostId, StepId};
 use crate::stats::CancelReason;
 
 use super::Run;
-use super::fleet::Crew;
+use super::fleet::Executor;
 
 /// Hosts that go first.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub struct Canary {
     /// How many.
     pub first: usize,
     /// Who is asked before the others follow; `None`: nobody.
-    pub ask: Option<Gate>,
+    pub ask: Option<Confirm>,
 }
 
 /// Somebody who is asked, and may take his time.
 #[derive(Clone)]
-pub struct Gate(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+pub struct Confirm(Arc<dyn Fn(&str) -> bool + Send + Sync>);
 
-impl Gate {
+impl Confirm {
     /// Asks with this function, on a thread of its own.
     #[must_use]
     pub fn new(ask: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
@@ -31,7 +31,7 @@ impl Gate {
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for Confirm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Gate")
     }
@@ -40,10 +40,10 @@ impl fmt::Debug for Gate {
 /// Time between two looks whether there is an answer.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Does the step on the first hosts. True where the others may follow.
-    pub(super) async fn send_canary(&mut self, id: StepId, canary: &Canary, first: &[HostId], others: usize) -> bool {
-        self.fan(id, first).await;
+    pub(super) async fn run_canary(&mut self, id: StepId, canary: &Canary, first: &[HostId], others: usize) -> bool {
+        self.run_on_hosts(id, first).await;
         if self.stats.cancelled.is_some() {
             return false;
         }
@@ -52,7 +52,7 @@ impl<C: Crew> Run<'_, C> {
             let message =
                 format!("{failed} of {} canaries failed: the other {others} hosts were left alone", first.len());
             self.emit(crate::event::EventKind::Warning { message });
-            self.cut_short(CancelReason::MaxFail);
+            self.cancel_run(CancelReason::MaxFail);
             return false;
         }
         let Some(gate) = canary.ask.clone() else { return true };
@@ -65,9 +65,9 @@ impl<C: Crew> Run<'_, C> {
         while self.stats.cancelled.is_none() {
             match answer.try_recv() {
                 Ok(true) => return true,
-                Ok(false) => self.cut_short(CancelReason::Interrupt),
+                Ok(false) => self.cancel_run(CancelReason::Interrupt),
                 Err(_) => {
-                    self.turn(Some(Instant::now() + LOOK)).await;
+                    self.next_event(Some(Instant::now() + LOOK)).await;
                 }
             }
         }

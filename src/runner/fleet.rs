@@ -15,13 +15,14 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
 
-use crate::control::{CancelToken, Deadline, race};
+use crate::cancel::{CancelToken, Deadline, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::reactor::{Reactor, sleep, spawn};
-use crate::transport::exec::Fate;
+use crate::transport::exec::KillResult;
 use crate::transport::{
-    Arrival, Command, Connection, Connector, End, Ending, Mark, Moved, Order, Progress, Ran, Tally, Target, pause_after,
+    Command, CommandEnd, CommandResult, ConnectProgress, ConnectResult, Connection, Connector, CopyEnd, CopyProgress,
+    CopyRequest, CopyResult, Mark, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -45,14 +46,14 @@ pub enum Work {
     /// Run a command.
     Command(Command),
     /// Copy files.
-    Copy(Order),
+    Copy(CopyRequest),
 }
 
 /// What comes back from the fleet.
 #[derive(Debug)]
-pub enum Note {
+pub enum FleetEvent {
     /// On the way to a connection.
-    Progress(Progress),
+    Progress(ConnectProgress),
     /// Logged in.
     Connected {
         /// The address that answered.
@@ -69,12 +70,12 @@ pub enum Note {
     /// A command printed something.
     Output(Stream, Vec<u8>),
     /// The job is over.
-    Done(Done),
+    Done(JobResult),
 }
 
 /// How a job ended.
 #[derive(Debug)]
-pub enum Done {
+pub enum JobResult {
     /// There is no connection.
     Unreached {
         /// Why; `None`: the run was stopped.
@@ -85,26 +86,26 @@ pub enum Done {
     /// Connected, with nothing to run.
     Reached,
     /// The command was run.
-    Ran(Box<Ran>),
+    Command(Box<CommandResult>),
     /// Files were copied.
-    Moved(Box<Moved>),
+    Copied(Box<CopyResult>),
 }
 
 /// Where jobs go and notes come from. The run knows the fleet only as this, so that it can be tested without a network.
-pub trait Crew {
+pub trait Executor {
     /// Begins a job. A host has one job at a time.
     fn submit(&mut self, host: HostId, job: Job);
 
     /// The next note; `None` when nothing is under way any more.
-    fn next(&mut self) -> impl Future<Output = Option<(HostId, Note)>>;
+    fn next(&mut self) -> impl Future<Output = Option<(HostId, FleetEvent)>>;
 
     /// A note that is there already.
-    fn ready(&mut self) -> Option<(HostId, Note)>;
+    fn ready(&mut self) -> Option<(HostId, FleetEvent)>;
 }
 
 /// Notes that may wait for the run before shards are held up: back-pressure, so that a slow terminal slows the nodes down
 /// and not the memory up.
-const NOTES: usize = 4096;
+const QUEUED_EVENTS: usize = 4096;
 
 /// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most.
 const GATHER: Duration = Duration::from_micros(50);
@@ -119,7 +120,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// All connections of a run.
 pub struct Fleet {
     shards: Vec<Sender<(HostId, Job)>>,
-    notes: Receiver<(HostId, Note)>,
+    events: Receiver<(HostId, FleetEvent)>,
     /// Hosts that something is under way on.
     busy: u32,
     /// Closed once every shard has ended.
@@ -132,7 +133,7 @@ impl Fleet {
     /// # Errors
     /// When the system gives no descriptors to wait with.
     pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> io::Result<Self> {
-        let (sender, notes) = async_channel::bounded(NOTES);
+        let (sender, events) = async_channel::bounded(QUEUED_EVENTS);
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
@@ -143,7 +144,7 @@ impl Fleet {
                     targets: targets.clone(),
                     connector: connector.clone(),
                     mark: mark.clone(),
-                    notes: sender.clone(),
+                    events: sender.clone(),
                 };
                 let alive = alive.clone();
                 let reactor = Reactor::new()?;
@@ -154,7 +155,7 @@ impl Fleet {
                 Ok(inbox)
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { shards, notes, busy: 0, ended })
+        Ok(Self { shards, events, busy: 0, ended })
     }
 }
 
@@ -163,35 +164,35 @@ impl Drop for Fleet {
     /// last sessions would free the same memory.
     fn drop(&mut self) {
         self.shards.clear();
-        self.notes.close();
+        self.events.close();
         // Nothing is ever sent: this ends when the last shard has.
         while self.ended.recv_blocking().is_ok() {}
     }
 }
 
-impl Crew for Fleet {
+impl Executor for Fleet {
     fn submit(&mut self, host: HostId, job: Job) {
         self.busy += 1;
         // A shard ends only when its inbox is dropped, which is when the fleet is.
         let _ = self.shards[host % self.shards.len()].try_send((host, job));
     }
 
-    async fn next(&mut self) -> Option<(HostId, Note)> {
-        let note = self.notes.recv().await.ok();
+    async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
+        let event = self.events.recv().await.ok();
         // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
         // itself.
         std::thread::sleep(LONGEST_GATHER.min(GATHER * self.busy));
-        note.inspect(|note| self.count(note))
+        event.inspect(|event| self.count(event))
     }
 
-    fn ready(&mut self) -> Option<(HostId, Note)> {
-        self.notes.try_recv().ok().inspect(|note| self.count(note))
+    fn ready(&mut self) -> Option<(HostId, FleetEvent)> {
+        self.events.try_recv().ok().inspect(|event| self.count(event))
     }
 }
 
 impl Fleet {
-    fn count(&mut self, (_, note): &(HostId, Note)) {
-        self.busy -= u32::from(matches!(note, Note::Done(_)));
+    fn count(&mut self, (_, event): &(HostId, FleetEvent)) {
+        self.busy -= u32::from(matches!(event, FleetEvent::Done(_)));
     }
 }
 
@@ -200,48 +201,48 @@ struct Shard {
     targets: Arc<[Target]>,
     connector: Arc<Connector>,
     mark: Mark,
-    notes: Sender<(HostId, Note)>,
+    events: Sender<(HostId, FleetEvent)>,
 }
 
 /// Connections that nothing runs on.
-type Idle = Rc<RefCell<HashMap<HostId, Connection>>>;
+type IdleConnections = Rc<RefCell<HashMap<HostId, Connection>>>;
 
 impl Shard {
     async fn serve(self, jobs: Receiver<(HostId, Job)>) {
         let shard = Rc::new(self);
-        let idle = Idle::default();
+        let idle = IdleConnections::default();
         let tended = idle.clone();
-        spawn(async move { tend(&tended).await });
+        spawn(async move { service_idle(&tended).await });
         while let Ok((host, job)) = jobs.recv().await {
             let (shard, idle) = (shard.clone(), idle.clone());
             spawn(async move {
                 let work = AssertUnwindSafe(shard.work(host, job, &idle)).catch_unwind();
                 if work.await.is_err() {
-                    shard.tell(host, Note::Done(broken())).await;
+                    shard.send(host, FleetEvent::Done(broken())).await;
                 }
             });
         }
     }
 
     /// Does one job and says how it went.
-    async fn work(&self, host: HostId, job: Job, idle: &Idle) {
+    async fn work(&self, host: HostId, job: Job, idle: &IdleConnections) {
         let kept = idle.borrow_mut().remove(&host);
         let reused = kept.is_some();
         let mut session = match kept {
             Some(session) => session,
             None => match self.connect(host, &job.cancel).await {
                 Ok(session) => session,
-                Err(done) => return self.tell(host, Note::Done(done)).await,
+                Err(done) => return self.send(host, FleetEvent::Done(done)).await,
             },
         };
         let command = match &job.work {
             Work::Command(command) => command,
-            Work::Copy(order) => return Box::pin(self.copy(host, session, order, &job, idle)).await,
+            Work::Copy(request) => return Box::pin(self.copy(host, session, request, &job, idle)).await,
             Work::Login => {
                 if !job.last {
                     idle.borrow_mut().insert(host, session);
                 }
-                return self.tell(host, Note::Done(Done::Reached)).await;
+                return self.send(host, FleetEvent::Done(JobResult::Reached)).await;
             }
         };
         let mut ran = self.run(host, &mut session, command, &job).await;
@@ -249,42 +250,49 @@ impl Shard {
         // What was not run may be tried again: with as many attempts as a login has, and once more where the connection died,
         // or was used up (MaxSessions), while nothing ran on it.
         while match &ran.end {
-            End::NotSent(_) => attempt < self.targets[host].attempts,
-            End::Refused(_) => attempt == 0,
+            CommandEnd::NotSent(_) => attempt < self.targets[host].attempts,
+            CommandEnd::Refused(_) => attempt == 0,
             _ => false,
         } && !job.cancel.is_cancelled()
         {
             drop(session);
-            if let (1.., End::NotSent(said)) = (attempt, &ran.end) {
+            if let (1.., CommandEnd::NotSent(said)) = (attempt, &ran.end) {
                 self.pause(host, attempt, format!("connection lost before the command was sent: {said}"), &job.cancel)
                     .await;
             }
             attempt += 1;
             session = match self.connect(host, &job.cancel).await {
                 Ok(session) => session,
-                Err(done) => return self.tell(host, Note::Done(done)).await,
+                Err(done) => return self.send(host, FleetEvent::Done(done)).await,
             };
             ran = self.run(host, &mut session, command, &job).await;
         }
-        if matches!(ran.end, End::Lost(_) | End::NotSent(_)) || ran.killed == Some(false) {
+        if matches!(ran.end, CommandEnd::Lost(_) | CommandEnd::NotSent(_)) || ran.killed == Some(false) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
             ran.killed = self.kill_again(host, command, &ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
         }
-        self.tell(host, Note::Done(Done::Ran(Box::new(ran)))).await;
+        self.send(host, FleetEvent::Done(JobResult::Command(Box::new(ran)))).await;
     }
 
     /// Copies files. Where the connection breaks, another attempt goes on with what has arrived.
-    async fn copy(&self, host: HostId, mut session: Connection, order: &Order, job: &Job, idle: &Idle) {
-        let deadline = Deadline::after(order.timeout);
+    async fn copy(
+        &self,
+        host: HostId,
+        mut session: Connection,
+        request: &CopyRequest,
+        job: &Job,
+        idle: &IdleConnections,
+    ) {
+        let deadline = Deadline::after(request.timeout);
         let mut attempt = 1;
         // For the eye, as progress is.
-        let tell = |moved, of| drop(self.notes.try_send((host, Note::Moving(moved, of))));
-        let tally = Tally::new(&tell);
+        let tell = |moved, of| drop(self.events.try_send((host, FleetEvent::Moving(moved, of))));
+        let progress = CopyProgress::new(&tell);
         let moved = loop {
-            let moved = session.copy(order, &self.mark, deadline, Some(&job.cancel), &tally).await;
+            let moved = session.copy(request, &self.mark, deadline, Some(&job.cancel), &progress).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());
@@ -294,33 +302,33 @@ impl Shard {
             attempt += 1;
             session = match self.connect(host, &job.cancel).await {
                 Ok(session) => session,
-                Err(done) => return self.tell(host, Note::Done(done)).await,
+                Err(done) => return self.send(host, FleetEvent::Done(done)).await,
             };
         };
         // What was cut short has left its files open on it.
-        if !job.last && matches!(moved.end, Ending::Whole) {
+        if !job.last && matches!(moved.end, CopyEnd::Whole) {
             idle.borrow_mut().insert(host, session);
         } else {
             drop(session);
         }
-        self.tell(host, Note::Done(Done::Moved(Box::new(moved)))).await;
+        self.send(host, FleetEvent::Done(JobResult::Copied(Box::new(moved)))).await;
     }
 
-    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Connection, Done> {
-        let notes = self.notes.clone();
+    async fn connect(&self, host: HostId, cancel: &CancelToken) -> Result<Connection, JobResult> {
+        let events = self.events.clone();
         // Progress is for the eye: where the run cannot keep up with it, it may be left out.
         let mut progress = move |progress| {
-            let _ = notes.try_send((host, Note::Progress(progress)));
+            let _ = events.try_send((host, FleetEvent::Progress(progress)));
         };
         // Boxed: a login's state is large, and of no use once there is a session.
-        let Arrival { session, attempts, took } =
+        let ConnectResult { session, attempts, took } =
             Box::pin(self.connector.connect(&self.targets[host], Some(cancel), &mut progress)).await;
         match session {
-            None => Err(Done::Unreached { failure: None, attempts }),
-            Some(Err(failure)) => Err(Done::Unreached { failure: Some(failure), attempts }),
+            None => Err(JobResult::Unreached { failure: None, attempts }),
+            Some(Err(failure)) => Err(JobResult::Unreached { failure: Some(failure), attempts }),
             Some(Ok(session)) => {
                 let (address, banner) = (session.address().to_owned(), session.banner().to_owned());
-                self.tell(host, Note::Connected { address, banner, attempts, took }).await;
+                self.send(host, FleetEvent::Connected { address, banner, attempts, took }).await;
                 Ok(session)
             }
         }
@@ -331,18 +339,20 @@ impl Shard {
         let retry_in = pause_after(attempt);
         let failure = Failure::new(Phase::Lost, said);
         let of = self.targets[host].attempts;
-        let _ = self.notes.try_send((host, Note::Progress(Progress::Retry { attempt, of, failure, retry_in })));
+        let _ = self
+            .events
+            .try_send((host, FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in })));
         let _ = race(sleep(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
-    async fn run(&self, host: HostId, session: &mut Connection, command: &Command, job: &Job) -> Ran {
+    async fn run(&self, host: HostId, session: &mut Connection, command: &Command, job: &Job) -> CommandResult {
         if !job.stream {
             return session.run(command, &self.mark, Some(&job.cancel), None).await;
         }
         let (sink, queue) = async_channel::bounded(16);
         let forward = async {
             while let Ok((stream, bytes)) = queue.recv().await {
-                self.tell(host, Note::Output(stream, bytes)).await;
+                self.send(host, FleetEvent::Output(stream, bytes)).await;
             }
         };
         let work = async {
@@ -354,30 +364,30 @@ impl Shard {
     }
 
     /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, command: &Command, ran: &Ran) -> Option<bool> {
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &CommandResult) -> Option<bool> {
         let Some(pid) = ran.pid else { return ran.killed };
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
         let Some(Ok(mut session)) = arrival.session else { return Some(false) };
-        Some(session.kill(pid, command, true, &self.mark).await != Fate::Alive)
+        Some(session.kill(pid, command, true, &self.mark).await != KillResult::Alive)
     }
 
-    async fn tell(&self, host: HostId, note: Note) {
-        let _ = self.notes.send((host, note)).await;
+    async fn send(&self, host: HostId, event: FleetEvent) {
+        let _ = self.events.send((host, event)).await;
     }
 }
 
 /// A bug of ours on one host is that host's failure, not the end of the run.
-fn broken() -> Done {
+fn broken() -> JobResult {
     let failure = Failure::new(Phase::Lost, "gsctl itself broke while it worked on this host")
         .hint("this is a bug: please report it with the lines above");
-    Done::Unreached { failure: Some(failure), attempts: 0 }
+    JobResult::Unreached { failure: Some(failure), attempts: 0 }
 }
 
 /// Lets idle connections answer their servers, and drops those that have ended.
-async fn tend(idle: &Idle) {
+async fn service_idle(idle: &IdleConnections) {
     loop {
         sleep(IDLE).await;
-        idle.borrow_mut().retain(|_, session| session.pump());
+        idle.borrow_mut().retain(|_, session| session.service());
     }
 }
 

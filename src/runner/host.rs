@@ -10,7 +10,7 @@ use crate::report::{HostReport, StepReport};
 
 /// A host as a run is given it.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub struct RunHost {
     /// Its name, as the user wrote it.
     pub name: String,
     /// Groups it belongs to.
@@ -28,7 +28,7 @@ pub struct Member {
 /// What a run knows about one host.
 #[derive(Debug)]
 pub(super) struct HostState {
-    pub(super) member: Member,
+    pub(super) run_host: RunHost,
     /// When it was first worked on.
     pub(super) began: Option<Instant>,
     /// Its verdict, once it takes part in nothing more.
@@ -58,9 +58,9 @@ pub(super) struct HostState {
 }
 
 impl HostState {
-    pub(super) fn new(member: Member) -> Self {
+    pub(super) fn new(run_host: RunHost) -> Self {
         Self {
-            member,
+            run_host,
             began: None,
             verdict: None,
             failure: None,
@@ -87,7 +87,7 @@ impl HostState {
     }
 
     /// Remembers what it is at. What it is waited for says more than how it is being asked.
-    pub(super) fn is_at(&mut self, activity: Activity) {
+    pub(super) fn set_activity(&mut self, activity: Activity) {
         if !matches!(self.activity, Some((Activity::Stage(..), _))) {
             self.activity = Some((activity, Instant::now()));
         }
@@ -133,10 +133,10 @@ impl HostState {
     pub(super) fn report(self) -> HostReport {
         let last = self.last.unwrap_or_else(|| StepResult::new(Outcome::Ok));
         HostReport {
-            host: self.member.name,
+            host: self.run_host.name,
             address: self.address,
-            user: Some(self.member.user),
-            port: self.member.port,
+            user: Some(self.run_host.user),
+            port: self.run_host.port,
             outcome: self.verdict.unwrap_or(Outcome::Cancelled),
             changed: self.changed,
             failure: self.failure,

@@ -4,45 +4,45 @@
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
 mod canary;
-mod conclude;
 mod condition;
-mod files;
+mod copy_request;
+mod copy_result;
 pub mod fleet;
 mod host;
-mod ledger;
-mod missing;
-mod moved;
-mod privilege;
-mod refuse;
+mod job_result;
+mod preflight;
 mod resume;
+mod run_log;
 mod script;
 mod step;
+mod sudo_failure;
 mod wait;
+mod wait_checks;
 
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::future;
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Plan, Share};
 use crate::reactor::sleep_until;
 use crate::report::HostReport;
 use crate::stats::{CancelReason, RunStats};
-use crate::transport::Progress;
-pub use canary::{Canary, Gate};
-use fleet::{Crew, Done, Job, Note};
+use crate::transport::ConnectProgress;
+pub use canary::{Canary, Confirm};
+use fleet::{Executor, FleetEvent, Job, JobResult};
 use host::HostState;
-pub use host::Member;
-pub use ledger::{Ledger, NoLedger, Resume, StepEnd};
+pub use host::RunHost;
+pub use run_log::{NoRunLog, Resume, RunLog, StepEnd};
 pub use script::rehearse;
 
 /// How a run is carried out.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Settings {
+pub struct RunSettings {
     /// Hosts worked on at once.
     pub fanout: usize,
     /// Keep each host's connection from step to step. Off where there are too few descriptors for that.
@@ -56,7 +56,7 @@ pub struct Settings {
     /// Time for the whole run.
     pub deadline: Option<Duration>,
     /// Unreachable hosts that a preflight puts up with.
-    pub allow_unreachable: Allow,
+    pub allow_unreachable: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub force: bool,
     /// Somebody wants output as it comes.
@@ -69,14 +69,14 @@ pub struct Settings {
 
 /// Hosts that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allow {
+pub enum AllowUnreachable {
     /// So many.
     Count(usize),
     /// Fewer than half.
     Minority,
 }
 
-impl Allow {
+impl AllowUnreachable {
     /// True when this many of so many may be missing.
     #[must_use]
     pub fn permits(self, missing: usize, of: usize) -> bool {
@@ -89,7 +89,7 @@ impl Allow {
 
 /// What a finished run leaves.
 #[derive(Debug)]
-pub struct Finished {
+pub struct RunResult {
     /// Every host, in inventory order.
     pub hosts: Vec<HostReport>,
     /// The numbers.
@@ -101,31 +101,31 @@ pub struct Finished {
 }
 
 /// Time without news after which a run that nobody watches says who is still at what.
-const QUIET: Duration = Duration::from_secs(10);
+const STILL_RUNNING_AFTER: Duration = Duration::from_secs(10);
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(100);
 /// Time for each cleanup command, and for each that it undoes.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Carries out `plan` on `members`, tells `reporter` all about it, and writes down in `ledger` what is done. `signals` may
+/// Carries out `plan` on `run_hosts`, tells `reporter` all about it, and writes down in `log` what is done. `signals` may
 /// cut it short.
-pub async fn run<C: Crew>(
+pub async fn run<C: Executor>(
     plan: &Plan,
-    members: Vec<Member>,
-    settings: Settings,
-    crew: C,
+    run_hosts: Vec<RunHost>,
+    settings: RunSettings,
+    executor: C,
     signals: Receiver<CancelReason>,
-    ledger: &mut dyn Ledger,
+    log: &mut dyn RunLog,
     reporter: &mut dyn Reporter,
-) -> Finished {
+) -> RunResult {
     let now = Instant::now();
-    let stats = RunStats { hosts: members.len(), ..RunStats::default() };
+    let stats = RunStats { hosts: run_hosts.len(), ..RunStats::default() };
     let mut run = Run {
         plan,
-        hosts: members.into_iter().map(HostState::new).collect(),
-        crew,
+        hosts: run_hosts.into_iter().map(HostState::new).collect(),
+        executor,
         signals,
-        ledger,
+        log,
         reporter,
         stats,
         cancel: CancelToken::default(),
@@ -133,13 +133,13 @@ pub async fn run<C: Crew>(
         stopped: false,
         step_failed: false,
         out: 0,
-        unwritten: false,
+        log_failed: false,
         state: None,
-        untold: None,
+        unsent_state: None,
         start: now,
         said: now,
         ticked: now,
-        stirred: false,
+        unflushed: false,
         settings,
     };
     run.carry_out().await;
@@ -150,9 +150,9 @@ pub async fn run<C: Crew>(
 struct Run<'a, C> {
     plan: &'a Plan,
     hosts: Vec<HostState>,
-    crew: C,
+    executor: C,
     signals: Receiver<CancelReason>,
-    ledger: &'a mut dyn Ledger,
+    log: &'a mut dyn RunLog,
     reporter: &'a mut dyn Reporter,
     stats: RunStats,
     cancel: CancelToken,
@@ -165,33 +165,33 @@ struct Run<'a, C> {
     /// Hosts that are out of the run.
     out: usize,
     /// The ledger has failed, and that was said.
-    unwritten: bool,
+    log_failed: bool,
     /// The state of the run.
     state: Option<String>,
     /// The state that the hosts have not been told yet.
-    untold: Option<String>,
+    unsent_state: Option<String>,
     start: Instant,
     /// When something was last said in a run that nobody watches.
     said: Instant,
     ticked: Instant,
     /// Something was told since the last tick.
-    stirred: bool,
-    settings: Settings,
+    unflushed: bool,
+    settings: RunSettings,
 }
 
 /// What a turn of the run brought.
-enum Turn {
+enum NextEvent {
     /// A job is over.
-    Done(HostId, Done),
+    Done(HostId, JobResult),
     /// The time that was waited for has come, or the run was cut short.
     Time,
 }
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     async fn carry_out(&mut self) {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
-        self.take_up();
+        self.restore_resumed();
         for id in 0..self.plan.steps.len() {
             if self.stopped || self.stats.cancelled.is_some() {
                 break;
@@ -205,8 +205,8 @@ impl<C: Crew> Run<'_, C> {
         self.emit(EventKind::RunFinished);
     }
 
-    fn finish(self) -> Finished {
-        Finished {
+    fn finish(self) -> RunResult {
+        RunResult {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
             stats: self.stats,
             elapsed: self.start.elapsed(),
@@ -217,67 +217,70 @@ impl<C: Crew> Run<'_, C> {
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
         let event = Event { at: self.start.elapsed(), kind };
-        self.stirred = true;
+        self.unflushed = true;
         if self.reporter.event(&event, &self.stats).is_err() {
             self.stats.broken = true;
         }
     }
 
     /// Waits for the end of a job, or for `until`. Everything else that happens meanwhile is dealt with here.
-    async fn turn(&mut self, until: Option<Instant>) -> Turn {
+    async fn next_event(&mut self, until: Option<Instant>) -> NextEvent {
         loop {
             if let Ok(reason) = self.signals.try_recv() {
-                self.cut_short(reason);
-                return Turn::Time;
+                self.cancel_run(reason);
+                return NextEvent::Time;
             }
-            if let Some((host, note)) = self.crew.ready() {
-                match self.take(host, note) {
-                    Some(done) => return Turn::Done(host, done),
+            if let Some((host, event)) = self.executor.ready() {
+                match self.handle(host, event) {
+                    Some(done) => return NextEvent::Done(host, done),
                     None => continue,
                 }
             }
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Turn::Time;
+                return NextEvent::Time;
             }
             if self.deadline_at().is_some_and(|at| at <= now) && self.stats.cancelled.is_none() {
-                self.cut_short(CancelReason::Deadline);
-                return Turn::Time;
+                self.cancel_run(CancelReason::Deadline);
+                return NextEvent::Time;
             }
-            self.show_life(now);
-            let wake =
-                [until, Some(self.next_sign_of_life()), self.deadline_at().filter(|_| self.stats.cancelled.is_none())];
+            self.report_liveness(now);
+            let wake = [
+                until,
+                Some(self.next_liveness_check()),
+                self.deadline_at().filter(|_| self.stats.cancelled.is_none()),
+            ];
             let pause = async {
                 match wake.into_iter().flatten().min() {
                     Some(at) => sleep_until(at).await,
                     None => future::pending().await,
                 }
-                Woken::Time
+                Wake::Time
             };
-            let note = async { Woken::Note(self.crew.next().await) };
+            let event = async { Wake::Event(self.executor.next().await) };
             let signal = async {
                 match self.signals.recv().await {
-                    Ok(reason) => Woken::Signal(reason),
+                    Ok(reason) => Wake::Signal(reason),
                     Err(_) => future::pending().await,
                 }
             };
-            match future::or(note, future::or(signal, pause)).await {
-                Woken::Note(Some((host, note))) => {
-                    if let Some(done) = self.take(host, note) {
-                        return Turn::Done(host, done);
+            match future::or(event, future::or(signal, pause)).await {
+                Wake::Event(Some((host, event))) => {
+                    if let Some(done) = self.handle(host, event) {
+                        return NextEvent::Done(host, done);
                     }
                 }
-                Woken::Signal(reason) => {
-                    self.cut_short(reason);
-                    return Turn::Time;
+                Wake::Signal(reason) => {
+                    self.cancel_run(reason);
+                    return NextEvent::Time;
                 }
                 // The fleet is gone, which is a bug; say so rather than hang.
-                Woken::Note(None) => {
+                Wake::Event(None) => {
                     self.stats.broken = true;
                     self.stopped = true;
-                    return Turn::Time;
+                    return NextEvent::Time;
                 }
-                Woken::Time => {}
+                Wake::Time => {}
             }
         }
     }
@@ -286,20 +289,20 @@ impl<C: Crew> Run<'_, C> {
         self.settings.deadline.map(|limit| self.start + limit)
     }
 
-    fn next_sign_of_life(&self) -> Instant {
+    fn next_liveness_check(&self) -> Instant {
         // Also in a pipe somebody may read along: what was told must not wait in a buffer.
-        if self.settings.live || self.stirred { self.ticked + TICK } else { self.said + QUIET }
+        if self.settings.live || self.unflushed { self.ticked + TICK } else { self.said + STILL_RUNNING_AFTER }
     }
 
     /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that
     /// names who is still at what.
-    fn show_life(&mut self, now: Instant) {
-        if (self.settings.live || self.stirred) && now >= self.ticked + TICK {
+    fn report_liveness(&mut self, now: Instant) {
+        if (self.settings.live || self.unflushed) && now >= self.ticked + TICK {
             self.ticked = now;
-            self.stirred = false;
+            self.unflushed = false;
             self.reporter.tick(now - self.start);
         }
-        if !self.settings.live && now >= self.said + QUIET {
+        if !self.settings.live && now >= self.said + STILL_RUNNING_AFTER {
             self.said = now;
             let mut hosts: Vec<(HostId, Activity, Duration)> = self
                 .hosts
@@ -315,35 +318,35 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes a note in. Gives back the end of a job; everything else is only told on.
-    fn take(&mut self, id: HostId, note: Note) -> Option<Done> {
+    fn handle(&mut self, id: HostId, event: FleetEvent) -> Option<JobResult> {
         let host = &mut self.hosts[id];
-        match note {
-            Note::Done(done) => {
+        match event {
+            FleetEvent::Done(done) => {
                 host.activity = None;
-                if let Done::Unreached { attempts, .. } = &done {
+                if let JobResult::Unreached { attempts, .. } = &done {
                     host.attempts = *attempts;
                 }
                 return Some(done);
             }
-            Note::Progress(Progress::Phase(phase)) => {
-                host.is_at(Activity::Connecting(phase));
+            FleetEvent::Progress(ConnectProgress::Phase(phase)) => {
+                host.set_activity(Activity::Connecting(phase));
                 self.emit(EventKind::PhaseStarted { host: id, phase });
             }
-            Note::Progress(Progress::Retry { attempt, of, failure, retry_in }) => {
+            FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in }) => {
                 self.emit(EventKind::AttemptFailed { host: id, attempt, of, failure, retry_in });
             }
-            Note::Connected { address, banner, attempts, took } => {
+            FleetEvent::Connected { address, banner, attempts, took } => {
                 host.address = Some(address.clone());
                 host.attempts = attempts;
                 host.connect.get_or_insert(took);
-                host.is_at(Activity::Step(host.step));
+                host.set_activity(Activity::Step(host.step));
                 self.emit(EventKind::Connected { host: id, address, took, banner });
             }
-            Note::Moving(moved, of) => {
+            FleetEvent::Moving(moved, of) => {
                 let step = host.step;
                 self.emit(EventKind::Moving { host: id, step, moved, of });
             }
-            Note::Output(stream, bytes) => {
+            FleetEvent::Output(stream, bytes) => {
                 let step = host.step;
                 self.emit(EventKind::Output { host: id, step, stream, bytes });
             }
@@ -352,7 +355,7 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Stops everything that runs. Cleanups still come.
-    fn cut_short(&mut self, reason: CancelReason) {
+    fn cancel_run(&mut self, reason: CancelReason) {
         if self.stats.cancelled.is_some() {
             return;
         }
@@ -373,7 +376,7 @@ impl<C: Crew> Run<'_, C> {
         if first {
             self.emit(EventKind::HostStarted { host: id });
         }
-        self.crew.submit(id, job);
+        self.executor.submit(id, job);
     }
 
     /// A step is over on a host.
@@ -387,13 +390,13 @@ impl<C: Crew> Run<'_, C> {
             if let Some(cut) = output.cut() {
                 // Whoever reads the report must not take it for whole.
                 self.stats.broken = true;
-                let message = format!("{}: its {stream} is {cut}", self.hosts[id].member.name);
+                let message = format!("{}: its {stream} is {cut}", self.hosts[id].run_host.name);
                 self.emit(EventKind::Warning { message });
             }
         }
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
-        self.write_down(id, step, result.outcome);
+        self.log_host_done(id, step, result.outcome);
         let name = self.plan.steps[step].name.clone();
         let host = &mut self.hosts[id];
         let was_out = host.out;
@@ -431,8 +434,8 @@ impl<C: Crew> Run<'_, C> {
     }
 }
 
-enum Woken {
-    Note(Option<(HostId, Note)>),
+enum Wake {
+    Event(Option<(HostId, FleetEvent)>),
     Signal(CancelReason),
     Time,
 }

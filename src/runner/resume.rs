@@ -9,14 +9,14 @@ use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
 use crate::transport::Command;
 
-use super::conclude::conclude;
-use super::fleet::{Crew, Work};
-use super::ledger::{Ledger, StepEnd};
-use super::{CLEANUP_TIMEOUT, Resume, Run, Turn, script};
+use super::fleet::{Executor, Work};
+use super::job_result::evaluate;
+use super::run_log::{RunLog, StepEnd};
+use super::{CLEANUP_TIMEOUT, NextEvent, Resume, Run, script};
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Takes up what an earlier run left: its state, and what it could not remove any more.
-    pub(super) fn take_up(&mut self) {
+    pub(super) fn restore_resumed(&mut self) {
         let Some(resume) = &mut self.settings.resume else { return };
         for (host, step, paths) in std::mem::take(&mut resume.to_clean) {
             if let Some(host) = self.hosts.get_mut(host) {
@@ -28,14 +28,14 @@ impl<C: Crew> Run<'_, C> {
             // It may have been written down here, and not there any more. Whose it was is not known, where groups have
             // their own; the steps that are done again tell.
             if self.plan.state_groups.is_empty() {
-                self.untold = Some(state.clone());
+                self.unsent_state = Some(state.clone());
             }
             self.emit(EventKind::StateChanged { state });
         }
     }
 
     /// The hosts that still need a step; says of the others that they are left out.
-    pub(super) fn pass_over(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+    pub(super) fn skip_done(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let Some(resume) = &self.settings.resume else { return hosts };
         let step = &self.plan.steps[id];
         let (passed, hosts): (Vec<HostId>, Vec<HostId>) =
@@ -55,14 +55,14 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Writes down what became of a step on a host.
-    pub(super) fn write_down(&mut self, host: HostId, step: StepId, outcome: Outcome) {
+    pub(super) fn log_host_done(&mut self, host: HostId, step: StepId, outcome: Outcome) {
         let created = self.hosts[host].to_clean.iter().rfind(|(of, _)| *of == step);
         let created = created.map(|(_, paths)| paths.clone()).unwrap_or_default();
-        self.is_written(|ledger| ledger.host_done(step, host, outcome, &created));
+        self.write_log(|log| log.host_done(step, host, outcome, &created));
     }
 
     /// Writes down that a step is over, and the state that the run has now. `named`: a `state` step that is for somebody.
-    pub(super) fn close_step(&mut self, id: StepId, named: bool) {
+    pub(super) fn log_step_done(&mut self, id: StepId, named: bool) {
         let step = &self.plan.steps[id];
         let end = self.end_of(id, step);
         // The state that came of a step which an earlier run did may be past.
@@ -75,25 +75,25 @@ impl<C: Crew> Run<'_, C> {
             (_, StepEnd::Failed) => step.on_failure_state.as_ref().or(step.state.as_ref()),
             (_, StepEnd::Stopped | StepEnd::Passed) => None,
         };
-        let written = self.is_written(|ledger| ledger.step_done(id, end, state.map(String::as_str)));
+        let written = self.write_log(|log| log.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
             self.state = Some(state.clone());
-            self.untold = Some(state.clone());
+            self.unsent_state = Some(state.clone());
             self.emit(EventKind::StateChanged { state: state.clone() });
         }
     }
 
     /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
     /// have failed, as long as they can be reached.
-    pub(super) async fn tell_state(&mut self, id: StepId) {
+    pub(super) async fn send_state(&mut self, id: StepId) {
         let Some(path) = &self.plan.state_file else { return };
         if self.stats.refused || self.stats.cancelled.is_some() {
             return;
         }
-        let Some(state) = self.untold.take() else { return };
+        let Some(state) = self.unsent_state.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
         let concerned = |host: &super::HostState| match &self.plan.steps[id].on {
-            On::Group(group) if self.plan.state_groups.contains(group) => host.member.groups.contains(group),
+            On::Group(group) if self.plan.state_groups.contains(group) => host.run_host.groups.contains(group),
             On::All | On::Any | On::Group(_) | On::NotGroup(_) => true,
         };
         let mut queue: std::collections::VecDeque<HostId> =
@@ -103,7 +103,7 @@ impl<C: Crew> Run<'_, C> {
         loop {
             while running < self.settings.fanout && self.stats.cancelled.is_none() {
                 let Some(host) = queue.pop_front() else { break };
-                let path = path.render_plain(&self.hosts[host].member.vars);
+                let path = path.render_plain(&self.hosts[host].run_host.vars);
                 let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
                 self.submit(host, id, Work::Command(command), false);
                 running += 1;
@@ -111,11 +111,11 @@ impl<C: Crew> Run<'_, C> {
             if running == 0 {
                 return;
             }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
             let asked = Action::Remove { paths: Vec::new() };
-            let mut result = conclude(&asked, Some(CLEANUP_TIMEOUT), done);
+            let mut result = evaluate(&asked, Some(CLEANUP_TIMEOUT), done);
             if let Some(failure) = &mut result.failure {
                 let hint = format!("the run's own record says `{state}`; write that into the file by hand");
                 failure.cause = format!("the state `{state}` is not written on this host: {}", failure.cause);
@@ -134,7 +134,7 @@ impl<C: Crew> Run<'_, C> {
             StepEnd::Stopped
         } else if self.settings.resume.as_ref().is_some_and(|resume| id < resume.from) && !is_look(step) {
             StepEnd::Passed
-        } else if self.step_failed && !preflight && !(step.on == On::Any && self.somebody_did(step)) {
+        } else if self.step_failed && !preflight && !(step.on == On::Any && self.any_succeeded(step)) {
             StepEnd::Failed
         } else {
             StepEnd::Good
@@ -142,17 +142,17 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Whether some host did a step as it should.
-    pub(super) fn somebody_did(&self, step: &Step) -> bool {
+    pub(super) fn any_succeeded(&self, step: &Step) -> bool {
         let did = |last: &crate::report::StepReport| last.name == step.name && last.outcome.is_success();
         self.hosts.iter().any(|host| host.steps.last().is_some_and(did))
     }
 
     /// Writes something down. Where that fails, the run is stopped before its next step, and that is said once.
-    pub(super) fn is_written(&mut self, write: impl FnOnce(&mut dyn Ledger) -> io::Result<()>) -> bool {
-        let Err(error) = write(self.ledger) else { return true };
+    pub(super) fn write_log(&mut self, write: impl FnOnce(&mut dyn RunLog) -> io::Result<()>) -> bool {
+        let Err(error) = write(self.log) else { return true };
         self.stats.broken = true;
         self.stopped = true;
-        if !std::mem::replace(&mut self.unwritten, true) {
+        if !std::mem::replace(&mut self.log_failed, true) {
             let message = format!("the journal cannot be written: {error}; the run stops before its next step");
             self.emit(EventKind::Warning { message });
         }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::outcome::Facts;
-use crate::plan::manner::{in_shell, validate_user};
+use crate::plan::exec_options::{in_shell, validate_user};
 use crate::plan::quote::quote;
-use crate::plan::{Action, Look, Manner, Plan, Probe, Step, Template, Vars, script};
-use crate::transport::{Command, Order, posix};
+use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, script};
+use crate::transport::{Command, CopyRequest, posix};
 
 use super::CLEANUP_TIMEOUT;
-use super::files;
+use super::copy_request;
 use super::fleet::Work;
-use super::host::Member;
+use super::host::RunHost;
 
 /// Bytes of a command; room is left for the quotes that a login shell without POSIX syntax needs.
 const LONGEST: usize = 100_000;
@@ -37,22 +37,27 @@ pub(super) enum Depth<'a> {
 ///
 /// # Errors
 /// When a path or value is not one that may be sent; said before anything is contacted.
-pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_>) -> Result<Option<Command>, String> {
-    let vars = &member.vars;
+pub(super) fn command(
+    plan: &Plan,
+    step: &Step,
+    run_host: &RunHost,
+    depth: Depth<'_>,
+) -> Result<Option<Command>, String> {
+    let vars = &run_host.vars;
     let text = match &step.action {
         Action::Ping | Action::State { .. } | Action::Push(_) | Action::Pull(_) => return Ok(None),
-        Action::Run { command, manner } => {
-            return managed(&command.render_shell(vars), manner, step, member).map(Some);
+        Action::Run { command, exec_options } => {
+            return managed(&command.render_shell(vars), exec_options, step, run_host).map(Some);
         }
-        Action::Script { script, with, manner, .. } => {
+        Action::Script { script, with, exec_options, .. } => {
             let mut vars = vars.clone();
             for (name, value) in with {
                 let value = value.render_plain(&vars);
                 vars.insert(name, value);
             }
             let text = assignments(&vars) + script;
-            let text = if manner.shell.is_some() { text } else { posix(&text) };
-            return managed(&text, manner, step, member).map(Some);
+            let text = if exec_options.shell.is_some() { text } else { posix(&text) };
+            return managed(&text, exec_options, step, run_host).map(Some);
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
@@ -74,22 +79,22 @@ pub(super) fn command(plan: &Plan, step: &Step, member: &Member, depth: Depth<'_
         }
         Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
     };
-    Ok(Some(Command::new(text, limit(step, member))))
+    Ok(Some(Command::new(text, limit(step, run_host))))
 }
 
 /// A command that is run in a manner of its own.
-fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Result<Command, String> {
-    let sudo = manner.sudo.as_ref().map(|user| user.render_plain(&member.vars));
+fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHost) -> Result<Command, String> {
+    let sudo = exec_options.sudo.as_ref().map(|user| user.render_plain(&run_host.vars));
     sudo.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
     Ok(Command {
-        text: manner.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
-        stdin: manner.stdin.clone().unwrap_or_else(|| Arc::from([])),
-        raw: manner.raw,
-        before: manner.before.render_shell(&member.vars),
-        posix: manner.posix || manner.shell.is_some(),
+        text: exec_options.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
+        stdin: exec_options.stdin.clone().unwrap_or_else(|| Arc::from([])),
+        raw: exec_options.raw,
+        before: exec_options.before.render_shell(&run_host.vars),
+        posix: exec_options.posix || exec_options.shell.is_some(),
         sudo,
-        pty: manner.pty,
-        timeout: limit(step, member),
+        pty: exec_options.pty,
+        timeout: limit(step, run_host),
     })
 }
 
@@ -97,11 +102,11 @@ fn managed(text: &str, manner: &Manner, step: &Step, member: &Member) -> Result<
 ///
 /// # Errors
 /// As [`command`].
-pub(super) fn work(plan: &Plan, step: &Step, member: &Member) -> Result<Work, String> {
-    if let Some(what) = files::what(step, member)? {
-        return Ok(Work::Copy(Order { what, timeout: limit(step, member) }));
+pub(super) fn work(plan: &Plan, step: &Step, run_host: &RunHost) -> Result<Work, String> {
+    if let Some(what) = copy_request::what(step, run_host)? {
+        return Ok(Work::Copy(CopyRequest { what, timeout: limit(step, run_host) }));
     }
-    Ok(command(plan, step, member, Depth::Full)?.map_or(Work::Login, Work::Command))
+    Ok(command(plan, step, run_host, Depth::Full)?.map_or(Work::Login, Work::Command))
 }
 
 /// What is sent to look at a host once.
@@ -118,14 +123,17 @@ pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>)
 ///
 /// # Errors
 /// When a path or value is not one that may be sent.
-pub fn rehearse(plan: &Plan, member: &Member) -> Result<Vec<(String, String)>, String> {
+pub fn rehearse(plan: &Plan, run_host: &RunHost) -> Result<Vec<(String, String)>, String> {
     let mut texts = Vec::new();
     for step in &plan.steps {
-        if let Some(what) = files::what(step, member).map_err(|said| format!("step `{}`: {said}", step.name))? {
-            texts.push((step.name.clone(), files::rehearse(&what)));
+        if let Some(what) =
+            copy_request::what(step, run_host).map_err(|said| format!("step `{}`: {said}", step.name))?
+        {
+            texts.push((step.name.clone(), copy_request::rehearse(&what)));
             continue;
         }
-        let text = command(plan, step, member, Depth::Full).map_err(|said| format!("step `{}`: {said}", step.name))?;
+        let text =
+            command(plan, step, run_host, Depth::Full).map_err(|said| format!("step `{}`: {said}", step.name))?;
         if let Some(command) = &text {
             fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
         }
@@ -192,8 +200,8 @@ pub(super) fn file_tests(step: &Step, vars: &Vars) -> Option<String> {
 }
 
 /// The time that a step's command has on a host.
-pub(super) fn limit(step: &Step, member: &Member) -> Option<std::time::Duration> {
-    let limit = member.timeout.or(step.timeout).filter(|limit| !limit.is_zero());
+pub(super) fn limit(step: &Step, run_host: &RunHost) -> Option<std::time::Duration> {
+    let limit = run_host.timeout.or(step.timeout).filter(|limit| !limit.is_zero());
     // One that is undone at the end is not stopped with the run, so it must not take long.
     if step.cleanup.is_some() { Some(limit.map_or(CLEANUP_TIMEOUT, |limit| limit.min(CLEANUP_TIMEOUT))) } else { limit }
 }

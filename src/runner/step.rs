@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
@@ -10,16 +10,16 @@ use crate::plan::{Action, Cleanup, On, OnFailure, Step};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
-use super::conclude::{answer, conclude};
 use super::condition::holds;
-use super::fleet::{Crew, Done, Job, Work};
+use super::fleet::{Executor, Job, JobResult, Work};
+use super::job_result::{answer, evaluate};
 use super::script;
-use super::{CLEANUP_TIMEOUT, Run, Turn};
+use super::{CLEANUP_TIMEOUT, NextEvent, Run};
 
 /// What the names of secrets that one host tells to all begin with.
 const SECRET: &str = "share_secret_";
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Does one step on every host that it is for.
     pub(super) async fn step(&mut self, id: StepId) {
         let plan = self.plan;
@@ -27,27 +27,27 @@ impl<C: Crew> Run<'_, C> {
         let hosts = self.hosts_for(step);
         self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
         self.step_failed = false;
-        let hosts = self.pass_over(id, hosts);
+        let hosts = self.skip_done(id, hosts);
         // A state is named where the step is for somebody.
         let mut named = false;
         match &step.action {
-            Action::State { .. } => named = !self.pass_tests(id, hosts).await.is_empty(),
+            Action::State { .. } => named = !self.filter_by_when(id, hosts).await.is_empty(),
             Action::Wait(wait) if wait.timeout.is_zero() => {}
             Action::Wait(wait) => {
-                let hosts = self.pass_tests(id, hosts).await;
+                let hosts = self.filter_by_when(id, hosts).await;
                 self.wait(id, wait, hosts).await;
             }
-            _ if step.on == On::Any => self.any(id, hosts).await,
-            _ => self.batches(id, hosts).await,
+            _ if step.on == On::Any => self.run_on_any(id, hosts).await,
+            _ => self.run_in_batches(id, hosts).await,
         }
         self.emit(EventKind::StepFinished { step: id });
         if let Action::Probe { refuse, .. } = &step.action {
-            self.judge(id, refuse);
+            self.check_preflight(id, refuse);
         } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
             self.stopped = true;
         }
-        self.close_step(id, named);
-        self.tell_state(id).await;
+        self.log_step_done(id, named);
+        self.send_state(id).await;
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
@@ -59,14 +59,14 @@ impl<C: Crew> Run<'_, C> {
         };
         (0..self.hosts.len())
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
-            .filter(|&id| wanted(&self.hosts[id].member.groups))
+            .filter(|&id| wanted(&self.hosts[id].run_host.groups))
             .collect()
     }
 
     /// True when the step failed on some host, and no other one could stand in.
     fn failed_at(&self, step: &Step) -> bool {
         let name = &step.name;
-        if step.on == On::Any && self.somebody_did(step) {
+        if step.on == On::Any && self.any_succeeded(step) {
             return false;
         }
         self.hosts.iter().any(|host| {
@@ -75,15 +75,15 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// One batch after the other.
-    async fn batches(&mut self, id: StepId, hosts: Vec<HostId>) {
+    async fn run_in_batches(&mut self, id: StepId, hosts: Vec<HostId>) {
         let serial = self.plan.steps[id].serial.or(self.settings.serial);
         let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
-        let mut hosts = self.pass_tests(id, hosts).await;
+        let mut hosts = self.filter_by_when(id, hosts).await;
         if let Some(canary) = self.settings.canary.clone()
             && canary.first < hosts.len()
         {
             let others = hosts.split_off(canary.first);
-            if !self.send_canary(id, &canary, &hosts, others.len()).await {
+            if !self.run_canary(id, &canary, &hosts, others.len()).await {
                 return;
             }
             hosts = others;
@@ -92,17 +92,17 @@ impl<C: Crew> Run<'_, C> {
             if self.stats.cancelled.is_some() {
                 break;
             }
-            self.fan(id, batch).await;
-            if batch.len() < hosts.len() && !self.is_written(|ledger| ledger.batch_done()) {
+            self.run_on_hosts(id, batch).await;
+            if batch.len() < hosts.len() && !self.write_log(|log| log.batch_done()) {
                 break;
             }
         }
     }
 
     /// One host after the other, until one can be reached.
-    async fn any(&mut self, id: StepId, hosts: Vec<HostId>) {
+    async fn run_on_any(&mut self, id: StepId, hosts: Vec<HostId>) {
         for host in hosts {
-            self.fan(id, &[host]).await;
+            self.run_on_hosts(id, &[host]).await;
             let reached = self.hosts[host].steps.last().is_none_or(|last| last.outcome != Outcome::Unreachable);
             if reached || self.stats.cancelled.is_some() {
                 return;
@@ -111,11 +111,11 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Leaves out the hosts for which the step's `when` does not hold.
-    async fn pass_tests(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
+    async fn filter_by_when(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let step = &self.plan.steps[id];
         let Some(when) = &step.when else { return hosts };
         let (mut hosts, out): (Vec<_>, Vec<_>) =
-            hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].member.vars));
+            hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].run_host.vars));
         for host in out {
             self.end_step(host, id, StepResult::new(Outcome::Skipped));
         }
@@ -128,21 +128,23 @@ impl<C: Crew> Run<'_, C> {
         loop {
             while running < self.settings.fanout && self.stats.cancelled.is_none() {
                 let Some(host) = queue.pop_front() else { break };
-                let text = script::file_tests(step, &self.hosts[host].member.vars).unwrap_or_default();
-                let limit = script::limit(step, &self.hosts[host].member);
+                let text = script::file_tests(step, &self.hosts[host].run_host.vars).unwrap_or_default();
+                let limit = script::limit(step, &self.hosts[host].run_host);
                 self.submit(host, id, Work::Command(Command::new(text, limit)), false);
                 running += 1;
             }
             if running == 0 {
                 break;
             }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
-            let limit = script::limit(step, &self.hosts[host].member);
-            let asked =
-                Action::Run { command: crate::plan::Template::default(), manner: crate::plan::Manner::default() };
-            let result = conclude(&asked, limit, done);
+            let limit = script::limit(step, &self.hosts[host].run_host);
+            let asked = Action::Run {
+                command: crate::plan::Template::default(),
+                exec_options: crate::plan::ExecOptions::default(),
+            };
+            let result = evaluate(&asked, limit, done);
             if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
                 match node::parse_tests(&answer(&result)) {
                     Tested::Holds => passed.push(host),
@@ -162,7 +164,7 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// A step's command on some hosts, as many at once as the fanout allows.
-    pub(super) async fn fan(&mut self, id: StepId, hosts: &[HostId]) {
+    pub(super) async fn run_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
@@ -173,7 +175,7 @@ impl<C: Crew> Run<'_, C> {
             while running < self.settings.fanout && self.stats.cancelled.is_none() {
                 let Some((host, retries)) = queue.pop_front() else { break };
                 left.insert(host, retries);
-                match script::work(plan, step, &self.hosts[host].member) {
+                match script::work(plan, step, &self.hosts[host].run_host) {
                     Ok(work) => {
                         self.submit(host, id, work, last);
                         running += 1;
@@ -185,13 +187,13 @@ impl<C: Crew> Run<'_, C> {
             if running == 0 {
                 break;
             }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
-            let limit = script::limit(step, &self.hosts[host].member);
-            let mut result = conclude(&step.action, limit, done);
+            let limit = script::limit(step, &self.hosts[host].run_host);
+            let mut result = evaluate(&step.action, limit, done);
             match &step.action {
-                Action::Probe { probe, .. } => self.learn(host, probe, &mut result),
+                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(&mut result),
                 _ => {}
             }
@@ -205,7 +207,7 @@ impl<C: Crew> Run<'_, C> {
             if last && !self.hosts[host].has_cleanup() {
                 self.conclude_host(host);
             }
-            self.heed_max_fail(step);
+            self.check_max_fail(step);
         }
     }
 
@@ -243,10 +245,10 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Stops the run once more hosts failed than are allowed to.
-    fn heed_max_fail(&mut self, step: &Step) {
+    fn check_max_fail(&mut self, step: &Step) {
         let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
         if self.out > share.to_bear(self.hosts.len()) {
-            self.cut_short(CancelReason::MaxFail);
+            self.cancel_run(CancelReason::MaxFail);
         }
     }
 
@@ -280,17 +282,17 @@ impl<C: Crew> Run<'_, C> {
             if under_way.is_empty() {
                 return;
             }
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             self.stats.running -= 1;
             let Some((step, paths)) = under_way.remove(&host) else { continue };
             let removal = Action::Remove { paths: Vec::new() };
-            let mut result = conclude(&removal, Some(CLEANUP_TIMEOUT), done);
+            let mut result = evaluate(&removal, Some(CLEANUP_TIMEOUT), done);
             if result.outcome == Outcome::Changed {
                 // Taking back what the run itself made leaves the node as it was.
                 result.outcome = Outcome::Ok;
             }
             if result.outcome == Outcome::Ok {
-                self.is_written(|ledger| ledger.cleaned(step, host));
+                self.write_log(|log| log.cleaned(step, host));
             } else if let Some(failure) = &mut result.failure {
                 failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
                 failure.hint = Some("remove it by hand".to_owned());
@@ -308,10 +310,10 @@ impl<C: Crew> Run<'_, C> {
 
     /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
     /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
-    pub(super) fn share(&mut self, facts: &Facts) {
+    pub(super) fn publish_facts(&mut self, facts: &Facts) {
         for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
             for host in &mut self.hosts {
-                host.member.vars.insert(name.as_str(), value.as_str());
+                host.run_host.vars.insert(name.as_str(), value.as_str());
             }
         }
     }
@@ -319,7 +321,7 @@ impl<C: Crew> Run<'_, C> {
     /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it
     /// stands in no fact and no output of the result.
     fn hand_on(&mut self, result: &mut StepResult) {
-        self.share(&result.facts);
+        self.publish_facts(&result.facts);
         if result.facts.keys().any(|name| name.starts_with(SECRET)) {
             result.facts.retain(|name, _| !name.starts_with(SECRET));
             result.stdout = crate::output::Output::default();
@@ -327,18 +329,18 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes in what a probe learned.
-    pub(super) fn learn(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
+    pub(super) fn add_probe_facts(&mut self, host: HostId, probe: &str, result: &mut StepResult) {
         let plan = self.plan;
         let state = &mut self.hosts[host];
-        super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.member.vars);
-        self.share(&result.facts);
+        super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
+        self.publish_facts(&result.facts);
         let state = &mut self.hosts[host];
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
         let mut facts = state.facts.clone();
         facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let stages = super::condition::stages(plan, &facts, &state.member.vars, &state.chain, None);
+        let stages = super::condition::stages(plan, &facts, &state.run_host.vars, &state.chain, None);
         if stages != state.chain {
             state.chain.clone_from(&stages);
             self.emit(EventKind::ChainSeen { host, stages });
@@ -347,6 +349,6 @@ impl<C: Crew> Run<'_, C> {
 }
 
 /// True for an end after which the same host cannot be asked again.
-pub(super) fn is_gone(done: &Done) -> bool {
-    matches!(done, Done::Unreached { .. })
+pub(super) fn is_gone(done: &JobResult) -> bool {
+    matches!(done, JobResult::Unreached { .. })
 }

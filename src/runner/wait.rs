@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::CancelToken;
+use crate::cancel::CancelToken;
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Action, Look, On, OnFailure, Quorum, Share, Step, Template, Until, Verdict, Wait};
+use crate::plan::{Action, Look, On, OnFailure, Quorum, Rule, Share, Step, Template, Until, Wait};
 use crate::transport::Command;
 
-use super::conclude::conclude;
 use super::condition::{holds, name_state, stages};
-use super::fleet::{Crew, Work};
-use super::missing::{in_vain, may_come, not_yet};
+use super::fleet::{Executor, Work};
+use super::job_result::evaluate;
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::{Run, Turn};
+use super::wait_checks::{may_come, not_yet, timed_out_failure};
+use super::{NextEvent, Run};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(15);
 const EVIDENCE: Duration = Duration::from_secs(10);
 
 /// A host that is waited for.
-pub(super) struct Waiting {
+pub(super) struct WaitingHost {
     pub(super) host: HostId,
     /// When the next look is due.
     due: Instant,
@@ -48,7 +48,7 @@ pub(super) struct Waiting {
     pub(super) looks: u32,
 }
 
-impl Waiting {
+impl WaitingHost {
     fn new(host: HostId, wait: &Wait, now: Instant) -> Self {
         Self {
             host,
@@ -70,7 +70,7 @@ impl Waiting {
     }
 }
 
-impl<C: Crew> Run<'_, C> {
+impl<C: Executor> Run<'_, C> {
     /// Waits on these hosts.
     pub(super) async fn wait(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
         let began = Instant::now();
@@ -78,17 +78,17 @@ impl<C: Crew> Run<'_, C> {
         let any = step.on == On::Any;
         // One host is asked for all; the others stand by in case it goes away.
         let mut spare: std::collections::VecDeque<HostId> = hosts.into();
-        let mut waiting: Vec<Waiting> = if any {
-            spare.pop_front().map(|host| Waiting::new(host, wait, began)).into_iter().collect()
+        let mut waiting: Vec<WaitingHost> = if any {
+            spare.pop_front().map(|host| WaitingHost::new(host, wait, began)).into_iter().collect()
         } else {
-            spare.drain(..).map(|host| Waiting::new(host, wait, began)).collect()
+            spare.drain(..).map(|host| WaitingHost::new(host, wait, began)).collect()
         };
         if waiting.is_empty() {
             return;
         }
         let need = if any { 1 } else { needed(wait.quorum, waiting.len()) };
         let mut end = began + wait.timeout;
-        let mut hopeless = false;
+        let mut cannot_reach_quorum = false;
         if self.stats.cancelled.is_none() {
             self.looks = CancelToken::default();
         }
@@ -98,31 +98,31 @@ impl<C: Crew> Run<'_, C> {
                 && waiting[0].lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable)
                 && let Some(host) = spare.pop_front()
             {
-                let gone = std::mem::replace(&mut waiting[0], Waiting::new(host, wait, now));
+                let gone = std::mem::replace(&mut waiting[0], WaitingHost::new(host, wait, now));
                 self.settle(id, wait, gone, began, false);
             }
             if waiting.iter().filter(|host| host.there).count() >= need
-                || waiting.iter().all(Waiting::settled)
+                || waiting.iter().all(WaitingHost::settled)
                 || now >= end
             {
                 break;
             }
             let possible = waiting.iter().filter(|host| host.lost.is_none()).count();
-            if possible < need && !hopeless {
-                hopeless = true;
+            if possible < need && !cannot_reach_quorum {
+                cannot_reach_quorum = true;
                 end = end.min(now + SETTLE);
             }
-            let more = self.look_where_due(id, step, wait, &mut waiting, now);
+            let more = self.start_due_looks(id, step, wait, &mut waiting, now);
             let idle = waiting.iter().filter(|host| more && host.looking.is_none() && host.lost.is_none());
             let next = idle.map(|host| host.due).min();
             let until = next.map_or(end, |next| next.min(end));
-            if let Turn::Done(host, done) = self.turn(Some(until)).await {
+            if let NextEvent::Done(host, done) = self.next_event(Some(until)).await {
                 self.stats.running -= 1;
                 let Some(index) = waiting.iter().position(|waiting| waiting.host == host) else { continue };
                 let gone = is_gone(&done);
-                let limit = Some(script::limit(step, &self.hosts[host].member).unwrap_or(LOOK).min(LOOK));
-                let result = conclude(&step.action, limit, done);
-                self.seen(id, wait, &mut waiting[index], result, gone, began);
+                let limit = Some(script::limit(step, &self.hosts[host].run_host).unwrap_or(LOOK).min(LOOK));
+                let result = evaluate(&step.action, limit, done);
+                self.handle_look(id, wait, &mut waiting[index], result, gone, began);
             }
         }
         if wait.patient {
@@ -139,17 +139,25 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Begins a look on every host where one is due, the longest due first. True where there is room for more.
-    fn look_where_due(&mut self, id: StepId, step: &Step, wait: &Wait, waiting: &mut [Waiting], now: Instant) -> bool {
+    fn start_due_looks(
+        &mut self,
+        id: StepId,
+        step: &Step,
+        wait: &Wait,
+        waiting: &mut [WaitingHost],
+        now: Instant,
+    ) -> bool {
         let mut running = waiting.iter().filter(|host| host.looking.is_some()).count();
-        let is_due = |host: &&mut Waiting| host.looking.is_none() && host.lost.is_none() && host.due <= now;
-        let mut due: Vec<&mut Waiting> = waiting.iter_mut().filter(is_due).collect();
+        let is_due = |host: &&mut WaitingHost| host.looking.is_none() && host.lost.is_none() && host.due <= now;
+        let mut due: Vec<&mut WaitingHost> = waiting.iter_mut().filter(is_due).collect();
         due.sort_by_key(|host| host.due);
         for host in due {
             if running >= self.settings.fanout {
                 break;
             }
             let state = &self.hosts[host.host];
-            let Ok(Some(command)) = script::command(self.plan, step, &state.member, Depth::Light(&state.facts)) else {
+            let Ok(Some(command)) = script::command(self.plan, step, &state.run_host, Depth::Light(&state.facts))
+            else {
                 continue;
             };
             let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
@@ -182,7 +190,15 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Takes in what a look brought.
-    fn seen(&mut self, id: StepId, wait: &Wait, host: &mut Waiting, result: StepResult, gone: bool, began: Instant) {
+    fn handle_look(
+        &mut self,
+        id: StepId,
+        wait: &Wait,
+        host: &mut WaitingHost,
+        result: StepResult,
+        gone: bool,
+        began: Instant,
+    ) {
         let now = Instant::now();
         host.looking = None;
         self.hosts[host.host].activity = Some((Activity::Step(id), began));
@@ -190,7 +206,7 @@ impl<C: Crew> Run<'_, C> {
             return;
         }
         if let Some(failure) = result.failure.clone().filter(|failure| gone && wait.patient && may_come(failure)) {
-            self.seen_away(id, host, failure);
+            self.handle_unreachable(id, host, failure);
             return;
         }
         if gone {
@@ -201,7 +217,7 @@ impl<C: Crew> Run<'_, C> {
         if let Until::Checks = wait.until {
             host.trouble.clone_from(&result.failure);
             self.hosts[host.host].facts.extend(result.facts.clone());
-            self.seen_checks(id, &wait.look, host, &result, began);
+            self.handle_checks(id, &wait.look, host, &result, began);
             return;
         }
         let mut facts = result.facts;
@@ -215,12 +231,12 @@ impl<C: Crew> Run<'_, C> {
                 host.there = false;
                 return;
             }
-            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].member.vars);
+            name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.share(&facts);
+        self.publish_facts(&facts);
         let state = &mut self.hosts[host.host];
         state.facts.extend(facts);
-        let vars = &state.member.vars;
+        let vars = &state.run_host.vars;
         match &wait.until {
             Until::Checks => {}
             Until::Chain => {
@@ -263,14 +279,14 @@ impl<C: Crew> Run<'_, C> {
         }
         if !host.there {
             let state = &self.hosts[host.host];
-            host.lost = beyond_help(&wait.give_up, &mut host.held, &state.facts, &state.member.vars, now);
+            host.lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
         }
     }
 
     /// Waits for looks that are under way, so that no answer goes to the wrong step.
-    async fn drain(&mut self, waiting: &mut [Waiting]) {
+    async fn drain(&mut self, waiting: &mut [WaitingHost]) {
         while waiting.iter().any(|host| host.looking.is_some()) {
-            if let Turn::Done(host, _) = self.turn(None).await {
+            if let NextEvent::Done(host, _) = self.next_event(None).await {
                 self.stats.running -= 1;
                 if let Some(waiting) = waiting.iter_mut().find(|waiting| waiting.host == host) {
                     waiting.looking = None;
@@ -280,7 +296,7 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Asks hosts that did not come up for the last lines of their log.
-    async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &[Waiting], enough: bool) {
+    async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &[WaitingHost], enough: bool) {
         let Some(evidence) = &wait.evidence else { return };
         if enough || self.stats.cancelled.is_some() {
             return;
@@ -295,11 +311,11 @@ impl<C: Crew> Run<'_, C> {
             running += 1;
         }
         while running > 0 {
-            let Turn::Done(host, done) = self.turn(None).await else { continue };
+            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
-            let asked = Action::Run { command: Template::default(), manner: crate::plan::Manner::default() };
-            let result = conclude(&asked, Some(EVIDENCE), done);
+            let asked = Action::Run { command: Template::default(), exec_options: crate::plan::ExecOptions::default() };
+            let result = evaluate(&asked, Some(EVIDENCE), done);
             self.hosts[host].evidence = result.stdout;
         }
     }
@@ -308,15 +324,15 @@ impl<C: Crew> Run<'_, C> {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
-            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.member.vars)),
+            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.run_host.vars)),
             Look::Probe(_) | Look::Checks { .. } => {
-                script::look_text(self.plan, evidence, &state.member.vars, Depth::Full)
+                script::look_text(self.plan, evidence, &state.run_host.vars, Depth::Full)
             }
         }
     }
 
     /// Says how the wait went for a host.
-    fn settle(&mut self, id: StepId, wait: &Wait, host: Waiting, began: Instant, enough: bool) {
+    fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
         let now = Instant::now();
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
@@ -346,18 +362,18 @@ impl<C: Crew> Run<'_, C> {
     }
 
     /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
-    fn not_there(&self, wait: &Wait, host: &Waiting, now: Instant, cut: bool) -> Failure {
+    fn not_there(&self, wait: &Wait, host: &WaitingHost, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Until::Checks = wait.until {
-            return in_vain(host, wait.timeout, cut, known.address.is_some());
+            return timed_out_failure(host, wait.timeout, cut, known.address.is_some());
         }
         if let Some(trouble) = &host.trouble {
             // Its phase stays: a node that was lost is no node that answered.
             let cause = format!("not up after {limit}: the last look failed: {}", trouble.cause);
             return Failure { cause, ..trouble.clone() };
         }
-        let vars = &known.member.vars;
+        let vars = &known.run_host.vars;
         let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&host.held);
@@ -420,8 +436,8 @@ fn same_stages(a: &[StageState], b: &[StageState]) -> bool {
 }
 
 /// The first rule that has held for as long as it must.
-fn beyond_help(
-    rules: &[Verdict],
+fn gave_up(
+    rules: &[Rule],
     held: &mut [Option<Instant>],
     facts: &Facts,
     vars: &crate::plan::Vars,

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 
 use ssh2::MethodType;
 
-use super::known_hosts::pattern::matches_pattern;
+use crate::credentials::known_hosts::pattern::matches_pattern;
 
 /// What an algorithm is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum AlgorithmKind {
     /// Agreeing on keys.
     Kex,
     /// Proving who the server is.
@@ -21,7 +21,7 @@ pub enum Kind {
     Mac,
 }
 
-impl Kind {
+impl AlgorithmKind {
     /// In the order in which client and server agree on them.
     pub(super) const ALL: [Self; 4] = [Self::Kex, Self::HostKey, Self::Cipher, Self::Mac];
 
@@ -87,20 +87,20 @@ pub(super) fn is_marker(name: &str) -> bool {
 
 /// What to offer of a kind, best first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct AlgorithmChoice {
     /// What it is for.
-    pub kind: Kind,
+    pub kind: AlgorithmKind,
     /// At least one.
     names: Vec<&'static str>,
 }
 
-impl Choice {
+impl AlgorithmChoice {
     /// What a value of `ssh_config` comes to: a list, or one after `+` (in addition), `-` (without) or `^` (these first). Names
     /// that libssh2 does not have are left out, as a file is often written for more than one program.
     ///
     /// # Errors
     /// When nothing is left; the text says what there is.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, String> {
+    pub fn parse(kind: AlgorithmKind, text: &str) -> Result<Self, String> {
         let names = select(text, kind.all());
         if names.is_empty() {
             let all = kind.all().join(",");
@@ -133,11 +133,11 @@ fn select<'a>(text: &str, all: &[&'a str]) -> Vec<&'a str> {
 
 /// What is offered to a server: the choices of `ssh_config`, and everything where it makes none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Offer(Vec<Choice>);
+pub struct AlgorithmLists(Vec<AlgorithmChoice>);
 
-impl Offer {
+impl AlgorithmLists {
     /// Takes a choice in, unless there is one of its kind: the first value wins.
-    pub fn choose(&mut self, choice: &Choice) {
+    pub fn choose(&mut self, choice: &AlgorithmChoice) {
         if !self.chosen(choice.kind) {
             self.0.push(choice.clone());
         }
@@ -145,12 +145,12 @@ impl Offer {
 
     /// Whether there is a choice of a kind.
     #[must_use]
-    pub fn chosen(&self, kind: Kind) -> bool {
+    pub fn chosen(&self, kind: AlgorithmKind) -> bool {
         self.0.iter().any(|made| made.kind == kind)
     }
 
     /// What is offered of a kind, best first.
-    pub(super) fn of(&self, kind: Kind) -> &[&'static str] {
+    pub(super) fn of(&self, kind: AlgorithmKind) -> &[&'static str] {
         self.0.iter().find(|choice| choice.kind == kind).map_or(kind.all(), |choice| &choice.names)
     }
 
@@ -165,7 +165,7 @@ impl Offer {
     /// The algorithms for host keys of these types in `known_hosts`, as far as they may be used.
     pub(super) fn for_known(&self, types: &[String]) -> Vec<&'static str> {
         let fits = |name: &&&str| types.iter().any(|known| is_of_type(name, known));
-        self.of(Kind::HostKey).iter().filter(fits).copied().collect()
+        self.of(AlgorithmKind::HostKey).iter().filter(fits).copied().collect()
     }
 }
 
@@ -178,7 +178,7 @@ fn is_of_type(algorithm: &str, key_type: &str) -> bool {
 }
 
 /// Offers these, best first, and no others of the kind.
-pub(super) fn prefer(ssh: &ssh2::Session, kind: Kind, names: &[&str]) -> Result<(), ssh2::Error> {
+pub(super) fn prefer(ssh: &ssh2::Session, kind: AlgorithmKind, names: &[&str]) -> Result<(), ssh2::Error> {
     let list = names.join(",");
     kind.methods().iter().try_for_each(|&method| ssh.method_pref(method, &list))
 }
@@ -209,28 +209,28 @@ mod tests {
 
     #[test]
     fn every_kind_has_names_and_nothing_left_is_an_error() {
-        for kind in Kind::ALL {
+        for kind in AlgorithmKind::ALL {
             assert!(kind.all().len() > 2, "{kind:?}: {:?}", kind.all());
             assert!(!kind.all().iter().any(|name| is_marker(name)), "{kind:?}");
-            let said = Choice::parse(kind, "nothing-such").unwrap_err();
+            let said = AlgorithmChoice::parse(kind, "nothing-such").unwrap_err();
             assert!(said.starts_with(&format!("`{}` leaves none", kind.keyword())), "{said}");
         }
     }
 
     #[test]
     fn the_first_choice_of_a_kind_wins() {
-        let mut offer = Offer::default();
-        assert_eq!(offer.of(Kind::Cipher), Kind::Cipher.all());
-        offer.choose(&Choice::parse(Kind::Cipher, "aes256-ctr,aes128-ctr").unwrap());
-        offer.choose(&Choice::parse(Kind::Cipher, "aes128-ctr").unwrap());
-        assert_eq!(offer.of(Kind::Cipher), ["aes256-ctr", "aes128-ctr"]);
-        assert_eq!(offer.of(Kind::Mac), Kind::Mac.all());
+        let mut offer = AlgorithmLists::default();
+        assert_eq!(offer.of(AlgorithmKind::Cipher), AlgorithmKind::Cipher.all());
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::Cipher, "aes256-ctr,aes128-ctr").unwrap());
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::Cipher, "aes128-ctr").unwrap());
+        assert_eq!(offer.of(AlgorithmKind::Cipher), ["aes256-ctr", "aes128-ctr"]);
+        assert_eq!(offer.of(AlgorithmKind::Mac), AlgorithmKind::Mac.all());
     }
 
     #[test]
     fn old_rsa_lines_ask_for_new_signatures() {
-        let mut offer = Offer::default();
-        offer.choose(&Choice::parse(Kind::HostKey, "ssh-ed25519,rsa-sha2-*").unwrap());
+        let mut offer = AlgorithmLists::default();
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::HostKey, "ssh-ed25519,rsa-sha2-*").unwrap());
         let mut names = offer.for_known(&["ssh-rsa".into()]);
         names.sort_unstable();
         assert_eq!(names, ["rsa-sha2-256", "rsa-sha2-512"]);

@@ -141,7 +141,7 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
 /// How far a server got in a key exchange that failed. libssh2 has one number for "no algorithm in common" and for "gone before
 /// it said which algorithms it takes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum HandshakeProgress {
     /// It said nothing.
     Silence,
     /// It said that it speaks SSH.
@@ -153,12 +153,12 @@ pub(super) enum Reach {
 }
 
 /// A key exchange that failed.
-pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: Reach) -> Failure {
+pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProgress) -> Failure {
     let number = session_code(error);
     let said = lower(error.message());
     match number {
         code::BANNER_RECV | code::BANNER_SEND | code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND
-            if reach == Reach::Silence =>
+            if reach == HandshakeProgress::Silence =>
         {
             Failure::new(Phase::Connect, format!("{address}: connection closed before the server said who it is"))
                 .hint("sshd drops connections when too many come at once (MaxStartups); a smaller --fanout helps")
@@ -167,10 +167,10 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: Reach) -> Fai
         code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => {
             Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
         }
-        code::KEX_FAILURE if reach == Reach::Banner => {
+        code::KEX_FAILURE if reach == HandshakeProgress::Banner => {
             Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
         }
-        code::KEY_EXCHANGE_FAILURE if reach != Reach::Offer => {
+        code::KEY_EXCHANGE_FAILURE if reach != HandshakeProgress::Offer => {
             Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
         }
         code::KEY_EXCHANGE_FAILURE => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said}"))
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(number: i32, reach: Reach, phase: Phase, retryable: bool) {
+    fn case(number: i32, reach: HandshakeProgress, phase: Phase, retryable: bool) {
         let error = ssh2::Error::new(ErrorCode::Session(number), "Some words.");
         let failure = handshake("10.0.0.7:22", &error, reach);
         assert_eq!((failure.phase, failure.retryable), (phase, retryable), "{failure}");
@@ -222,16 +222,16 @@ mod tests {
 
     #[test]
     fn what_can_pass_is_tried_again() {
-        case(-13, Reach::Silence, Phase::Connect, true);
-        case(-43, Reach::Silence, Phase::Connect, true);
-        case(-43, Reach::Banner, Phase::Connect, true);
-        case(-8, Reach::OfferAndEnd, Phase::Connect, true);
-        case(-8, Reach::Offer, Phase::Connect, false);
-        case(-5, Reach::Banner, Phase::Connect, true);
-        case(-5, Reach::OfferAndEnd, Phase::Connect, false);
-        case(-5, Reach::Offer, Phase::Connect, false);
-        case(-11, Reach::Offer, Phase::HostKey, false);
-        case(-14, Reach::Silence, Phase::Connect, false);
+        case(-13, HandshakeProgress::Silence, Phase::Connect, true);
+        case(-43, HandshakeProgress::Silence, Phase::Connect, true);
+        case(-43, HandshakeProgress::Banner, Phase::Connect, true);
+        case(-8, HandshakeProgress::OfferAndEnd, Phase::Connect, true);
+        case(-8, HandshakeProgress::Offer, Phase::Connect, false);
+        case(-5, HandshakeProgress::Banner, Phase::Connect, true);
+        case(-5, HandshakeProgress::OfferAndEnd, Phase::Connect, false);
+        case(-5, HandshakeProgress::Offer, Phase::Connect, false);
+        case(-11, HandshakeProgress::Offer, Phase::HostKey, false);
+        case(-14, HandshakeProgress::Silence, Phase::Connect, false);
     }
 
     #[test]

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::algorithms::{self, Kind};
-use super::classify::{self, Reach};
+use super::algorithms::{self, AlgorithmKind};
+use super::classify::{self, HandshakeProgress};
 use super::connection::Connection;
-use super::door::{Doors, PATIENCE};
-use super::gate::{Gate, Requests};
+use super::jump::{JumpThread, TunnelRequests};
 use super::kexinit;
-use super::known_hosts::{Accepted, HostKeyPolicy, Verdict, fingerprint};
-use super::login::{Agent, log_in};
-use super::openssh::{Attempt, Client, Den};
+use super::login::{AgentState, log_in};
+use super::login_limit::{LoginLimiter, MOST_THROTTLED};
+use super::openssh::{ControlDir, LoginAttempt, SshClient};
 use super::resolve::resolve;
 use super::session::{Session, Stopwatch, drive};
+use super::socket::SessionSocket;
 use super::target::{Target, Via};
-use super::wire::Wire;
-use crate::control::{CancelToken, Deadline, Raced, race};
+use crate::cancel::{CancelToken, Deadline, Raced, race};
+use crate::credentials::known_hosts::{Accepted, HostKeyPolicy, HostKeyVerdict, fingerprint};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
@@ -29,22 +29,22 @@ use crate::reactor::sleep;
 #[derive(Debug)]
 pub struct Connector {
     dialer: Dialer,
-    gate: Gate,
+    gate: JumpThread,
 }
 
 /// Gets sessions; the shards and the gate's thread have one each.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    agent: Arc<Agent>,
-    doors: Arc<Doors>,
-    den: Arc<Den>,
-    gate: Requests,
+    agent: Arc<AgentState>,
+    login_limiter: Arc<LoginLimiter>,
+    control_dir: Arc<ControlDir>,
+    gate: TunnelRequests,
     spool: Arc<Spool>,
 }
 
 /// What happens while a host is being connected to.
 #[derive(Debug, Clone)]
-pub enum Progress {
+pub enum ConnectProgress {
     /// A phase begins.
     Phase(Phase),
     /// An attempt failed and another one follows.
@@ -61,7 +61,7 @@ pub enum Progress {
 }
 
 /// A host that was reached, or not.
-pub struct Arrival {
+pub struct ConnectResult {
     /// The session, or why there is none. `None`: the run was stopped meanwhile.
     pub session: Option<Result<Connection, Failure>>,
     /// Attempts that were made.
@@ -72,13 +72,13 @@ pub struct Arrival {
 
 impl Default for Connector {
     fn default() -> Self {
-        let (gate, requests) = Gate::new();
+        let (gate, requests) = JumpThread::new();
         let dialer = Dialer {
             agent: Arc::default(),
-            doors: Arc::default(),
+            login_limiter: Arc::default(),
             gate: requests,
             spool: Arc::default(),
-            den: Arc::default(),
+            control_dir: Arc::default(),
         };
         Self { dialer, gate }
     }
@@ -90,8 +90,8 @@ impl Connector {
         &self,
         target: &Target,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Arrival {
+        progress: &mut dyn FnMut(ConnectProgress),
+    ) -> ConnectResult {
         if matches!(target.via, Via::Jump(_) | Via::Command(_)) {
             self.gate.open(&self.dialer);
         }
@@ -105,54 +105,54 @@ impl Dialer {
         &self,
         target: &Target,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Arrival {
+        progress: &mut dyn FnMut(ConnectProgress),
+    ) -> ConnectResult {
         let watch = Stopwatch::start();
         let mut attempt = 1;
         // Turns away at a busy door are no fault of the host's, within reason.
-        let mut turned_away = 0;
-        let mut let_in = 0;
+        let mut was_dropped = 0;
+        let mut logins_done = 0;
         let session = loop {
-            let trace = Trace { let_in: Cell::new(let_in), ..Trace::default() };
+            let trace = AttemptTrace { logins_done: Cell::new(logins_done), ..AttemptTrace::default() };
             let failure = match self.attempt(target, &trace, cancel, progress).await {
                 None => break None,
                 Some(Ok(session)) => break Some(Ok(session)),
                 Some(Err(failure)) => failure,
             };
-            let_in = trace.let_in.get();
-            let crowded = trace.crowded.get() && turned_away < PATIENCE;
-            if !failure.retryable || attempt >= target.attempts + turned_away && !crowded {
+            logins_done = trace.logins_done.get();
+            let server_busy = trace.server_busy.get() && was_dropped < MOST_THROTTLED;
+            if !failure.retryable || attempt >= target.attempts + was_dropped && !server_busy {
                 break Some(Err(failure));
             }
-            turned_away += u32::from(crowded);
+            was_dropped += u32::from(server_busy);
             let retry_in = pause_after(attempt);
-            progress(Progress::Retry { attempt, of: target.attempts, failure, retry_in });
+            progress(ConnectProgress::Retry { attempt, of: target.attempts, failure, retry_in });
             if matches!(race(sleep(retry_in), Deadline::default(), cancel).await, Raced::Cancelled) {
                 break None;
             }
             attempt += 1;
         };
-        Arrival { session, attempts: attempt, took: watch.elapsed() }
+        ConnectResult { session, attempts: attempt, took: watch.elapsed() }
     }
 
     /// One attempt. `None`: the run was stopped.
     async fn attempt(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         cancel: Option<&CancelToken>,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(ConnectProgress),
     ) -> Option<Result<Connection, Failure>> {
         let phase = Cell::new(None);
         let mut enter = |next: Phase| {
             if phase.replace(Some(next)) != Some(next) {
-                progress(Progress::Phase(next));
+                progress(ConnectProgress::Phase(next));
             }
         };
         let work = async {
             let session = match &target.via {
                 Via::Network => self.over_network(target, trace, &mut enter).await,
-                Via::Jump(_) | Via::Command(_) => self.carried(target, trace, &mut enter).await,
+                Via::Jump(_) | Via::Command(_) => self.over_tunnel(target, trace, &mut enter).await,
                 Via::OpenSsh(client) => {
                     return self.by_openssh(client, target, trace, &mut enter).await;
                 }
@@ -164,7 +164,7 @@ impl Dialer {
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
             Raced::Done(Err(None)) => Some(Err(through(
                 target,
-                too_late(target, phase.get().unwrap_or(Phase::Resolve), &trace.seen.borrow()),
+                timed_out(target, phase.get().unwrap_or(Phase::Resolve), &trace.seen.borrow()),
             ))),
             Raced::Late | Raced::Cancelled => None,
         }
@@ -176,7 +176,7 @@ impl Dialer {
     async fn over_network(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Resolve);
@@ -190,19 +190,19 @@ impl Dialer {
         let mut last = None;
         for (tried, &address) in addresses.iter().enumerate() {
             enter(Phase::Connect);
-            let door = self.doors.at(&address.to_string());
-            let turn = door.enter().await;
-            trace.seen.replace(Seen::Nothing);
+            let address_limit = self.login_limiter.address(&address.to_string());
+            let permit = address_limit.acquire().await;
+            trace.seen.replace(PeerProgress::Nothing);
             // Each address has its share of what is left, so that a dead first one does not cost the time of the second.
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let watch = Stopwatch::start();
             let work = async {
-                let wire = connect_to(target, address).await?;
-                self.log_in_at(target, Some(address), wire, trace, enter).await
+                let socket = connect_to(target, address).await?;
+                self.log_in_at(target, Some(address), socket, trace, enter).await
             };
             let raced = race(work, Deadline::after(Some(share)), None).await;
             left = left.saturating_sub(watch.elapsed());
-            trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
+            trace.server_busy.set(permit.release(&raced, trace.seen.borrow().was_dropped(), &trace.logins_done));
             match raced {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
@@ -216,33 +216,33 @@ impl Dialer {
     /// Goes through a jump host, or a command. `Err(None)`: the time ran out.
     ///
     /// The clock stands still while others are before the host: the jump host's own login is no fault of the host's.
-    async fn carried(
+    async fn over_tunnel(
         &self,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Connect);
-        let way = self.doors.way(target).await;
-        let door = self.doors.at(&target.chain());
-        let turn = door.enter().await;
-        trace.seen.replace(Seen::Nothing);
-        let (wire, took) = self.gate.carry(target).await?;
+        let jump_permit = self.login_limiter.jump_permit(target).await;
+        let address_limit = self.login_limiter.address(&target.chain());
+        let permit = address_limit.acquire().await;
+        trace.seen.replace(PeerProgress::Nothing);
+        let (socket, took) = self.gate.open_tunnel(target).await?;
         let left = target.connect_timeout.saturating_sub(took);
         // Held to the end: as long as somebody has it, what carries it tells why it ended.
-        let held = wire.clone();
-        let raced = race(self.log_in_at(target, None, wire, trace, enter), Deadline::after(Some(left)), None).await;
-        trace.crowded.set(turn.leave(&raced, trace.seen.borrow().turned_away(), &trace.let_in));
-        drop(way);
+        let held = socket.clone();
+        let raced = race(self.log_in_at(target, None, socket, trace, enter), Deadline::after(Some(left)), None).await;
+        trace.server_busy.set(permit.release(&raced, trace.seen.borrow().was_dropped(), &trace.logins_done));
+        drop(jump_permit);
         match raced {
             Raced::Done(Ok(session)) => Ok(session),
             // The other end's own answer, which more attempts will not change.
             Raced::Done(Err(failure)) if !failure.retryable => Err(Some(through(target, failure))),
             Raced::Done(Err(failure)) => {
-                let why = match (&target.via, held.passage()) {
+                let why = match (&target.via, held.via_status()) {
                     // A command may end its output a moment before itself.
-                    (Via::Command(_), Some(passage)) => passage.ended_soon().await,
-                    _ => held.severed(),
+                    (Via::Command(_), Some(via_status)) => via_status.wait_for_end().await,
+                    _ => held.tunnel_end(),
                 };
                 Err(Some(match (why, &target.via) {
                     (None, _) => through(target, failure),
@@ -250,7 +250,7 @@ impl Dialer {
                     (Some(why), _) => Failure::new(Phase::Connect, why).retryable(),
                 }))
             }
-            Raced::Late | Raced::Cancelled => match held.severed() {
+            Raced::Late | Raced::Cancelled => match held.tunnel_end() {
                 Some(why) => Err(Some(Failure::new(Phase::Connect, why).retryable())),
                 None => Err(None),
             },
@@ -260,18 +260,18 @@ impl Dialer {
     /// Lets the system's `ssh` make the connection. The clock stands still while the host waits for its turn.
     async fn by_openssh(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<SshClient>,
         target: &Target,
-        trace: &Trace,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Connection, Option<Failure>> {
         enter(Phase::Connect);
-        let door = self.doors.at(&target.chain());
-        let turn = door.enter().await;
-        let mut attempt = Attempt::default();
-        let work = attempt.log_in(client, &self.den, target, &self.spool, enter);
+        let address_limit = self.login_limiter.address(&target.chain());
+        let permit = address_limit.acquire().await;
+        let mut attempt = LoginAttempt::default();
+        let work = attempt.log_in(client, &self.control_dir, target, &self.spool, enter);
         let raced = race(work, Deadline::after(Some(target.connect_timeout)), None).await;
-        trace.crowded.set(turn.leave(&raced, attempt.turned_away(), &trace.let_in));
+        trace.server_busy.set(permit.release(&raced, attempt.was_dropped(), &trace.logins_done));
         match raced {
             Raced::Done(Ok(())) => match attempt.session() {
                 Some(session) => Ok(Connection::OpenSsh(Box::new(session))),
@@ -286,16 +286,16 @@ impl Dialer {
         &self,
         target: &Target,
         address: Option<SocketAddr>,
-        mut wire: Wire,
-        trace: &Trace,
+        mut socket: SessionSocket,
+        trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
-        let shown = address.map_or_else(|| place(&target.address, target.port), |address| address.to_string());
-        let mut asked_for: Option<Recorded> = None;
+        let shown = address.map_or_else(|| host_port(&target.address, target.port), |address| address.to_string());
+        let mut asked_for: Option<RecordedKeys> = None;
         loop {
             let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
             ssh.set_blocking(false);
-            ssh.set_tcp_stream(wire.clone());
+            ssh.set_tcp_stream(socket.clone());
             ssh.set_compress(target.compression);
             let mut offered = target.algorithms.apply(&ssh);
             if let Some(recorded) = &asked_for {
@@ -303,21 +303,21 @@ impl Dialer {
                 if names.is_empty() {
                     return Err(recorded.not_allowed(target));
                 }
-                offered = offered.and_then(|()| algorithms::prefer(&ssh, Kind::HostKey, &names));
+                offered = offered.and_then(|()| algorithms::prefer(&ssh, AlgorithmKind::HostKey, &names));
             }
             offered.map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
-            trace.seen.replace(Seen::Connection);
-            let shaken = shake(&mut ssh, &wire, trace).await;
-            if let Err(error) = shaken {
+            trace.seen.replace(PeerProgress::Connection);
+            let exchanged = handshake(&mut ssh, &socket, trace).await;
+            if let Err(error) = exchanged {
                 if let Some(recorded) = &asked_for
                     && classify::nothing_in_common(&error)
                 {
                     return Err(recorded.gone(target));
                 }
                 if classify::no_algorithm(&error)
-                    && *trace.seen.borrow() == Seen::Offer
-                    && let Ok(wire) = self.connect_again(target, address).await
-                    && let Some(lists) = Box::pin(kexinit::ask(&wire)).await
+                    && *trace.seen.borrow() == PeerProgress::Offer
+                    && let Ok(socket) = self.connect_again(target, address).await
+                    && let Some(lists) = Box::pin(kexinit::ask(&socket)).await
                 {
                     let missing = lists.missing(&target.algorithms);
                     if !missing.is_empty() {
@@ -326,54 +326,58 @@ impl Dialer {
                 }
                 let seen = trace.seen.borrow();
                 return Err(match &*seen {
-                    Seen::Words(words) => not_ssh(&shown, words),
-                    Seen::Nothing | Seen::Connection => classify::handshake(&shown, &error, Reach::Silence),
-                    Seen::Banner => classify::handshake(&shown, &error, Reach::Banner),
-                    Seen::Offer if wire.has_ended() => classify::handshake(&shown, &error, Reach::OfferAndEnd),
-                    Seen::Offer => classify::handshake(&shown, &error, Reach::Offer),
+                    PeerProgress::Words(words) => not_ssh(&shown, words),
+                    PeerProgress::Nothing | PeerProgress::Connection => {
+                        classify::handshake(&shown, &error, HandshakeProgress::Silence)
+                    }
+                    PeerProgress::Banner => classify::handshake(&shown, &error, HandshakeProgress::Banner),
+                    PeerProgress::Offer if socket.has_ended() => {
+                        classify::handshake(&shown, &error, HandshakeProgress::OfferAndEnd)
+                    }
+                    PeerProgress::Offer => classify::handshake(&shown, &error, HandshakeProgress::Offer),
                 });
             }
             enter(Phase::HostKey);
             match (Self::check_host_key(&ssh, target).await?, &asked_for) {
-                (Trust::Yes, _) => {}
-                (Trust::AskFor(recorded), None) => {
+                (HostKeyTrust::Yes, _) => {}
+                (HostKeyTrust::AskFor(recorded), None) => {
                     // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
                     asked_for = Some(recorded);
-                    wire.shut();
-                    wire = self.connect_again(target, address).await?;
+                    socket.shut();
+                    socket = self.connect_again(target, address).await?;
                     continue;
                 }
-                (Trust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
+                (HostKeyTrust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
             }
             enter(Phase::Auth);
-            let outcome = log_in(&ssh, &wire, target, &self.agent).await;
+            let outcome = log_in(&ssh, &socket, target, &self.agent).await;
             let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-            let session = Session::new(ssh, wire, reached, target, &self.spool);
+            let session = Session::new(ssh, socket, reached, target, &self.spool);
             return outcome.map(|()| session);
         }
     }
 
     /// One more connection to the same server, the same way.
-    async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<Wire, Failure> {
+    async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<SessionSocket, Failure> {
         match address {
             Some(address) => connect_to(target, address).await,
-            None => Ok(self.gate.carry(target).await?.0),
+            None => Ok(self.gate.open_tunnel(target).await?.0),
         }
     }
 
     /// Is this the host that it should be?
-    async fn check_host_key(ssh: &ssh2::Session, target: &Target) -> Result<Trust, Failure> {
+    async fn check_host_key(ssh: &ssh2::Session, target: &Target) -> Result<HostKeyTrust, Failure> {
         let Some((key, _)) = ssh.host_key() else {
             return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
         };
         let (name, port) = (target.host_key_name.as_str(), target.port);
         let mut verdict = target.known_hosts.check(name, port, key);
-        if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::AcceptNew) {
+        if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
             // It touches the disk, and may wait for another program that holds the file.
             let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
             let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
             verdict = match accepted {
-                Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => Verdict::Known,
+                Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => HostKeyVerdict::Known,
                 // Another host of the same name, or another program, was faster, and says something else.
                 Ok(Accepted::Against(verdict)) => verdict,
                 Err(error) => {
@@ -382,7 +386,7 @@ impl Dialer {
                 }
             };
         }
-        if (&verdict, target.policy) == (&Verdict::Unknown, HostKeyPolicy::Strict)
+        if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::Strict)
             && target.known_hosts.has_authority(name, port)
         {
             let cause = format!(
@@ -398,14 +402,14 @@ impl Dialer {
 }
 
 /// Connects to one address of a host.
-async fn connect_to(target: &Target, address: SocketAddr) -> Result<Wire, Failure> {
-    Wire::connect(address, target.bind, target.dead_after())
+async fn connect_to(target: &Target, address: SocketAddr) -> Result<SessionSocket, Failure> {
+    SessionSocket::connect(address, target.bind, target.dead_after())
         .await
         .map_err(|error| classify::connect(&address.to_string(), &error))
 }
 
 /// An address and a port, for messages.
-pub(super) fn place(address: &str, port: u16) -> String {
+pub(super) fn host_port(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
@@ -425,22 +429,24 @@ pub(super) fn shown(name: &str, port: u16) -> String {
 }
 
 /// What a verdict on a host's key means under its policy.
-fn judge(verdict: Verdict, key: &[u8], target: &Target) -> Result<Trust, Failure> {
+fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKeyTrust, Failure> {
     let shown = shown(&target.host_key_name, target.port);
     match (verdict, target.policy) {
         // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
-        (Verdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
+        (HostKeyVerdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
             Phase::HostKey,
             format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
         )
         .hint("do not log in: find out who has this key")),
-        (_, HostKeyPolicy::Off) | (Verdict::Known, _) => Ok(Trust::Yes),
-        (Verdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
+        (_, HostKeyPolicy::Off) | (HostKeyVerdict::Known, _) => Ok(HostKeyTrust::Yes),
+        (HostKeyVerdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
             Err(Failure::new(Phase::HostKey, format!("{shown}: unknown host key {}", fingerprint(key)))
                 .hint("check the fingerprint, then use --host-key-policy accept-new once to record it"))
         }
-        (Verdict::OtherType { known, file, line }, _) => Ok(Trust::AskFor(Recorded { types: known, file, line })),
-        (Verdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
+        (HostKeyVerdict::OtherType { known, file, line }, _) => {
+            Ok(HostKeyTrust::AskFor(RecordedKeys { types: known, file, line }))
+        }
+        (HostKeyVerdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
             let cause = format!(
                 "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server showed \
                  {offered_fingerprint}",
@@ -460,20 +466,20 @@ pub(super) fn remove_old(shown: &str, file: &Path) -> String {
     )
 }
 
-enum Trust {
+enum HostKeyTrust {
     Yes,
     /// Try again and ask for the types of host key that are recorded.
-    AskFor(Recorded),
+    AskFor(RecordedKeys),
 }
 
 /// What `known_hosts` has for a host that showed another type of key.
-struct Recorded {
+struct RecordedKeys {
     types: Vec<String>,
     file: PathBuf,
     line: usize,
 }
 
-impl Recorded {
+impl RecordedKeys {
     /// The server has no key of a recorded type any more: as far as ssh is concerned its key has changed.
     fn gone(&self, target: &Target) -> Failure {
         let shown = shown(&target.host_key_name, target.port);
@@ -487,57 +493,63 @@ impl Recorded {
     fn not_allowed(&self, target: &Target) -> Failure {
         let shown = shown(&target.host_key_name, target.port);
         let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
-        let cause =
-            format!("{shown}: {file} line {line} has {types}, and `{}` allows none such", Kind::HostKey.keyword());
+        let cause = format!(
+            "{shown}: {file} line {line} has {types}, and `{}` allows none such",
+            AlgorithmKind::HostKey.keyword()
+        );
         Failure::new(Phase::HostKey, cause)
             .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
     }
 }
 
 /// Exchanges keys, and notes what the peer says first, for the day that it is not SSH.
-async fn shake(ssh: &mut ssh2::Session, wire: &Wire, trace: &Trace) -> Result<(), ssh2::Error> {
+async fn handshake(ssh: &mut ssh2::Session, socket: &SessionSocket, trace: &AttemptTrace) -> Result<(), ssh2::Error> {
     let mut own = ssh.clone();
     let call = |ssh: &ssh2::Session| {
-        if matches!(*trace.seen.borrow(), Seen::Connection)
-            && let Some(words) = wire.peek()
+        if matches!(*trace.seen.borrow(), PeerProgress::Connection)
+            && let Some(words) = socket.peek()
         {
-            trace.seen.replace(Seen::Words(words));
-        } else if matches!(*trace.seen.borrow(), Seen::Banner) && wire.peek().is_some() {
-            trace.seen.replace(Seen::Offer);
+            trace.seen.replace(PeerProgress::Words(words));
+        } else if matches!(*trace.seen.borrow(), PeerProgress::Banner) && socket.peek().is_some() {
+            trace.seen.replace(PeerProgress::Offer);
         }
         let done = own.handshake();
         if let Some(first) = ssh.banner_bytes()
-            && *trace.seen.borrow() != Seen::Offer
+            && *trace.seen.borrow() != PeerProgress::Offer
         {
             // libssh2 also keeps a first line that is nothing of the kind.
             let words = String::from_utf8_lossy(first);
-            trace.seen.replace(if words.starts_with("SSH-") { Seen::Banner } else { Seen::Words(words.into_owned()) });
+            trace.seen.replace(if words.starts_with("SSH-") {
+                PeerProgress::Banner
+            } else {
+                PeerProgress::Words(words.into_owned())
+            });
         }
         done
     };
-    drive(ssh, wire, call).await
+    drive(ssh, socket, call).await
 }
 
 /// What an attempt left behind, however it ended.
 #[derive(Debug)]
-struct Trace {
+struct AttemptTrace {
     /// How far the peer has got.
-    seen: RefCell<Seen>,
+    seen: RefCell<PeerProgress>,
     /// Logins at its address that had succeeded when it was last turned away.
-    let_in: Cell<usize>,
+    logins_done: Cell<usize>,
     /// It was turned away where others were let in: the server is busy, not broken.
-    crowded: Cell<bool>,
+    server_busy: Cell<bool>,
 }
 
-impl Default for Trace {
+impl Default for AttemptTrace {
     fn default() -> Self {
-        Self { seen: RefCell::new(Seen::Nothing), crowded: Cell::new(false), let_in: Cell::new(0) }
+        Self { seen: RefCell::new(PeerProgress::Nothing), server_busy: Cell::new(false), logins_done: Cell::new(0) }
     }
 }
 
 /// How far a peer has got.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
+enum PeerProgress {
     Nothing,
     /// It took the connection.
     Connection,
@@ -549,9 +561,9 @@ enum Seen {
     Offer,
 }
 
-impl Seen {
+impl PeerProgress {
     /// sshd closes a connection over its `MaxStartups` without a word, or, as of late, with these.
-    fn turned_away(&self) -> bool {
+    fn was_dropped(&self) -> bool {
         match self {
             Self::Connection => true,
             Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
@@ -574,10 +586,10 @@ pub(super) fn not_ssh(at: &str, words: &str) -> Failure {
     failure.retryable()
 }
 
-fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
+fn timed_out(target: &Target, phase: Phase, seen: &PeerProgress) -> Failure {
     let limit = human(target.connect_timeout);
-    let at = place(&target.address, target.port);
-    if let Seen::Words(words) = seen {
+    let at = host_port(&target.address, target.port);
+    if let PeerProgress::Words(words) = seen {
         return not_ssh(&at, words);
     }
     match phase {
@@ -586,11 +598,11 @@ fn too_late(target: &Target, phase: Phase, seen: &Seen) -> Failure {
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if matches!(seen, Seen::Banner | Seen::Offer) => {
+        _ if matches!(seen, PeerProgress::Banner | PeerProgress::Offer) => {
             Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
                 .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
         }
-        _ if *seen == Seen::Connection => {
+        _ if *seen == PeerProgress::Connection => {
             Failure::new(Phase::Connect, format!("{at}: connected, but the server said nothing within {limit}"))
                 .hint("is this really sshd's port? An overloaded node needs --connect-timeout 30s")
         }

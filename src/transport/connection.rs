@@ -1,11 +1,11 @@
 //! A logged-in connection to one host, whoever made it.
 
-use super::command::{Command, Ran};
-use super::exec::{self, Fate, Sink};
-use super::trailer::Mark;
-use super::transfer::{Ending, Moved, Order, Tally};
+use super::copy::{CopyEnd, CopyProgress, CopyRequest, CopyResult};
+use super::exec::command::{Command, CommandResult};
+use super::exec::wrapper::Mark;
+use super::exec::{self, KillResult, OutputSink};
 use super::{openssh, session};
-use crate::control::{CancelToken, Deadline};
+use crate::cancel::{CancelToken, Deadline};
 
 /// A logged-in connection to one host.
 pub enum Connection {
@@ -40,36 +40,36 @@ impl Connection {
         command: &Command,
         mark: &Mark,
         cancel: Option<&CancelToken>,
-        sink: Option<&Sink>,
-    ) -> Ran {
+        sink: Option<&OutputSink>,
+    ) -> CommandResult {
         match self {
             Self::Native(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
             Self::OpenSsh(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
         }
     }
 
-    /// Kills a command's process group on the node. `entered`: sudo, where it was to be run by that, has let it begin.
-    pub async fn kill(&mut self, pid: u32, command: &Command, entered: bool, mark: &Mark) -> Fate {
+    /// Kills a command's process group on the node. `command_begun`: sudo, where it was to be run by that, has let it begin.
+    pub async fn kill(&mut self, pid: u32, command: &Command, command_begun: bool, mark: &Mark) -> KillResult {
         match self {
-            Self::Native(session) => exec::kill(&mut **session, pid, command, entered, mark).await,
-            Self::OpenSsh(session) => exec::kill(&mut **session, pid, command, entered, mark).await,
+            Self::Native(session) => exec::kill(&mut **session, pid, command, command_begun, mark).await,
+            Self::OpenSsh(session) => exec::kill(&mut **session, pid, command, command_begun, mark).await,
         }
     }
 
     /// Copies files.
     pub async fn copy(
         &mut self,
-        order: &Order,
+        request: &CopyRequest,
         mark: &Mark,
         deadline: Deadline,
         cancel: Option<&CancelToken>,
-        tally: &Tally<'_>,
-    ) -> Moved {
+        progress: &CopyProgress<'_>,
+    ) -> CopyResult {
         match self {
-            Self::Native(session) => session.copy(order, mark, deadline, cancel, tally).await,
+            Self::Native(session) => session.copy(request, mark, deadline, cancel, progress).await,
             // Said before anybody is contacted; this is only in case.
-            Self::OpenSsh(_) => Moved {
-                end: Ending::NoSftp("not with --transport openssh".to_owned()),
+            Self::OpenSsh(_) => CopyResult {
+                end: CopyEnd::NoSftp("not with --transport openssh".to_owned()),
                 changes: Vec::new(),
                 bytes: 0,
                 elapsed: std::time::Duration::ZERO,
@@ -78,10 +78,10 @@ impl Connection {
     }
 
     /// Lets a connection that nothing runs on answer its server. False when it has ended.
-    pub fn pump(&mut self) -> bool {
+    pub fn service(&mut self) -> bool {
         match self {
-            Self::Native(session) => session.pump(),
-            Self::OpenSsh(session) => session.pump(),
+            Self::Native(session) => session.service(),
+            Self::OpenSsh(session) => session.service(),
         }
     }
 }

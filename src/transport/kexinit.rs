@@ -2,8 +2,8 @@
 //!
 //! libssh2 only says that there is none in common. So after that one more connection reads the list.
 
-use super::algorithms::{Kind, Offer, is_marker};
-use super::wire::Wire;
+use super::algorithms::{AlgorithmKind, AlgorithmLists, is_marker};
+use super::socket::SessionSocket;
 
 /// Longest beginning of a connection that is read.
 const LONGEST: usize = 64 * 1024;
@@ -12,7 +12,7 @@ const KEXINIT: u8 = 20;
 
 /// What a server has, best first, of each kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lists {
+pub(super) struct KexLists {
     kex: Vec<String>,
     host_key: Vec<String>,
     cipher: [Vec<String>; 2],
@@ -21,26 +21,26 @@ pub(super) struct Lists {
 
 /// What has been read so far.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Read {
+pub(super) enum KexRead {
     /// All of it.
-    Whole(Lists),
+    Whole(KexLists),
     /// More is to come.
     Short,
     /// It is something else.
     Foreign,
 }
 
-impl Lists {
+impl KexLists {
     /// Of what kinds server and client have none in common: a sentence for each.
-    pub(super) fn missing(&self, offer: &Offer) -> Vec<String> {
+    pub(super) fn missing(&self, offer: &AlgorithmLists) -> Vec<String> {
         let mut said = Vec::new();
-        for kind in Kind::ALL {
+        for kind in AlgorithmKind::ALL {
             let ours = offer.of(kind);
             let lists: &[&[String]] = match kind {
-                Kind::Kex => &[&self.kex],
-                Kind::HostKey => &[&self.host_key],
-                Kind::Cipher => &[&self.cipher[0], &self.cipher[1]],
-                Kind::Mac => &[&self.mac[0], &self.mac[1]],
+                AlgorithmKind::Kex => &[&self.kex],
+                AlgorithmKind::HostKey => &[&self.host_key],
+                AlgorithmKind::Cipher => &[&self.cipher[0], &self.cipher[1]],
+                AlgorithmKind::Mac => &[&self.mac[0], &self.mac[1]],
             };
             let foreign = |list: &&&[String]| !list.iter().any(|name| ours.contains(&name.as_str()));
             if let Some(theirs) = lists.iter().find(foreign) {
@@ -53,27 +53,27 @@ impl Lists {
 }
 
 /// Asks the server at the other end of a fresh connection. `None`: it did not say.
-pub(super) async fn ask(wire: &Wire) -> Option<Lists> {
+pub(super) async fn ask(socket: &SessionSocket) -> Option<KexLists> {
     // Some servers wait for this before they send theirs.
-    wire.write_all(b"SSH-2.0-gsctl\r\n").await.ok()?;
+    socket.write_all(b"SSH-2.0-gsctl\r\n").await.ok()?;
     let mut bytes = Vec::new();
     let lists = loop {
         match read(&bytes) {
-            Read::Whole(lists) => break Some(lists),
-            Read::Short if bytes.len() < LONGEST && wire.read(&mut bytes).await.ok()? > 0 => {}
-            Read::Short | Read::Foreign => break None,
+            KexRead::Whole(lists) => break Some(lists),
+            KexRead::Short if bytes.len() < LONGEST && socket.read(&mut bytes).await.ok()? > 0 => {}
+            KexRead::Short | KexRead::Foreign => break None,
         }
     };
-    wire.shut();
+    socket.shut();
     lists
 }
 
 /// Reads the beginning of what a server sends.
-pub(super) fn read(bytes: &[u8]) -> Read {
+pub(super) fn read(bytes: &[u8]) -> KexRead {
     // Lines before the one that says `SSH-` are allowed.
     let mut rest = bytes;
     loop {
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return Read::Short };
+        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return KexRead::Short };
         let (line, after) = rest.split_at(end + 1);
         rest = after;
         if line.starts_with(b"SSH-") {
@@ -81,18 +81,18 @@ pub(super) fn read(bytes: &[u8]) -> Read {
         }
     }
     // Length of what follows it, length of the padding, number of the message, 16 random bytes.
-    let Some((length, packet)) = number(rest) else { return Read::Short };
+    let Some((length, packet)) = number(rest) else { return KexRead::Short };
     if !(22..=LONGEST).contains(&length) {
-        return Read::Foreign;
+        return KexRead::Foreign;
     }
-    let Some(packet) = packet.get(..length) else { return Read::Short };
+    let Some(packet) = packet.get(..length) else { return KexRead::Short };
     if packet[1] != KEXINIT {
-        return Read::Foreign;
+        return KexRead::Foreign;
     }
-    lists(&packet[18..]).map_or(Read::Foreign, Read::Whole)
+    lists(&packet[18..]).map_or(KexRead::Foreign, KexRead::Whole)
 }
 
-fn lists(mut bytes: &[u8]) -> Option<Lists> {
+fn lists(mut bytes: &[u8]) -> Option<KexLists> {
     let mut next = || {
         let (length, rest) = number(bytes)?;
         let text = std::str::from_utf8(rest.get(..length)?).ok()?;
@@ -102,7 +102,7 @@ fn lists(mut bytes: &[u8]) -> Option<Lists> {
             .all(|c| c.is_ascii_graphic())
             .then(|| text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect::<Vec<String>>())
     };
-    Some(Lists { kex: next()?, host_key: next()?, cipher: [next()?, next()?], mac: [next()?, next()?] })
+    Some(KexLists { kex: next()?, host_key: next()?, cipher: [next()?, next()?], mac: [next()?, next()?] })
 }
 
 fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
@@ -112,7 +112,7 @@ fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::algorithms::Choice;
+    use super::super::algorithms::AlgorithmChoice;
     use super::*;
 
     fn hello(lists: [&str; 6]) -> Vec<u8> {
@@ -134,12 +134,12 @@ mod tests {
         let kex = "curve25519-sha256,kex-strict-s-v00@openssh.com";
         let bytes = hello([kex, "ssh-dss", "aes128-ctr,x", "aes128-ctr", "hmac-sha2-256", "umac-64@openssh.com"]);
         for end in 0..bytes.len() {
-            assert_eq!(read(&bytes[..end]), Read::Short, "{end}");
+            assert_eq!(read(&bytes[..end]), KexRead::Short, "{end}");
         }
-        let Read::Whole(lists) = read(&bytes) else { panic!("{bytes:?}") };
-        let mut offer = Offer::default();
-        offer.choose(&Choice::parse(Kind::HostKey, "ssh-ed25519").unwrap());
-        offer.choose(&Choice::parse(Kind::Mac, "hmac-sha2-256").unwrap());
+        let KexRead::Whole(lists) = read(&bytes) else { panic!("{bytes:?}") };
+        let mut offer = AlgorithmLists::default();
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::HostKey, "ssh-ed25519").unwrap());
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::Mac, "hmac-sha2-256").unwrap());
         assert_eq!(
             lists.missing(&offer),
             [
@@ -147,19 +147,19 @@ mod tests {
                 "no MAC (server: umac-64@openssh.com; gsctl: hmac-sha2-256)"
             ]
         );
-        offer.choose(&Choice::parse(Kind::Kex, "ecdh-sha2-nistp256").unwrap());
+        offer.choose(&AlgorithmChoice::parse(AlgorithmKind::Kex, "ecdh-sha2-nistp256").unwrap());
         assert_eq!(lists.missing(&offer)[0], "no key exchange (server: curve25519-sha256; gsctl: ecdh-sha2-nistp256)");
     }
 
     #[test]
     fn other_bytes_are_no_list() {
-        assert_eq!(read(b"HTTP/1.1 400\r\n"), Read::Short);
-        assert_eq!(read(b"SSH-2.0-x\n\0\0\0\x01\x04"), Read::Foreign);
-        assert_eq!(read(b"SSH-2.0-x\n\xff\xff\xff\xff\x04"), Read::Foreign);
+        assert_eq!(read(b"HTTP/1.1 400\r\n"), KexRead::Short);
+        assert_eq!(read(b"SSH-2.0-x\n\0\0\0\x01\x04"), KexRead::Foreign);
+        assert_eq!(read(b"SSH-2.0-x\n\xff\xff\xff\xff\x04"), KexRead::Foreign);
         let mut bytes = hello(["a"; 6]);
         let at = bytes.len() - 1 - 20 - 1;
         bytes[at - 4] = 0x1b;
-        assert!(matches!(read(&bytes), Read::Foreign));
+        assert!(matches!(read(&bytes), KexRead::Foreign));
     }
 
     proptest::proptest! {

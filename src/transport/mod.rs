@@ -2,45 +2,32 @@
 //!
 //! Gives sessions and what commands on them did, as data. Knows nothing of runs, steps or reports.
 
-pub mod agent;
 pub mod algorithms;
-mod channel;
 mod child;
 mod classify;
-mod command;
-pub mod config;
 pub mod connect;
 mod connection;
-mod door;
+pub mod copy;
 pub mod exec;
-mod feed;
-mod gate;
-mod heard;
+mod jump;
 mod kexinit;
-pub mod keys;
-pub mod known_hosts;
 mod login;
+mod login_limit;
 pub mod openssh;
-mod passage;
-mod proxy;
-pub mod reader;
 mod resolve;
 mod session;
-pub mod sudo;
+mod socket;
 pub mod target;
-pub mod trailer;
-pub mod transfer;
-mod wire;
 
-pub use command::{Command, End, Ran};
-pub use connect::{Arrival, Connector, Progress, pause_after};
+pub use connect::{ConnectProgress, ConnectResult, Connector, pause_after};
 pub use connection::Connection;
+pub use copy::{CopyDirection, CopyEnd, CopyProgress, CopyRequest, CopyResult};
+pub use exec::command::{Command, CommandEnd, CommandResult};
 pub use exec::posix;
+pub use exec::sudo::SudoRefusal;
+pub use exec::wrapper::Mark;
 pub use login::agent_of_use;
-pub use sudo::Refusal;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
-pub use trailer::Mark;
-pub use transfer::{Ending, Moved, Order, Tally, What};
 
 /// `1 key`, `3 keys`.
 fn plural(count: usize, noun: &str) -> String {

@@ -11,12 +11,12 @@ use secrecy::SecretString;
 use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
 
 use super::classify;
+use super::socket::SessionSocket;
 use super::target::Target;
-use super::wire::Wire;
-use crate::control::{Deadline, Raced, race};
+use crate::cancel::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
-use crate::reactor::Beat;
+use crate::reactor::Ticker;
 
 /// libssh2's "try again when the socket is ready".
 pub(super) const EAGAIN: i32 = -37;
@@ -24,7 +24,7 @@ pub(super) const EAGAIN: i32 = -37;
 /// A logged-in connection.
 pub struct Session {
     ssh: ssh2::Session,
-    wire: Wire,
+    socket: SessionSocket,
     keepalive: (Duration, u32),
     /// The address that answered.
     pub address: String,
@@ -38,9 +38,9 @@ pub struct Session {
     /// Files whose transfer was cut short: the same is true of them.
     pub(super) open_files: Vec<File>,
     /// The login shell does not understand POSIX syntax.
-    pub foreign_shell: bool,
+    pub non_posix_shell: bool,
     /// Time for the server to open a channel.
-    patience: Duration,
+    open_timeout: Duration,
     /// Environment to ask for before each command.
     env: Arc<[(String, String)]>,
     /// Where output goes that is too long for memory.
@@ -50,7 +50,7 @@ pub struct Session {
 }
 
 /// Why there is no channel with a command on it.
-pub(super) enum Unopened {
+pub(super) enum ChannelError {
     /// The server will not; the connection is fine.
     Refused(String),
     /// The connection broke, or went silent, before the command was sent.
@@ -64,7 +64,13 @@ const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Takes over a session that has just logged in.
-    pub(super) fn new(ssh: ssh2::Session, wire: Wire, address: String, target: &Target, spool: &Arc<Spool>) -> Self {
+    pub(super) fn new(
+        ssh: ssh2::Session,
+        socket: SessionSocket,
+        address: String,
+        target: &Target,
+        spool: &Arc<Spool>,
+    ) -> Self {
         let mut keepalive = target.keepalive;
         let banner = ssh.banner().unwrap_or_default();
         let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
@@ -74,15 +80,15 @@ impl Session {
         }
         Self {
             ssh,
-            wire,
+            socket,
             keepalive,
             address,
             banner,
             done: Vec::new(),
             sftp: None,
             open_files: Vec::new(),
-            foreign_shell: false,
-            patience: target.connect_timeout,
+            non_posix_shell: false,
+            open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),
             sudo_password: target.sudo_password.clone(),
@@ -95,8 +101,8 @@ impl Session {
     }
 
     /// What it goes over.
-    pub(super) fn wire(&self) -> &Wire {
-        &self.wire
+    pub(super) fn socket(&self) -> &SessionSocket {
+        &self.socket
     }
 
     /// Where output goes that is too long for memory.
@@ -115,59 +121,61 @@ impl Session {
     }
 
     /// Opens a channel for a command, with a terminal where it wants one.
-    pub(super) async fn open(&mut self, pty: bool) -> Result<Channel, Unopened> {
+    pub(super) async fn open(&mut self, pty: bool) -> Result<Channel, ChannelError> {
         self.sweep();
-        let opening = drive(&self.ssh, &self.wire, ssh2::Session::channel_session);
-        let mut channel = match race(opening, Deadline::after(Some(self.patience)), None).await {
+        let opening = drive(&self.ssh, &self.socket, ssh2::Session::channel_session);
+        let mut channel = match race(opening, Deadline::after(Some(self.open_timeout)), None).await {
             Raced::Done(Ok(channel)) => channel,
             Raced::Done(Err(error)) => {
                 let said = classify::lower(error.message());
                 return Err(if classify::is_refused(&error) {
-                    Unopened::Refused(said)
+                    ChannelError::Refused(said)
                 } else {
-                    Unopened::Broken(said)
+                    ChannelError::Broken(said)
                 });
             }
             Raced::Late | Raced::Cancelled => {
-                return Err(Unopened::Broken(format!("no channel was opened within {}", human(self.patience))));
+                return Err(ChannelError::Broken(format!("no channel was opened within {}", human(self.open_timeout))));
             }
         };
-        let silence = self.silence();
-        let announced = match race(self.announce(&mut channel), Deadline::after(silence), None).await {
+        let silence_limit = self.silence_limit();
+        let announced = match race(self.send_env(&mut channel), Deadline::after(silence_limit), None).await {
             Raced::Done(done) => done.map_err(|error| classify::lower(error.message())),
             Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
         };
         if let Err(said) = announced {
             self.done.push(channel);
-            return Err(Unopened::Broken(said));
+            return Err(ChannelError::Broken(said));
         }
-        if pty && let Err(unopened) = self.furnish(&mut channel, silence).await {
+        if pty && let Err(channel_error) = self.request_pty(&mut channel, silence_limit).await {
             self.done.push(channel);
-            return Err(unopened);
+            return Err(channel_error);
         }
         Ok(channel)
     }
 
     /// Asks for a command to be run on a channel. Where this is cut short the command may run all the same.
-    pub(super) async fn start(&self, channel: &mut Channel, command: &str) -> Result<(), Unopened> {
+    pub(super) async fn start(&self, channel: &mut Channel, command: &str) -> Result<(), ChannelError> {
         let starting = self.drive(|_| channel.exec(command));
-        match race(starting, Deadline::after(self.silence()), None).await {
+        match race(starting, Deadline::after(self.silence_limit()), None).await {
             Raced::Done(Ok(())) => Ok(()),
             Raced::Done(Err(error)) if classify::is_refused(&error) => {
-                Err(Unopened::Refused(classify::lower(error.message())))
+                Err(ChannelError::Refused(classify::lower(error.message())))
             }
-            Raced::Done(Err(error)) => Err(Unopened::Unknown(classify::lower(error.message()))),
-            Raced::Late | Raced::Cancelled => Err(Unopened::Unknown("no answer to the request to run it".to_owned())),
+            Raced::Done(Err(error)) => Err(ChannelError::Unknown(classify::lower(error.message()))),
+            Raced::Late | Raced::Cancelled => {
+                Err(ChannelError::Unknown("no answer to the request to run it".to_owned()))
+            }
         }
     }
 
     /// The server may take its time to start a command, but not to say that it is alive.
-    fn silence(&self) -> Option<Duration> {
+    fn silence_limit(&self) -> Option<Duration> {
         Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero())
     }
 
     /// Sends the environment that the next command on this channel is to have, as far as the server takes it.
-    async fn announce(&self, channel: &mut Channel) -> Result<(), ssh2::Error> {
+    async fn send_env(&self, channel: &mut Channel) -> Result<(), ssh2::Error> {
         for (name, value) in self.env.iter() {
             match self.drive(|_| channel.setenv(name, value)).await {
                 // A server takes what it likes, and ssh does not mind either.
@@ -180,7 +188,7 @@ impl Session {
 
     /// Asks for a terminal: one that leaves ends of lines alone and repeats nothing that it reads, or nobody could tell what
     /// the command wrote. It can do nothing, so that programs draw nothing.
-    async fn furnish(&self, channel: &mut Channel, silence: Option<Duration>) -> Result<(), Unopened> {
+    async fn request_pty(&self, channel: &mut Channel, silence_limit: Option<Duration>) -> Result<(), ChannelError> {
         let asking = self.drive(|_| {
             let mut modes = PtyModes::new();
             for mode in [PtyModeOpcode::ONLCR, PtyModeOpcode::ECHO, PtyModeOpcode::ECHONL, PtyModeOpcode::ECHOCTL] {
@@ -188,24 +196,24 @@ impl Session {
             }
             channel.request_pty("dumb", Some(modes), None)
         });
-        match race(asking, Deadline::after(silence), None).await {
+        match race(asking, Deadline::after(silence_limit), None).await {
             Raced::Done(Ok(())) => Ok(()),
             Raced::Done(Err(error)) if classify::is_refused(&error) => {
-                Err(Unopened::Refused("it gives no terminal (PermitTTY, or `no-pty` of the key)".to_owned()))
+                Err(ChannelError::Refused("it gives no terminal (PermitTTY, or `no-pty` of the key)".to_owned()))
             }
-            Raced::Done(Err(error)) => Err(Unopened::Broken(classify::lower(error.message()))),
-            Raced::Late | Raced::Cancelled => Err(Unopened::Broken("no answer about the terminal".to_owned())),
+            Raced::Done(Err(error)) => Err(ChannelError::Broken(classify::lower(error.message()))),
+            Raced::Late | Raced::Cancelled => Err(ChannelError::Broken("no answer about the terminal".to_owned())),
         }
     }
 
     /// Whether the other end has ended the connection.
     pub(super) fn has_ended(&self) -> bool {
-        self.wire.has_ended()
+        self.socket.has_ended()
     }
 
     /// Time for the server to open a channel.
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
+    pub(super) fn open_timeout(&self) -> Duration {
+        self.open_timeout
     }
 
     /// Runs one libssh2 call until it is done.
@@ -213,30 +221,30 @@ impl Session {
         &self,
         call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, ssh2::Error> {
-        drive(&self.ssh, &self.wire, call).await
+        drive(&self.ssh, &self.socket, call).await
     }
 
     /// Waits until there is something to read, sending keepalives meanwhile.
     ///
     /// # Errors
     /// When so many keepalives in a row went unanswered that the peer is taken for dead.
-    pub(super) async fn heard(&self, pulse: &mut Pulse) -> Result<(), String> {
+    pub(super) async fn wait_readable(&self, keepalives: &mut Keepalives) -> Result<(), String> {
         loop {
-            let ready = async { Some(self.wire.ready(self.ssh.block_directions()).await) };
-            let beat = async {
-                match &mut pulse.beat {
-                    Some(beat) => beat.next().await,
+            let ready = async { Some(self.socket.ready(self.ssh.block_directions()).await) };
+            let ticker = async {
+                match &mut keepalives.ticker {
+                    Some(ticker) => ticker.next().await,
                     None => future::pending().await,
                 }
                 None
             };
-            match future::or(ready, beat).await {
+            match future::or(ready, ticker).await {
                 Some(Ok(())) => {
-                    pulse.unanswered = 0;
+                    keepalives.unanswered = 0;
                     return Ok(());
                 }
                 Some(Err(error)) => return Err(error.to_string()),
-                None if pulse.unanswered >= self.keepalive.1 => {
+                None if keepalives.unanswered >= self.keepalive.1 => {
                     return Err(format!(
                         "no answer to {} keepalives, {}s apart",
                         self.keepalive.1,
@@ -244,7 +252,7 @@ impl Session {
                     ));
                 }
                 None => {
-                    pulse.unanswered += 1;
+                    keepalives.unanswered += 1;
                     if let Err(error) = self.ssh.keepalive_send()
                         && error.code() != ErrorCode::Session(EAGAIN)
                     {
@@ -256,9 +264,9 @@ impl Session {
     }
 
     /// Keepalives for one command.
-    pub(super) fn pulse(&self) -> Pulse {
-        let beat = (!self.keepalive.0.is_zero()).then(|| Beat::every(self.keepalive.0));
-        Pulse { beat, unanswered: 0 }
+    pub(super) fn keepalives(&self) -> Keepalives {
+        let ticker = (!self.keepalive.0.is_zero()).then(|| Ticker::every(self.keepalive.0));
+        Keepalives { ticker, unanswered: 0 }
     }
 
     /// Gives a channel up without waiting for the other end.
@@ -270,7 +278,7 @@ impl Session {
 
     /// Lets libssh2 read what the server sent while no command runs, so that its keepalives are answered. False when the
     /// connection has ended.
-    pub fn pump(&mut self) -> bool {
+    pub fn service(&mut self) -> bool {
         if !self.keepalive.0.is_zero() {
             // Sent only when one is due. A firewall forgets a connection on which nothing passes.
             let _ = self.ssh.keepalive_send();
@@ -300,26 +308,26 @@ impl Drop for Session {
     /// Says goodbye, then cuts the socket, so that nothing that libssh2 frees can wait for the other end.
     fn drop(&mut self) {
         let _ = self.ssh.disconnect(Some(DisconnectCode::ByApplication), "done", None);
-        self.wire.shut();
+        self.socket.shut();
     }
 }
 
 /// Keepalives of one command: when the next is due, how many went unanswered.
-pub(super) struct Pulse {
-    beat: Option<Beat>,
+pub(super) struct Keepalives {
+    ticker: Option<Ticker>,
     unanswered: u32,
 }
 
 /// Runs one libssh2 call until it is done, waiting for the socket in between.
 pub(super) async fn drive<T>(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     mut call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
 ) -> Result<T, ssh2::Error> {
     loop {
         match call(ssh) {
             Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
-                if wire.ready(ssh.block_directions()).await.is_err() {
+                if socket.ready(ssh.block_directions()).await.is_err() {
                     return Err(error);
                 }
             }

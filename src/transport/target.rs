@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::algorithms::Offer;
-use super::keys::PrivateKey;
-use super::known_hosts::{HostKeyPolicy, KnownHosts};
-use super::openssh::Client;
+use super::algorithms::AlgorithmLists;
+use super::openssh::SshClient;
+use crate::credentials::keys::PrivateKey;
+use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
 
 /// Where and how to log in to one host.
 /// `Debug` shows no secret: neither keys nor the password have one that does.
@@ -52,7 +52,7 @@ pub struct Target {
     /// Whether to compress what goes over the connection, where the server does so too.
     pub compression: bool,
     /// What is offered in the key exchange.
-    pub algorithms: Offer,
+    pub algorithms: AlgorithmLists,
     /// Connect to addresses of this family only.
     pub family: Option<Family>,
     /// Connect from this address.
@@ -73,7 +73,7 @@ pub enum Via {
     /// A command on this machine.
     Command(ProxyCommand),
     /// The system's `ssh`, which makes the whole connection.
-    OpenSsh(Arc<Client>),
+    OpenSsh(Arc<SshClient>),
 }
 
 /// A command whose standard input and output are the connection to a host.

@@ -9,18 +9,18 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap_complete", &["commands/completions.rs"]),
     ("clap_mangen", &["commands/man.rs"]),
     ("ssh2", &["transport/"]),
-    ("rayon", &["runner/fleet.rs", "commands/launch.rs"]),
+    ("rayon", &["runner/fleet.rs", "commands/run.rs"]),
     ("indicatif", &["reporter/progress.rs"]),
     ("console", &["reporter/style.rs"]),
-    ("openssl", &["transport/keys/", "transport/known_hosts/"]),
-    ("ssh_key", &["transport/keys/"]),
+    ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
+    ("ssh_key", &["credentials/keys/"]),
     ("tokio", &["reactor.rs"]),
-    ("signal_hook", &["commands/launch.rs"]),
+    ("signal_hook", &["commands/run.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),
-    ("regex", &["commands/shaping.rs"]),
-    ("regex_syntax", &["commands/shaping.rs"]),
-    ("similar", &["reporter/difference.rs"]),
-    ("rpassword", &["commands/secret.rs"]),
+    ("regex", &["commands/output_filter.rs"]),
+    ("regex_syntax", &["commands/output_filter.rs"]),
+    ("similar", &["reporter/diff.rs"]),
+    ("rpassword", &["commands/passwords.rs"]),
     ("serde_saphyr", &["inventory/ansible/tree.rs", "playbook/", "yaml.rs"]),
     (
         "serde_json",
@@ -28,7 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
     ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
-    ("sha2", &["commands/", "transport/transfer/"]),
+    ("sha2", &["commands/", "transport/copy/"]),
     // What programs print goes to files, so that none can fill the memory or block; sockets of ssh.
     (
         "tempfile",
@@ -36,11 +36,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "commands/program.rs",
             "commands/pssh/rsync.rs",
             "output/",
-            "transport/config/ssh.rs",
-            "transport/openssh/den.rs",
+            "ssh_config/openssh_query.rs",
+            "transport/openssh/control_dir.rs",
         ],
     ),
-    ("std::env", &["commands/world.rs", "lib.rs"]),
+    ("std::env", &["commands/environment.rs", "lib.rs"]),
     (
         "std::process",
         // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.
@@ -53,9 +53,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
             "transport/child.rs",
-            "transport/config/ssh.rs", // the installed `ssh -G`
+            "ssh_config/openssh_query.rs", // the installed `ssh -G`
             "transport/openssh/",
-            "transport/proxy.rs",
+            "transport/jump/proxy_command.rs",
         ],
     ),
     (
@@ -68,11 +68,11 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "reporter/output_dir.rs",
             "reporter/pssh.rs", // the files of -o and -e
             "reporter/whole_file.rs",
-            "transport/config/",
-            "transport/keys/",
-            "transport/known_hosts/",
+            "ssh_config/",
+            "credentials/keys/",
+            "credentials/known_hosts/",
             // What is copied to and from the nodes: it may be larger than memory.
-            "transport/transfer/",
+            "transport/copy/",
         ],
     ),
 ];
@@ -80,7 +80,15 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 /// Who must not know whom: a prefix of the path, and modules of this crate.
 const NEVER: &[(&str, &[&str])] = &[
     ("cli/", &["commands", "event", "reporter", "runner", "transport"]),
-    ("control.rs", &["commands", "event", "reporter", "runner", "transport"]),
+    ("cancel.rs", &["commands", "event", "reporter", "runner", "transport"]),
+    (
+        "credentials/",
+        &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "ssh_config", "transport"],
+    ),
+    (
+        "diagnostic.rs",
+        &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "transport"],
+    ),
     ("event.rs", &["cli", "commands", "reporter", "runner", "transport"]),
     ("exit.rs", &["cli", "commands", "event", "reporter", "runner", "transport"]),
     ("inventory/", &["cli", "commands", "event", "plan", "playbook", "reporter", "runner", "transport"]),
@@ -92,8 +100,9 @@ const NEVER: &[(&str, &[&str])] = &[
     ("reactor.rs", &["cli", "commands", "event", "inventory", "plan", "reporter", "runner", "transport"]),
     ("reporter/", &["cli", "commands", "plan", "playbook", "runner", "transport"]),
     ("runner/", &["cli", "commands", "playbook", "reporter"]),
+    ("ssh_config/", &["cli", "commands", "event", "playbook", "reporter", "runner"]),
     ("stats.rs", &["cli", "commands", "reporter", "runner", "transport"]),
-    ("transport/", &["cli", "commands", "playbook", "reporter", "runner"]),
+    ("transport/", &["cli", "commands", "playbook", "reporter", "runner", "ssh_config"]),
     ("yaml.rs", &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "transport"]),
 ];
 

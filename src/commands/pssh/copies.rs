@@ -6,24 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::fault::Fault;
-use super::super::files;
-use super::{Entry, Run, extra, lines};
+use super::{Entry, PsshRun, extra, lines};
 use crate::cli::pssh::Pslurp;
+use crate::commands::copy;
+use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, Reporter as _};
 use crate::outcome::{Failure, Phase, StepResult};
 use crate::plan::pull::Pull;
-use crate::plan::push::{Content, Copy, Push};
+use crate::plan::push::{Content, Push, PushFile};
 use crate::plan::{Action, Template, Vars};
 use crate::stats::RunStats;
 
 /// `pscp LOCAL... REMOTE`.
-pub(super) fn push(paths: &[String], recursive: bool, run: Run<'_>) -> anyhow::Result<u8> {
+pub(super) fn push(paths: &[String], recursive: bool, run: PsshRun<'_>) -> anyhow::Result<u8> {
     let extra = arguments(&run)?;
     let recursive = recursive || extra.recursive;
-    let Some((dest, sources)) = paths.split_last() else { return Err(Fault::usage("paths not specified").into()) };
+    let Some((dest, sources)) = paths.split_last() else { return Err(Diagnostic::usage("paths not specified").into()) };
     let options = run.gsctl(extra)?;
-    let copies: Result<Vec<Vec<Copy>>, (i32, String)> = sources.iter().map(|path| source(path, recursive)).collect();
+    let copies: Result<Vec<Vec<PushFile>>, (i32, String)> =
+        sources.iter().map(|path| source(path, recursive)).collect();
     let copies = match copies {
         Ok(copies) => copies,
         // scp says so once it is connected; nothing would come of that.
@@ -32,34 +33,34 @@ pub(super) fn push(paths: &[String], recursive: bool, run: Run<'_>) -> anyhow::R
     // scp takes an empty path for the home directory.
     let dest = if dest.is_empty() { "." } else { dest };
     let push = Push::new(copies, Template::literal(dest), dest.ends_with('/'));
-    let mut push = push.map_err(|name| Fault::usage(format!("two sources are called `{name}`")))?;
+    let mut push = push.map_err(|name| Diagnostic::usage(format!("two sources are called `{name}`")))?;
     // One directory to a name that is not there yet gets that name.
     push.into = sources.len() > 1 || dest.ends_with('/');
     let targets = run.targets(&options)?;
-    run.go(Action::Push(Arc::new(push)), &options, targets, |_, _| Vars::default())
+    run.carry_out_on_all(Action::Push(Arc::new(push)), &options, targets, |_, _| Vars::default())
 }
 
 /// A file here; otherwise scp's exit status, and what is wrong.
-fn source(path: &str, recursive: bool) -> Result<Vec<Copy>, (i32, String)> {
-    let copies = files::copies(Path::new(path)).map_err(|fault| (255, fault.message))?;
+fn source(path: &str, recursive: bool) -> Result<Vec<PushFile>, (i32, String)> {
+    let copies = copy::copies(Path::new(path)).map_err(|diagnostic| (255, diagnostic.message))?;
     match copies.first() {
-        Some(Copy { content: Content::Dir, .. }) if !recursive => Err((1, format!("{path}: not a regular file"))),
+        Some(PushFile { content: Content::Dir, .. }) if !recursive => Err((1, format!("{path}: not a regular file"))),
         _ => Ok(copies),
     }
 }
 
 /// `pslurp REMOTE LOCAL`.
-pub(super) fn pull(args: &Pslurp, recursive: bool, run: Run<'_>) -> anyhow::Result<u8> {
+pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::Result<u8> {
     let extra = arguments(&run)?;
     let dirs = recursive || extra.recursive;
-    let [remote, local] = &args.paths[..] else { return Err(Fault::usage("paths not specified").into()) };
+    let [remote, local] = &args.paths[..] else { return Err(Diagnostic::usage("paths not specified").into()) };
     let options = run.gsctl(extra)?;
     let base = args.localdir.clone().unwrap_or_default();
     let mut into = false;
-    for entry in &run.crowd.entries {
+    for entry in &run.pssh_hosts.entries {
         let dir = base.join(directory(entry));
         let made = fs::create_dir_all(&dir);
-        made.map_err(|error| Fault::usage(format!("directory `{}`: {error}", dir.display())))?;
+        made.map_err(|error| Diagnostic::usage(format!("directory `{}`: {error}", dir.display())))?;
         into |= dir.join(local).is_dir();
     }
     let last = remote.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
@@ -78,7 +79,7 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: Run<'_>) -> anyhow::Resu
     };
     let base = base.display().to_string();
     let slash = if base.is_empty() || base.ends_with('/') { "" } else { "/" };
-    let host = Template::parse("{host}").map_err(|error| Fault::usage(error.to_string()))?;
+    let host = Template::parse("{host}").map_err(|error| Diagnostic::usage(error.to_string()))?;
     let pull = Pull {
         sources: vec![Template::literal(remote.clone())],
         dest: Template::literal(format!("{base}{slash}")).followed_by(host),
@@ -86,7 +87,7 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: Run<'_>) -> anyhow::Resu
         rename: Some(name),
     };
     let targets = run.targets(&options)?;
-    run.go(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {
+    run.carry_out_on_all(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {
         [("host", directory(entry))].into_iter().collect()
     })
 }
@@ -96,16 +97,16 @@ fn directory(entry: &Entry) -> String {
     format!("{}:{}", entry.host, entry.port.as_deref().unwrap_or("None"))
 }
 
-fn arguments(run: &Run<'_>) -> Result<extra::Extra, Fault> {
+fn arguments(run: &PsshRun<'_>) -> Result<extra::Extra, Diagnostic> {
     let words = extra::words(&run.common.extra_args, &run.common.extra_arg)?;
     extra::read(&words, true)
 }
 
 /// Something is wrong here: every host fails, as it would with scp.
-fn nowhere(run: Run<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
-    let hosts = run.crowd.names.len();
+fn nowhere(run: PsshRun<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
+    let hosts = run.pssh_hosts.names.len();
     let (mut out, mut err) = (io::stdout(), io::stderr());
-    let mut lines = lines(run.format, run.crowd.names, &mut out, &mut err)?;
+    let mut lines = lines(run.format, run.pssh_hosts.names, &mut out, &mut err)?;
     for host in 0..hosts {
         let failure = Failure::new(Phase::Command, said);
         let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").as_str().into());

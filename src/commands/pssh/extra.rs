@@ -2,7 +2,7 @@
 
 use crate::plan::quote::split;
 
-use super::super::fault::Fault;
+use crate::diagnostic::Diagnostic;
 
 /// What more arguments come to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub(super) struct Extra {
 ///
 /// # Errors
 /// When quotes do not match.
-pub(super) fn words(args: &[String], more: &[String]) -> Result<Vec<String>, Fault> {
+pub(super) fn words(args: &[String], more: &[String]) -> Result<Vec<String>, Diagnostic> {
     let mut words = Vec::new();
     for text in args {
-        let split = split(text).ok_or_else(|| Fault::usage(format!("`-x {text}`: a quote has no other end")))?;
+        let split = split(text).ok_or_else(|| Diagnostic::usage(format!("`-x {text}`: a quote has no other end")))?;
         words.extend(split);
     }
     words.extend_from_slice(more);
@@ -33,13 +33,13 @@ pub(super) fn words(args: &[String], more: &[String]) -> Result<Vec<String>, Fau
 ///
 /// # Errors
 /// When one cannot be honoured.
-pub(super) fn read(words: &[String], is_scp: bool) -> Result<Extra, Fault> {
+pub(super) fn read(words: &[String], is_scp: bool) -> Result<Extra, Diagnostic> {
     let mut extra = Extra::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let wrong = |said: &str| {
             let program = if is_scp { "scp" } else { "ssh" };
-            Fault::usage(format!("`{word}` for {program}, in `-x` or `-X`: {said}"))
+            Diagnostic::usage(format!("`{word}` for {program}, in `-x` or `-X`: {said}"))
                 .hint("say it as `-O KEY=VALUE`, or in ssh_config")
         };
         let mut letters = word.strip_prefix('-').ok_or_else(|| wrong("gsctl takes options there, no names"))?.chars();

@@ -13,16 +13,16 @@ use std::time::Duration;
 use crate::cli::Options;
 use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
-use crate::plan::{Action, Manner, OnFailure, Plan, Step, Template, Vars};
+use crate::plan::{Action, ExecOptions, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
-use crate::runner::{Allow, Member, NoLedger, Settings};
+use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
-use super::World;
-use super::fault::Fault;
-use super::launch::carry_out;
+use super::Environment;
+use super::run::carry_out;
 use super::selection::Selected;
 use super::targets::Targets;
-use super::{descriptors, secret, targets};
+use super::{limits, passwords, targets};
+use crate::diagnostic::Diagnostic;
 use hosts::Entry;
 
 /// Hosts at once, where nobody says.
@@ -37,7 +37,7 @@ convenience.  For example:
 ";
 
 /// Hosts as pssh knows them, and their names in its lines.
-struct Crowd {
+struct PsshHosts {
     entries: Vec<Entry>,
     names: Vec<String>,
 }
@@ -45,20 +45,20 @@ struct Crowd {
 /// Does what the command line says; gives back the exit status of pssh, or of the sibling that was called.
 ///
 /// # Errors
-/// A [`Fault`] when something is wrong before anything was contacted; any other error is gsctl's own.
-pub fn pssh(called: &Called, world: &World) -> anyhow::Result<u8> {
+/// A [`Diagnostic`] when something is wrong before anything was contacted; any other error is gsctl's own.
+pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
     let common = called.common();
-    check(called, world)?;
+    check(called, environment)?;
     let opengauss = matches!(called, Called::Pssh(args) if args.dialect == Dialect::Opengauss);
-    let crowd = match crowd(common, opengauss, world)? {
-        Ok(crowd) => crowd,
+    let pssh_hosts = match pssh_hosts(common, opengauss, environment)? {
+        Ok(pssh_hosts) => pssh_hosts,
         Err(status) => return Ok(status),
     };
-    if crowd.entries.is_empty() {
+    if pssh_hosts.entries.is_empty() {
         writeln!(io::stderr(), "warning: the hosts file names no host")?;
         return Ok(u8::from(opengauss));
     }
-    let said = |name: &str| world.var(name).is_some_and(|value| !value.is_empty());
+    let said = |name: &str| environment.var(name).is_some_and(|value| !value.is_empty());
     let mut format = PsshFormat {
         opengauss,
         verbose: common.verbose || said("PSSH_VERBOSE"),
@@ -75,23 +75,23 @@ pub fn pssh(called: &Called, world: &World) -> anyhow::Result<u8> {
             format.shell = args.shell_mode;
             format.no_headers = args.no_headers;
             let command = command(args)?;
-            Run { common, crowd, format, world, seconds: if opengauss { 300 } else { 60 } }.ssh(command)
+            PsshRun { common, pssh_hosts, format, environment, seconds: if opengauss { 300 } else { 60 } }.ssh(command)
         }
         Called::Pnuke(args) => {
             let text = format!("pkill -9 {}", args.pattern.join(" "));
-            let command = Action::Run { command: Template::literal(text), manner: Manner::default() };
-            Run { common, crowd, format, world, seconds: 60 }.ssh(command)
+            let command = Action::Run { command: Template::literal(text), exec_options: ExecOptions::default() };
+            PsshRun { common, pssh_hosts, format, environment, seconds: 60 }.ssh(command)
         }
         Called::Pscp(args) => {
             format.one_failure = true;
             format.copies = true;
             let recursive = args.recursive || said("PSSH_RECURSIVE");
-            copies::push(&args.paths, recursive, Run { common, crowd, format, world, seconds: 0 })
+            copies::push(&args.paths, recursive, PsshRun { common, pssh_hosts, format, environment, seconds: 0 })
         }
         Called::Pslurp(args) => {
             format.copies = true;
             let recursive = args.recursive || said("PSSH_RECURSIVE");
-            copies::pull(args, recursive, Run { common, crowd, format, world, seconds: 0 })
+            copies::pull(args, recursive, PsshRun { common, pssh_hosts, format, environment, seconds: 0 })
         }
         Called::Prsync(args) => {
             format.one_failure = true;
@@ -103,14 +103,14 @@ pub fn pssh(called: &Called, world: &World) -> anyhow::Result<u8> {
             ];
             let flags: Vec<String> =
                 flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()).collect();
-            Run { common, crowd, format, world, seconds: 0 }.rsync(args, &flags)
+            PsshRun { common, pssh_hosts, format, environment, seconds: 0 }.rsync(args, &flags)
         }
     }
 }
 
 /// What each of them wants to be there.
-fn check(called: &Called, world: &World) -> Result<(), Fault> {
-    let missing = |what: &str, hint: &str| Err(Fault::usage(format!("{what} not specified")).hint(hint));
+fn check(called: &Called, environment: &Environment) -> Result<(), Diagnostic> {
+    let missing = |what: &str, hint: &str| Err(Diagnostic::usage(format!("{what} not specified")).hint(hint));
     let paths = |paths: &[String], second: &str| match paths.len() {
         0 => missing("paths", "write them after the options"),
         1 => missing(second, "write it last"),
@@ -121,24 +121,24 @@ fn check(called: &Called, world: &World) -> Result<(), Fault> {
             return missing("command", "write it after the options");
         }
         Called::Pssh(args) if args.shell_mode && args.dialect != Dialect::Opengauss => {
-            return Err(Fault::usage("`-s` is known to openGauss' pssh only").hint("add --dialect opengauss"));
+            return Err(Diagnostic::usage("`-s` is known to openGauss' pssh only").hint("add --dialect opengauss"));
         }
         Called::Pscp(args) => paths(&args.paths, "remote path")?,
         Called::Prsync(args) => paths(&args.paths, "remote path")?,
         Called::Pslurp(args) => {
             paths(&args.paths, "local path")?;
             if args.paths.len() > 2 {
-                return Err(Fault::usage("there is something after the local path"));
+                return Err(Diagnostic::usage("there is something after the local path"));
             }
         }
         Called::Pnuke(args) if args.pattern.is_empty() => return missing("pattern", "write it after the options"),
         Called::Pnuke(args) if args.pattern.len() > 1 => {
-            return Err(Fault::usage("there is something after the pattern"));
+            return Err(Diagnostic::usage("there is something after the pattern"));
         }
         Called::Pssh(_) | Called::Pnuke(_) => {}
     }
     let common = called.common();
-    let old = world.var("PSSH_HOSTS").is_some_and(|file| !file.is_empty());
+    let old = environment.var("PSSH_HOSTS").is_some_and(|file| !file.is_empty());
     if common.host_files.is_empty() && common.host_strings.is_empty() && !old {
         return missing("hosts", "name a hosts file with -h, or hosts with -H");
     }
@@ -146,9 +146,9 @@ fn check(called: &Called, world: &World) -> Result<(), Fault> {
 }
 
 /// The hosts, or the exit status where a file cannot be read.
-fn crowd(common: &Common, once: bool, world: &World) -> anyhow::Result<Result<Crowd, u8>> {
+fn pssh_hosts(common: &Common, once: bool, environment: &Environment) -> anyhow::Result<Result<PsshHosts, u8>> {
     let mut files = common.host_files.clone();
-    if let Some(file) = world.var("PSSH_HOSTS").filter(|file| !file.is_empty()) {
+    if let Some(file) = environment.var("PSSH_HOSTS").filter(|file| !file.is_empty()) {
         io::stderr().write_all(PSSH_HOSTS.as_bytes())?;
         files.insert(0, file.into());
     }
@@ -180,7 +180,7 @@ fn crowd(common: &Common, once: bool, world: &World) -> anyhow::Result<Result<Cr
     let user = common.user.as_deref();
     entries.retain(|entry| seen.insert(entry.shown(user)) || !once);
     let names = entries.iter().map(|entry| entry.shown(user)).collect();
-    Ok(Ok(Crowd { entries, names }))
+    Ok(Ok(PsshHosts { entries, names }))
 }
 
 /// pssh's own command, and what it reads.
@@ -192,23 +192,23 @@ fn command(args: &Pssh) -> io::Result<Action> {
     // ssh without a command gives what it reads to the login shell.
     let shell = if args.command.is_empty() { "exec \"$SHELL\" -l".to_owned() } else { args.command.join(" ") };
     let stdin = args.send_input.then(|| Arc::from(bytes));
-    Ok(Action::Run { command: Template::literal(shell), manner: Manner { stdin, ..Manner::default() } })
+    Ok(Action::Run { command: Template::literal(shell), exec_options: ExecOptions { stdin, ..ExecOptions::default() } })
 }
 
 /// What all of them need to get going.
-struct Run<'a> {
+struct PsshRun<'a> {
     common: &'a Common,
-    crowd: Crowd,
+    pssh_hosts: PsshHosts,
     format: PsshFormat,
-    world: &'a World,
+    environment: &'a Environment,
     /// Time for each host, where nobody says.
     seconds: i64,
 }
 
-impl Run<'_> {
+impl PsshRun<'_> {
     /// Options of ssh, from all the places that they come from.
     fn options(&self) -> Vec<String> {
-        let env = self.world.var("PSSH_OPTIONS").filter(|option| !option.is_empty()).map(str::to_owned);
+        let env = self.environment.var("PSSH_OPTIONS").filter(|option| !option.is_empty()).map(str::to_owned);
         env.into_iter().chain(self.common.options.iter().cloned()).collect()
     }
 
@@ -219,11 +219,11 @@ impl Run<'_> {
 
     fn par(&self) -> usize {
         let par = usize::try_from(self.common.par.unwrap_or(PAR)).unwrap_or(usize::MAX);
-        par.min(self.crowd.entries.len())
+        par.min(self.pssh_hosts.entries.len())
     }
 
     fn asks(&self) -> bool {
-        self.common.askpass || self.world.var("PSSH_ASKPASS").is_some_and(|value| !value.is_empty())
+        self.common.askpass || self.environment.var("PSSH_ASKPASS").is_some_and(|value| !value.is_empty())
     }
 
     /// gsctl's own options, with what these programs know of them.
@@ -238,10 +238,10 @@ impl Run<'_> {
     /// Connections to be, with the variables that pssh sends.
     fn targets(&self, options: &Options) -> anyhow::Result<Targets> {
         let mut hosts = Vec::new();
-        for entry in &self.crowd.entries {
+        for entry in &self.pssh_hosts.entries {
             if entry.port.as_ref().is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
                 let name = entry.shown(None);
-                return Err(Fault::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
+                return Err(Diagnostic::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
             }
             let mut host = Host::new(entry.host.clone());
             let user = entry.user.as_ref().or(self.common.user.as_ref());
@@ -252,9 +252,9 @@ impl Run<'_> {
             }
             hosts.push(host);
         }
-        let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.world)?;
-        let password = secret::login(options)?.map(Arc::new);
-        for (number, (target, entry)) in targets.list.iter_mut().zip(&self.crowd.entries).enumerate() {
+        let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
+        let password = passwords::login(options)?.map(Arc::new);
+        for (number, (target, entry)) in targets.list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
             target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
             target.password.clone_from(&password);
         }
@@ -266,7 +266,7 @@ impl Run<'_> {
         let pair = |name: &str, value: String| (name.to_owned(), value);
         [
             pair("PSSH_NODENUM", number.to_string()),
-            pair("PSSH_NUMNODES", self.crowd.entries.len().to_string()),
+            pair("PSSH_NUMNODES", self.pssh_hosts.entries.len().to_string()),
             pair("PSSH_HOST", entry.host.clone()),
         ]
     }
@@ -276,11 +276,11 @@ impl Run<'_> {
         let words = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
         let options = self.gsctl(extra::read(&words, false)?)?;
         let targets = self.targets(&options)?;
-        self.go(action, &options, targets, |_, _| Vars::default())
+        self.carry_out_on_all(action, &options, targets, |_, _| Vars::default())
     }
 
     /// Carries an action out on every host.
-    fn go(
+    fn carry_out_on_all(
         self,
         action: Action,
         options: &Options,
@@ -290,7 +290,7 @@ impl Run<'_> {
         let (timeout, fanout) = (self.limit(), self.par());
         let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
         let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
-        let member = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| Member {
+        let run_host = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| RunHost {
             name: target.name.clone(),
             groups: Vec::new(),
             vars: vars(number, entry),
@@ -298,27 +298,28 @@ impl Run<'_> {
             port: target.port,
             timeout,
         };
-        let members: Vec<Member> = targets.list.iter().zip(&self.crowd.entries).enumerate().map(member).collect();
-        for member in &members {
-            crate::runner::rehearse(&plan, member).map_err(Fault::usage)?;
+        let run_hosts: Vec<RunHost> =
+            targets.list.iter().zip(&self.pssh_hosts.entries).enumerate().map(run_host).collect();
+        for run_host in &run_hosts {
+            crate::runner::rehearse(&plan, run_host).map_err(Diagnostic::usage)?;
         }
-        let mut settings = Settings {
+        let mut settings = RunSettings {
             canary: None,
             fanout,
             keep: true,
             serial: None,
             max_fail: None,
             deadline: None,
-            allow_unreachable: Allow::Count(0),
+            allow_unreachable: AllowUnreachable::Count(0),
             force: false,
             stream: self.format.print && !self.format.opengauss,
             live: true,
             resume: None,
         };
-        descriptors::arrange(&mut settings, members.len(), &plan, options.ssh.transport);
+        limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
         let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
-        let finished = carry_out(&plan, members, settings, targets, &mut NoLedger, &mut lines)?;
+        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
+        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut lines)?;
         let code = lines.code();
         // Lines or files that could not be written must not look like a success.
         Ok(if finished.stats.broken && code == 0 { 1 } else { code })
@@ -327,13 +328,13 @@ impl Run<'_> {
     /// prsync: one rsync a host, as prsync starts it.
     fn rsync(self, args: &Prsync, flags: &[String]) -> anyhow::Result<u8> {
         if self.asks() {
-            let fault = Fault::usage("`-A`: prsync starts ssh, to which gsctl hands no password");
-            return Err(fault.hint("use keys or an agent, or pscp -r").into());
+            let diagnostic = Diagnostic::usage("`-A`: prsync starts ssh, to which gsctl hands no password");
+            return Err(diagnostic.hint("use keys or an agent, or pscp -r").into());
         }
         let extra = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
         let (last, sources) = args.paths.split_last().map_or(("", &[][..]), |(last, rest)| (last.as_str(), rest));
         let mut jobs = Vec::new();
-        for (number, entry) in self.crowd.entries.iter().enumerate() {
+        for (number, entry) in self.pssh_hosts.entries.iter().enumerate() {
             let mut ssh = vec!["ssh".to_owned()];
             ssh.extend(self.options().into_iter().flat_map(|option| ["-o".to_owned(), option]));
             if let Some(port) = &entry.port {
@@ -345,11 +346,11 @@ impl Run<'_> {
             let mut arguments = vec!["-e".to_owned(), ssh.join(" ")];
             arguments.extend(flags.iter().chain(&extra).chain(sources).cloned());
             arguments.push(format!("{at}{}:{last}", entry.host));
-            jobs.push(rsync::Job { arguments, env: self.env(number, entry).into() });
+            jobs.push(rsync::RsyncJob { arguments, env: self.env(number, entry).into() });
         }
         let (par, limit) = (self.par(), self.limit());
         let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.crowd.names, &mut out, &mut err)?;
+        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
         let told = rsync::run(jobs, par, limit, &mut lines)?;
         let code = lines.code();
         Ok(if !told && code == 0 { 1 } else { code })
@@ -361,7 +362,7 @@ fn lines<'a>(
     names: Vec<String>,
     out: &'a mut (dyn io::Write + Send),
     err: &'a mut (dyn io::Write + Send),
-) -> Result<PsshLines<'a>, Fault> {
+) -> Result<PsshLines<'a>, Diagnostic> {
     PsshLines::new(format, names, jiff::Zoned::now(), out, err)
-        .map_err(|error| Fault::usage(format!("output directory: {error}")))
+        .map_err(|error| Diagnostic::usage(format!("output directory: {error}")))
 }

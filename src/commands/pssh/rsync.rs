@@ -19,7 +19,7 @@ use crate::reporter::pssh::PsshLines;
 use crate::stats::RunStats;
 
 /// One rsync.
-pub(super) struct Job {
+pub(super) struct RsyncJob {
     /// Its arguments.
     pub(super) arguments: Vec<String>,
     /// What it finds in the environment besides ours.
@@ -34,7 +34,7 @@ struct State {
 }
 
 /// What there is to tell.
-enum Woken {
+enum Wake {
     Ended(usize, Box<StepResult>),
     Signal,
     Over,
@@ -42,16 +42,16 @@ enum Woken {
 
 /// Runs them all and tells `lines` how each ended. False where something could not be told.
 pub(super) fn run(
-    jobs: Vec<Job>,
+    jobs: Vec<RsyncJob>,
     par: usize,
     limit: Option<Duration>,
     lines: &mut PsshLines<'_>,
 ) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let signals = super::super::launch::listen()?;
+    let signals = crate::commands::run::listen()?;
     let state = Mutex::new(State::default());
     let count = jobs.len();
-    let queue: Mutex<VecDeque<(usize, Job)>> = Mutex::new(jobs.into_iter().enumerate().collect());
+    let queue: Mutex<VecDeque<(usize, RsyncJob)>> = Mutex::new(jobs.into_iter().enumerate().collect());
     let (sender, ended) = async_channel::unbounded();
     let mut told = true;
     std::thread::scope(|scope| {
@@ -75,15 +75,15 @@ pub(super) fn run(
         };
         loop {
             let end =
-                async { ended.recv().await.map_or(Woken::Over, |(host, result)| Woken::Ended(host, Box::new(result))) };
+                async { ended.recv().await.map_or(Wake::Over, |(host, result)| Wake::Ended(host, Box::new(result))) };
             let signal = async {
                 match signals.recv().await {
-                    Ok(_) => Woken::Signal,
+                    Ok(_) => Wake::Signal,
                     Err(_) => futures_lite::future::pending().await,
                 }
             };
             match futures_lite::future::block_on(futures_lite::future::or(end, signal)) {
-                Woken::Ended(host, result) if result.outcome == Outcome::Skipped => {
+                Wake::Ended(host, result) if result.outcome == Outcome::Skipped => {
                     tell(EventKind::HostFinished {
                         host,
                         outcome: Outcome::Cancelled,
@@ -91,13 +91,13 @@ pub(super) fn run(
                         elapsed: Duration::ZERO,
                     });
                 }
-                Woken::Ended(host, result) => tell(EventKind::HostStepFinished { host, step: 0, result: *result }),
-                Woken::Signal => {
+                Wake::Ended(host, result) => tell(EventKind::HostStepFinished { host, step: 0, result: *result }),
+                Wake::Signal => {
                     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.stopped = true;
                     state.groups.iter().for_each(|group| kill(*group));
                 }
-                Woken::Over => return,
+                Wake::Over => return,
             }
         }
     });
@@ -105,7 +105,7 @@ pub(super) fn run(
 }
 
 /// One rsync, from its start to its end.
-fn one(job: Job, limit: Option<Duration>, state: &Mutex<State>) -> StepResult {
+fn one(job: RsyncJob, limit: Option<Duration>, state: &Mutex<State>) -> StepResult {
     match attempt(job, limit, state) {
         Ok(result) => result,
         Err(error) => {
@@ -119,7 +119,7 @@ fn one(job: Job, limit: Option<Duration>, state: &Mutex<State>) -> StepResult {
     }
 }
 
-fn attempt(job: Job, limit: Option<Duration>, state: &Mutex<State>) -> io::Result<StepResult> {
+fn attempt(job: RsyncJob, limit: Option<Duration>, state: &Mutex<State>) -> io::Result<StepResult> {
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut command = Command::new("rsync");
     command.args(job.arguments).envs(job.env).process_group(0).stdin(Stdio::null());

@@ -1,20 +1,20 @@
 //! An inventory in the making, whichever way it is written: hosts, groups and variables as Ansible knows them.
 
 use super::super::hostset::MOST_HOSTS;
-use super::super::problem::{Fault, quoted};
+use super::super::problem::{PieceError, quoted};
 use super::super::settings;
-use super::super::source::{Line, Source, Var};
+use super::super::source::{HostLine, HostsSource, Var};
 use super::super::spec::{Spec, SpecError, parse_spec};
 use super::range;
-use super::tree::At;
+use super::tree::Position;
 use super::vars::{Value, Vars};
 
 /// What is wrong, and on which line.
-pub(super) type Wrong = (usize, Fault);
+pub(super) type LineFault = (usize, PieceError);
 
 /// Collects what an inventory says.
-pub(super) struct Draft {
-    pub(super) source: Source,
+pub(super) struct AnsibleInventory {
+    pub(super) source: HostsSource,
     vars: Vars,
     hosts: usize,
     /// `ansible_group_priority`, by group.
@@ -22,25 +22,25 @@ pub(super) struct Draft {
 }
 
 /// An error of a value, at its place.
-pub(super) fn wrong((line, column): At, error: SpecError) -> Wrong {
-    (line, Fault { column, message: error.message, hint: error.hint })
+pub(super) fn wrong((line, column): Position, error: SpecError) -> LineFault {
+    (line, PieceError { column, message: error.message, hint: error.hint })
 }
 
-impl Draft {
+impl AnsibleInventory {
     pub(super) fn new(file: &str) -> Self {
-        let source = Source { file: file.to_owned(), ..Source::default() };
+        let source = HostsSource { file: file.to_owned(), ..HostsSource::default() };
         Self { source, vars: Vars::new(file), hosts: 0, priorities: Vec::new() }
     }
 
     /// The group of this name; none for hosts of no group, be it that they say so.
-    pub(super) fn group(&mut self, name: &str, at: At) -> Option<usize> {
+    pub(super) fn group(&mut self, name: &str, at: Position) -> Option<usize> {
         if matches!(name, "all" | "ungrouped") {
             return None;
         }
         Some(self.group_or_all(name, at))
     }
 
-    fn group_or_all(&mut self, name: &str, at: At) -> usize {
+    fn group_or_all(&mut self, name: &str, at: Position) -> usize {
         let entry = self.source.groups.entry(name.to_owned());
         let index = entry.index();
         entry.or_default();
@@ -52,14 +52,14 @@ impl Draft {
     }
 
     /// Marks a group as one that is there, not only named.
-    pub(super) fn define(&mut self, name: &str, at: At) -> Option<usize> {
+    pub(super) fn define(&mut self, name: &str, at: Position) -> Option<usize> {
         let group = self.group(name, at)?;
         self.source.groups[group].defined = true;
         Some(group)
     }
 
     /// One group as part of another.
-    pub(super) fn child(&mut self, parent: &str, child: &str, at: At) {
+    pub(super) fn child(&mut self, parent: &str, child: &str, at: Position) {
         // Everything is part of `all` anyway.
         let Some(parent) = self.group(parent, at) else { return };
         if !matches!(child, "all" | "ungrouped") {
@@ -68,14 +68,20 @@ impl Draft {
     }
 
     /// Hosts, as a name or pattern, with their variables.
-    pub(super) fn hosts(&mut self, pattern: &str, at: At, group: Option<usize>, vars: Given) -> Result<(), Wrong> {
+    pub(super) fn hosts(
+        &mut self,
+        pattern: &str,
+        at: Position,
+        group: Option<usize>,
+        vars: GivenVars,
+    ) -> Result<(), LineFault> {
         let mut specs = Vec::new();
         for name in range::expand(pattern).map_err(|error| wrong(at, error))? {
             specs.push(parse_spec(&name).map_err(|error| wrong(at, error))?);
         }
         self.hosts += specs.len();
         if self.hosts > MOST_HOSTS {
-            return Err((at.0, Fault::new(at.1, "the inventory has more than 1,000,000 hosts")));
+            return Err((at.0, PieceError::new(at.1, "the inventory has more than 1,000,000 hosts")));
         }
         // Unlike in a hosts file, two ports are never two hosts: the name is the host.
         let port = specs.first().and_then(|spec| spec.port);
@@ -88,15 +94,15 @@ impl Draft {
             }
         }
         let specs = specs.into_iter().map(|spec| Spec { port: None, ..spec }).collect();
-        self.source.lines.push(Line { line: at.0, group, specs, settings });
+        self.source.lines.push(HostLine { line: at.0, group, specs, settings });
         Ok(())
     }
 
     /// A variable of a group, or of all.
-    pub(super) fn var(&mut self, group: &str, key: &str, value: Value, at: At) -> Result<(), Wrong> {
+    pub(super) fn var(&mut self, group: &str, key: &str, value: Value, at: Position) -> Result<(), LineFault> {
         if group == "ungrouped" {
             let fault =
-                Fault::new(at.1, format!("{} is of the hosts in no group, which gsctl cannot say", quoted(key)));
+                PieceError::new(at.1, format!("{} is of the hosts in no group, which gsctl cannot say", quoted(key)));
             return Err((at.0, fault.hint("put these hosts into a group, or the variable into `all`")));
         }
         let index = self.group_or_all(group, at);
@@ -121,24 +127,24 @@ impl Draft {
     }
 
     /// All that was said.
-    pub(super) fn done(mut self) -> (Source, Vec<(String, i64)>) {
+    pub(super) fn done(mut self) -> (HostsSource, Vec<(String, i64)>) {
         self.source.warnings.append(&mut self.vars.warnings);
         (self.source, self.priorities)
     }
 }
 
 /// Variables as they are given: key, value, place.
-pub(super) type Given = Vec<(String, Value, At)>;
+pub(super) type GivenVars = Vec<(String, Value, Position)>;
 
-impl Draft {
+impl AnsibleInventory {
     /// One host with settings in gsctl's own words.
     pub(super) fn plain(
         &mut self,
         name: &str,
-        at: At,
-        groups: &[(&str, At)],
-        given: Vec<(String, String, At)>,
-    ) -> Result<(), Wrong> {
+        at: Position,
+        groups: &[(&str, Position)],
+        given: Vec<(String, String, Position)>,
+    ) -> Result<(), LineFault> {
         let spec = parse_spec(name).map_err(|error| wrong(at, error))?;
         let mut settings: Vec<(String, String)> = Vec::new();
         for (key, value, at) in given {
@@ -146,11 +152,11 @@ impl Draft {
             settings.retain(|(before, _)| *before != key);
             settings.push((key, value));
         }
-        let line = Line { line: at.0, group: None, specs: vec![spec], settings };
+        let line = HostLine { line: at.0, group: None, specs: vec![spec], settings };
         self.source.lines.push(line.clone());
         for (group, at) in groups {
             let group = self.define(group, *at);
-            self.source.lines.push(Line { group, settings: Vec::new(), ..line.clone() });
+            self.source.lines.push(HostLine { group, settings: Vec::new(), ..line.clone() });
         }
         Ok(())
     }

@@ -3,35 +3,37 @@
 
 use std::collections::HashMap;
 
-use super::super::form::BY_ANSIBLE;
-use super::super::problem::{Fault, quoted};
+use super::super::problem::{PieceError, quoted};
 use super::super::spec::SpecError;
-use super::draft::{Draft, Given, Wrong, wrong};
-use super::tree::{At, Key, Kind, Node};
+use super::draft::{AnsibleInventory, GivenVars, LineFault, wrong};
+use super::tree::{Position, TreeKey, TreeKind, TreeNode};
 use super::vars::Value;
+use crate::inventory::file_format::BY_ANSIBLE;
 
 /// Keys of a group.
 const KEYS: [&str; 3] = ["hosts", "vars", "children"];
 
 /// Reads it.
-pub(super) fn read(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
-    let Kind::Map(pairs) = &tree.kind else {
+pub(super) fn read(tree: &TreeNode, ansible: &mut AnsibleInventory) -> Result<(), LineFault> {
+    let TreeKind::Map(pairs) = &tree.kind else {
         let hint = "an inventory is groups by name, each with `hosts`, `vars` and `children`";
         return Err(fault(tree.at, "this is not a mapping").map_hint(hint));
     };
-    if let Some(schema) = tree.get("schema").and_then(Node::text).filter(|schema| schema.starts_with("gsctl.hosts/")) {
-        return if schema == "gsctl.hosts/1" { own(tree, draft) } else { Err(newer(schema, tree.at)) };
+    if let Some(schema) =
+        tree.get("schema").and_then(TreeNode::text).filter(|schema| schema.starts_with("gsctl.hosts/"))
+    {
+        return if schema == "gsctl.hosts/1" { own(tree, ansible) } else { Err(newer(schema, tree.at)) };
     }
-    if let Some(plugin) = tree.get("plugin").and_then(Node::text) {
+    if let Some(plugin) = tree.get("plugin").and_then(TreeNode::text) {
         let message = format!("this is how Ansible's plugin {} is set up, not an inventory", quoted(plugin));
         return Err(fault(tree.at, message).map_hint(BY_ANSIBLE));
     }
     let mut seen = HashMap::new();
     let vars = tree.get("_meta").and_then(|meta| meta.get("hostvars"));
-    if let Some(Node { kind: Kind::Map(hosts), .. }) = vars {
+    if let Some(TreeNode { kind: TreeKind::Map(hosts), .. }) = vars {
         seen.extend(hosts.iter().map(|(host, vars)| (host.name.as_str(), vars)));
     }
-    let mut reader = Reader { draft, hostvars: seen };
+    let mut reader = GroupReader { ansible, hostvars: seen };
     for (name, node) in pairs.iter().filter(|(name, _)| name.name != "_meta") {
         reader.group(name, node)?;
     }
@@ -39,38 +41,38 @@ pub(super) fn read(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
 }
 
 /// A fault with its line.
-fn fault(at: At, message: impl Into<String>) -> Wrong {
-    (at.0, Fault::new(at.1, message))
+fn fault(at: Position, message: impl Into<String>) -> LineFault {
+    (at.0, PieceError::new(at.1, message))
 }
 
 trait Hinted {
     fn map_hint(self, hint: &str) -> Self;
 }
 
-impl Hinted for Wrong {
+impl Hinted for LineFault {
     fn map_hint(self, hint: &str) -> Self {
         (self.0, self.1.hint(hint))
     }
 }
 
-fn newer(schema: &str, at: At) -> Wrong {
+fn newer(schema: &str, at: Position) -> LineFault {
     fault(at, format!("{} is of another version of gsctl", quoted(schema))).map_hint("this one reads `gsctl.hosts/1`")
 }
 
-struct Reader<'a> {
-    draft: &'a mut Draft,
+struct GroupReader<'a> {
+    ansible: &'a mut AnsibleInventory,
     /// Variables of hosts by name, from `_meta`.
-    hostvars: HashMap<&'a str, &'a Node>,
+    hostvars: HashMap<&'a str, &'a TreeNode>,
 }
 
-impl Reader<'_> {
-    fn group(&mut self, name: &Key, node: &Node) -> Result<(), Wrong> {
-        let group = self.draft.define(&name.name, name.at);
+impl GroupReader<'_> {
+    fn group(&mut self, name: &TreeKey, node: &TreeNode) -> Result<(), LineFault> {
+        let group = self.ansible.define(&name.name, name.at);
         let pairs = match &node.kind {
-            Kind::Nothing => return Ok(()),
-            Kind::List(_) => return self.hosts(node, group),
-            Kind::Map(pairs) => pairs,
-            Kind::Scalar(_) => {
+            TreeKind::Nothing => return Ok(()),
+            TreeKind::List(_) => return self.hosts(node, group),
+            TreeKind::Map(pairs) => pairs,
+            TreeKind::Scalar(_) => {
                 return Err(fault(node.at, format!("{} is not a group", quoted(&name.name)))
                     .map_hint("a group has `hosts`, `vars` and `children`"));
             }
@@ -81,7 +83,7 @@ impl Reader<'_> {
                 "children" => self.children(&name.name, value)?,
                 "vars" => {
                     for (key, value, at) in given(value, "vars")? {
-                        self.draft.var(&name.name, &key, value, at)?;
+                        self.ansible.var(&name.name, &key, value, at)?;
                     }
                 }
                 other => {
@@ -104,27 +106,27 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn children(&mut self, parent: &str, node: &Node) -> Result<(), Wrong> {
+    fn children(&mut self, parent: &str, node: &TreeNode) -> Result<(), LineFault> {
         match &node.kind {
-            Kind::Nothing => {}
-            Kind::Map(pairs) => {
+            TreeKind::Nothing => {}
+            TreeKind::Map(pairs) => {
                 for (name, node) in pairs {
-                    self.draft.child(parent, &name.name, name.at);
+                    self.ansible.child(parent, &name.name, name.at);
                     self.group(name, node)?;
                 }
             }
-            Kind::Scalar(_) | Kind::List(_) => {
+            TreeKind::Scalar(_) | TreeKind::List(_) => {
                 for (name, at) in names(node, "children")? {
-                    self.draft.child(parent, name, at);
-                    self.draft.define(name, at);
+                    self.ansible.child(parent, name, at);
+                    self.ansible.define(name, at);
                 }
             }
         }
         Ok(())
     }
 
-    fn hosts(&mut self, node: &Node, group: Option<usize>) -> Result<(), Wrong> {
-        if let Kind::Map(pairs) = &node.kind {
+    fn hosts(&mut self, node: &TreeNode, group: Option<usize>) -> Result<(), LineFault> {
+        if let TreeKind::Map(pairs) = &node.kind {
             for (name, vars) in pairs {
                 let vars = given(vars, &name.name)?;
                 self.host(&name.name, name.at, group, vars)?;
@@ -137,21 +139,21 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn host(&mut self, name: &str, at: At, group: Option<usize>, mut vars: Given) -> Result<(), Wrong> {
+    fn host(&mut self, name: &str, at: Position, group: Option<usize>, mut vars: GivenVars) -> Result<(), LineFault> {
         // Once is enough: a host stands in many groups.
         if let Some(node) = self.hostvars.remove(name) {
             vars.extend(given(node, name)?);
         }
-        self.draft.hosts(name, at, group, vars)
+        self.ansible.hosts(name, at, group, vars)
     }
 }
 
 /// Names in a list; one name need not be in one.
-fn names<'n>(node: &'n Node, what: &str) -> Result<Vec<(&'n str, At)>, Wrong> {
+fn names<'n>(node: &'n TreeNode, what: &str) -> Result<Vec<(&'n str, Position)>, LineFault> {
     let items = match &node.kind {
-        Kind::Nothing => return Ok(Vec::new()),
-        Kind::List(items) => items.as_slice(),
-        Kind::Scalar(_) | Kind::Map(_) => std::slice::from_ref(node),
+        TreeKind::Nothing => return Ok(Vec::new()),
+        TreeKind::List(items) => items.as_slice(),
+        TreeKind::Scalar(_) | TreeKind::Map(_) => std::slice::from_ref(node),
     };
     items
         .iter()
@@ -163,39 +165,39 @@ fn names<'n>(node: &'n Node, what: &str) -> Result<Vec<(&'n str, At)>, Wrong> {
 }
 
 /// Variables in a mapping.
-fn given(node: &Node, what: &str) -> Result<Given, Wrong> {
+fn given(node: &TreeNode, what: &str) -> Result<GivenVars, LineFault> {
     let pairs = match &node.kind {
-        Kind::Nothing => return Ok(Vec::new()),
-        Kind::Map(pairs) => pairs,
-        Kind::Scalar(_) | Kind::List(_) => {
+        TreeKind::Nothing => return Ok(Vec::new()),
+        TreeKind::Map(pairs) => pairs,
+        TreeKind::Scalar(_) | TreeKind::List(_) => {
             return Err(fault(node.at, format!("the variables of {} are not a mapping", quoted(what)))
                 .map_hint("write `name: value`, one a line"));
         }
     };
-    let value = |node: &Node| match &node.kind {
-        Kind::Scalar(text) => Value::text(text),
+    let value = |node: &TreeNode| match &node.kind {
+        TreeKind::Scalar(text) => Value::text(text),
         // As `ansible-inventory --list` has it.
-        Kind::Map(_) if node.get("__ansible_vault").is_some() => Value::Vault,
-        Kind::Map(_) => node.get("__ansible_unsafe").and_then(Node::text).map_or(Value::Other, Value::text),
-        Kind::Nothing | Kind::List(_) => Value::Other,
+        TreeKind::Map(_) if node.get("__ansible_vault").is_some() => Value::Vault,
+        TreeKind::Map(_) => node.get("__ansible_unsafe").and_then(TreeNode::text).map_or(Value::Other, Value::text),
+        TreeKind::Nothing | TreeKind::List(_) => Value::Other,
     };
     Ok(pairs.iter().map(|(key, node)| (key.name.clone(), value(node), key.at)).collect())
 }
 
 /// What `gsctl hosts --json` prints, or a program in its words.
-fn own(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
-    let Some(Node { kind: Kind::List(hosts), .. }) = tree.get("hosts") else {
+fn own(tree: &TreeNode, ansible: &mut AnsibleInventory) -> Result<(), LineFault> {
+    let Some(TreeNode { kind: TreeKind::List(hosts), .. }) = tree.get("hosts") else {
         return Err(fault(tree.at, "`hosts` must be a list"));
     };
     for node in hosts {
         if let Some(name) = node.text() {
-            draft.plain(name, node.at, &[], Vec::new())?;
+            ansible.plain(name, node.at, &[], Vec::new())?;
             continue;
         }
-        let Kind::Map(pairs) = &node.kind else {
+        let TreeKind::Map(pairs) = &node.kind else {
             return Err(fault(node.at, "a host is a name, or a mapping with `host`"));
         };
-        let Some(name) = node.get("host").and_then(Node::text) else {
+        let Some(name) = node.get("host").and_then(TreeNode::text) else {
             return Err(fault(node.at, "the host has no `host`, which is its name"));
         };
         let mut settings = Vec::new();
@@ -215,7 +217,7 @@ fn own(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
                 }
                 "proxy_command" => {
                     let name = quoted(name);
-                    draft.warn(
+                    ansible.warn(
                         key.at.0,
                         &format!("the ProxyCommand of {name} is for ssh_config to say; it is left out"),
                     );
@@ -229,7 +231,7 @@ fn own(tree: &Node, draft: &mut Draft) -> Result<(), Wrong> {
                 }
             }
         }
-        draft.plain(name, node.at, &groups, settings)?;
+        ansible.plain(name, node.at, &groups, settings)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! An Ansible inventory in INI form.
 
-use super::super::problem::{Fault, quoted};
-use super::draft::{Draft, Wrong};
+use super::super::problem::{PieceError, quoted};
+use super::draft::{AnsibleInventory, LineFault};
 use super::vars::Value;
 use super::words::{Word, literal, words};
 
@@ -13,7 +13,7 @@ enum Section {
 }
 
 /// Reads it.
-pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), Wrong> {
+pub(super) fn read(text: &str, ansible: &mut AnsibleInventory) -> Result<(), LineFault> {
     let mut section = Section::Hosts(None);
     for (number, line) in (1..).zip(text.split('\n')) {
         let line = line.trim_end();
@@ -25,40 +25,41 @@ pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), Wrong> {
         if let Some((name, kind)) = header(trimmed).map_err(|fault| (number, shifted(fault, indent)))? {
             let at = (number, indent + 1);
             section = match kind {
-                "" => Section::Hosts(draft.define(name, at)),
+                "" => Section::Hosts(ansible.define(name, at)),
                 "children" => {
-                    draft.define(name, at);
+                    ansible.define(name, at);
                     Section::Children(name.to_owned())
                 }
                 _ => {
-                    draft.group(name, at);
+                    ansible.group(name, at);
                     Section::Vars(name.to_owned())
                 }
             };
             continue;
         }
         match &section {
-            Section::Hosts(group) => hosts(line, number, *group, draft)?,
-            Section::Vars(group) => var(trimmed, (number, indent + 1), group, draft)?,
+            Section::Hosts(group) => hosts(line, number, *group, ansible)?,
+            Section::Vars(group) => var(trimmed, (number, indent + 1), group, ansible)?,
             Section::Children(parent) => {
                 let name = trimmed.split('#').next().unwrap_or_default().trim_end();
                 if name.contains(char::is_whitespace) || name.contains([':', ']']) {
-                    let fault = Fault::new(indent + 1, format!("{} stands where a group is expected", quoted(name)));
+                    let fault =
+                        PieceError::new(indent + 1, format!("{} stands where a group is expected", quoted(name)));
                     return Err((number, fault.hint("a `:children` section has one group a line, nothing else")));
                 }
-                draft.child(parent, name, (number, indent + 1));
+                ansible.child(parent, name, (number, indent + 1));
             }
         }
     }
     Ok(())
 }
 
-fn shifted(fault: Fault, by: usize) -> Fault {
-    Fault { column: fault.column + by, ..fault }
+fn shifted(fault: PieceError, by: usize) -> PieceError {
+    PieceError { column: fault.column + by, ..fault }
 }
 
 /// Name and kind of a section, if the line is one.
-pub(super) fn header(line: &str) -> Result<Option<(&str, &str)>, Fault> {
+pub(super) fn header(line: &str) -> Result<Option<(&str, &str)>, PieceError> {
     let Some((inside, after)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { return Ok(None) };
     if !after.trim_start().is_empty() && !after.trim_start().starts_with('#') {
         // `[a:f].example.com` is hosts.
@@ -66,38 +67,38 @@ pub(super) fn header(line: &str) -> Result<Option<(&str, &str)>, Fault> {
     }
     let (name, kind) = inside.split_once(':').unwrap_or((inside, ""));
     if name.is_empty() || inside.contains(char::is_whitespace) || inside.ends_with(':') {
-        return Err(Fault::new(1, format!("{} is not a section", quoted(line)))
+        return Err(PieceError::new(1, format!("{} is not a section", quoted(line)))
             .hint("sections are `[GROUP]`, `[GROUP:children]` and `[GROUP:vars]`, without blanks"));
     }
     if !matches!(kind, "" | "children" | "vars" | "hosts") {
-        return Err(Fault::new(1, format!("{} is not a kind of section", quoted(line)))
+        return Err(PieceError::new(1, format!("{} is not a kind of section", quoted(line)))
             .hint(format!("sections are `[{name}]`, `[{name}:children]` and `[{name}:vars]`")));
     }
     Ok(Some((name, if kind == "hosts" { "" } else { kind })))
 }
 
-fn hosts(line: &str, number: usize, group: Option<usize>, draft: &mut Draft) -> Result<(), Wrong> {
+fn hosts(line: &str, number: usize, group: Option<usize>, ansible: &mut AnsibleInventory) -> Result<(), LineFault> {
     let words = words(line).map_err(|fault| (number, fault))?;
     let Some((first, rest)) = words.split_first() else { return Ok(()) };
     if first.text.contains('=') {
-        let fault = Fault::new(first.column, format!("{} stands where a host is expected", quoted(&first.text)));
+        let fault = PieceError::new(first.column, format!("{} stands where a host is expected", quoted(&first.text)));
         return Err((number, fault.hint("variables follow the host, or stand under `[GROUP:vars]`")));
     }
     let mut vars = Vec::new();
     for Word { column, text } in rest {
         let Some((key, value)) = text.split_once('=') else {
-            let fault = Fault::new(*column, format!("{} is not `key=value`", quoted(text)));
+            let fault = PieceError::new(*column, format!("{} is not `key=value`", quoted(text)));
             return Err((number, fault.hint("in an Ansible inventory the user is written `ansible_user=NAME`")));
         };
         vars.push((key.to_owned(), literal(value).map_or(Value::Other, Value::text), (number, *column)));
     }
-    draft.hosts(&first.text, (number, first.column), group, vars)
+    ansible.hosts(&first.text, (number, first.column), group, vars)
 }
 
-fn var(line: &str, at: (usize, usize), group: &str, draft: &mut Draft) -> Result<(), Wrong> {
+fn var(line: &str, at: (usize, usize), group: &str, ansible: &mut AnsibleInventory) -> Result<(), LineFault> {
     let Some((key, value)) = line.split_once('=') else {
-        let fault = Fault::new(at.1, format!("{} is not `key=value`", quoted(line)));
+        let fault = PieceError::new(at.1, format!("{} is not `key=value`", quoted(line)));
         return Err((at.0, fault.hint(format!("hosts stand under `[{group}]`"))));
     };
-    draft.var(group, key.trim(), literal(value).map_or(Value::Other, Value::text), at)
+    ansible.var(group, key.trim(), literal(value).map_or(Value::Other, Value::text), at)
 }

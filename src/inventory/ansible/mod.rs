@@ -15,29 +15,29 @@ mod words;
 use indexmap::IndexMap;
 
 use super::file::{check_groups, header};
-use super::problem::Fault;
+use super::problem::PieceError;
 use super::resolve;
-use super::source::Source;
+use super::source::HostsSource;
 use super::words as own_words;
-use draft::Draft;
+use draft::AnsibleInventory;
 
 /// Reads an INI inventory.
-pub(super) fn ini(text: &str, file: &str) -> Result<Source, (usize, Fault)> {
-    let mut draft = Draft::new(file);
-    ini::read(text, &mut draft)?;
-    settle(draft)
+pub(super) fn ini(text: &str, file: &str) -> Result<HostsSource, (usize, PieceError)> {
+    let mut ansible = AnsibleInventory::new(file);
+    ini::read(text, &mut ansible)?;
+    settle(ansible)
 }
 
 /// Reads a tree; `syntax` is YAML or JSON.
-pub(super) fn tree(text: &str, file: &str, syntax: &str) -> Result<Source, (usize, Fault)> {
-    let mut draft = Draft::new(file);
-    groups::read(&tree::parse(text, syntax)?, &mut draft)?;
-    settle(draft)
+pub(super) fn tree(text: &str, file: &str, syntax: &str) -> Result<HostsSource, (usize, PieceError)> {
+    let mut ansible = AnsibleInventory::new(file);
+    groups::read(&tree::parse(text, syntax)?, &mut ansible)?;
+    settle(ansible)
 }
 
 /// Puts the groups into the order in which Ansible lets a later one win: by depth, priority and name.
-fn settle(draft: Draft) -> Result<Source, (usize, Fault)> {
-    let (mut source, priorities) = draft.done();
+fn settle(ansible: AnsibleInventory) -> Result<HostsSource, (usize, PieceError)> {
+    let (mut source, priorities) = ansible.done();
     check_groups(&source)?;
     let depths = resolve::depths(&source.groups);
     let priorities: IndexMap<String, i64> = priorities.into_iter().collect();

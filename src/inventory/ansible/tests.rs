@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::inventory::Inventory;
-use crate::inventory::form::{Form, Known, parse};
+use crate::inventory::file_format::{FileFormat, FormatHint, parse};
 
 fn inventory(name: &str, text: &str) -> Inventory {
-    parse(text.as_bytes(), name, Known::No).unwrap_or_else(|problem| panic!("{problem}")).0
+    parse(text.as_bytes(), name, FormatHint::No).unwrap_or_else(|problem| panic!("{problem}")).0
 }
 
 /// `name key=value ... (group,group)` of every host.
@@ -26,30 +26,30 @@ fn case(name: &str, text: &str, want: &[&str]) {
 
 #[track_caller]
 fn bad(name: &str, text: &str, want: &str) {
-    let problem = parse(text.as_bytes(), name, Known::No).unwrap_err().to_string();
+    let problem = parse(text.as_bytes(), name, FormatHint::No).unwrap_err().to_string();
     assert_eq!(problem, format!("hosts file `{name}`, {want}"), "{text}");
 }
 
 #[track_caller]
-fn form(name: &str, text: &str, want: Form) {
-    assert_eq!(parse(text.as_bytes(), name, Known::No).map(|(_, form)| form), Ok(want), "{text}");
+fn form(name: &str, text: &str, want: FileFormat) {
+    assert_eq!(parse(text.as_bytes(), name, FormatHint::No).map(|(_, form)| form), Ok(want), "{text}");
 }
 
 #[test]
 fn what_a_text_is() {
-    form("hosts", "n1 port=2222\n[g]\nn1\n", Form::Hosts);
-    form("hosts.ini", "n1 omm\n", Form::Hosts);
-    form("hosts", "n1 motd='set ansible_host=1'\n", Form::Hosts);
-    form("hosts", "[2001:db8::7]:22\n[::1]\n", Form::Hosts);
-    form("hosts", "n1 ansible_host=10.0.0.1\n", Form::Ini);
-    form("hosts", "n1\n[all:vars]\nansible_user = omm\n", Form::Ini);
-    form("hosts", "[db]\nnode[01:20]\n", Form::Ini);
-    form("hosts", "# all\n---\nall:\n  hosts:\n    n1:\n", Form::Yaml);
-    form("hosts", "all:\n  hosts:\n    n1:\n", Form::Yaml);
-    form("x.yml", "all: {hosts: {n1: }}\n", Form::Yaml);
-    form("hosts", "{\"all\": {\"hosts\": [\"n1\"]}}", Form::Json);
-    let ansible = parse(b"n1 port=5432\n", "hosts", Known::Ansible).unwrap();
-    assert_eq!((ansible.1, told(&ansible.0)), (Form::Ini, vec!["n1".to_owned()]));
+    form("hosts", "n1 port=2222\n[g]\nn1\n", FileFormat::Hosts);
+    form("hosts.ini", "n1 omm\n", FileFormat::Hosts);
+    form("hosts", "n1 motd='set ansible_host=1'\n", FileFormat::Hosts);
+    form("hosts", "[2001:db8::7]:22\n[::1]\n", FileFormat::Hosts);
+    form("hosts", "n1 ansible_host=10.0.0.1\n", FileFormat::Ini);
+    form("hosts", "n1\n[all:vars]\nansible_user = omm\n", FileFormat::Ini);
+    form("hosts", "[db]\nnode[01:20]\n", FileFormat::Ini);
+    form("hosts", "# all\n---\nall:\n  hosts:\n    n1:\n", FileFormat::Yaml);
+    form("hosts", "all:\n  hosts:\n    n1:\n", FileFormat::Yaml);
+    form("x.yml", "all: {hosts: {n1: }}\n", FileFormat::Yaml);
+    form("hosts", "{\"all\": {\"hosts\": [\"n1\"]}}", FileFormat::Json);
+    let ansible = parse(b"n1 port=5432\n", "hosts", FormatHint::Ansible).unwrap();
+    assert_eq!((ansible.1, told(&ansible.0)), (FileFormat::Ini, vec!["n1".to_owned()]));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_is_wrong_says_what_it_was_read_as() {
         ("[all:vars]\nnovalue", "line 3, column 1: `novalue` is not `key=value`"),
         ("a/b", "line 2, column 1: `a/b` is not a host name: `/` cannot stand in one"),
     ] {
-        let problem = parse(format!("n[1:2]\n{line}\n").as_bytes(), "inv", Known::No).unwrap_err().to_string();
+        let problem = parse(format!("n[1:2]\n{line}\n").as_bytes(), "inv", FormatHint::No).unwrap_err().to_string();
         assert!(problem.starts_with(&format!("hosts file `inv`, {want}\n{ini}")), "{line}: {problem}");
     }
     let yaml = "read as an Ansible inventory (YAML): its name ends in `.yml`";
@@ -159,15 +159,15 @@ fn what_is_wrong_says_what_it_was_read_as() {
         ("plugin: aws_ec2", "line 1, column 1: this is how Ansible's plugin `aws_ec2` is set up, not an inventory"),
         ("a: {children: {b: {children: {a: }}}}", "line 1, column 31: groups contain each other: a > b > a"),
     ] {
-        let problem = parse(text.as_bytes(), "inv.yml", Known::No).unwrap_err().to_string();
+        let problem = parse(text.as_bytes(), "inv.yml", FormatHint::No).unwrap_err().to_string();
         assert!(problem.starts_with(&format!("hosts file `inv.yml`, {want}")), "{text}: {problem}");
         assert!(problem.contains(yaml), "{text}: {problem}");
     }
-    let problem = parse(b"{\"a\": [1,}", "./inv --list", Known::Program).unwrap_err().to_string();
+    let problem = parse(b"{\"a\": [1,}", "./inv --list", FormatHint::Program).unwrap_err().to_string();
     assert!(problem.starts_with("output of `./inv --list`, line 1, column "), "{problem}");
     let vault =
         "db:\n  hosts:\n    n1:\n      ansible_user: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6162\n";
-    let problem = parse(vault.as_bytes(), "inv.yml", Known::No).unwrap_err().to_string();
+    let problem = parse(vault.as_bytes(), "inv.yml", FormatHint::No).unwrap_err().to_string();
     assert!(problem.starts_with("hosts file `inv.yml`, line 4, column 7: `ansible_user` is encrypted"), "{problem}");
 }
 
@@ -190,7 +190,7 @@ proptest::proptest! {
     )) {
         let text = lines.join("\n");
         for name in ["inv", "inv.yml", "inv.json"] {
-            let _ = parse(text.as_bytes(), name, Known::Ansible);
+            let _ = parse(text.as_bytes(), name, FormatHint::Ansible);
         }
     }
 }

@@ -4,61 +4,61 @@
 
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::super::problem::Fault;
+use super::super::problem::PieceError;
 use crate::yaml::{Raw, spelling};
 
 /// A line and a column, from 1.
-pub(super) type At = (usize, usize);
+pub(super) type Position = (usize, usize);
 
 /// A value and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) at: At,
-    pub(super) kind: Kind,
+pub(super) struct TreeNode {
+    pub(super) at: Position,
+    pub(super) kind: TreeKind,
 }
 
 /// What a value is.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum TreeKind {
     Nothing,
     Scalar(String),
-    List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    List(Vec<TreeNode>),
+    Map(Vec<(TreeKey, TreeNode)>),
 }
 
 /// A key and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub(super) at: At,
+pub(super) struct TreeKey {
+    pub(super) at: Position,
     pub(super) name: String,
 }
 
-impl Node {
+impl TreeNode {
     /// The value of a key, if this is a mapping that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
-        let Kind::Map(pairs) = &self.kind else { return None };
+        let TreeKind::Map(pairs) = &self.kind else { return None };
         pairs.iter().find(|(name, _)| name.name == key).map(|(_, node)| node)
     }
 
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar(text) => Some(text),
-            Kind::Nothing | Kind::List(_) | Kind::Map(_) => None,
+            TreeKind::Scalar(text) => Some(text),
+            TreeKind::Nothing | TreeKind::List(_) | TreeKind::Map(_) => None,
         }
     }
 
     fn new(raw: Spanned<Raw>, source: &str) -> Self {
         let kind = match raw.value {
-            Raw::Nothing => Kind::Nothing,
-            Raw::Text(text) => Kind::Scalar(text),
-            Raw::Other(shown) => Kind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
-            Raw::List(items) => Kind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
+            Raw::Nothing => TreeKind::Nothing,
+            Raw::Text(text) => TreeKind::Scalar(text),
+            Raw::Other(shown) => TreeKind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
+            Raw::List(items) => TreeKind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
             Raw::Map(pairs) => {
                 let pair = |(key, value): (Spanned<String>, Spanned<Raw>)| {
-                    (Key { at: at(key.defined), name: key.value }, Self::new(value, source))
+                    (TreeKey { at: at(key.defined), name: key.value }, Self::new(value, source))
                 };
-                Kind::Map(pairs.into_iter().map(pair).collect())
+                TreeKind::Map(pairs.into_iter().map(pair).collect())
             }
         };
         Self { at: at(raw.defined), kind }
@@ -66,7 +66,7 @@ impl Node {
 }
 
 /// Reads a text into a tree. `syntax` is its name for messages: YAML or JSON.
-pub(super) fn parse(text: &str, syntax: &str) -> Result<Node, (usize, Fault)> {
+pub(super) fn parse(text: &str, syntax: &str) -> Result<TreeNode, (usize, PieceError)> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Merge,
@@ -84,13 +84,13 @@ pub(super) fn parse(text: &str, syntax: &str) -> Result<Node, (usize, Fault)> {
         },
     };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-        Ok(raw) => Ok(Node::new(raw, text)),
+        Ok(raw) => Ok(TreeNode::new(raw, text)),
         Err(error) => Err(wrong(&error, text, syntax)),
     }
 }
 
 /// The parser's own complaint, in our words where they are better.
-fn wrong(error: &Error, text: &str, syntax: &str) -> (usize, Fault) {
+fn wrong(error: &Error, text: &str, syntax: &str) -> (usize, PieceError) {
     let error = error.without_snippet();
     let (line, column) = error.location().map_or((1, 1), at);
     let message = error.to_string();
@@ -101,20 +101,20 @@ fn wrong(error: &Error, text: &str, syntax: &str) -> (usize, Fault) {
     let fault = match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map(|key| format!(" `{key}`")).unwrap_or_default();
-            Fault::new(column, format!("the key{key} stands here twice")).hint("join the two, or remove one")
+            PieceError::new(column, format!("the key{key} stands here twice")).hint("join the two, or remove one")
         }
         Error::MultipleDocuments { .. } => {
-            Fault::new(column, "a second document").hint("an inventory is one document: remove the second `---`")
+            PieceError::new(column, "a second document").hint("an inventory is one document: remove the second `---`")
         }
         _ if tab && syntax == "YAML" => {
-            Fault::new(column, "a tab in the indentation").hint("YAML is indented by spaces only")
+            PieceError::new(column, "a tab in the indentation").hint("YAML is indented by spaces only")
         }
-        _ => Fault::new(column, format!("not valid {syntax}: {message}")),
+        _ => PieceError::new(column, format!("not valid {syntax}: {message}")),
     };
     (line, fault)
 }
 
-fn at(location: Location) -> At {
+fn at(location: Location) -> Position {
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX).max(1);
     (number(location.line()), number(location.column()))
 }

@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 
-use super::super::form::BY_ANSIBLE;
 use super::super::host::KNOWN_SETTINGS;
 use super::super::problem::quoted;
 use super::super::settings;
 use super::super::spec::SpecError;
 use super::args;
+use crate::inventory::file_format::BY_ANSIBLE;
 
 /// A variable's value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A line of an Ansible INI inventory as words, as Python's `shlex` parts them; and what Ansible makes of a value.
 
-use super::super::problem::Fault;
+use super::super::problem::PieceError;
 
 /// One word of a line, quotes taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Word {
 }
 
 /// The words of a line. A `#` begins a comment wherever it stands outside quotes.
-pub(super) fn words(line: &str) -> Result<Vec<Word>, Fault> {
+pub(super) fn words(line: &str) -> Result<Vec<Word>, PieceError> {
     let mut words: Vec<Word> = Vec::new();
     let mut inside = false;
     let mut quote: Option<(usize, char)> = None;
@@ -32,7 +32,9 @@ pub(super) fn words(line: &str) -> Result<Vec<Word>, Fault> {
         let Some(word) = words.last_mut() else { continue };
         match (c, quote) {
             ('\\', None | Some((_, '"'))) => {
-                let Some((_, next)) = chars.next() else { return Err(Fault::new(column, "nothing follows the `\\`")) };
+                let Some((_, next)) = chars.next() else {
+                    return Err(PieceError::new(column, "nothing follows the `\\`"));
+                };
                 if quote.is_some() && !matches!(next, '"' | '\\') {
                     word.text.push('\\');
                 }
@@ -44,7 +46,7 @@ pub(super) fn words(line: &str) -> Result<Vec<Word>, Fault> {
         }
     }
     match quote {
-        Some((column, _)) => Err(Fault::new(column, "the quote is not closed")),
+        Some((column, _)) => Err(PieceError::new(column, "the quote is not closed")),
         None => Ok(words),
     }
 }

@@ -3,7 +3,7 @@
 //! Cuts a set into operands; what hosts these are, and the sums, are the selection's.
 
 use crate::inventory::hostset::SetError;
-use crate::inventory::problem::Fault;
+use crate::inventory::problem::PieceError;
 
 /// How an operand is joined to what stands before it. All bind alike, from left to right, as in `ClusterShell`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(super) fn operands(set: &str) -> Result<Vec<(Join, &str)>, SetError> {
 }
 
 fn nothing(set: &str, column: usize) -> SetError {
-    let fault = Fault::new(column, "an operator needs hosts on both sides")
+    let fault = PieceError::new(column, "an operator needs hosts on both sides")
         .hint("`a,b` is both, `a!b` a without b, `a&b` what is in both, `a^b` what is in one of them");
     SetError::new(set, fault)
 }

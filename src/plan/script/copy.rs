@@ -8,7 +8,7 @@ const COPY: &str = include_str!("copy.sh");
 
 /// What a node found, or did, about one copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct CopyAnswer {
     /// About a push `absent`, `differs`, `labels`, `same`, `present`, `created`, `done`, `mismatch`, `denied` or `because`; about
     /// a pull `sum`.
     pub word: String,
@@ -17,7 +17,7 @@ pub struct Answer {
 }
 
 /// The answers by number.
-pub type Answers = HashMap<usize, Answer>;
+pub type CopyAnswers = HashMap<usize, CopyAnswer>;
 
 /// A script that makes these calls.
 pub(super) fn whole(functions: &str, calls: &str) -> String {
@@ -26,13 +26,13 @@ pub(super) fn whole(functions: &str, calls: &str) -> String {
 
 /// Reads the answers.
 #[must_use]
-pub fn parse(stdout: &[u8]) -> Answers {
+pub fn parse(stdout: &[u8]) -> CopyAnswers {
     let text = String::from_utf8_lossy(stdout);
     let line = |line: &str| {
         let mut words = line.splitn(3, '\t');
         let number = words.next()?.parse().ok()?;
         let word = words.next()?.to_owned();
-        Some((number, Answer { word, rest: words.next().unwrap_or_default().to_owned() }))
+        Some((number, CopyAnswer { word, rest: words.next().unwrap_or_default().to_owned() }))
     };
     text.lines().filter_map(line).collect()
 }

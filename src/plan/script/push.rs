@@ -1,7 +1,7 @@
 //! What a node is asked about files that are copied to it. Answers are by number, so that names may hold anything.
 
 use super::copy;
-use crate::plan::push::{Content, Copy, Place, Push};
+use crate::plan::push::{Content, Push, PushFile, PushPlace};
 use crate::plan::quote::quote;
 
 const PUSH: &str = include_str!("push.sh");
@@ -31,7 +31,7 @@ pub fn prepare(push: &Push, dest: &str) -> String {
     whole(&calls)
 }
 
-fn look_call(n: usize, copy: &Copy, place: &Place) -> String {
+fn look_call(n: usize, copy: &PushFile, place: &PushPlace) -> String {
     match &copy.content {
         Content::Dir => format!("gs_make {n} {}\n", quote(&place.path)),
         Content::File { .. } => call("gs_look", n, copy, place, &place.part),
@@ -40,7 +40,7 @@ fn look_call(n: usize, copy: &Copy, place: &Place) -> String {
 
 /// A script that checks what has arrived and gives it its name, mode and time. `made` are directories that are full now.
 #[must_use]
-pub fn finish(push: &Push, places: &[Place], files: &[(usize, bool)], made: &[usize]) -> String {
+pub fn finish(push: &Push, places: &[PushPlace], files: &[(usize, bool)], made: &[usize]) -> String {
     let files = files.iter().map(|&(n, sent)| {
         let from = if sent { &places[n].part } else { &places[n].path };
         call("gs_finish", n, &push.copies[n], &places[n], from)
@@ -57,7 +57,7 @@ pub fn why(n: usize, part: &str) -> String {
     whole(&format!("gs_why {n} {}\n", quote(part)))
 }
 
-fn call(name: &str, n: usize, copy: &Copy, place: &Place, from: &str) -> String {
+fn call(name: &str, n: usize, copy: &PushFile, place: &PushPlace, from: &str) -> String {
     let Content::File { size, sha256, .. } = &copy.content else { return String::new() };
     let (path, from) = (quote(&place.path), quote(from));
     format!("{name} {n} {path} {from} {size} {sha256} {:o} {}\n", copy.mode, copy.modified)

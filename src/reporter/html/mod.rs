@@ -7,9 +7,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::course::{At, Course, Courses, shown};
 use super::json::ms;
 use super::sanitize;
+use super::timeline::{HostTimeline, SpanKind, Timelines, shown};
 use crate::event::{Event, EventKind, Reporter};
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
@@ -21,7 +21,7 @@ const SCRIPT: &str = include_str!("page.js");
 /// Keeps the course of a run, and draws it at its end.
 pub struct HtmlReport {
     writer: Box<dyn Write + Send>,
-    courses: Courses,
+    timelines: Timelines,
     steps: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl HtmlReport {
     /// A page to this writer, tried before anything was contacted.
     #[must_use]
     pub fn new(writer: Box<dyn Write + Send>, hosts: usize) -> Self {
-        Self { writer, courses: Courses::new(hosts), steps: Vec::new() }
+        Self { writer, timelines: Timelines::new(hosts), steps: Vec::new() }
     }
 
     fn page(&self, report: &RunReport) -> io::Result<String> {
@@ -55,9 +55,9 @@ impl HtmlReport {
     }
 
     fn data(&self, report: &RunReport) -> Value {
-        let nothing = Course::default();
+        let nothing = HostTimeline::default();
         let hosts =
-            report.hosts.iter().enumerate().map(|(id, host)| data(host, self.courses.of(id).unwrap_or(&nothing)));
+            report.hosts.iter().enumerate().map(|(id, host)| data(host, self.timelines.of(id).unwrap_or(&nothing)));
         json!({
             "run": report.run,
             "command": sanitize::words(&report.command),
@@ -77,21 +77,21 @@ impl Reporter for HtmlReport {
         if let EventKind::RunStarted { steps, .. } = &event.kind {
             self.steps.clone_from(steps);
         }
-        self.courses.event(event);
+        self.timelines.event(event);
         Ok(())
     }
 
     fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
-        self.courses.finish(report.elapsed);
+        self.timelines.finish(report.elapsed);
         let page = self.page(report)?;
         self.writer.write_all(page.as_bytes())?;
         self.writer.flush()
     }
 }
 
-fn data(host: &HostReport, course: &Course) -> Value {
-    let spans: Vec<Value> = course.spans.iter().map(span).collect();
-    let ups = course.ups.iter().map(|(stage, at)| json!({ "stage": sanitize::words(stage), "at": ms(*at) }));
+fn data(host: &HostReport, timeline: &HostTimeline) -> Value {
+    let spans: Vec<Value> = timeline.spans.iter().map(span).collect();
+    let ups = timeline.ups.iter().map(|(stage, at)| json!({ "stage": sanitize::words(stage), "at": ms(*at) }));
     let chain = host.chain.iter().map(|stage| {
         json!({ "stage": sanitize::words(&stage.stage), "up": stage.up, "value": stage.value.as_deref().map(sanitize::words) })
     });
@@ -110,7 +110,7 @@ fn data(host: &HostReport, course: &Course) -> Value {
         "spans": spans,
         "ups": ups.collect::<Vec<_>>(),
         "chain": chain.collect::<Vec<_>>(),
-        "steps": course.steps.iter().map(|(step, result)| json!({
+        "steps": timeline.steps.iter().map(|(step, result)| json!({
             "step": step,
             "outcome": result.outcome,
             "elapsed_ms": ms(result.elapsed),
@@ -123,12 +123,12 @@ fn data(host: &HostReport, course: &Course) -> Value {
     })
 }
 
-fn span(span: &super::course::Span) -> Value {
+fn span(span: &super::timeline::Span) -> Value {
     let mut value = json!({ "from": ms(span.from), "to": ms(span.to) });
     match span.at {
-        At::Phase(phase) => value["phase"] = json!(phase),
-        At::Pause => {}
-        At::Step(step) => {
+        SpanKind::Phase(phase) => value["phase"] = json!(phase),
+        SpanKind::Pause => {}
+        SpanKind::Step(step) => {
             value["step"] = json!(step);
             value["outcome"] = json!(span.outcome);
         }

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Agent, Refusal, Tried};
+use super::{AgentState, LoginAttempts, LoginRefusal};
 use crate::transport::classify;
+use crate::transport::socket::SessionSocket;
 use crate::transport::target::Target;
-use crate::transport::wire::Wire;
 
 /// What one login may offer, and what it came to; it goes to another thread and back.
-struct Offer {
+struct AgentOffer {
     user: String,
     /// Only these; `None`: all.
     only: Option<Arc<[Vec<u8>]>>,
@@ -29,16 +29,16 @@ struct Offer {
 /// Talks to the agent on another thread: libssh2's agent calls block, and a slow agent must not hold up other hosts.
 pub(super) async fn log_in(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     target: &Target,
-    socket: &Path,
-    agent: &Agent,
-    tried: &mut Tried,
-) -> Result<(), Refusal> {
+    agent_socket: &Path,
+    agent: &AgentState,
+    tried: &mut LoginAttempts,
+) -> Result<(), LoginRefusal> {
     let _turn = agent.turns.acquire().await;
-    let (session, wire, socket) = (ssh.clone(), wire.clone(), socket.to_owned());
+    let (session, socket, agent_socket) = (ssh.clone(), socket.clone(), agent_socket.to_owned());
     let limit = u32::try_from(target.connect_timeout.as_millis()).unwrap_or(u32::MAX);
-    let mut offer = Offer {
+    let mut offer = AgentOffer {
         user: target.user.clone(),
         only: target.agent_keys.clone(),
         good: agent.good(&target.user),
@@ -50,7 +50,7 @@ pub(super) async fn log_in(
     let (result, offer) = blocking::unblock(move || {
         session.set_blocking(true);
         session.set_timeout(limit);
-        let result = try_identities(&session, &wire, &socket, &mut offer);
+        let result = try_identities(&session, &socket, &agent_socket, &mut offer);
         session.set_blocking(false);
         (result, offer)
     })
@@ -64,10 +64,15 @@ pub(super) async fn log_in(
     result
 }
 
-fn try_identities(session: &ssh2::Session, wire: &Wire, socket: &Path, offer: &mut Offer) -> Result<(), Refusal> {
-    let next = |_: ssh2::Error| Refusal::Next;
+fn try_identities(
+    session: &ssh2::Session,
+    socket: &SessionSocket,
+    agent_socket: &Path,
+    offer: &mut AgentOffer,
+) -> Result<(), LoginRefusal> {
+    let next = |_: ssh2::Error| LoginRefusal::Next;
     let mut agent = session.agent().map_err(next)?;
-    agent.set_identity_path(socket).map_err(next)?;
+    agent.set_identity_path(agent_socket).map_err(next)?;
     agent.connect().map_err(next)?;
     agent.list_identities().map_err(next)?;
     let mut identities = agent.identities().map_err(next)?;
@@ -86,12 +91,12 @@ fn try_identities(session: &ssh2::Session, wire: &Wire, socket: &Path, offer: &m
                 offer.taken = Some(identity.blob().to_owned());
                 return Ok(());
             }
-            Err(error) if classify::is_lost(&error) || wire.has_ended() => {
-                return Err(Refusal::Gone(classify::lower(error.message())));
+            Err(error) if classify::is_lost(&error) || socket.has_ended() => {
+                return Err(LoginRefusal::Gone(classify::lower(error.message())));
             }
             // An RSA certificate in the agent fails on our side (-18); the next identity may do.
             Ok(()) | Err(_) => {}
         }
     }
-    Err(Refusal::Next)
+    Err(LoginRefusal::Next)
 }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use async_lock::Semaphore;
 
-use self::password::Answer;
+use self::password::PasswordResult;
 use self::words::refused;
 use super::classify;
-use super::keys::PrivateKey;
 use super::session::drive;
+use super::socket::SessionSocket;
 use super::target::{AgentUse, Method, Target};
-use super::wire::Wire;
+use crate::credentials::keys::PrivateKey;
 use crate::outcome::Failure;
 
 /// Logins that may use the agent at once: it answers one after the other, and one connection per host overwhelms it.
@@ -25,19 +25,19 @@ const AGENT_LOGINS: usize = 4;
 
 /// What the logins of a run have in common: the ssh-agent, and the keys that have opened a door.
 #[derive(Debug)]
-pub(super) struct Agent {
+pub(super) struct AgentState {
     turns: Semaphore,
     /// Per user the public key that logged in last: tried first elsewhere, before the server has had enough.
     good: Mutex<HashMap<String, Vec<u8>>>,
 }
 
-impl Default for Agent {
+impl Default for AgentState {
     fn default() -> Self {
         Self { turns: Semaphore::new(AGENT_LOGINS), good: Mutex::default() }
     }
 }
 
-impl Agent {
+impl AgentState {
     fn good(&self, user: &str) -> Option<Vec<u8>> {
         self.good.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned()
     }
@@ -51,7 +51,7 @@ impl Agent {
 }
 
 /// Why one way to log in did not work.
-enum Refusal {
+enum LoginRefusal {
     /// The server does not take this; another way may do.
     Next,
     /// The connection is gone.
@@ -60,7 +60,7 @@ enum Refusal {
 
 /// What was tried on one host, and what came of it.
 #[derive(Debug, Default)]
-struct Tried {
+struct LoginAttempts {
     /// Public keys that were offered: none is offered twice.
     blobs: HashSet<Vec<u8>>,
     /// How often a key was offered.
@@ -68,7 +68,7 @@ struct Tried {
     /// Keys that there are.
     keys: usize,
     /// What became of the password; `None`: it was not sent.
-    password: Option<Answer>,
+    password: Option<PasswordResult>,
     /// The connection ended, and this was the last word.
     gone: Option<String>,
     /// Methods that the server takes, as it lists them.
@@ -76,43 +76,48 @@ struct Tried {
 }
 
 /// Logs in, or says why not.
-pub(super) async fn log_in(ssh: &ssh2::Session, wire: &Wire, target: &Target, agent: &Agent) -> Result<(), Failure> {
-    let mut tried = Tried::default();
+pub(super) async fn log_in(
+    ssh: &ssh2::Session,
+    socket: &SessionSocket,
+    target: &Target,
+    agent: &AgentState,
+) -> Result<(), Failure> {
+    let mut tried = LoginAttempts::default();
     for method in &target.methods {
         let result = match (method, &target.password) {
-            (Method::PublicKey, _) => with_public_keys(ssh, wire, target, agent, &mut tried).await,
+            (Method::PublicKey, _) => with_public_keys(ssh, socket, target, agent, &mut tried).await,
             // It is sent once: a second try with the same password only brings an account nearer to being locked.
             (_, Some(password)) if tried.password.is_none() => {
-                tried.methods = methods(ssh, wire, target).await;
+                tried.methods = methods(ssh, socket, target).await;
                 if ssh.authenticated() {
                     return Ok(());
                 }
                 if !takes(&tried.methods, *method) {
                     continue;
                 }
-                password::log_in(ssh, wire, target, *method, password, &mut tried).await
+                password::log_in(ssh, socket, target, *method, password, &mut tried).await
             }
             (Method::KeyboardInteractive | Method::Password, _) => continue,
         };
         match result {
             Ok(()) => return Ok(()),
-            Err(Refusal::Next) => {}
-            Err(Refusal::Gone(said)) => {
+            Err(LoginRefusal::Next) => {}
+            Err(LoginRefusal::Gone(said)) => {
                 tried.gone = Some(said);
                 break;
             }
         }
     }
     if tried.gone.is_none() && tried.methods.is_empty() {
-        tried.methods = methods(ssh, wire, target).await;
+        tried.methods = methods(ssh, socket, target).await;
     }
     // Asking which methods there are is itself a login with method `none`, and some servers take it.
     if ssh.authenticated() { Ok(()) } else { Err(refused(target, &tried)) }
 }
 
 /// The methods that the server still takes, as it lists them; nothing when it does not say.
-async fn methods(ssh: &ssh2::Session, wire: &Wire, target: &Target) -> String {
-    drive(ssh, wire, |ssh| ssh.auth_methods(&target.user).map(str::to_owned)).await.unwrap_or_default()
+async fn methods(ssh: &ssh2::Session, socket: &SessionSocket, target: &Target) -> String {
+    drive(ssh, socket, |ssh| ssh.auth_methods(&target.user).map(str::to_owned)).await.unwrap_or_default()
 }
 
 /// Whether a server's list has this method. Where there is no list every method is worth a try.
@@ -123,40 +128,40 @@ fn takes(methods: &str, method: Method) -> bool {
 /// Key files and the agent, in ssh's order; what has logged in elsewhere goes first.
 async fn with_public_keys(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     target: &Target,
-    agent: &Agent,
-    tried: &mut Tried,
-) -> Result<(), Refusal> {
+    agent: &AgentState,
+    tried: &mut LoginAttempts,
+) -> Result<(), LoginRefusal> {
     let good = agent.good(&target.user);
     // A certificate is offered as a key of its own.
     tried.keys = target.keys.iter().map(|key| 1 + usize::from(key.certificate.is_some())).sum();
     if let Some(key) = target.keys.iter().find(|key| good.is_some() && key.public_blob == good) {
-        match with_key(ssh, wire, target, agent, key, tried).await {
-            Err(Refusal::Next) => {}
+        match with_key(ssh, socket, target, agent, key, tried).await {
+            Err(LoginRefusal::Next) => {}
             done => return done,
         }
     }
-    let ways = match &target.agent {
-        AgentUse::No => [Some(Way::Keys), None],
-        AgentUse::First(socket) => [Some(Way::Agent(socket)), Some(Way::Keys)],
-        AgentUse::Last(socket) => [Some(Way::Keys), Some(Way::Agent(socket))],
+    let sources = match &target.agent {
+        AgentUse::No => [Some(KeySource::Keys), None],
+        AgentUse::First(agent_socket) => [Some(KeySource::Agent(agent_socket)), Some(KeySource::Keys)],
+        AgentUse::Last(agent_socket) => [Some(KeySource::Keys), Some(KeySource::Agent(agent_socket))],
     };
-    for way in ways.into_iter().flatten() {
-        let result = match way {
-            Way::Keys => with_keys(ssh, wire, target, agent, tried).await,
-            Way::Agent(socket) => agent::log_in(ssh, wire, target, socket, agent, tried).await,
+    for source in sources.into_iter().flatten() {
+        let result = match source {
+            KeySource::Keys => with_keys(ssh, socket, target, agent, tried).await,
+            KeySource::Agent(agent_socket) => agent::log_in(ssh, socket, target, agent_socket, agent, tried).await,
         };
         match result {
-            Err(Refusal::Next) => {}
+            Err(LoginRefusal::Next) => {}
             done => return done,
         }
     }
-    Err(Refusal::Next)
+    Err(LoginRefusal::Next)
 }
 
 #[derive(Clone, Copy)]
-enum Way<'a> {
+enum KeySource<'a> {
     Keys,
     /// The agent at this socket.
     Agent(&'a Path),
@@ -164,32 +169,32 @@ enum Way<'a> {
 
 async fn with_keys(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     target: &Target,
-    agent: &Agent,
-    tried: &mut Tried,
-) -> Result<(), Refusal> {
+    agent: &AgentState,
+    tried: &mut LoginAttempts,
+) -> Result<(), LoginRefusal> {
     for key in target.keys.iter() {
-        match with_key(ssh, wire, target, agent, key, tried).await {
-            Err(Refusal::Next) => {}
+        match with_key(ssh, socket, target, agent, key, tried).await {
+            Err(LoginRefusal::Next) => {}
             done => return done,
         }
     }
-    Err(Refusal::Next)
+    Err(LoginRefusal::Next)
 }
 
 async fn with_key(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     target: &Target,
-    agent: &Agent,
+    agent: &AgentState,
     key: &PrivateKey,
-    tried: &mut Tried,
-) -> Result<(), Refusal> {
+    tried: &mut LoginAttempts,
+) -> Result<(), LoginRefusal> {
     if let Some(blob) = &key.public_blob
         && !tried.blobs.insert(blob.clone())
     {
-        return Err(Refusal::Next);
+        return Err(LoginRefusal::Next);
     }
     // As ssh does: the certificate goes before the key that it is for.
     for public in
@@ -197,7 +202,7 @@ async fn with_key(
     {
         tried.offered += 1;
         let result =
-            drive(ssh, wire, |ssh| ssh.userauth_pubkey_memory(&target.user, Some(public), &key.pem, None)).await;
+            drive(ssh, socket, |ssh| ssh.userauth_pubkey_memory(&target.user, Some(public), &key.pem, None)).await;
         match result {
             Ok(()) if ssh.authenticated() => {
                 if let Some(blob) = &key.public_blob {
@@ -205,13 +210,13 @@ async fn with_key(
                 }
                 return Ok(());
             }
-            Err(error) if classify::is_lost(&error) || wire.has_ended() => {
-                return Err(Refusal::Gone(classify::lower(error.message())));
+            Err(error) if classify::is_lost(&error) || socket.has_ended() => {
+                return Err(LoginRefusal::Gone(classify::lower(error.message())));
             }
             Ok(()) | Err(_) => {}
         }
     }
-    Err(Refusal::Next)
+    Err(LoginRefusal::Next)
 }
 
 /// What the agent has, asked once per run.
@@ -219,8 +224,8 @@ async fn with_key(
 /// # Errors
 /// When the agent is of no use; the words say why.
 pub fn agent_of_use(
-    socket: &Path,
+    agent_socket: &Path,
     limit: Duration,
-) -> Result<Vec<super::agent::AgentIdentity>, super::agent::AgentError> {
-    super::agent::probe(socket, limit)
+) -> Result<Vec<crate::credentials::agent::AgentIdentity>, crate::credentials::agent::AgentError> {
+    crate::credentials::agent::probe(agent_socket, limit)
 }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use ssh2::{KeyboardInteractivePrompt, Prompt};
 
-use super::{Refusal, Tried};
+use super::{LoginAttempts, LoginRefusal};
 use crate::transport::classify;
 use crate::transport::session::drive;
+use crate::transport::socket::SessionSocket;
 use crate::transport::target::{Method, Target};
-use crate::transport::wire::Wire;
 
 /// Questions of a server that one login answers: a server can ask for ever.
 const MOST_QUESTIONS: usize = 16;
 
 /// What became of a password that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum PasswordResult {
     /// The server does not take it.
     Refused,
     /// It is right, and the server wants another one from now on.
@@ -28,37 +28,37 @@ pub(super) enum Answer {
 /// Sends the password, once.
 pub(super) async fn log_in(
     ssh: &ssh2::Session,
-    wire: &Wire,
+    socket: &SessionSocket,
     target: &Target,
     method: Method,
     password: &Arc<SecretString>,
-    tried: &mut Tried,
-) -> Result<(), Refusal> {
+    tried: &mut LoginAttempts,
+) -> Result<(), LoginRefusal> {
     let result = if method == Method::KeyboardInteractive {
-        let mut talk = Talk::new(password.clone());
-        let result = drive(ssh, wire, |ssh| ssh.userauth_keyboard_interactive(&target.user, &mut talk)).await;
-        tried.password = talk.answer();
+        let mut prompts_seen = Prompts::new(password.clone());
+        let result = drive(ssh, socket, |ssh| ssh.userauth_keyboard_interactive(&target.user, &mut prompts_seen)).await;
+        tried.password = prompts_seen.answer();
         result
     } else {
         // Before it is sent: whatever happens then, it counts.
-        tried.password = Some(Answer::Refused);
-        let result = drive(ssh, wire, |ssh| ssh.userauth_password(&target.user, password.expose_secret())).await;
+        tried.password = Some(PasswordResult::Refused);
+        let result = drive(ssh, socket, |ssh| ssh.userauth_password(&target.user, password.expose_secret())).await;
         if result.as_ref().is_err_and(classify::is_expired) {
-            tried.password = Some(Answer::Expired);
+            tried.password = Some(PasswordResult::Expired);
         }
         result
     };
     match result {
         Ok(()) if ssh.authenticated() => Ok(()),
-        Err(error) if classify::is_lost(&error) || wire.has_ended() => {
-            Err(Refusal::Gone(classify::lower(error.message())))
+        Err(error) if classify::is_lost(&error) || socket.has_ended() => {
+            Err(LoginRefusal::Gone(classify::lower(error.message())))
         }
-        Ok(()) | Err(_) => Err(Refusal::Next),
+        Ok(()) | Err(_) => Err(LoginRefusal::Next),
     }
 }
 
 /// The server's questions and our answers.
-struct Talk {
+struct Prompts {
     password: Arc<SecretString>,
     sent: bool,
     questions: usize,
@@ -66,22 +66,22 @@ struct Talk {
     more: Option<String>,
 }
 
-impl Talk {
+impl Prompts {
     fn new(password: Arc<SecretString>) -> Self {
         Self { password, sent: false, questions: 0, expired: false, more: None }
     }
 
-    fn answer(self) -> Option<Answer> {
+    fn answer(self) -> Option<PasswordResult> {
         match (self.sent || self.more.is_some(), self.expired, self.more) {
             (false, ..) => None,
-            (_, true, _) => Some(Answer::Expired),
-            (_, _, Some(question)) => Some(Answer::More(question)),
-            (true, false, None) => Some(Answer::Refused),
+            (_, true, _) => Some(PasswordResult::Expired),
+            (_, _, Some(question)) => Some(PasswordResult::More(question)),
+            (true, false, None) => Some(PasswordResult::Refused),
         }
     }
 }
 
-impl KeyboardInteractivePrompt for Talk {
+impl KeyboardInteractivePrompt for Prompts {
     fn prompt(&mut self, _: &str, instructions: &str, prompts: &[Prompt<'_>]) -> Vec<String> {
         self.questions += prompts.len();
         self.expired |= speaks_of_expiry(instructions);
@@ -114,38 +114,38 @@ fn speaks_of_expiry(words: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn ask(talk: &mut Talk, instructions: &str, text: &str, echo: bool) -> String {
-        talk.prompt("", instructions, &[Prompt { text: text.into(), echo }]).remove(0)
+    fn ask(prompts_seen: &mut Prompts, instructions: &str, text: &str, echo: bool) -> String {
+        prompts_seen.prompt("", instructions, &[Prompt { text: text.into(), echo }]).remove(0)
     }
 
-    fn talk() -> Talk {
-        Talk::new(Arc::new("open sesame".into()))
+    fn prompts_seen() -> Prompts {
+        Prompts::new(Arc::new("open sesame".into()))
     }
 
     #[test]
     fn the_password_answers_the_first_hidden_question_and_no_other() {
-        let mut one = talk();
+        let mut one = prompts_seen();
         assert_eq!(ask(&mut one, "", "Password: ", false), "open sesame");
-        assert_eq!(one.answer(), Some(Answer::Refused));
+        assert_eq!(one.answer(), Some(PasswordResult::Refused));
 
-        let mut two = talk();
+        let mut two = prompts_seen();
         assert_eq!(ask(&mut two, "", "Password: ", false), "open sesame");
         assert_eq!(ask(&mut two, "", "Verification code: ", false), "");
-        assert_eq!(two.answer(), Some(Answer::More("Verification code".into())));
+        assert_eq!(two.answer(), Some(PasswordResult::More("Verification code".into())));
 
-        let mut shown = talk();
+        let mut shown = prompts_seen();
         assert_eq!(ask(&mut shown, "", "Token: ", true), "");
-        assert_eq!(shown.answer(), Some(Answer::More("Token".into())));
-        assert_eq!(talk().answer(), None);
+        assert_eq!(shown.answer(), Some(PasswordResult::More("Token".into())));
+        assert_eq!(prompts_seen().answer(), None);
     }
 
     #[test]
     fn a_password_that_must_be_changed_is_not_changed() {
-        let mut late = talk();
+        let mut late = prompts_seen();
         assert_eq!(ask(&mut late, "", "Password: ", false), "open sesame");
         let words = "You are required to change your password immediately (administrator enforced).";
         assert_eq!(ask(&mut late, words, "Current password: ", false), "");
         assert_eq!(ask(&mut late, "", "New password: ", false), "");
-        assert_eq!(late.answer(), Some(Answer::Expired));
+        assert_eq!(late.answer(), Some(PasswordResult::Expired));
     }
 }

@@ -1,14 +1,14 @@
 //! Words for a login that was refused.
 
-use super::Tried;
-use super::password::Answer;
+use super::LoginAttempts;
+use super::password::PasswordResult;
+use crate::credentials::keys::Certificate;
 use crate::outcome::{Failure, Phase};
-use crate::transport::keys::Certificate;
 use crate::transport::plural;
 use crate::transport::target::{Method, Target};
 
 /// The failure that tells most about what was tried.
-pub(super) fn refused(target: &Target, tried: &Tried) -> Failure {
+pub(super) fn refused(target: &Target, tried: &LoginAttempts) -> Failure {
     if let Some(failure) = password(target, tried) {
         return failure;
     }
@@ -74,7 +74,7 @@ fn not_good(certificate: &Certificate, user: &str) -> Option<(String, String)> {
 }
 
 /// The server ended the connection. sshd does so at the `MaxAuthTries`-th refusal.
-fn gone(target: &Target, tried: &Tried, said: &str, bad_certificate: Option<(String, String)>) -> Failure {
+fn gone(target: &Target, tried: &LoginAttempts, said: &str, bad_certificate: Option<(String, String)>) -> Failure {
     let at = format!("{}@{}", target.user, target.address);
     if tried.offered < 2 {
         return Failure::new(Phase::Auth, format!("{at}: connection closed during login: {said}")).retryable();
@@ -90,23 +90,23 @@ fn gone(target: &Target, tried: &Tried, said: &str, bad_certificate: Option<(Str
 }
 
 /// The password was sent, and that was not enough. Never tried again: accounts are locked after a few wrong ones.
-fn password(target: &Target, tried: &Tried) -> Option<Failure> {
+fn password(target: &Target, tried: &LoginAttempts) -> Option<Failure> {
     let Target { user, address, .. } = target;
     let answer = tried.password.as_ref()?;
-    if let (Answer::Refused, Some(said)) = (answer, &tried.gone) {
+    if let (PasswordResult::Refused, Some(said)) = (answer, &tried.gone) {
         let cause = format!("{user}@{address}: connection closed after the password was sent: {said}");
         return Some(Failure::new(Phase::Auth, cause).hint("it is not sent again, lest the account be locked"));
     }
     let (cause, hint) = match answer {
-        Answer::Expired => (
+        PasswordResult::Expired => (
             format!("the password of `{user}` has expired: the server wants a new one"),
             format!("log in once by hand and change it: ssh {user}@{address}"),
         ),
-        Answer::More(question) => (
+        PasswordResult::More(question) => (
             format!("the server asks `{user}` for more than the password: `{question}`"),
             "gsctl answers one question only; log in with a key".to_owned(),
         ),
-        Answer::Refused => (
+        PasswordResult::Refused => (
             format!("permission denied for `{user}`: the server does not take the password"),
             format!(
                 "it is not tried again, lest the account be locked; is it the password of `{user}` on this node, and may \

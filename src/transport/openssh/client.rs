@@ -13,7 +13,7 @@ const AT_ONCE: usize = 8;
 
 /// How `ssh` is called for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
+pub struct SshClient {
     /// The host, as `ssh_config` knows it.
     pub name: String,
     /// Options that say who, where and how, strongest first.
@@ -26,7 +26,7 @@ pub struct Client {
 
 /// What `ssh -G` says about a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct SshSettings {
     /// Name or address to connect to.
     pub host_name: String,
     /// TCP port.
@@ -49,12 +49,12 @@ pub struct Settled {
     pub send_env: Vec<String>,
 }
 
-impl Client {
+impl SshClient {
     /// Asks `ssh` what it makes of these options. Contacts nobody, but runs what a `Match exec` says.
     ///
     /// # Errors
     /// When `ssh` is not there, or does not understand its configuration; in its words.
-    pub fn settle(&self) -> Result<Settled, String> {
+    pub fn resolve(&self) -> Result<SshSettings, String> {
         let output = Self::command().arg("-G").args(&self.options).arg("--").arg(&self.name).output();
         let output = output.map_err(|error| missing(&error))?;
         if !output.status.success() {
@@ -67,12 +67,12 @@ impl Client {
 
     /// The same for many, a few at a time.
     #[must_use]
-    pub fn settle_all(clients: &[Self]) -> Vec<Result<Settled, String>> {
+    pub fn resolve_all(clients: &[Self]) -> Vec<Result<SshSettings, String>> {
         let share = clients.len().div_ceil(AT_ONCE).max(1);
         std::thread::scope(|scope| {
             let parts = clients.chunks(share);
             let parts: Vec<_> =
-                parts.map(|part| scope.spawn(|| part.iter().map(Self::settle).collect::<Vec<_>>())).collect();
+                parts.map(|part| scope.spawn(|| part.iter().map(Self::resolve).collect::<Vec<_>>())).collect();
             let broken = |_| vec![Err("gsctl itself broke".to_owned())];
             parts.into_iter().flat_map(|part| part.join().unwrap_or_else(broken)).collect()
         })
@@ -145,26 +145,26 @@ pub(super) fn missing(error: &io::Error) -> String {
 }
 
 /// Reads what `ssh -G` prints: a keyword in small letters and its value in each line.
-fn read(text: &str) -> Settled {
-    let mut settled = Settled { port: 22, connection_attempts: 1, alive_count: 3, ..Settled::default() };
+fn read(text: &str) -> SshSettings {
+    let mut settings = SshSettings { port: 22, connection_attempts: 1, alive_count: 3, ..SshSettings::default() };
     for line in text.lines() {
         let Some((keyword, value)) = line.split_once(' ') else { continue };
         let some = || (value != "none").then(|| value.to_owned());
         match keyword {
-            "hostname" => value.clone_into(&mut settled.host_name),
-            "port" => settled.port = value.parse().unwrap_or(settled.port),
-            "user" => value.clone_into(&mut settled.user),
-            "hostkeyalias" => settled.host_key_alias = some(),
-            "proxyjump" | "proxycommand" => settled.through = some().or(settled.through),
-            "connecttimeout" => settled.connect_timeout = value.parse().ok().map(Duration::from_secs),
-            "connectionattempts" => settled.connection_attempts = value.parse().unwrap_or(1),
-            "serveraliveinterval" => settled.alive_interval = value.parse().unwrap_or(0),
-            "serveralivecountmax" => settled.alive_count = value.parse().unwrap_or(3),
-            "sendenv" => settled.send_env.extend(value.split(' ').map(str::to_owned)),
+            "hostname" => value.clone_into(&mut settings.host_name),
+            "port" => settings.port = value.parse().unwrap_or(settings.port),
+            "user" => value.clone_into(&mut settings.user),
+            "hostkeyalias" => settings.host_key_alias = some(),
+            "proxyjump" | "proxycommand" => settings.through = some().or(settings.through),
+            "connecttimeout" => settings.connect_timeout = value.parse().ok().map(Duration::from_secs),
+            "connectionattempts" => settings.connection_attempts = value.parse().unwrap_or(1),
+            "serveraliveinterval" => settings.alive_interval = value.parse().unwrap_or(0),
+            "serveralivecountmax" => settings.alive_count = value.parse().unwrap_or(3),
+            "sendenv" => settings.send_env.extend(value.split(' ').map(str::to_owned)),
             _ => {}
         }
     }
-    settled
+    settings
 }
 
 #[cfg(test)]
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn what_ssh_says_is_read() {
-        let settled =
+        let settings =
             read("user omm\nhostname 10.0.0.7\nport 2222\nproxyjump none\nconnecttimeout none\nsendenv A B_*\n");
-        assert_eq!((settled.user.as_str(), settled.host_name.as_str(), settled.port), ("omm", "10.0.0.7", 2222));
-        assert_eq!((settled.through, settled.connect_timeout), (None, None));
-        assert_eq!(settled.send_env, ["A", "B_*"]);
+        assert_eq!((settings.user.as_str(), settings.host_name.as_str(), settings.port), ("omm", "10.0.0.7", 2222));
+        assert_eq!((settings.through, settings.connect_timeout), (None, None));
+        assert_eq!(settings.send_env, ["A", "B_*"]);
     }
 }

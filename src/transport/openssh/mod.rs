@@ -4,11 +4,11 @@
 //! login and a command are told apart, a second step or a kill needs no second login, and a command is judged by the same
 //! trailer as everywhere: the exit status of `ssh` alone is never a result.
 
-mod chatter;
 mod client;
-mod den;
-mod line;
-mod words;
+mod command;
+mod control_dir;
+mod failure;
+mod log;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,13 +22,13 @@ use futures_lite::future;
 use rustix::process::Signal;
 use secrecy::SecretString;
 
-use self::chatter::{Chatter, Stage};
-pub use self::client::{Client, Settled};
-pub(super) use self::den::Den;
+pub use self::client::{SshClient, SshSettings};
+pub(super) use self::control_dir::ControlDir;
+use self::log::{LoginStage, SshLog};
 use super::child::Child;
-use super::exec::pull;
+use super::exec::read_available;
 use super::target::Target;
-use crate::control::{Deadline, race};
+use crate::cancel::{Deadline, race};
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
 use crate::reactor::{Socket, sleep};
@@ -38,16 +38,16 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A logged-in connection: an `ssh` process, and the socket at which it takes commands.
 pub struct Session {
-    client: Arc<Client>,
-    den: Arc<Den>,
+    client: Arc<SshClient>,
+    control_dir: Arc<ControlDir>,
     socket: PathBuf,
     /// `None` only while it is dropped.
     master: Option<Child>,
     errors: Socket,
     /// It has closed its standard error.
     silent: bool,
-    heard: Chatter,
-    foreign_shell: bool,
+    log: SshLog,
+    non_posix_shell: bool,
     spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
@@ -59,20 +59,20 @@ pub struct Session {
 
 /// An attempt to log in, and what was heard meanwhile, however it ends.
 #[derive(Default)]
-pub(super) struct Attempt(Option<Session>);
+pub(super) struct LoginAttempt(Option<Session>);
 
-impl Attempt {
+impl LoginAttempt {
     /// Starts `ssh` and follows it until it serves commands, or ends.
     pub(super) async fn log_in(
         &mut self,
-        client: &Arc<Client>,
-        den: &Arc<Den>,
+        client: &Arc<SshClient>,
+        control_dir: &Arc<ControlDir>,
         target: &Target,
         spool: &Arc<Spool>,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<(), Failure> {
-        let started =
-            start(client, den, target, spool).map_err(|error| Failure::new(Phase::Connect, client::missing(&error)));
+        let started = start(client, control_dir, target, spool)
+            .map_err(|error| Failure::new(Phase::Connect, client::missing(&error)));
         let session = self.0.insert(started?);
         loop {
             let over = async {
@@ -85,21 +85,23 @@ impl Attempt {
             future::or(news, over).await;
             // What a jump host's `ssh` holds open says nothing more about this one.
             let closed = session.hear() || session.has_ended();
-            let heard = &session.heard;
-            enter(match heard.stage {
-                Stage::Start => Phase::Resolve,
-                Stage::Connecting | Stage::Connected | Stage::Banner | Stage::Offer => Phase::Connect,
-                Stage::HostKey => Phase::HostKey,
-                Stage::Auth | Stage::In => Phase::Auth,
+            let log = &session.log;
+            enter(match log.stage {
+                LoginStage::Start => Phase::Resolve,
+                LoginStage::Connecting | LoginStage::Connected | LoginStage::Banner | LoginStage::Offer => {
+                    Phase::Connect
+                }
+                LoginStage::HostKey => Phase::HostKey,
+                LoginStage::Auth | LoginStage::In => Phase::Auth,
             });
-            if heard.serving && session.socket.exists() {
-                session.address = heard.address.as_ref().map_or_else(|| target.address.clone(), |(ip, _)| ip.clone());
-                session.banner.clone_from(&heard.banner);
-                session.heard.words.clear();
+            if log.serving && session.socket.exists() {
+                session.address = log.address.as_ref().map_or_else(|| target.address.clone(), |(ip, _)| ip.clone());
+                session.banner.clone_from(&log.banner);
+                session.log.words.clear();
                 return Ok(());
             }
             if closed {
-                return Err(words::refused(target, heard));
+                return Err(failure::refused(target, log));
             }
         }
     }
@@ -111,34 +113,39 @@ impl Attempt {
 
     /// Its time is over.
     pub(super) fn late(&self, target: &Target) -> Failure {
-        words::late(target, self.heard().unwrap_or(&Chatter::default()))
+        failure::late(target, self.log().unwrap_or(&SshLog::default()))
     }
 
     /// The server was too busy to hear it.
-    pub(super) fn turned_away(&self) -> bool {
-        self.heard().is_some_and(words::turned_away)
+    pub(super) fn was_dropped(&self) -> bool {
+        self.log().is_some_and(failure::was_dropped)
     }
 
-    fn heard(&self) -> Option<&Chatter> {
-        self.0.as_ref().map(|session| &session.heard)
+    fn log(&self) -> Option<&SshLog> {
+        self.0.as_ref().map(|session| &session.log)
     }
 }
 
-fn start(client: &Arc<Client>, den: &Arc<Den>, target: &Target, spool: &Arc<Spool>) -> io::Result<Session> {
-    let socket = den.socket()?;
+fn start(
+    client: &Arc<SshClient>,
+    control_dir: &Arc<ControlDir>,
+    target: &Target,
+    spool: &Arc<Spool>,
+) -> io::Result<Session> {
+    let socket = control_dir.socket()?;
     let (errors, theirs) = UnixStream::pair()?;
     let errors = Socket::unix(errors)?;
     let mut command = client.master(&socket);
     command.stdout(Stdio::null()).stderr(Stdio::from(OwnedFd::from(theirs)));
     Ok(Session {
         client: client.clone(),
-        den: den.clone(),
+        control_dir: control_dir.clone(),
         socket,
         master: Some(Child::start(&mut command)?),
         errors,
         silent: false,
-        heard: Chatter::default(),
-        foreign_shell: false,
+        log: SshLog::default(),
+        non_posix_shell: false,
         spool: spool.clone(),
         sudo_password: target.sudo_password.clone(),
         address: String::new(),
@@ -148,7 +155,7 @@ fn start(client: &Arc<Client>, den: &Arc<Den>, target: &Target, spool: &Arc<Spoo
 
 impl Session {
     /// Looks at what `ssh` says while no command runs. False when the connection has ended.
-    pub fn pump(&mut self) -> bool {
+    pub fn service(&mut self) -> bool {
         self.hear();
         !self.has_ended()
     }
@@ -156,7 +163,7 @@ impl Session {
     /// Takes what `ssh` has said. True when it will say no more.
     fn hear(&mut self) -> bool {
         while !self.silent {
-            match pull(&mut &self.errors, |bytes| self.heard.feed(bytes)) {
+            match read_available(&mut &self.errors, |bytes| self.log.feed(bytes)) {
                 Ok(Some(0)) | Err(_) => self.silent = true,
                 Ok(Some(_)) => {}
                 Ok(None) => break,
@@ -183,14 +190,14 @@ impl Session {
 
     /// Why the connection was lost.
     fn why(&self) -> String {
-        super::classify::lower(self.heard.last_word().unwrap_or("ssh ended without a word"))
+        super::classify::lower(self.log.last_message().unwrap_or("ssh ended without a word"))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(master) = self.master.take() {
-            self.den.retire(master, Signal::TERM);
+            self.control_dir.reap(master, Signal::TERM);
         }
     }
 }

@@ -1,0 +1,134 @@
+//! Open files and processes: each connection takes some, and there may be few.
+//!
+//! Raises this process's own limit as far as it may, and fits the run into it. Must not fail: a smaller run is still a run.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::cli::Transport;
+use crate::plan::{Action, Plan};
+use crate::runner::RunSettings;
+
+/// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
+const OWN: usize = 40;
+
+/// Descriptors that a host which is worked on has open beside its connection: the file that is copied, the directory that
+/// it goes to, and one on the way there.
+const COPYING: usize = 3;
+
+/// Descriptors that the system's `ssh` takes for a host that is worked on, beside what it always says: the command's streams,
+/// and as many again while it is being started.
+const TALKING: usize = 6;
+
+/// Processes for everything that is no connection.
+const OTHERS: usize = 64;
+
+/// Makes room for a run, or makes the run smaller; gives back what there is to say about that.
+pub(super) fn arrange(settings: &mut RunSettings, hosts: usize, plan: &Plan, transport: Transport) -> Option<String> {
+    let steps = plan.steps.len();
+    let copies = plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_)));
+    let more = match transport {
+        Transport::OpenSsh => TALKING,
+        Transport::Native if copies => COPYING,
+        Transport::Native => 0,
+    };
+    let connections = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
+    let wanted = connections.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
+    let said = fit(settings, hosts, steps, &Supply::files(raise(wanted), more));
+    if transport == Transport::Native {
+        return said;
+    }
+    // One that stays, and one for a command.
+    let limit = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
+    let supply = Supply { limit, own: OTHERS, more: 1, name: "processes may run (ulimit -u)" };
+    match (said, fit(settings, hosts, steps, &supply)) {
+        (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
+        (files, processes) => files.or(processes),
+    }
+}
+
+/// What there is of something of which each connection takes one.
+struct Supply {
+    /// `None`: no limit.
+    limit: Option<usize>,
+    /// What everything else takes.
+    own: usize,
+    /// What a host that is worked on takes beside.
+    more: usize,
+    /// What it is, and that it is few.
+    name: &'static str,
+}
+
+impl Supply {
+    fn files(limit: Option<usize>, more: usize) -> Self {
+        Self { limit, own: OWN, more, name: "files may be open (ulimit -n)" }
+    }
+}
+
+/// Raises the soft limit to what is wanted, where it is lower and the hard limit lets it. `None`: there is no limit.
+fn raise(wanted: usize) -> Option<usize> {
+    let limit = getrlimit(Resource::Nofile);
+    let (current, wanted) = (limit.current?, u64::try_from(wanted).unwrap_or(u64::MAX));
+    if current >= wanted {
+        return usize::try_from(current).ok();
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(current);
+    let done = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    usize::try_from(if done.is_ok() { raised } else { current }).ok()
+}
+
+/// Fits a run into what there is.
+fn fit(settings: &mut RunSettings, hosts: usize, steps: usize, supply: &Supply) -> Option<String> {
+    let Supply { limit: Some(limit), own, more, name } = *supply else { return None };
+    let room = limit.saturating_sub(own);
+    let mut said = Vec::new();
+    let at_once = (room / (1 + more)).max(1);
+    if settings.fanout > at_once {
+        settings.fanout = at_once;
+        said.push(format!("only {at_once} hosts are worked on at once"));
+    }
+    if settings.keep && steps > 1 && hosts + settings.fanout * more > room {
+        settings.keep = false;
+        said.push("every step has to log in again".to_owned());
+    }
+    (!said.is_empty()).then(|| format!("{limit} {name}, so {}", said.join(", and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::AllowUnreachable;
+
+    #[track_caller]
+    fn case(hosts: usize, steps: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
+        let mut settings = RunSettings {
+            canary: None,
+            fanout: hosts.min(128),
+            keep: true,
+            resume: None,
+            serial: None,
+            max_fail: None,
+            deadline: None,
+            allow_unreachable: AllowUnreachable::Count(0),
+            force: false,
+            stream: false,
+            live: false,
+        };
+        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, more));
+        assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
+        assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
+    }
+
+    #[test]
+    fn a_run_fits_into_what_there_is() {
+        case(100, 1, 0, None, 100, true);
+        case(100, 1, 0, Some(140), 100, true);
+        case(100, 1, 0, Some(64), 24, true);
+        case(1000, 1, 0, Some(1024), 128, true);
+        case(1000, 2, 0, Some(1024), 128, false);
+        case(900, 2, 0, Some(1024), 128, true);
+        case(5, 2, 0, Some(10), 1, false);
+        case(100, 1, COPYING, Some(140), 25, true);
+        case(100, 2, COPYING, Some(140), 25, false);
+        case(100, 1, COPYING, Some(440), 100, true);
+    }
+}

@@ -1,0 +1,210 @@
+//! Plans of one step: `exec`, `ping`, `check`, `wait`, `touch`, `rm`.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::{Check as CheckArgs, Exec, HostOptions, Options, RemoteEnvironment, Script, Wait as WaitArgs};
+use crate::plan::exec_options::surroundings;
+use crate::plan::shebang::Interpreter;
+use crate::plan::{
+    Action, Check, ExecOptions, Look, OnFailure, Plan, Quorum, Share, Step, Template, Until, Wait,
+    script::validate_path,
+};
+
+use super::environment::Environment;
+use crate::diagnostic::Diagnostic;
+
+/// Time for the commands that gsctl makes itself, where nobody says.
+pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time for a wait, where nobody says.
+const WAIT: Duration = Duration::from_secs(600);
+/// No limit for a wait: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// `exec`.
+///
+/// # Errors
+/// When what the command is to read cannot be read.
+pub(super) fn exec(
+    args: &Exec,
+    options: &Options,
+    environment: &Environment,
+    limit: Option<Duration>,
+) -> Result<Plan, Diagnostic> {
+    let command = args.command.join(" ");
+    if args.shell.as_ref().is_some_and(String::is_empty) {
+        return Err(Diagnostic::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
+    }
+    let passwords = [
+        ("--password-file", options.ssh.password_file.as_deref()),
+        ("--sudo-password-file", args.privilege.password.sudo_password_file.as_deref()),
+    ];
+    let stdin = args.stdin.as_deref().map(|path| input(path, &options.hosts, passwords, environment)).transpose()?;
+    let exec_options = ExecOptions {
+        raw: args.raw,
+        stdin,
+        before: before(&args.environment),
+        shell: args.shell.clone(),
+        posix: false,
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
+        pty: args.pty,
+    };
+    Ok(plan("exec", Action::Run { command: Template::literal(command), exec_options }, limit))
+}
+
+/// What is done on the node before a command.
+fn before(environment: &RemoteEnvironment) -> Template {
+    let env = environment.env.iter().map(|(name, value)| (name.clone(), Template::literal(value)));
+    let directory = environment.chdir.as_deref().map(|directory| {
+        // `cd -` would be the directory before.
+        let here = if directory.starts_with('-') { "./" } else { "" };
+        Template::literal(format!("{here}{directory}"))
+    });
+    surroundings(env.collect(), directory)
+}
+
+/// Reads what a command will read: once, for all hosts.
+fn input(
+    path: &Path,
+    options: &HostOptions,
+    passwords: [(&str, Option<&Path>); 2],
+    environment: &Environment,
+) -> Result<Arc<[u8]>, Diagnostic> {
+    let wrong = |error: io::Error| Diagnostic::usage(format!("`--stdin {}` can't be read: {error}", path.display()));
+    if path != Path::new("-") {
+        return Ok(std::fs::read(path).map_err(wrong)?.into());
+    }
+    if options.hosts_file.iter().any(|file| file == Path::new("-")) {
+        return Err(
+            Diagnostic::usage("`--stdin -` and `-f -` both want standard input").hint("put one of them into a file")
+        );
+    }
+    if let Some((option, _)) = passwords.into_iter().find(|(_, file)| *file == Some(Path::new("-"))) {
+        let message = format!("`--stdin -` and `{option} -` both want standard input");
+        return Err(Diagnostic::usage(message).hint("put one of them into a file"));
+    }
+    if environment.stdin_tty {
+        return Err(Diagnostic::usage("`--stdin -`: standard input is a terminal")
+            .hint("pipe something into gsctl, or name a file"));
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map_err(wrong)?;
+    Ok(bytes.into())
+}
+
+/// `script`.
+///
+/// # Errors
+/// When the script cannot be read, or is none.
+pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
+    let name = args.file.display();
+    let text = std::fs::read(&args.file)
+        .map_err(|error| Diagnostic::usage(format!("script `{name}` can't be read: {error}")))?;
+    let interpreter = Interpreter::of(&text)
+        .map_err(|(cause, hint)| Diagnostic::usage(format!("script `{name}` {cause}")).hint(hint))?;
+    let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
+    let exec_options = ExecOptions {
+        stdin: Some(text.into()),
+        before: before(&args.environment),
+        posix: true,
+        sudo: args.privilege.sudo.as_ref().map(Template::literal),
+        ..ExecOptions::default()
+    };
+    Ok(plan("script", Action::Run { command, exec_options }, timeout))
+}
+
+/// `ping`.
+#[must_use]
+pub(super) fn ping() -> Plan {
+    plan("ping", Action::Ping, None)
+}
+
+/// `touch`.
+#[must_use]
+pub(super) fn touch(paths: &[String], timeout: Option<Duration>) -> Plan {
+    let paths = literals(paths);
+    plan("touch", Action::Touch { paths, if_exists: None }, timeout.or(Some(OWN_TIMEOUT)))
+}
+
+/// `rm`.
+#[must_use]
+pub(super) fn rm(paths: &[String], timeout: Option<Duration>) -> Plan {
+    plan("rm", Action::Remove { paths: literals(paths) }, timeout.or(Some(OWN_TIMEOUT)))
+}
+
+/// `check`.
+///
+/// # Errors
+/// When a check is not understood.
+pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
+    let mut checks = Vec::new();
+    for text in &args.process {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (name, Some(path.to_owned())),
+            None => (text.as_str(), None),
+        };
+        if name.is_empty() || path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+            return Err(Diagnostic::usage(format!("`--process {text}`: write NAME, or NAME=/path/of/executable")));
+        }
+        checks.push(Check::Process { name: name.to_owned(), path });
+    }
+    checks.extend(args.command.iter().cloned().map(Check::Command));
+    checks.extend(args.port.iter().copied().map(Check::Port));
+    checks.extend(args.file.iter().cloned().map(Check::File));
+    Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
+}
+
+/// `wait`.
+///
+/// # Errors
+/// When something that is waited for is not understood.
+pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
+    for (option, paths) in [("--file", &args.file), ("--no-file", &args.no_file)] {
+        for path in paths {
+            validate_path(path).map_err(|said| Diagnostic::usage(format!("`{option} {path}`: {said}")))?;
+        }
+    }
+    if args.every.is_zero() {
+        return Err(Diagnostic::usage("`--every` must be more than nothing").hint("write a time such as `1s`"));
+    }
+    let quorum = match args.quorum {
+        None => Quorum::All,
+        Some(Share::Count(0) | Share::Percent(0)) => {
+            return Err(Diagnostic::usage("`--quorum` must be more than nothing").hint("write `5` or `20%`"));
+        }
+        Some(Share::Count(count)) => Quorum::Count(count),
+        Some(Share::Percent(percent)) => Quorum::Percent(percent),
+    };
+    let mut checks: Vec<Check> = args.port.iter().copied().map(Check::Port).collect();
+    checks.extend(args.command.iter().cloned().map(Check::Command));
+    checks.extend(args.file.iter().cloned().map(Check::File));
+    checks.extend(args.no_file.iter().cloned().map(Check::NoFile));
+    let wait = Wait {
+        look: Look::Checks { checks, rebooted: args.rebooted },
+        until: Until::Checks,
+        patient: true,
+        quorum,
+        every: args.every,
+        timeout: match timeout {
+            None => WAIT,
+            Some(Duration::ZERO) => FOREVER,
+            Some(limit) => limit,
+        },
+        give_up: Vec::new(),
+        hint: None,
+        evidence: None,
+    };
+    Ok(plan("wait", Action::Wait(Box::new(wait)), None))
+}
+
+pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
+    let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
+    Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
+}
+
+fn literals(paths: &[String]) -> Vec<Template> {
+    paths.iter().map(Template::literal).collect()
+}

@@ -1,0 +1,479 @@
+//! From a plan and hosts to a finished run: the last checks, the fleet, the reporters, the exit status.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use indexmap::IndexMap;
+
+use crate::cli::{Options, OutputOptions, SudoPassword, When as CliWhen};
+use crate::event::{Event, EventKind, Reporter};
+use crate::exit::ExitStatus;
+use crate::inventory::host::Host;
+use crate::plan::{Plan, vars};
+use crate::reactor::Reactor;
+use crate::report::RunReport;
+use crate::reporter::{
+    CommandKind, EndTable, Mode, OutputDir, OutputInputs, OutputSettings, ReportTarget, ReporterSetup, Reporters, When,
+    WholeFile,
+};
+use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings, fleet::Fleet};
+use crate::stats::{CancelReason, RunStats};
+use crate::transport::Connector;
+
+use super::environment::Environment;
+use super::journal::{PlaybookRef, RunJournal};
+use super::limits;
+use super::openssh;
+use super::passwords;
+use super::selection::Selected;
+use super::targets::{self, Targets};
+use crate::diagnostic::Diagnostic;
+
+/// A run that is about to be made.
+pub(super) struct PendingRun<'a> {
+    /// What to do.
+    pub(super) plan: Plan,
+    /// On whom.
+    pub(super) selected: Selected,
+    /// The playbook that it is from, and its variables.
+    pub(super) playbook: PlaybookRef,
+    /// What kind of result it has.
+    pub(super) kind: CommandKind,
+    /// Unreachable hosts that a preflight puts up with.
+    pub(super) allow: AllowUnreachable,
+    /// Go on whatever a preflight finds.
+    pub(super) force: bool,
+    /// The password for sudo, where the command knows one.
+    pub(super) sudo: Option<&'a SudoPassword>,
+    /// Hosts that go first.
+    pub(super) canary: Option<Canary>,
+    /// Options.
+    pub(super) options: &'a Options,
+    /// Where gsctl runs.
+    pub(super) environment: &'a Environment,
+}
+
+impl PendingRun<'_> {
+    /// Checks everything that can be checked here, then makes the run.
+    ///
+    /// # Errors
+    /// When something is wrong before anything was contacted.
+    pub(super) fn execute(self) -> anyhow::Result<ExitStatus> {
+        openssh::check(&self.plan, &self.options.ssh)?;
+        let Targets { list: mut targets, mut warnings } =
+            targets::build(&self.selected, &self.options.ssh, self.environment)?;
+        warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
+        if self.plan.is_patient() {
+            // The wait itself tries again, and a failed attempt is no news.
+            for target in &mut targets {
+                target.attempts = 1;
+            }
+        }
+        self.plan
+            .check_groups(&self.selected.groups)
+            .map_err(|unknown| Diagnostic::usage(unknown.to_string()).hint(unknown.hint()))?;
+        self.check_count()?;
+        self.check_quorum()?;
+        let run_hosts = self.run_hosts(&targets)?;
+        for run_host in &run_hosts {
+            runner::rehearse(&self.plan, run_host)
+                .map_err(|said| Diagnostic::usage(format!("host `{}`: {said}", run_host.name)))?;
+        }
+        super::copy::can_pull(&self.plan, &run_hosts)?;
+        if self.options.run.dry_run {
+            return Ok(self.rehearsal(&run_hosts)?);
+        }
+        if let Some(password) = passwords::login(self.options)?.map(Arc::new) {
+            for target in &mut targets {
+                target.password = Some(password.clone());
+            }
+        }
+        if let Some(password) = self.sudo_password()?.map(Arc::new) {
+            for target in &mut targets {
+                target.sudo_password = Some(password.clone());
+            }
+        }
+        let started = jiff::Timestamp::now();
+        let mut journal = RunJournal::open(&self, &run_hosts, &targets, started)?;
+        warnings.append(&mut journal.warnings);
+        let names: Arc<[String]> = run_hosts.iter().map(|run_host| run_host.name.clone()).collect();
+        let mut reporters = self.reporters(names)?;
+        let mut settings = self.settings(&reporters, targets.len());
+        settings.resume = journal.resume.take();
+        let transport = self.options.ssh.transport;
+        warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, transport));
+        let mut watcher = Watcher {
+            reporters: &mut reporters,
+            warnings,
+            size: terminal_size(self.environment),
+            environment: self.environment,
+        };
+        let targets = Targets { list: targets, warnings: Vec::new() };
+        let finished = carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut watcher)?;
+        let mut stats = finished.stats;
+        let mut report = RunReport {
+            run: journal.run.clone(),
+            command: self.plan.name.clone(),
+            started: started.to_string(),
+            elapsed: finished.elapsed,
+            status: stats.exit_status(),
+            state: finished.state,
+            counts: stats.counts.clone(),
+            hosts: finished.hosts,
+        };
+        stats.broken |= !reporters.errors().is_empty();
+        report.status = stats.exit_status();
+        if let Some((message, broken)) = journal.close(&report) {
+            stats.broken |= broken;
+            report.status = stats.exit_status();
+            let kind = EventKind::Warning { message };
+            reporters.event(&Event { at: finished.elapsed, kind }, &stats);
+        }
+        reporters.finish(&report, &stats);
+        stats.broken |= !reporters.errors().is_empty();
+        Ok(stats.exit_status())
+    }
+
+    /// The password for sudo, where the user wants to give one.
+    fn sudo_password(&self) -> Result<Option<secrecy::SecretString>, Diagnostic> {
+        let Some(given) = self.sudo else { return Ok(None) };
+        let used = self.plan.steps.iter().any(|step| step.action.sudo().is_some());
+        if !used && given.ask_sudo_password {
+            return Err(Diagnostic::usage("`--ask-sudo-password`: nothing is run through sudo"))
+                .map_err(|diagnostic| diagnostic.hint("say --sudo, or `sudo: true` at a step of the playbook"));
+        }
+        if used { passwords::sudo(given, self.options) } else { Ok(None) }
+    }
+
+    /// Some things are done to one host only.
+    fn check_count(&self) -> Result<(), Diagnostic> {
+        let (selected, most) = (self.selected.hosts.len(), self.plan.max_hosts.unwrap_or(usize::MAX));
+        if selected <= most {
+            return Ok(());
+        }
+        let hosts = if most == 1 { "one host".to_owned() } else { format!("{most} hosts") };
+        Err(Diagnostic::usage(format!("`{}` is for {hosts} at a time, not {selected}", self.plan.name))
+            .hint("choose with -w, as in `-w node2`"))
+    }
+
+    /// More hosts than there are can't be waited for.
+    fn check_quorum(&self) -> Result<(), Diagnostic> {
+        let hosts = self.selected.hosts.len();
+        match self.plan.wanted() {
+            Some(wanted) if wanted > hosts => {
+                Err(Diagnostic::usage(format!("`--quorum {wanted}` of {hosts} selected hosts"))
+                    .hint("write fewer, or a part: `50%`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hosts with the values of the plan's variables on each.
+    fn run_hosts(&self, targets: &[crate::transport::Target]) -> Result<Vec<RunHost>, Diagnostic> {
+        let env = |name: &str| self.environment.var(name).map(str::to_owned);
+        vars::check_names(&self.plan.vars, self.playbook.given.keys().map(String::as_str))
+            .map_err(|error| Diagnostic::usage(error.to_string()).maybe_hint(error.hint()))?;
+        let run_host = |(host, target): (&Host, &crate::transport::Target)| {
+            let own: IndexMap<&str, &str> = host.vars().collect();
+            let mut values = vars::resolve(&self.plan.vars, &self.playbook.given, |name| own.get(name).copied(), env)
+                .map_err(|error| {
+                Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint())
+            })?;
+            values.insert("host", host.name.clone());
+            values.insert("address", target.address.clone());
+            values.insert("user", target.user.clone());
+            values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
+            Ok(RunHost {
+                name: host.name.clone(),
+                groups: host.groups.clone(),
+                vars: values,
+                user: target.user.clone(),
+                port: target.port,
+                timeout: self.options.run.timeout.or(host.timeout()),
+            })
+        };
+        self.selected.hosts.iter().zip(targets).map(run_host).collect()
+    }
+
+    /// Prints what would run; contacts nobody. Hosts for which it is the same are named together.
+    fn rehearsal(&self, run_hosts: &[RunHost]) -> Result<ExitStatus, Diagnostic> {
+        let mut groups: IndexMap<Vec<(String, String)>, Vec<&str>> = IndexMap::new();
+        for run_host in run_hosts {
+            let texts = runner::rehearse(&self.plan, run_host).map_err(Diagnostic::usage)?;
+            groups.entry(texts).or_default().push(&run_host.name);
+        }
+        let mut out = std::io::stdout().lock();
+        let written = (|| {
+            for (texts, names) in &groups {
+                writeln!(out, "# on {}", crate::inventory::hostset::fold(names))?;
+                for (index, (name, text)) in texts.iter().enumerate() {
+                    writeln!(out, "## step {} of {}: {name}", index + 1, texts.len())?;
+                    writeln!(out, "{}", if text.is_empty() { "# (no command)" } else { text })?;
+                }
+            }
+            out.flush()
+        })();
+        match written {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
+            Ok(()) | Err(_) => Ok(ExitStatus::Success),
+        }
+    }
+
+    fn settings(&self, reporters: &Reporters, hosts: usize) -> RunSettings {
+        let run = &self.options.run;
+        RunSettings {
+            fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
+            keep: true,
+            canary: self.canary.clone(),
+            serial: run.serial,
+            max_fail: run.max_fail,
+            deadline: run.deadline.filter(|limit| !limit.is_zero()),
+            allow_unreachable: self.allow,
+            force: self.force,
+            stream: reporters.wants_output(),
+            live: reporters.is_live(),
+            resume: None,
+        }
+    }
+
+    /// Opens every report, then makes the reporters.
+    fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Diagnostic> {
+        let output = &self.options.output;
+        apart(output)?;
+        let settings = OutputSettings::resolve(&self.inputs(names.len()));
+        let output_dir = match &output.output_dir {
+            None => None,
+            Some(path) => Some(
+                OutputDir::create(path, names.clone())
+                    .map_err(|error| Diagnostic::usage(format!("output directory `{}`: {error}", path.display())))?,
+            ),
+        };
+        Ok(Reporters::new(ReporterSetup {
+            settings,
+            names,
+            steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
+            filter: super::output_filter::filter(output)?,
+            end_table: if self.plan.only_looks() {
+                EndTable::States(self.plan.table.clone())
+            } else {
+                EndTable::Chains
+            },
+            stdout: Box::new(std::io::stdout()),
+            stderr: Box::new(std::io::stderr()),
+            json: open(output.json.as_deref())?,
+            jsonl: open(output.jsonl.as_deref())?,
+            junit: open(output.junit.as_deref())?,
+            html: open_whole(output.html.as_deref())?,
+            output_dir,
+            more: Vec::new(),
+        }))
+    }
+
+    fn inputs(&self, hosts: usize) -> OutputInputs {
+        let (output, environment) = (&self.options.output, self.environment);
+        let size = terminal_size(environment);
+        OutputInputs {
+            stdout_tty: environment.stdout_tty,
+            stderr_tty: environment.stderr_tty,
+            ci: environment.var("CI").is_some(),
+            term_dumb: environment.var("TERM").is_none_or(|term| term == "dumb"),
+            no_color: environment.var("NO_COLOR").is_some(),
+            utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .iter()
+                .find_map(|name| environment.var(name))
+                .is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8")),
+            columns: size.map(|(columns, _)| columns),
+            rows: size.map(|(_, rows)| rows),
+            color: when(output.color),
+            // A question would stand in the middle of it.
+            progress: if self.canary.as_ref().is_some_and(|canary| canary.ask.is_some()) {
+                When::Never
+            } else {
+                when(output.progress)
+            },
+            quiet: output.quiet,
+            verbose: output.verbose,
+            mode: mode(output),
+            hosts,
+            command: self.kind,
+        }
+    }
+}
+
+/// Hosts at once that one thread serves with ease.
+const HOSTS_A_SHARD: usize = 64;
+
+/// Starts the fleet and the listening for signals, and carries out the plan.
+pub(super) fn carry_out(
+    plan: &Plan,
+    run_hosts: Vec<RunHost>,
+    settings: RunSettings,
+    targets: Targets,
+    run_log: &mut dyn runner::RunLog,
+    reporter: &mut dyn Reporter,
+) -> anyhow::Result<runner::RunResult> {
+    let Targets { list, .. } = targets;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // A thread that serves fewer finds less to do each time it wakes up, and wakes up more often.
+    let busy = settings.fanout.min(list.len()).div_ceil(HOSTS_A_SHARD).max(1);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(busy))
+        .thread_name(|index| format!("shard-{index}"))
+        .build()
+        .context("cannot start threads")?;
+    let signals = listen().context("cannot listen for signals")?;
+    let list: Arc<[crate::transport::Target]> = list.into();
+    let reactor = Reactor::new().context("cannot wait for anything")?;
+    let executor =
+        Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
+    Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
+}
+
+/// Width and height of the terminal, where there is one.
+#[must_use]
+pub(super) fn terminal_size(environment: &Environment) -> Option<(usize, usize)> {
+    if !environment.stderr_tty && !environment.stdout_tty {
+        return None;
+    }
+    crate::reporter::style::terminal_size(environment.stderr_tty)
+}
+
+fn mode(output: &OutputOptions) -> Option<Mode> {
+    if output.gather || output.diff || output.tail.is_some() {
+        Some(Mode::Gather)
+    } else if output.stream {
+        Some(Mode::Stream)
+    } else if output.quiet_hosts {
+        Some(Mode::QuietHosts)
+    } else {
+        None
+    }
+}
+
+fn when(when: CliWhen) -> When {
+    match when {
+        CliWhen::Auto => When::Auto,
+        CliWhen::Always => When::Always,
+        CliWhen::Never => When::Never,
+    }
+}
+
+/// No two reports may go to one place.
+fn apart(output: &OutputOptions) -> Result<(), Diagnostic> {
+    let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
+    for (number, (one, place)) in reports.iter().enumerate() {
+        let Some(place) = place else { continue };
+        if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| earlier.as_ref() == Some(place)) {
+            let name = place.display();
+            return Err(Diagnostic::usage(format!(
+                "`--{other} {name}` and `--{one} {name}` would write into each other"
+            ))
+            .hint("give each a file of its own; one of them may be `-`"));
+        }
+    }
+    Ok(())
+}
+
+/// Tries a report file that is written at the end, before anything is contacted.
+fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
+    match path {
+        None => Ok(None),
+        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = WholeFile::prepare(path).map_err(|error| {
+                Diagnostic::usage(format!("report file `{name}`: {error}"))
+                    .hint("nothing was contacted; name a file that can be written")
+            })?;
+            Ok(Some(ReportTarget::File(name, Box::new(file))))
+        }
+    }
+}
+
+/// Opens a report file, before anything is contacted.
+fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
+    match path {
+        None => Ok(None),
+        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::create(path).map_err(|error| {
+                Diagnostic::usage(format!("report file `{name}`: {error}"))
+                    .hint("nothing was contacted; name a file that can be written")
+            })?;
+            Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
+        }
+    }
+}
+
+/// Signals, as reasons to stop. The second one ends the program at once.
+pub(super) fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let again = Arc::new(AtomicBool::new(false));
+    for (signal, status) in
+        [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)]
+    {
+        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())?;
+    }
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, again.clone())?;
+    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (sender, reasons) = async_channel::unbounded();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
+            if sender.try_send(reason).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(reasons)
+}
+
+/// Passes events on, with the warnings from before the run in front.
+struct Watcher<'a> {
+    reporters: &'a mut Reporters,
+    warnings: Vec<String>,
+    /// Of the terminal, as last seen.
+    size: Option<(usize, usize)>,
+    environment: &'a Environment,
+}
+
+impl Watcher<'_> {
+    /// The live view must know the width that its lines have by now, before anything is written over them.
+    fn look_at_the_terminal(&mut self) {
+        if !self.reporters.is_live() {
+            return;
+        }
+        let size = terminal_size(self.environment);
+        if size != self.size
+            && let Some((columns, rows)) = size
+        {
+            self.size = size;
+            self.reporters.resize(columns, rows);
+        }
+    }
+}
+
+impl Reporter for Watcher<'_> {
+    fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
+        self.look_at_the_terminal();
+        self.reporters.event(event, stats);
+        for message in self.warnings.drain(..) {
+            let warning = Event { at: event.at, kind: EventKind::Warning { message } };
+            self.reporters.event(&warning, stats);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, at: std::time::Duration) {
+        self.look_at_the_terminal();
+        self.reporters.tick(at);
+    }
+}

@@ -1,0 +1,241 @@
+//! One line of a `known_hosts` file: who it names, and which key it gives them.
+//!
+//! Pure text: nothing here opens a file or decides what to think of a host.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use sha1::Sha1;
+
+use super::pattern::matches_list;
+
+/// What a line says about its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// The host has this key.
+    HostKey,
+    /// The key is revoked for these hosts, whatever other lines say.
+    Revoked,
+    /// The key signs the host certificates of these hosts. Kept, but not used yet.
+    CertAuthority,
+}
+
+/// The names that a line is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum HostPatterns {
+    /// Names without wildcards, in lower case.
+    Plain(Vec<String>),
+    /// A list with `*`, `?` or `!` in it, in lower case.
+    Patterns(Vec<String>),
+    /// HMAC-SHA1 of one name.
+    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+}
+
+/// A line that names a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KnownHostsLine {
+    pub(super) marker: Marker,
+    pub(super) names: HostPatterns,
+    pub(super) key_type: String,
+    /// As it stands in the file: decoding 50,000 keys to compare a few would be waste.
+    pub(super) key: String,
+}
+
+/// What a line turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ParsedLine {
+    /// Blank, or a comment.
+    Nothing,
+    /// Not understood: ssh skips such lines, and so does gsctl.
+    Bad,
+    /// A key.
+    Line(KnownHostsLine),
+}
+
+/// Reads one line, without its newline.
+pub(super) fn parse(text: &str) -> ParsedLine {
+    let text = text.trim();
+    if text.is_empty() || text.starts_with('#') {
+        return ParsedLine::Nothing;
+    }
+    fields(text).map_or(ParsedLine::Bad, ParsedLine::Line)
+}
+
+fn fields(text: &str) -> Option<KnownHostsLine> {
+    let mut fields = text.split([' ', '\t']).filter(|field| !field.is_empty());
+    let mut names = fields.next()?;
+    let mut marker = Marker::HostKey;
+    if names.starts_with('@') {
+        marker = match names {
+            "@revoked" => Marker::Revoked,
+            "@cert-authority" => Marker::CertAuthority,
+            _ => return None,
+        };
+        names = fields.next()?;
+    }
+    let (key_type, key) = (fields.next()?, fields.next()?);
+    // Every key blob begins with the length of its type's name, whose upper three bytes are zero. This leaves out
+    // the numbers of an SSH 1 line too.
+    if !key.starts_with("AAAA") {
+        return None;
+    }
+    let names = HostPatterns::parse(names)?;
+    Some(KnownHostsLine { marker, names, key_type: key_type.to_owned(), key: key.to_owned() })
+}
+
+impl HostPatterns {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(hashed) = text.strip_prefix("|1|") {
+            let (salt, hash) = hashed.split_once('|')?;
+            return Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash: STANDARD.decode(hash).ok()? });
+        }
+        if text.starts_with('|') {
+            return None;
+        }
+        let list: Vec<String> = text.split(',').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect();
+        if list.iter().any(|name| name.starts_with('!') || name.contains(['*', '?'])) {
+            Some(Self::Patterns(list))
+        } else {
+            Some(Self::Plain(list))
+        }
+    }
+
+    /// True when the line is for `target`, which is in lower case.
+    pub(super) fn matches(&self, target: &str) -> bool {
+        match self {
+            Self::Plain(names) => names.iter().any(|name| name == target),
+            Self::Patterns(patterns) => matches_list(patterns, target),
+            Self::Hashed { salt, hash } => hash_name(salt, target) == hash.as_slice(),
+        }
+    }
+}
+
+impl KnownHostsLine {
+    /// The key itself, when the text holds one of the type that the line claims. ssh skips the line otherwise.
+    pub(super) fn blob(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.key).ok().filter(|blob| key_type(blob) == Some(&self.key_type))
+    }
+}
+
+/// The type that a key blob begins with.
+pub(super) fn key_type(blob: &[u8]) -> Option<&str> {
+    let (len, rest) = blob.split_first_chunk::<4>()?;
+    let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+    std::str::from_utf8(rest.get(..len)?).ok()
+}
+
+/// The name that a hashed line holds for `target`.
+pub(super) fn hash_name(salt: &[u8], target: &str) -> [u8; 20] {
+    // HMAC takes a key of any length, so this cannot fail; a hash that no name has stands for what cannot happen.
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(salt) else { return [0; 20] };
+    mac.update(target.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+/// The names field of a hashed line.
+pub(super) fn hashed_field(salt: &[u8], target: &str) -> String {
+    format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(hash_name(salt, target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIEXlnRsDXMsXNMsxPCIZUD2DJvFvXOaXWMXMZ0BVVs2c";
+
+    #[track_caller]
+    fn case(names: &str, target: &str, want: bool) {
+        let ParsedLine::Line(line) = parse(&format!("{names} ssh-ed25519 {KEY}")) else {
+            panic!("`{names}` is not a line");
+        };
+        assert_eq!(line.names.matches(target), want, "`{names}` for `{target}`");
+    }
+
+    #[test]
+    fn names_match_as_ssh_matches_them() {
+        case("node01", "node01", true);
+        case("Node01", "node01", true);
+        case("node01,10.0.0.1", "10.0.0.1", true);
+        case("node01", "node011", false);
+        case("[node01]:2222", "[node01]:2222", true);
+        case("[node01]:2222", "node01", false);
+        case("node*", "node01", true);
+        case("node?", "node01", false);
+        case("node??", "node01", true);
+        case("*.example.com,!bad.example.com", "good.example.com", true);
+        case("*.example.com,!bad.example.com", "bad.example.com", false);
+        case("!bad.example.com,*.example.com", "bad.example.com", false);
+        case("!node01", "node02", false);
+        case("*", "anything", true);
+        case("[*]:2222", "[node01]:2222", true);
+        case("a*b*c", "aXbXbXc", true);
+        case("a*b*c", "aXbXbX", false);
+    }
+
+    #[test]
+    fn hashed_names_match_what_they_were_made_of() {
+        let field = hashed_field(&[7; 20], "[node01]:2222");
+        case(&field, "[node01]:2222", true);
+        case(&field, "node01", false);
+    }
+
+    #[test]
+    fn lines_that_are_not_keys() {
+        for text in ["", "   ", "# node01 ssh-ed25519 AAAA", "\t# x"] {
+            assert_eq!(parse(text), ParsedLine::Nothing, "{text:?}");
+        }
+        for text in [
+            "node01",
+            "node01 ssh-ed25519",
+            "node01 1024 35 1234567",
+            "@unknown node01 ssh-ed25519 AAAAC3",
+            "@revoked node01 ssh-ed25519",
+            "|1|salt ssh-ed25519 AAAAC3",
+            "|1|!|! ssh-ed25519 AAAAC3",
+            "|2|AAAA|AAAA ssh-ed25519 AAAAC3",
+        ] {
+            assert_eq!(parse(text), ParsedLine::Bad, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn comments_carriage_returns_and_tabs_are_no_part_of_the_key() {
+        for text in ["n ssh-ed25519 AAAAC3 root@n # x", "n\tssh-ed25519\tAAAAC3\r", "  n  ssh-ed25519  AAAAC3  "] {
+            let ParsedLine::Line(line) = parse(text) else { panic!("{text:?}") };
+            assert_eq!((line.key_type.as_str(), line.key.as_str()), ("ssh-ed25519", "AAAAC3"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_type_than_the_line_says_has_no_blob() {
+        let line = |key_type: &str| match parse(&format!("n {key_type} {KEY}")) {
+            ParsedLine::Line(line) => line,
+            other => panic!("{other:?}"),
+        };
+        assert!(line("ssh-ed25519").blob().is_some());
+        assert!(line("ssh-rsa").blob().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>(), target in any::<String>()) {
+            if let ParsedLine::Line(line) = parse(&text) {
+                line.names.matches(&target);
+                line.blob();
+            }
+        }
+
+        #[test]
+        fn nothing_that_looks_like_a_line_makes_it_panic(
+            text in r"(@revoked |@[a-z-]{0,16} )?[|1!*?a-z,=/+\[\]:]{1,30} [a-z0-9-]{0,12} AAAA[A-Za-z0-9+/=]{0,40}",
+            target in r"[a-z*?!\[\]:0-9]{0,12}",
+        ) {
+            if let ParsedLine::Line(line) = parse(&text) {
+                line.names.matches(&target);
+                line.blob();
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a run writes down while it goes on, and what it is told of an earlier one, so that it can be resumed.
+//!
+//! The run knows a ledger only as this trait: it must not touch files itself.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use crate::event::{HostId, StepId};
+use crate::outcome::Outcome;
+
+/// Where a run writes down what is done. An error ends the run before its next step: what is not written down cannot be
+/// resumed.
+pub trait RunLog {
+    /// A host is done with a step. `created` is what the end of the run is to remove again.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn host_done(&mut self, step: StepId, host: HostId, outcome: Outcome, created: &[String]) -> io::Result<()>;
+
+    /// A batch of hosts is done, and the step goes on with the next one.
+    ///
+    /// # Errors
+    /// When what was told so far is not safe on the disk.
+    fn batch_done(&mut self) -> io::Result<()>;
+
+    /// A step is over for all its hosts, and the run now has this state, if it changed. Both are safe on the disk
+    /// together, or neither.
+    ///
+    /// # Errors
+    /// When they are not.
+    fn step_done(&mut self, step: StepId, end: StepEnd, state: Option<&str>) -> io::Result<()>;
+
+    /// What a step had created on a host is removed again.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()>;
+}
+
+/// How a step ended for the run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepEnd {
+    /// As it should, on every host that it was for.
+    Good,
+    /// Some host failed at it.
+    Failed,
+    /// The run was refused there, or cut short.
+    Stopped,
+    /// The user said to begin after it.
+    Passed,
+}
+
+/// A ledger that nobody keeps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRunLog;
+
+impl RunLog for NoRunLog {
+    fn host_done(&mut self, _: StepId, _: HostId, _: Outcome, _: &[String]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn batch_done(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn step_done(&mut self, _: StepId, _: StepEnd, _: Option<&str>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn cleaned(&mut self, _: StepId, _: HostId) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is done already. Steps that only look are done again all the same: later steps need what they learn.
+#[derive(Debug, Clone, Default)]
+pub struct Resume {
+    /// Steps before this one are passed over.
+    pub from: StepId,
+    /// Steps that ended well, for the run as a whole.
+    pub good: HashSet<StepId>,
+    /// Hosts that are done with a step, whatever became of the others.
+    pub done: HashMap<StepId, HashSet<HostId>>,
+    /// What earlier steps created and nobody has removed yet.
+    pub to_clean: Vec<(HostId, StepId, Vec<String>)>,
+    /// The state in which the run goes on.
+    pub state: Option<String>,
+}
+
+impl Resume {
+    /// Whether a host is done with a step.
+    #[must_use]
+    pub fn has(&self, step: StepId, host: HostId) -> bool {
+        step < self.from || self.done.get(&step).is_some_and(|hosts| hosts.contains(&host))
+    }
+
+    /// Whether a step is done for the run as a whole.
+    #[must_use]
+    pub fn is_good(&self, step: StepId) -> bool {
+        step < self.from || self.good.contains(&step)
+    }
+}

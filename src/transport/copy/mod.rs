@@ -1,0 +1,222 @@
+//! Copying files over SFTP, between scripts that look at the node before and have the last word afterwards.
+
+mod list;
+mod local;
+mod progress;
+mod pull;
+mod push;
+mod receive;
+mod send;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ssh2::{ErrorCode, File, Sftp};
+
+use super::classify;
+use super::exec;
+use super::exec::command::{Command, CommandEnd, CommandResult};
+use super::exec::wrapper::Mark;
+use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
+use crate::cancel::{CancelToken, Deadline, Raced, race};
+use crate::outcome::{Change, ChangeKind};
+use crate::plan::pull::PullSource;
+use crate::plan::push::Push;
+use crate::plan::script::copy::{self, CopyAnswers};
+pub use progress::CopyProgress;
+
+/// Bytes of a script's answer.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Files for, or from, one host.
+#[derive(Debug, Clone)]
+pub struct CopyRequest {
+    /// What is copied.
+    pub what: CopyDirection,
+    /// Time for all of it; `None`: no limit.
+    pub timeout: Option<Duration>,
+}
+
+/// What is copied, and in which direction.
+#[derive(Debug, Clone)]
+pub enum CopyDirection {
+    /// To the host.
+    Push {
+        /// The files.
+        push: Arc<Push>,
+        /// Where to on this host.
+        dest: String,
+    },
+    /// From the host.
+    Pull {
+        /// The files there.
+        sources: Vec<PullSource>,
+        /// The directory here.
+        dir: PathBuf,
+        /// Directories too.
+        dirs: bool,
+    },
+}
+
+/// What became of an order.
+#[derive(Debug)]
+pub struct CopyResult {
+    /// How it ended.
+    pub end: CopyEnd,
+    /// What became of each path, as far as it got.
+    pub changes: Vec<Change>,
+    /// Bytes of files that went over the line.
+    pub bytes: u64,
+    /// Wall time.
+    pub elapsed: Duration,
+}
+
+/// How an order ended.
+#[derive(Debug)]
+pub enum CopyEnd {
+    /// Every file was dealt with, though some may have been denied.
+    Whole,
+    /// A script did not end well.
+    Script(Box<CommandResult>),
+    /// The server has no SFTP, in its words.
+    NoSftp(String),
+    /// The connection broke while bytes were on their way.
+    Lost(String),
+    /// Its time ran out.
+    Late,
+    /// The run was stopped.
+    Cancelled,
+    /// A file on this machine could not be read, or written.
+    Local(String),
+    /// There are more files than these on the host.
+    TooMany(usize),
+}
+
+impl CopyResult {
+    /// What the connection died of, where it did: another attempt goes on where this one stopped.
+    #[must_use]
+    pub fn lost(&self) -> Option<&str> {
+        match &self.end {
+            CopyEnd::Lost(said) => Some(said),
+            CopyEnd::Script(ran) => match &ran.end {
+                CommandEnd::Lost(said) | CommandEnd::NotSent(said) => Some(said),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// What every part of an order needs.
+#[derive(Clone, Copy)]
+struct CopyLimits<'a> {
+    mark: &'a Mark,
+    deadline: Deadline,
+    cancel: Option<&'a CancelToken>,
+    progress: &'a CopyProgress<'a>,
+}
+
+impl Session {
+    /// Copies files.
+    pub async fn copy(
+        &mut self,
+        request: &CopyRequest,
+        mark: &Mark,
+        deadline: Deadline,
+        cancel: Option<&CancelToken>,
+        progress: &CopyProgress<'_>,
+    ) -> CopyResult {
+        let watch = Stopwatch::start();
+        let mut changes = Vec::new();
+        let limits = CopyLimits { mark, deadline, cancel, progress };
+        let done = match &request.what {
+            CopyDirection::Push { push, dest } => self.push_all(push, dest, limits, &mut changes).await,
+            CopyDirection::Pull { sources, dir, dirs } => {
+                self.pull_all((sources, *dirs), dir, limits, &mut changes).await
+            }
+        };
+        CopyResult {
+            end: done.err().unwrap_or(CopyEnd::Whole),
+            changes,
+            bytes: progress.moved(),
+            elapsed: watch.elapsed(),
+        }
+    }
+
+    /// Runs a script of ours and reads its answers.
+    async fn ask(&mut self, script: String, limits: CopyLimits<'_>) -> Result<CopyAnswers, CopyEnd> {
+        let command =
+            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", limits.deadline.left()) };
+        let ran = exec::run(self, &command, limits.mark, limits.cancel, None).await;
+        match ran.end {
+            CommandEnd::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
+                Ok(said) => Ok(copy::parse(&said)),
+                Err(error) => Err(CopyEnd::Local(format!("the node's answer cannot be understood: {error}"))),
+            },
+            _ => Err(CopyEnd::Script(Box::new(ran))),
+        }
+    }
+
+    /// Does something with SFTP. What it opens it keeps in the slot while it has it open: dropping that, or SFTP itself,
+    /// would wait for the server.
+    async fn with_sftp<T>(
+        &mut self,
+        limits: CopyLimits<'_>,
+        work: impl AsyncFnOnce(&Self, &Sftp, &mut Option<File>) -> Result<T, CopyEnd>,
+    ) -> Result<T, CopyEnd> {
+        let sftp = match self.sftp.take() {
+            Some(sftp) => sftp,
+            None => self.open_sftp(limits).await?,
+        };
+        let mut slot = None;
+        let raced = race(work(&*self, &sftp, &mut slot), limits.deadline, limits.cancel).await;
+        self.open_files.extend(slot);
+        self.sftp = Some(sftp);
+        match raced {
+            Raced::Done(done) => done,
+            Raced::Late => Err(CopyEnd::Late),
+            Raced::Cancelled => Err(CopyEnd::Cancelled),
+        }
+    }
+
+    async fn open_sftp(&mut self, limits: CopyLimits<'_>) -> Result<Sftp, CopyEnd> {
+        let limit = [limits.deadline.left(), Some(self.open_timeout())].into_iter().flatten().min();
+        let opening = self.drive(ssh2::Session::sftp);
+        match race(opening, Deadline::after(limit), limits.cancel).await {
+            Raced::Done(Ok(sftp)) => Ok(sftp),
+            // Where its program ended at once, libssh2 takes that for the end of the connection.
+            Raced::Done(Err(error)) if classify::is_lost(&error) && self.has_ended() => {
+                Err(CopyEnd::Lost(classify::lower(error.message())))
+            }
+            Raced::Done(Err(error)) => Err(CopyEnd::NoSftp(classify::lower(error.message()))),
+            Raced::Late if limits.deadline.left().is_some_and(|left| left.is_zero()) => Err(CopyEnd::Late),
+            Raced::Late => Err(CopyEnd::NoSftp("it did not answer".to_owned())),
+            Raced::Cancelled => Err(CopyEnd::Cancelled),
+        }
+    }
+
+    /// Makes one call until it is done, with keepalives meanwhile. The inner error is the server's answer.
+    async fn with_keepalives<T>(
+        &self,
+        keepalives: &mut Keepalives,
+        mut call: impl FnMut() -> Result<T, ssh2::Error>,
+    ) -> Result<Result<T, String>, CopyEnd> {
+        loop {
+            match call() {
+                Ok(done) => return Ok(Ok(done)),
+                Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
+                    self.wait_readable(keepalives).await.map_err(CopyEnd::Lost)?;
+                }
+                Err(error) if classify::is_lost(&error) => {
+                    return Err(CopyEnd::Lost(classify::lower(error.message())));
+                }
+                Err(error) => return Ok(Err(classify::lower(error.message()))),
+            }
+        }
+    }
+}
+
+fn denied(path: String, why: impl Into<String>) -> Change {
+    Change { path, action: ChangeKind::Denied, note: Some(why.into()) }
+}

@@ -1,0 +1,330 @@
+//! Copying files from a node.
+//!
+//! A file is received under another name beside its own. Only what has arrived whole, to the byte, gets its name, by a
+//! rename; what a cut left is gone on with by whoever comes after it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use futures_lite::future;
+
+use super::list::{Listing, RemoteEntry, RemoteKind};
+use super::local::{self, LocalEntry, LocalTree, words};
+use super::receive::ReceiveResult;
+use super::{CopyEnd, CopyLimits, denied};
+use crate::cancel::{Raced, race};
+use crate::outcome::{Change, ChangeKind};
+use crate::plan::pull::PullSource;
+use crate::plan::script::copy::CopyAnswers;
+use crate::plan::script::pull as node;
+use crate::transport::session::Session;
+
+/// Times that a file is received which changes meanwhile.
+const TRIES: usize = 2;
+/// Files whose checksums are asked for at once.
+const SUMS: usize = 200;
+/// Bytes that may have arrived before their checksums are asked for.
+const HEAP: u64 = 64 << 20;
+
+/// A file that is here under its other name.
+struct ReceivedFile {
+    n: usize,
+    sum: String,
+    /// A part that was there was gone on with.
+    went_on: bool,
+}
+
+impl Session {
+    /// Copies files from the node.
+    pub(super) async fn pull_all(
+        &mut self,
+        (sources, dirs): (&[PullSource], bool),
+        dir: &Path,
+        limits: CopyLimits<'_>,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), CopyEnd> {
+        let tree =
+            LocalTree::open(dir).map_err(|error| CopyEnd::Local(format!("`{}`: {}", dir.display(), words(&error))))?;
+        let listing = self.with_sftp(limits, async |session, sftp, slot| session.list(sftp, sources, dirs, slot).await);
+        let Listing { mut found, denied: refused } = listing.await?;
+        changes.extend(refused.into_iter().map(|(path, why)| denied(path, why)));
+        let mut state = PullState { tree: &tree, dir, found: HashMap::new(), changes };
+        let mut made = Vec::new();
+        let mut alike = Vec::new();
+        let mut todo = Vec::new();
+        for (n, one) in found.iter().enumerate() {
+            if n % 100 == 99 {
+                future::yield_now().await;
+            }
+            let RemoteKind::File(size) = one.kind else {
+                match tree.make(&one.name) {
+                    Ok(new) => made.push((n, new)),
+                    Err(error) => state.fail(one, &error)?,
+                }
+                continue;
+            };
+            match tree.look(&one.name) {
+                Ok(LocalEntry::Dir) => state.deny(one, "Is a directory"),
+                Ok(LocalEntry::File { size: known, .. }) if known == size => alike.push(n),
+                Ok(seen) => todo.push(state.wanted(n, seen == LocalEntry::Nothing)),
+                Err(error) => state.fail(one, &error)?,
+            }
+        }
+        for some in alike.chunks(SUMS) {
+            let mut answers = self.sums(&found, some.iter().copied(), limits).await?;
+            for &n in some {
+                if !state.is_same(&found[n], sum_of(&mut answers, n), limits).await? {
+                    todo.push(state.wanted(n, false));
+                }
+            }
+        }
+        todo.sort_unstable();
+        limits.progress.expect(todo.iter().map(|&n| found[n].size()).sum());
+        for attempt in 1..=TRIES {
+            let mut again = Vec::new();
+            let mut arrived: Vec<ReceivedFile> = Vec::new();
+            let mut heap = 0;
+            for &n in &todo {
+                match self.fetch(&found[n], attempt == 1, &mut state, limits).await? {
+                    FetchResult::Done(sum, went_on) => arrived.push(ReceivedFile { n, sum, went_on }),
+                    FetchResult::Denied => {}
+                    FetchResult::Again => again.push(n),
+                }
+                heap += found[n].size();
+                if arrived.len() >= SUMS || heap >= HEAP {
+                    again.extend(self.settle(&found, std::mem::take(&mut arrived), &mut state, limits).await?);
+                    heap = 0;
+                }
+            }
+            again.extend(self.settle(&found, arrived, &mut state, limits).await?);
+            todo = Vec::new();
+            for n in again {
+                if attempt == TRIES {
+                    tree.forget(&found[n].name);
+                    state.deny_there(&found[n], "it changed while it was read, twice");
+                } else if self.refresh(&mut found[n], &mut state, limits).await? {
+                    todo.push(n);
+                }
+            }
+            limits.progress.expect(todo.iter().map(|&n| found[n].size()).sum());
+        }
+        // From the inside out: what is done in a directory changes its time.
+        for (n, new) in made.into_iter().rev() {
+            let one = &found[n];
+            match tree.close(&one.name, one.mode, one.modified) {
+                Ok(_) if new => state.say(one, ChangeKind::Created),
+                Ok(other) => state.say(one, if other { ChangeKind::Written } else { ChangeKind::Present }),
+                Err(error) => state.fail(one, &error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the node for the checksums of files.
+    async fn sums(
+        &mut self,
+        found: &[RemoteEntry],
+        files: impl Iterator<Item = usize>,
+        limits: CopyLimits<'_>,
+    ) -> Result<CopyAnswers, CopyEnd> {
+        let files = files.map(|n| (n, found[n].path.as_str(), found[n].size()));
+        let script = node::sums(files);
+        self.ask(script, limits).await
+    }
+
+    /// Receives one file under its other name.
+    async fn fetch(
+        &mut self,
+        one: &RemoteEntry,
+        go_on: bool,
+        state: &mut PullState<'_>,
+        limits: CopyLimits<'_>,
+    ) -> Result<FetchResult, CopyEnd> {
+        let mut part = match state.tree.part(&one.name, go_on, one.size()) {
+            Ok(part) => part,
+            Err(error) => return state.fail(one, &error).map(|()| FetchResult::Denied),
+        };
+        limits.progress.spare(part.have);
+        let received = self.receive(&one.path, &mut part.file, part.have, one.size(), limits).await?;
+        match received {
+            ReceiveResult::Whole => match sum(part.file, limits).await? {
+                Ok(sum) => return Ok(FetchResult::Done(sum, part.have > 0)),
+                Err(error) => state.fail(one, &error)?,
+            },
+            ReceiveResult::Short => return Ok(FetchResult::Again),
+            ReceiveResult::Refused(said) => {
+                state.tree.forget(&one.name);
+                state.deny_there(one, &said);
+            }
+            ReceiveResult::Local(error) => {
+                // What is there makes room for somebody else.
+                state.tree.forget(&one.name);
+                state.fail(one, &error)?;
+            }
+        }
+        Ok(FetchResult::Denied)
+    }
+
+    /// Gives their names to those that are what the node has. Returns the others.
+    async fn settle(
+        &mut self,
+        found: &[RemoteEntry],
+        arrived: Vec<ReceivedFile>,
+        state: &mut PullState<'_>,
+        limits: CopyLimits<'_>,
+    ) -> Result<Vec<usize>, CopyEnd> {
+        let mut again = Vec::new();
+        if arrived.is_empty() {
+            return Ok(again);
+        }
+        let mut answers = self.sums(found, arrived.iter().map(|one| one.n), limits).await?;
+        for ReceivedFile { n, sum, went_on } in arrived {
+            let is_right = match sum_of(&mut answers, n) {
+                Some(theirs) => theirs == sum,
+                // Nobody can tell whether what was there already is the beginning of the same file.
+                None => !went_on,
+            };
+            if is_right {
+                state.finish(n, &found[n])?;
+            } else {
+                again.push(n);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Looks at a file again that was another one than before. False where it is none any more.
+    async fn refresh(
+        &mut self,
+        one: &mut RemoteEntry,
+        state: &mut PullState<'_>,
+        limits: CopyLimits<'_>,
+    ) -> Result<bool, CopyEnd> {
+        let path = one.path.clone();
+        let look = self.with_sftp(limits, async |session, sftp, _| session.look_again(sftp, &path).await);
+        let why = match look.await? {
+            Ok(stat) => match RemoteEntry::new(one.path.clone(), one.name.clone(), &stat) {
+                Ok(now) if matches!(now.kind, RemoteKind::File(_)) => {
+                    *one = now;
+                    return Ok(true);
+                }
+                Ok(_) => "it became a directory while it was read".to_owned(),
+                Err((_, why)) => why,
+            },
+            Err(said) => said,
+        };
+        state.tree.forget(&one.name);
+        state.deny_there(one, &why);
+        Ok(false)
+    }
+}
+
+/// What became of a file that was received.
+enum FetchResult {
+    /// It is here, with this checksum; true where a part that was there was gone on with.
+    Done(String, bool),
+    Denied,
+    /// It ended before it should have.
+    Again,
+}
+
+/// What the node says is the checksum of a file, where it can.
+fn sum_of(answers: &mut CopyAnswers, n: usize) -> Option<String> {
+    answers.remove(&n).map(|answer| answer.rest).filter(|sum| !sum.is_empty())
+}
+
+/// The checksum of a file here, off the shard.
+async fn sum(file: fs::File, limits: CopyLimits<'_>) -> Result<io::Result<String>, CopyEnd> {
+    match race(blocking::unblock(move || local::sum(file)), limits.deadline, limits.cancel).await {
+        Raced::Done(sum) => Ok(sum),
+        Raced::Late => Err(CopyEnd::Late),
+        Raced::Cancelled => Err(CopyEnd::Cancelled),
+    }
+}
+
+/// What is known of an order while it is carried out.
+struct PullState<'a> {
+    tree: &'a LocalTree,
+    dir: &'a Path,
+    /// What a file will have become, once it is here.
+    found: HashMap<usize, ChangeKind>,
+    changes: &'a mut Vec<Change>,
+}
+
+impl PullState<'_> {
+    fn path(&self, one: &RemoteEntry) -> String {
+        self.dir.join(&one.name).display().to_string()
+    }
+
+    /// Remembers what a file will have become.
+    fn wanted(&mut self, n: usize, new: bool) -> usize {
+        self.found.insert(n, if new { ChangeKind::Created } else { ChangeKind::Written });
+        n
+    }
+
+    fn say(&mut self, one: &RemoteEntry, action: ChangeKind) {
+        self.changes.push(Change { path: self.path(one), action, note: None });
+    }
+
+    /// Something about its place here.
+    fn deny(&mut self, one: &RemoteEntry, why: &str) {
+        self.changes.push(denied(self.path(one), format!("on this machine: {why}")));
+    }
+
+    /// Something about the file on the node.
+    fn deny_there(&mut self, one: &RemoteEntry, why: &str) {
+        self.changes.push(denied(one.path.clone(), why));
+    }
+
+    /// An error of this machine: it is about this file, or ends it all.
+    fn fail(&mut self, one: &RemoteEntry, error: &io::Error) -> Result<(), CopyEnd> {
+        if local::is_final(error) {
+            return Err(CopyEnd::Local(format!("`{}`: {}", self.path(one), words(error))));
+        }
+        self.deny(one, &words(error));
+        Ok(())
+    }
+
+    /// Whether the file that is here is the one that the node has, whose checksum this is; then it gets its mode and time.
+    async fn is_same(
+        &mut self,
+        one: &RemoteEntry,
+        theirs: Option<String>,
+        limits: CopyLimits<'_>,
+    ) -> Result<bool, CopyEnd> {
+        let Ok(LocalEntry::File { mode, modified, .. }) = self.tree.look(&one.name) else { return Ok(false) };
+        let labelled = (mode, modified) == (one.mode, one.modified);
+        let is_same = match (theirs, self.tree.read(&one.name)) {
+            (Some(theirs), Ok(file)) => sum(file, limits).await?.is_ok_and(|ours| ours == theirs),
+            (None, _) => modified == one.modified,
+            (Some(_), Err(_)) => false,
+        };
+        if !is_same {
+            return Ok(false);
+        }
+        if labelled {
+            self.say(one, ChangeKind::Same);
+        } else {
+            match self.tree.label(&one.name, one.mode, one.modified) {
+                Ok(()) => self.say(one, ChangeKind::Written),
+                Err(error) => self.fail(one, &error)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self, n: usize, one: &RemoteEntry) -> Result<(), CopyEnd> {
+        match self.tree.finish(&one.name, one.mode, one.modified) {
+            Ok(()) => {
+                self.say(one, self.found.get(&n).copied().unwrap_or(ChangeKind::Written));
+                Ok(())
+            }
+            Err(error) => {
+                self.tree.forget(&one.name);
+                self.fail(one, &error)
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Commands on channels of a libssh2 session.
+
+use std::io;
+use std::sync::Arc;
+
+use futures_lite::future;
+use ssh2::Channel;
+
+use super::collector::Collector;
+use super::command::{Command, CommandEnd};
+use super::stdin::StdinWriter;
+use super::wrapper::Mark;
+use super::{ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, build_request, exit, read_available};
+use crate::cancel::{Deadline, Raced, race};
+use crate::event::Stream;
+use crate::output::Spool;
+use crate::reactor::sleep;
+use crate::transport::classify;
+use crate::transport::session::{ChannelError, Session};
+
+impl ExecBackend for Session {
+    type Process = Channel;
+
+    async fn listen(
+        &mut self,
+        command: &Command,
+        mark: &Mark,
+        process: &mut Option<Channel>,
+        collected: &mut Collector<'_>,
+    ) -> CommandEnd {
+        let password = self.sudo_password().filter(|_| command.sudo.is_some());
+        let (text, input) = build_request(command, mark, self.non_posix_shell, password.is_some());
+        let mut stdin = StdinWriter::new(input, command.pty, password.as_deref());
+        let channel = match self.open(command.pty).await {
+            Ok(channel) => process.insert(channel),
+            Err(channel_error) => return channel_error.into(),
+        };
+        if let Err(channel_error) = self.start(channel, &text).await {
+            return channel_error.into();
+        }
+        let mut errors = channel.stderr();
+        let mut keepalives = self.keepalives();
+        let mut foreign = 0;
+        loop {
+            // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
+            let written = match stdin.push(channel, collected) {
+                Ok(written) => written,
+                Err(error) => return CommandEnd::Lost(error.to_string()),
+            };
+            let out = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes));
+            let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes));
+            let read = match (out, err) {
+                (Ok(out), Ok(err)) => out.unwrap_or(0) + err.unwrap_or(0),
+                (Err(error), _) | (_, Err(error)) => {
+                    return if collected.ended() { exit(command, collected) } else { broken(channel, &error) };
+                }
+            };
+            if collected.ended() {
+                return exit(command, collected);
+            }
+            collected.flush().await;
+            if read > 0 || written || has_unread(channel, &mut foreign) {
+                // Fair to the other hosts of the shard, whatever this one prints.
+                future::yield_now().await;
+                continue;
+            }
+            if channel.eof() {
+                return self.read_exit_status(channel, collected).await;
+            }
+            if let Some(signal) = signal(channel) {
+                // The command is dead, yet something keeps its output open: take what is there and go on.
+                return self.drain_after_signal(channel, collected, signal).await;
+            }
+            if let Err(cause) = self.wait_readable(&mut keepalives).await {
+                return CommandEnd::Lost(cause);
+            }
+        }
+    }
+
+    async fn abandon_unstarted(&mut self, channel: &mut Channel, collected: &mut Collector<'_>) -> bool {
+        race(self.wait_for_begin(channel, collected), Deadline::after(Some(BEGIN_WAIT)), None).await;
+        if collected.out.begun() {
+            return true;
+        }
+        let _ = channel.close();
+        // sshd does not answer that while the login shell holds its standard error; but what it answers later it read later,
+        // and by then it has closed what the command would write its first word to.
+        let asking = self.drive(ssh2::Session::channel_session);
+        let settled = match race(asking, Deadline::after(Some(ABANDON_WAIT)), None).await {
+            Raced::Done(Ok(probe)) => {
+                self.abandon(probe);
+                true
+            }
+            Raced::Done(Err(error)) => classify::is_refused(&error),
+            Raced::Late | Raced::Cancelled => false,
+        };
+        // The first word may have been on its way.
+        while let Ok(Some(1..)) = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)) {}
+        settled || collected.out.begun()
+    }
+
+    fn discard(&mut self, channel: Channel) {
+        self.abandon(channel);
+    }
+
+    /// Where what carried the connection has ended, that is why it was lost.
+    async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
+        let (CommandEnd::Lost(_) | CommandEnd::NotSent(_), Some(via_status)) = (&end, self.socket().via_status())
+        else {
+            return end;
+        };
+        match (via_status.wait_for_end().await, end) {
+            (Some(why), CommandEnd::Lost(_)) => CommandEnd::Lost(why),
+            (Some(why), CommandEnd::NotSent(_)) => CommandEnd::NotSent(why),
+            (_, end) => end,
+        }
+    }
+
+    fn non_posix_shell(&mut self) -> &mut bool {
+        &mut self.non_posix_shell
+    }
+
+    fn spool(&self) -> &Arc<Spool> {
+        self.spooled()
+    }
+}
+
+impl From<ChannelError> for CommandEnd {
+    fn from(channel_error: ChannelError) -> Self {
+        match channel_error {
+            ChannelError::Refused(said) => Self::Refused(said),
+            ChannelError::Broken(said) => Self::NotSent(said),
+            ChannelError::Unknown(said) => Self::Lost(said),
+        }
+    }
+}
+
+impl Session {
+    /// Waits until the command has begun, or never will.
+    async fn wait_for_begin(&self, channel: &mut Channel, collected: &mut Collector<'_>) {
+        let mut keepalives = self.keepalives();
+        while !collected.out.begun() {
+            let Ok(out) = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)) else { return };
+            if out.unwrap_or(0) == 0 && (channel.eof() || self.wait_readable(&mut keepalives).await.is_err()) {
+                return;
+            }
+        }
+    }
+
+    /// The output has ended: how did the command?
+    async fn read_exit_status(&self, channel: &mut Channel, collected: &Collector<'_>) -> CommandEnd {
+        let closing = self.drive(|_| channel.wait_close());
+        let closed = match race(closing, Deadline::after(Some(EXIT_STATUS_WAIT)), None).await {
+            Raced::Done(Ok(())) => true,
+            Raced::Done(Err(error)) if classify::is_lost(&error) => return broken(channel, &error.into()),
+            Raced::Done(Err(_)) | Raced::Late | Raced::Cancelled => false,
+        };
+        let status = channel.exit_status().unwrap_or(0);
+        if let Some(signal) = signal(channel) {
+            CommandEnd::Signal(signal)
+        } else if collected.raw {
+            // Without a trailer a status of 0 may mean that none was sent; `--raw` says so.
+            if closed { CommandEnd::Exit(status) } else { CommandEnd::Unheard }
+        } else if collected.out.begun() {
+            CommandEnd::Unheard
+        } else {
+            CommandEnd::NotBegun { status }
+        }
+    }
+
+    /// Takes what is left of a signalled command's output, for a short while.
+    async fn drain_after_signal(
+        &self,
+        channel: &mut Channel,
+        collected: &mut Collector<'_>,
+        signal: String,
+    ) -> CommandEnd {
+        let mut errors = channel.stderr();
+        let mut keepalives = self.keepalives();
+        let mut foreign = 0;
+        let draining = async {
+            while !channel.eof() {
+                let out =
+                    read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)).ok().flatten().unwrap_or(0);
+                let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes))
+                    .ok()
+                    .flatten()
+                    .unwrap_or(0);
+                if out + err == 0
+                    && !has_unread(channel, &mut foreign)
+                    && self.wait_readable(&mut keepalives).await.is_err()
+                {
+                    break;
+                }
+            }
+        };
+        future::or(draining, sleep(DRAIN_TIME)).await;
+        CommandEnd::Signal(signal)
+    }
+}
+
+/// Whether libssh2 holds output that nobody has read, besides the bytes of streams that nobody reads. A look at one stream
+/// takes in what has come for the other too, of which the socket would never tell again.
+fn has_unread(channel: &Channel, foreign: &mut u32) -> bool {
+    let available = channel.read_window().available;
+    std::mem::replace(foreign, available) != available
+}
+
+/// The connection broke. A signal that came first is still the truth.
+fn broken(channel: &Channel, error: &io::Error) -> CommandEnd {
+    match signal(channel) {
+        Some(signal) => CommandEnd::Signal(signal),
+        None => CommandEnd::Lost(error.to_string()),
+    }
+}
+
+/// The signal that ended the channel's command, if one did.
+fn signal(channel: &Channel) -> Option<String> {
+    channel.exit_signal().ok().and_then(|signal| signal.exit_signal)
+}

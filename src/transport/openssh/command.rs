@@ -1,0 +1,264 @@
+//! Commands over the connection that an `ssh` process holds.
+
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use futures_lite::future;
+use rustix::net::Shutdown;
+use rustix::process::Signal;
+
+use super::Session;
+use super::client::missing;
+use super::log::EndSeen;
+use crate::cancel::{Deadline, Raced, race};
+use crate::event::Stream;
+use crate::output::Spool;
+use crate::reactor::{Socket, sleep};
+use crate::transport::child::Child;
+use crate::transport::classify::lower;
+use crate::transport::exec::collector::Collector;
+use crate::transport::exec::command::{Command, CommandEnd};
+use crate::transport::exec::stdin::{StdinSink, StdinWriter};
+use crate::transport::exec::wrapper::Mark;
+use crate::transport::exec::{
+    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, build_request, exit, read_available,
+};
+
+/// The `ssh` process of one command.
+pub(crate) struct CommandProcess {
+    child: Child,
+    input: ChildStdin,
+    out: ChildOutput,
+    err: ChildOutput,
+}
+
+/// What a command reads.
+struct ChildStdin {
+    socket: Socket,
+    closed: bool,
+}
+
+/// One stream of a command.
+struct ChildOutput {
+    socket: Socket,
+    stream: Stream,
+    ended: bool,
+}
+
+/// `ssh` does not say which signal it was.
+const SIGNAL: &str = "UNKNOWN";
+
+impl ExecBackend for Session {
+    type Process = CommandProcess;
+
+    async fn listen(
+        &mut self,
+        command: &Command,
+        mark: &Mark,
+        process: &mut Option<CommandProcess>,
+        collected: &mut Collector<'_>,
+    ) -> CommandEnd {
+        self.hear();
+        if self.has_ended() {
+            return CommandEnd::NotSent(self.why());
+        }
+        self.log.ended = None;
+        let password = self.sudo_password.clone().filter(|_| command.sudo.is_some());
+        let (text, input) = build_request(command, mark, self.non_posix_shell, password.is_some());
+        let mut stdin = StdinWriter::new(input, false, password.as_deref());
+        let process = match self.start(&text) {
+            Ok(started) => process.insert(started),
+            Err(error) => return CommandEnd::NotSent(missing(&error)),
+        };
+        loop {
+            // Both streams, and the input, at every turn: whichever is left alone stops the rest.
+            let written = match stdin.push(&mut process.input, collected) {
+                Ok(written) => written,
+                Err(error) => return CommandEnd::Lost(error.to_string()),
+            };
+            let read = process.out.take(collected) | process.err.take(collected);
+            self.hear();
+            if collected.ended() {
+                return exit(command, collected);
+            }
+            collected.flush().await;
+            if read || written {
+                // Fair to the other hosts of the shard, whatever this one prints.
+                future::yield_now().await;
+                continue;
+            }
+            if process.out.ended && process.err.ended {
+                return self.read_exit_status(process, collected).await;
+            }
+            if self.log.ended == Some(EndSeen::Signal) {
+                // The command is dead, yet something keeps its output open: take what is there and go on.
+                return drain_after_signal(process, collected).await;
+            }
+            let news = future::or(process.out.readable(), process.err.readable());
+            let own = async {
+                if self.silent {
+                    future::pending::<()>().await;
+                }
+                let _ = self.errors.readable().await;
+            };
+            let room = async {
+                if !stdin.is_waiting(collected) {
+                    future::pending::<()>().await;
+                }
+                let _ = process.input.socket.writable().await;
+            };
+            future::or(news, future::or(own, room)).await;
+        }
+    }
+
+    async fn abandon_unstarted(&mut self, process: &mut CommandProcess, collected: &mut Collector<'_>) -> bool {
+        race(collect_until(process, collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
+        if !collected.begun() {
+            process.child.signal(Signal::KILL);
+            race(collect_until(process, collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
+        }
+        // What was on its way when `ssh` was killed is not heard any more.
+        collected.begun()
+    }
+
+    fn discard(&mut self, process: CommandProcess) {
+        self.control_dir.reap(process.child, Signal::KILL);
+    }
+
+    async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
+        end
+    }
+
+    fn non_posix_shell(&mut self) -> &mut bool {
+        &mut self.non_posix_shell
+    }
+
+    fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+}
+
+impl Session {
+    /// Starts `ssh` for one command.
+    fn start(&self, text: &str) -> io::Result<CommandProcess> {
+        let (input, their_input) = UnixStream::pair()?;
+        let (out, their_out) = UnixStream::pair()?;
+        let (err, their_err) = UnixStream::pair()?;
+        let output =
+            |socket, stream| Ok::<_, io::Error>(ChildOutput { socket: Socket::unix(socket)?, stream, ended: false });
+        let (out, err) = (output(out, Stream::Stdout)?, output(err, Stream::Stderr)?);
+        let mut command = self.client.run(&self.socket, text);
+        command.stdin(Stdio::from(OwnedFd::from(their_input)));
+        command.stdout(Stdio::from(OwnedFd::from(their_out)));
+        command.stderr(Stdio::from(OwnedFd::from(their_err)));
+        Ok(CommandProcess {
+            child: Child::start(&mut command)?,
+            input: ChildStdin { socket: Socket::unix(input)?, closed: false },
+            out,
+            err,
+        })
+    }
+
+    /// The output has ended: how did the command?
+    async fn read_exit_status(&mut self, process: &mut CommandProcess, collected: &Collector<'_>) -> CommandEnd {
+        let status = match race(process.child.ended(), Deadline::after(Some(EXIT_STATUS_WAIT)), None).await {
+            Raced::Done(status) => status.and_then(|status| status.code()),
+            Raced::Late | Raced::Cancelled => None,
+        };
+        self.hear();
+        match (self.log.ended, status) {
+            (Some(EndSeen::Signal), _) => return CommandEnd::Signal(SIGNAL.to_owned()),
+            (Some(EndSeen::Status), Some(status)) if collected.raw => return CommandEnd::Exit(status),
+            (Some(EndSeen::Status), Some(status)) if !collected.out.begun() => return CommandEnd::NotBegun { status },
+            _ => {}
+        }
+        let mut said = collected.err.preamble().to_vec();
+        if collected.raw {
+            // Nobody else knows which of the last words are ssh's own.
+            said.extend_from_slice(collected.stderr.recent());
+        }
+        let said = String::from_utf8_lossy(&said);
+        let word = |text: &str| said.lines().rfind(|process| process.contains(text)).map(lower);
+        // What it says after that is about the connection of its own that it then tries, and cannot make.
+        if let Some(word) = word("session request failed").or_else(|| word("request failed on channel")) {
+            return CommandEnd::Refused(word);
+        }
+        if word("Control socket connect").is_some() {
+            self.ends_soon().await;
+            return CommandEnd::NotSent(self.why());
+        }
+        if self.log.ended.is_none() && self.ends_soon().await {
+            return CommandEnd::Lost(self.why());
+        }
+        match said.lines().map(str::trim).rfind(|process| !process.is_empty()) {
+            // Whatever it was, ssh has spoken last.
+            Some(last) if !collected.out.begun() && status == Some(255) => CommandEnd::Lost(lower(last)),
+            _ => CommandEnd::Unheard,
+        }
+    }
+}
+
+/// Takes output until that is enough, or there will be no more.
+async fn collect_until<'a>(
+    process: &mut CommandProcess,
+    collected: &mut Collector<'a>,
+    enough: fn(&Collector<'a>) -> bool,
+) {
+    while !(enough(collected) || process.out.ended && process.err.ended) {
+        if !(process.out.take(collected) | process.err.take(collected)) {
+            future::or(process.out.readable(), process.err.readable()).await;
+        }
+    }
+}
+
+/// Takes what is left of a signalled command's output, for a short while.
+async fn drain_after_signal(process: &mut CommandProcess, collected: &mut Collector<'_>) -> CommandEnd {
+    future::or(collect_until(process, collected, |_| false), sleep(DRAIN_TIME)).await;
+    CommandEnd::Signal(SIGNAL.to_owned())
+}
+
+impl StdinSink for ChildStdin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = (&self.socket).write(bytes);
+        self.closed |= written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
+        written
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        // Where the other end is gone already it needs no end.
+        self.socket.shut(Shutdown::Write);
+        Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+impl ChildOutput {
+    /// Takes what has come. True when there was something.
+    fn take(&mut self, collected: &mut Collector<'_>) -> bool {
+        if self.ended {
+            return false;
+        }
+        match read_available(&mut &self.socket, |bytes| collected.take(self.stream, bytes)) {
+            Ok(Some(count @ 1..)) => count > 0,
+            Ok(None) => false,
+            Ok(Some(_)) | Err(_) => {
+                self.ended = true;
+                true
+            }
+        }
+    }
+
+    /// Ends when there is something to take; never, once it has ended.
+    async fn readable(&self) {
+        if self.ended {
+            future::pending::<()>().await;
+        }
+        let _ = self.socket.readable().await;
+    }
+}
