@@ -85,6 +85,10 @@ who() {
     [ -n "$instance" ] || fail "node $node has no datanode in the first look: $value"
     main=no
     ! is_main || main=yes
+    hint='set GPHOME in the environment file, or gphome=DIRECTORY in the hosts file'
+    [ -z "$hadr_user" ] || [ -r "${GPHOME-}/version.cfg" ] || [ "$mode" = stop ] || [ "$mode" = failover ] || [ "$mode" = switchover ] ||
+        fail "version.cfg is not found in \$GPHOME (${GPHOME:-not set}), by which the two clusters are compared"
+    hint=
     fact instance "$instance"
     fact main "$main"
     # An operator who names the main standby, and another one than gs_sdr would build, must hear of it.
@@ -193,6 +197,14 @@ check_fit() {
         fail "no room for the other cluster's data in $data_dir: it has $needs KiB, here are $((free + ${has:-0})) with what the build replaces"
 }
 
+# stop_for_build, step 5 of the standby. What is known of an earlier build is not of this start's.
+stop_for_build() {
+    [ "$side" = standby ] || return 0
+    query_build
+    [ "$build" = building ] || rm -f "$build_file"
+    stop_node
+}
+
 # raise_wal, step 4 of the primary.
 raise_wal() {
     reached 4 && return
@@ -274,7 +286,7 @@ start_part() {
         run_mode) reached 5 || set_run_mode ;;
         sync) reached 5 || set_most_available ;;
         dcc) reached 5 || set_backup_key ;;
-        stop) reached 5 || stop_node ;;
+        stop) reached 5 || stop_for_build ;;
         open) reached 6 || set_backup_open ;;
         build) begin_build ;;
         built) built ;;

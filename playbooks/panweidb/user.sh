@@ -74,7 +74,8 @@ keep_user() {
 secure_files() {
     reached 3 && return
     dir=$data_dir/gs_secure_files
-    [ -n "${GPHOME-}" ] && [ -r "$GPHOME/version.cfg" ] || fail "version.cfg is not found: is GPHOME set in the environment file, or gphome in the hosts file?"
+    # Who fetches it needs the disaster user.
+    [ -n "$hadr_user" ] || [ -r "${GPHOME-}/version.cfg" ] || return 0
     rm -rf "$dir.new"
     (umask 077 && mkdir "$dir.new") && cp "$GPHOME/version.cfg" "$dir.new/" || fail "cannot make $dir"
     (umask 077 && printf '%s' "$(id -un)" >"$dir.new/.cluster_user_record") || fail "cannot make $dir"

@@ -73,7 +73,7 @@ impl<C: Executor> Run<'_, C> {
 }
 
 /// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
-fn reason(rule: &Rule, facts: &Facts, vars: &Vars) -> String {
+pub(super) fn reason(rule: &Rule, facts: &Facts, vars: &Vars) -> String {
     let because = rule.because.render_plain(vars);
     match rule.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
         Some(value) if !value.is_empty() => format!("{because}: {value}"),

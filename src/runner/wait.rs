@@ -451,7 +451,7 @@ fn gave_up(
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, rule.because.render_plain(vars));
+            let mut failure = Failure::new(Phase::Command, super::preflight::reason(rule, facts, vars));
             failure.hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
             verdict = Some(failure);
         }
