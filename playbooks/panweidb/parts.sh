@@ -15,6 +15,7 @@ main() {
             return
             ;;
     esac
+    ! is_finished || return 0
     mkdir -p "$own_dir" 2>/dev/null && chmod 755 "$cabin" && chmod 700 "$own_dir" || fail "cannot make $own_dir"
     # With gsctl gone, nobody listens any more: what has begun is ended and recorded all the same.
     trap '' PIPE
@@ -26,6 +27,18 @@ main() {
     for part in $sdr_part; do
         do_part
     done
+}
+
+# is_finished: whether the start was done to its last step, of which gsctl could not keep that it was: a run that goes on finds
+# nothing to do then. A run of its own is refused before.
+is_finished() {
+    told step
+    [ -z "$value" ] || return 1
+    told stat
+    case $mode-$side-$value in
+        primary-primary-archive | disaster_standby-standby-recovery | pair-primary-archive | pair-standby-recovery) return 0 ;;
+        *) return 1 ;;
+    esac
 }
 
 # do_part: in a script that has no parts of another kind, there is no role_part.

@@ -25,6 +25,8 @@ first_look() {
     ${bound:+timeout 120} gs_om -t status --all >"$own_dir/status" 2>"$own_dir/status.err" </dev/null 9>&- || rc=$?
     said=$(cat "$own_dir/status" "$own_dir/status.err")
     [ "$rc" -eq 0 ] || fail "\`gs_om -t status --all\` failed with exit status $rc: $(last_words)"
+    rm -f "$own_dir/status.err"
+    cmp -s "$own_dir/status" "$cabin/cluster_state_tmp" && rm -f "$own_dir/status" && return
     chmod 644 "$own_dir/status" && mv -f "$own_dir/status" "$cabin/cluster_state_tmp" || fail "cannot write $cabin/cluster_state_tmp"
     fact changed yes
 }

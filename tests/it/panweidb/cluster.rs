@@ -143,7 +143,8 @@ impl Cluster {
 
     /// A playbook, which looks often.
     pub(super) fn playbook(&self, name: &str) -> Gsctl {
-        self.gsctl().args(["play", &format!("panweidb/sdr-{name}"), "--var", "every=100ms"])
+        let play = self.gsctl().args(["play", &format!("panweidb/sdr-{name}")]);
+        if name == "status" { play } else { play.args(["--var", "every=100ms"]) }
     }
 
     /// The start of this side.

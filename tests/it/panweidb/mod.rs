@@ -191,7 +191,7 @@ fn a_main_standby_that_never_comes_is_backup_fail() {
     assert!(run.stderr.contains("injected failure of gs_guc_reload"), "{run}");
     cluster.assert_stat("normal");
     let run = cluster.playbook("start-primary").args(["--var", "time_out=3s", "--json", "-"]).run().expect(5);
-    assert!(run.stderr.contains("main_standby is none after 3, wanted connected"), "{run}");
+    assert!(run.stderr.contains("main_standby is none after 3s, wanted connected"), "{run}");
     assert!(run.stderr.contains("is sdr-start-standby under way"), "{run}");
     assert_eq!(run.json()["state"], "backup_fail");
     cluster.assert_stat("backup_fail");
