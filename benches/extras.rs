@@ -192,6 +192,8 @@ fn rate(way: &str, hosts: usize) -> f64 {
         verbose: 0,
         mode: Some(if way == "--stream" { Mode::Stream } else { Mode::Gather }),
         hosts,
+        one_plain_name: false,
+        no_prefix: false,
         command: CommandKind::Output,
     });
     let mut reporters = Reporters::new(ReporterSetup {

@@ -62,12 +62,7 @@ pub fn main() -> ExitCode {
     let asked = match understood {
         Ok(asked) => asked,
         Err(error) => {
-            let printed = error.print();
-            let status = match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion if printed.is_ok() => exit::ExitStatus::Success,
-                _ => exit::ExitStatus::Usage,
-            };
-            return status.into();
+            return told(&error, &words).into();
         }
     };
     let environment = commands::Environment::look();
@@ -85,5 +80,22 @@ pub fn main() -> ExitCode {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
             status.into()
         }
+    }
+}
+
+/// Prints what clap has to say: the help that was asked for, or what is wrong with the command line.
+fn told(said: &clap::Error, words: &[std::ffi::OsString]) -> exit::ExitStatus {
+    let asked_for = matches!(said.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if let Some(file) = cli::behind_h(words).filter(|file| std::path::Path::new(file).is_file()) {
+        let name = reporter::sanitize::line(file.as_encoded_bytes());
+        let _ = writeln!(std::io::stderr(), "hint: -f {name} names a hosts file; -h is this help");
+    }
+    match said.print().and_then(|()| std::io::stdout().flush()) {
+        Err(error) if asked_for && error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {error}");
+            exit::ExitStatus::Broken
+        }
+        Ok(()) | Err(_) if asked_for => exit::ExitStatus::Success,
+        Ok(()) | Err(_) => exit::ExitStatus::Usage,
     }
 }

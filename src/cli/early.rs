@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::config::{self, Defaults};
-use super::{Cli, Options};
+use super::{Cli, Options, peer_words};
 
 /// The command line up to the command.
 #[derive(Debug, Parser)]
@@ -27,12 +27,19 @@ enum Rest {
     All(#[expect(dead_code, reason = "only clap needs to know where it goes")] Vec<OsString>),
 }
 
+/// The word behind `-h`, which is pssh's option for a hosts file.
+#[must_use]
+pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
+    let at = words.iter().position(|word| word == "-h")?;
+    words.get(at + 1)
+}
+
 /// Reads the command line, with what stands in for the defaults of options.
 ///
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
-    let mut cli = config::parse(words, defaults)?;
+    let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);

@@ -4,6 +4,7 @@ pub mod config;
 mod early;
 mod environment;
 mod files;
+mod peer_words;
 mod privilege;
 pub mod pssh;
 mod shell;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use config::Config;
-pub use early::parse;
+pub use early::{behind_h, parse};
 pub use environment::RemoteEnvironment;
 pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};
@@ -226,9 +227,12 @@ pub struct OutputOptions {
     /// Identical output once, under the folded host set [default on a terminal for more than one host].
     #[arg(long, global = true, conflicts_with_all = ["stream", "quiet_hosts"])]
     pub gather: bool,
-    /// Lines as they come, with the host in front [default otherwise].
+    /// Lines as they come, with the host in front [default otherwise; without the host where -w is one plain name].
     #[arg(long, global = true, conflicts_with = "quiet_hosts")]
     pub stream: bool,
+    /// Lines as they come, never with the host in front.
+    #[arg(short = 'N', long, global = true)]
+    pub no_prefix: bool,
     /// Status only, no remote output.
     #[arg(long, global = true)]
     pub quiet_hosts: bool,

@@ -38,7 +38,7 @@ pub(super) fn defaults(cli: Cli, words: &[OsString], environment: &Environment) 
 }
 
 /// Where the config file is: `GSCTL_CONFIG`, else the configuration directory.
-fn path(environment: &Environment) -> PathBuf {
+pub(super) fn path(environment: &Environment) -> PathBuf {
     environment
         .var("GSCTL_CONFIG")
         .map_or_else(|| environment.config_dir().join("config.toml"), |path| environment.path(path))

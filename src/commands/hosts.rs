@@ -18,7 +18,7 @@ use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::origins::{self, Stated};
 use super::targets::{Route, ask_ahead, load_config, route};
-use super::{run, selection};
+use super::{report_files, run, selection};
 use crate::diagnostic::Diagnostic;
 
 /// Prints the selection.
@@ -40,6 +40,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
         return Ok(ExitStatus::NoHosts);
     }
     let selected = selection::select(&wanted, &options.ssh, environment)?;
+    report_files::check(&report_files::common_inputs(options, &selected, environment), &options.output)?;
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }
@@ -188,8 +189,10 @@ pub(super) fn finish(written: io::Result<()>) -> Result<ExitStatus, Diagnostic> 
     match written {
         Ok(()) => Ok(ExitStatus::Success),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitStatus::Success),
-        Err(error) => {
-            Err(Diagnostic { status: ExitStatus::Broken, message: format!("cannot write output: {error}"), hint: None })
-        }
+        Err(error) => Err(Diagnostic {
+            status: ExitStatus::Broken,
+            message: format!("cannot write to standard output: {error}"),
+            hint: None,
+        }),
     }
 }

@@ -66,6 +66,11 @@ pub(super) fn read(
     Ok(inventory)
 }
 
+/// The file behind what `-f` says.
+pub(super) fn path_of(path: &Path) -> PathBuf {
+    path.to_str().and_then(|name| name.strip_prefix(ANSIBLE)).map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
 fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -81,7 +86,11 @@ fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
             io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             _ => error.to_string(),
         };
-        Diagnostic::usage(format!("hosts file `{name}`: {said}"))
+        let diagnostic = Diagnostic::usage(format!("hosts file `{name}`: {said}"));
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return diagnostic.hint(format!("--fanout {name} says how many hosts are worked on at once"));
+        }
+        diagnostic
     };
     std::fs::File::open(path).map_err(diagnostic)?.read_to_end(&mut bytes).map_err(diagnostic)?;
     Ok(bytes)

@@ -22,6 +22,7 @@ mod past_hosts;
 mod playbook;
 mod program;
 mod pssh;
+mod report_files;
 mod resume;
 mod run;
 mod runs;
@@ -141,6 +142,7 @@ fn run_plan_on(
     environment: &Environment,
 ) -> anyhow::Result<ExitStatus> {
     let options = &cli.options;
+    report_files::check(&report_files::inputs(cli, &selected, &plan, &playbook.file, environment), &options.output)?;
     let sudo = match &cli.command {
         Command::Exec(args) => Some(&args.privilege.password),
         Command::Script(args) => Some(&args.privilege.password),

@@ -1,8 +1,6 @@
 //! From a plan and hosts to a finished run: the last checks, the fleet, the reporters, the exit status.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +15,7 @@ use crate::plan::{Plan, vars};
 use crate::reactor::Reactor;
 use crate::report::RunReport;
 use crate::reporter::{
-    CommandKind, EndTable, Mode, OutputDir, OutputInputs, OutputSettings, ReportTarget, ReporterSetup, Reporters, When,
-    WholeFile,
+    CommandKind, EndTable, Mode, OutputDir, OutputInputs, OutputSettings, ReporterSetup, Reporters, When,
 };
 use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings, fleet::Fleet};
 use crate::stats::{CancelReason, RunStats};
@@ -29,7 +26,8 @@ use super::journal::{PlaybookRef, RunJournal};
 use super::limits;
 use super::openssh;
 use super::passwords;
-use super::selection::Selected;
+use super::report_files;
+use super::selection::{self, Selected};
 use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
@@ -218,10 +216,7 @@ impl PendingRun<'_> {
             }
             out.flush()
         })();
-        match written {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
-            Ok(()) | Err(_) => Ok(ExitStatus::Success),
-        }
+        super::hosts::finish(written)
     }
 
     fn settings(&self, reporters: &Reporters, hosts: usize) -> RunSettings {
@@ -244,7 +239,6 @@ impl PendingRun<'_> {
     /// Opens every report, then makes the reporters.
     fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Diagnostic> {
         let output = &self.options.output;
-        apart(output)?;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
             None => None,
@@ -265,10 +259,10 @@ impl PendingRun<'_> {
             },
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
-            json: open(output.json.as_deref())?,
-            jsonl: open(output.jsonl.as_deref())?,
-            junit: open(output.junit.as_deref())?,
-            html: open_whole(output.html.as_deref())?,
+            json: report_files::open(output.json.as_deref())?,
+            jsonl: report_files::open(output.jsonl.as_deref())?,
+            junit: report_files::open(output.junit.as_deref())?,
+            html: report_files::open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
@@ -300,6 +294,8 @@ impl PendingRun<'_> {
             verbose: output.verbose,
             mode: mode(output),
             hosts,
+            one_plain_name: selection::is_one_plain_name(&self.options.hosts.hosts),
+            no_prefix: output.no_prefix,
             command: self.kind,
         }
     }
@@ -360,54 +356,6 @@ fn when(when: CliWhen) -> When {
         CliWhen::Auto => When::Auto,
         CliWhen::Always => When::Always,
         CliWhen::Never => When::Never,
-    }
-}
-
-/// No two reports may go to one place.
-fn apart(output: &OutputOptions) -> Result<(), Diagnostic> {
-    let reports = [("json", &output.json), ("jsonl", &output.jsonl), ("junit", &output.junit), ("html", &output.html)];
-    for (number, (one, place)) in reports.iter().enumerate() {
-        let Some(place) = place else { continue };
-        if let Some((other, _)) = reports[..number].iter().find(|(_, earlier)| earlier.as_ref() == Some(place)) {
-            let name = place.display();
-            return Err(Diagnostic::usage(format!(
-                "`--{other} {name}` and `--{one} {name}` would write into each other"
-            ))
-            .hint("give each a file of its own; one of them may be `-`"));
-        }
-    }
-    Ok(())
-}
-
-/// Tries a report file that is written at the end, before anything is contacted.
-fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
-    match path {
-        None => Ok(None),
-        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
-        Some(path) => {
-            let name = path.display().to_string();
-            let file = WholeFile::prepare(path).map_err(|error| {
-                Diagnostic::usage(format!("report file `{name}`: {error}"))
-                    .hint("nothing was contacted; name a file that can be written")
-            })?;
-            Ok(Some(ReportTarget::File(name, Box::new(file))))
-        }
-    }
-}
-
-/// Opens a report file, before anything is contacted.
-fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
-    match path {
-        None => Ok(None),
-        Some(path) if path == Path::new("-") => Ok(Some(ReportTarget::Stdout)),
-        Some(path) => {
-            let name = path.display().to_string();
-            let file = File::create(path).map_err(|error| {
-                Diagnostic::usage(format!("report file `{name}`: {error}"))
-                    .hint("nothing was contacted; name a file that can be written")
-            })?;
-            Ok(Some(ReportTarget::File(name, Box::new(BufWriter::new(file)))))
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads hosts files and selects hosts. Contacts nobody.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
@@ -25,6 +25,8 @@ pub(super) struct Selected {
     pub(super) groups: Vec<String>,
     /// Warnings, each a fragment.
     pub(super) warnings: Vec<String>,
+    /// The hosts files that were read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Reads the hosts files and selects.
@@ -48,12 +50,13 @@ pub(super) fn select(
     let selected =
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Diagnostic::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
+    warnings.extend(expanded_by_the_shell(&options.hosts));
     warnings.extend(selected.warnings);
     warnings.extend(past.iter().filter_map(crate::journal::past::PastRun::warning));
     if selected.hosts.is_empty() {
         return Err(past_hosts::no_hosts(options, &past).unwrap_or_else(|| no_hosts(options, &files)));
     }
-    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings })
+    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings, files })
 }
 
 /// Reads the hosts files: what they say together, and which they were.
@@ -84,6 +87,20 @@ fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
             settings.entry(name.clone()).or_insert_with(|| setting.clone());
         }
     }
+}
+
+/// Whether the hosts were asked for by one plain name, so that there is one host whatever the files say.
+pub(super) fn is_one_plain_name(sets: &[String]) -> bool {
+    match sets {
+        [name] => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte)),
+        _ => false,
+    }
+}
+
+/// A name that is also a file in the working directory: the shell may have put it in the place of a pattern.
+fn expanded_by_the_shell(sets: &[String]) -> Option<String> {
+    let name = sets.iter().find(|name| is_one_plain_name(std::slice::from_ref(name)) && Path::new(name).exists())?;
+    Some(format!("-w {name}: there is a file `{name}` here; did the shell expand a pattern? Quote it: -w 'node[1-8]'"))
 }
 
 /// The hosts files that are to be read.

@@ -57,8 +57,10 @@ pub(super) struct Route {
 pub(super) fn load_config(options: &SshOptions, environment: &Environment) -> Result<SshConfig, Diagnostic> {
     SshConfig::load(options.ssh_config.as_deref(), &environment.home, &environment.env, &options.ssh_option).map_err(
         |error| {
-            let hint = error.hint();
-            Diagnostic::usage(error.to_string()).maybe_hint(hint)
+            let directory = options.ssh_option.iter().find(|option| !option.contains(['=', ' ']));
+            let hint =
+                directory.map(|name| format!("-o takes KEY=VALUE; --output-dir {name} keeps what each host printed"));
+            Diagnostic::usage(error.to_string()).maybe_hint(error.hint().or(hint))
         },
     )
 }

@@ -5,6 +5,7 @@
 //!   runs/ID/run.json          what is done: `gsctl.journal/1`, see [`record`]
 //!   runs/ID/progress.jsonl    hosts that finished the step under way, see [`progress`]
 //!   runs/ID/report.json       the report, once the run is over: `gsctl.run/1`
+//!   runs/ID/began, ended      when, in numbers that the clock has no part in, see [`order`]
 //!   locks/ID.lock             held by the kernel for as long as the run lives, see [`lock`]
 //! ```
 //!
@@ -13,6 +14,7 @@
 pub mod compare;
 pub mod durable;
 pub mod lock;
+mod order;
 pub mod past;
 pub mod problem;
 pub mod progress;
@@ -25,7 +27,6 @@ mod tests;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 pub use problem::JournalError;
 pub use record::RunRecord;
@@ -65,7 +66,7 @@ impl Journal {
         self.dir.join("locks")
     }
 
-    /// Ids of all runs, oldest first. No journal has none.
+    /// Ids of all runs in the order in which they began, or went on. No journal has none.
     ///
     /// # Errors
     /// When the directory is there and cannot be read.
@@ -78,7 +79,7 @@ impl Journal {
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut ids: Vec<String> = names.filter(|name| is_id(name)).collect();
-        ids.sort_unstable();
+        ids.sort_by_cached_key(|id| (order::number(&self.run_dir(id), order::BEGAN), id.clone()));
         Ok(ids)
     }
 
@@ -89,8 +90,7 @@ impl Journal {
     pub fn find(&self, text: &str) -> Result<String, JournalError> {
         let ids = self.ids()?;
         if text == "last" {
-            // One that was resumed is later than its id says.
-            let last = ids.into_iter().max_by_key(|id| self.touched(id, "run.json"));
+            let last = ids.into_iter().max_by_key(|id| order::place(&self.run_dir(id), order::BEGAN));
             return last.ok_or_else(|| JournalError::Empty { dir: self.dir.clone() });
         }
         let fits: Vec<&String> = ids.iter().filter(|id| id.starts_with(text)).collect();
@@ -101,11 +101,6 @@ impl Journal {
                 Err(JournalError::Several { run: text.to_owned(), first: (*first).clone(), last: (*last).clone() })
             }
         }
-    }
-
-    /// When a file of a run was last written.
-    pub(super) fn touched(&self, id: &str, file: &str) -> Option<SystemTime> {
-        fs::metadata(self.run_dir(id).join(file)).ok()?.modified().ok()
     }
 
     /// What is written down about a run, with what its last step had come to.
@@ -132,19 +127,30 @@ impl Journal {
         }
     }
 
-    /// Removes what nobody will ask for any more. One that cannot be removed is left for the next time.
+    /// Removes the oldest runs, but for those that can be resumed or are under way. One that cannot be removed is left
+    /// for the next time.
     pub fn prune(&self, now: jiff::Timestamp) {
         let Ok(ids) = self.ids() else { return };
         for id in &ids[..ids.len().saturating_sub(KEEP)] {
             let wanted = self.load(id).is_ok_and(|record| {
                 let started: Option<jiff::Timestamp> = record.started.parse().ok();
-                record.is_resumable() && started.is_some_and(|at| now.duration_since(at) < KEEP_UNFINISHED)
+                let resumable =
+                    record.is_resumable() && started.is_some_and(|at| now.duration_since(at) < KEEP_UNFINISHED);
+                resumable || (record.status.is_none() && is_alive(record.pid))
             });
             if !wanted && !lock::is_held(self, id) {
                 let _ = fs::remove_dir_all(self.run_dir(id));
             }
         }
     }
+}
+
+/// Whether there is a process of this number. It may be another one by now: then a run is kept longer than need be.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(
+        |pid| !matches!(rustix::process::test_kill_process(pid), Err(error) if error == rustix::io::Errno::SRCH),
+    )
 }
 
 /// `20261121T094311Z-abcde`: sorts by time, to a fraction of a second.

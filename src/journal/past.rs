@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::order::{BEGAN, ENDED, place};
 use super::{Journal, JournalError};
 use crate::outcome::Outcome;
 
@@ -61,10 +62,11 @@ struct PastReport {
 /// When the journal or the report cannot be read, or there is no such run.
 pub fn last(journal: &Journal) -> Result<PastRun, JournalError> {
     let ids = journal.ids()?;
-    let over = ids.iter().filter_map(|id| Some((journal.touched(id, "report.json")?, id)));
+    let over = ids.iter().filter_map(|id| Some((place(&journal.run_dir(id), ENDED)?, id)));
     let Some((at, id)) = over.max() else { return Err(JournalError::Empty { dir: journal.dir().to_owned() }) };
     let goes_on = |id: &&String| {
-        journal.touched(id, "report.json").is_none() && journal.touched(id, "run.json").is_some_and(|began| began > at)
+        let dir = journal.run_dir(id);
+        place(&dir, ENDED).is_none() && place(&dir, BEGAN).is_some_and(|began| began > at)
     };
     let later = ids.iter().rfind(goes_on).cloned();
     read(journal, id.clone(), later)

@@ -191,8 +191,6 @@ fn runs_are_found() {
     for none in ["../locks", "x", "1"] {
         assert!(matches!(journal.find(none), Err(JournalError::NoSuchRun { .. })), "{none}");
     }
-    // The kernel's clock for files ticks a few times in a hundredth of a second.
-    std::thread::sleep(std::time::Duration::from_millis(30));
     drop(Writer::go_on(&journal, record(ID)).unwrap());
     assert_eq!(journal.find("last").unwrap(), ID, "the one that was resumed");
 }
@@ -241,6 +239,45 @@ fn old_runs_go_and_what_can_be_resumed_stays() {
     journal.prune(now);
     let ids = journal.ids().unwrap();
     assert_eq!((ids.len(), ids[0].as_str()), (101, "20261102T000000Z-aaaaa"));
+}
+
+/// Runs begun and ended one after the other, with ids that a clock gave which was set back in between.
+fn runs_under_a_wrong_clock(journal: &Journal) -> (String, String) {
+    let begin = |id: &str| Writer::begin(journal, RunRecord { playbook: None, pid: 0, ..record(id) }).unwrap();
+    for minute in 0..100 {
+        begin(&format!("20991120T{minute:06}Z-aaaaa")).finish(&report(ExitStatus::Success), "now").unwrap();
+    }
+    let (earlier, later) = ("20261121T000002Z-aaaaa".to_owned(), "20261121T000001Z-aaaaa".to_owned());
+    begin(&earlier).finish(&report(ExitStatus::Success), "now").unwrap();
+    begin(&later).finish(&report(ExitStatus::Failed), "now").unwrap();
+    (earlier, later)
+}
+
+#[test]
+fn a_clock_that_was_set_back_changes_no_order() {
+    let (_dir, journal) = journal();
+    let (earlier, later) = runs_under_a_wrong_clock(&journal);
+    assert_eq!(journal.find("last").unwrap(), later);
+    assert_eq!(past::last(&journal).unwrap().run, later);
+    journal.prune("2026-11-21T00:00:03Z".parse().unwrap());
+    let ids = journal.ids().unwrap();
+    assert_eq!((ids.len(), &ids[98..]), (100, &[earlier, later.clone()][..]));
+    // A counter that was lost is made anew.
+    fs::write(journal.dir().join("order"), "").unwrap();
+    drop(Writer::begin(&journal, RunRecord { playbook: None, ..record("20260101T000000Z-aaaaa") }).unwrap());
+    assert_eq!(journal.find("last").unwrap(), "20260101T000000Z-aaaaa");
+    assert_eq!(past::last(&journal).unwrap().later.as_deref(), Some("20260101T000000Z-aaaaa"));
+}
+
+#[test]
+fn a_run_under_way_is_never_pruned() {
+    let (_dir, journal) = journal();
+    let own = std::process::id();
+    let first = Writer::begin(&journal, RunRecord { playbook: None, pid: own, ..record(ID) }).unwrap();
+    runs_under_a_wrong_clock(&journal);
+    journal.prune("2026-11-21T00:00:03Z".parse().unwrap());
+    assert_eq!(journal.ids().unwrap().first().map(String::as_str), Some(ID));
+    drop(first);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Journal;
 use super::durable::{self, Durability};
+use super::order::{self, BEGAN, ENDED};
 use super::progress::{self, ProgressLine};
 use super::record::{RunRecord, StateRecord};
 use crate::event::{HostId, StepId};
@@ -21,6 +22,7 @@ const MOST_OUTPUT: u64 = 8 << 20;
 /// A run that is being written down.
 #[derive(Debug)]
 pub struct Writer {
+    journal: Journal,
     dir: PathBuf,
     record: RunRecord,
     progress: Option<File>,
@@ -37,7 +39,7 @@ impl Writer {
             durable::make_dir(runs)?;
         }
         durable::make_dir(&dir)?;
-        let mut writer = Self { dir, record, progress: None };
+        let mut writer = Self { journal: journal.clone(), dir, record, progress: None };
         let written = writer.open();
         if written.is_err() {
             let _ = fs::remove_dir_all(&writer.dir);
@@ -50,7 +52,7 @@ impl Writer {
     /// # Errors
     /// When it cannot be written.
     pub fn go_on(journal: &Journal, record: RunRecord) -> io::Result<Self> {
-        let mut writer = Self { dir: journal.run_dir(&record.run), record, progress: None };
+        let mut writer = Self { journal: journal.clone(), dir: journal.run_dir(&record.run), record, progress: None };
         writer.open()?;
         // It tells of an end that was none.
         match fs::remove_file(writer.dir.join("report.json")) {
@@ -60,6 +62,7 @@ impl Writer {
     }
 
     fn open(&mut self) -> io::Result<()> {
+        order::write_next(&self.journal, &self.dir, BEGAN)?;
         if let Some(played) = &mut self.record.playbook {
             // Lines of an earlier process are in the record by now, and those left on the disk count no more.
             played.written += 1;
@@ -100,6 +103,7 @@ impl Writer {
         } else {
             write_report(report, &mut text)?;
         }
+        order::write_next(&self.journal, &self.dir, ENDED)?;
         durable::write(&self.dir.join("report.json"), &text, self.durability())?;
         self.record.ended = Some(now.to_owned());
         self.record.status = Some(report.status.into());

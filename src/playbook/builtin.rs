@@ -40,7 +40,9 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
     ("oracle-rac/check.sh", include_str!("../../playbooks/oracle-rac/check.sh")),
     ("oracle-rac/evidence.sh", include_str!("../../playbooks/oracle-rac/evidence.sh")),
+    ("oracle-rac/lib.sh", include_str!("../../playbooks/oracle-rac/lib.sh")),
     ("oracle-rac/node.sh", include_str!("../../playbooks/oracle-rac/node.sh")),
+    ("oracle-rac/order.sh", include_str!("../../playbooks/oracle-rac/order.sh")),
     ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
     ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
     (

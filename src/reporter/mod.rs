@@ -201,14 +201,14 @@ impl Reporters {
     /// Takes one event. What could not be written is remembered, see [`Reporters::errors`].
     pub fn event(&mut self, event: &Event, stats: &RunStats) {
         let done = self.terminal.event(event, stats);
-        remember(&mut self.terminal_error, done);
+        remember_output(&mut self.terminal_error, done);
         self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.event(event, stats)));
     }
 
     /// To be called about ten times a second.
     pub fn tick(&mut self, at: Duration) {
         let done = self.terminal.tick(at);
-        remember(&mut self.terminal_error, done);
+        remember_output(&mut self.terminal_error, done);
         self.files.iter_mut().for_each(|file| file.reporter.tick(at));
     }
 
@@ -216,14 +216,14 @@ impl Reporters {
     pub fn finish(&mut self, report: &RunReport, stats: &RunStats) {
         self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.finish(report, stats)));
         let done = self.terminal.finish(report, stats, &self.errors());
-        remember(&mut self.terminal_error, done);
+        remember_output(&mut self.terminal_error, done);
     }
 
     /// Writes text to standard output, above the live view: a table that the caller made. Nothing where a report goes
     /// there.
     pub fn write_out(&mut self, text: &str) {
         let done = self.terminal.write_out(text);
-        remember(&mut self.terminal_error, done);
+        remember_output(&mut self.terminal_error, done);
     }
 
     /// Takes note of a new size of the terminal.
@@ -234,7 +234,7 @@ impl Reporters {
     /// The first error of each reporter. Not empty: gsctl exits 1.
     #[must_use]
     pub fn errors(&self) -> Vec<String> {
-        let terminal = self.terminal_error.iter().map(|error| format!("cannot write output: {error}"));
+        let terminal = self.terminal_error.iter().cloned();
         let files = self
             .files
             .iter()
@@ -257,6 +257,17 @@ fn remember(first: &mut Option<String>, done: io::Result<()>) {
     if let Err(error) = done {
         first.get_or_insert_with(|| error.to_string());
     }
+}
+
+fn remember_output(first: &mut Option<String>, done: io::Result<()>) {
+    if let Err(error) = done {
+        first.get_or_insert_with(|| not_written(&error));
+    }
+}
+
+/// That standard output or standard error, whichever the error names, could not be written to.
+pub(crate) fn not_written(error: &io::Error) -> String {
+    format!("cannot write to {error}")
 }
 
 fn open(target: ReportTarget, screen: &Screen) -> (String, bool, Box<dyn Write + Send>) {

@@ -36,8 +36,8 @@ impl Screen {
         let columns = settings.columns.unwrap_or(80);
         Self {
             live: settings.live.then(|| LiveArea::new(Arc::clone(&err), columns, settings.rows)),
-            out: BufferedStream::new(Arc::new(Mutex::new(out))),
-            err: BufferedStream::new(err),
+            out: BufferedStream::new("standard output", Arc::new(Mutex::new(out))),
+            err: BufferedStream::new("standard error", err),
             stdout_tty: settings.stdout_tty,
             stderr_tty: settings.stderr_tty,
             columns: settings.columns,
@@ -166,14 +166,16 @@ impl Write for Shared {
 
 /// One stream, buffered.
 struct BufferedStream {
+    /// What it is called in an error.
+    name: &'static str,
     writer: SharedWriter,
     kept: Vec<u8>,
     closed: bool,
 }
 
 impl BufferedStream {
-    fn new(writer: SharedWriter) -> Self {
-        Self { writer, kept: Vec::new(), closed: false }
+    fn new(name: &'static str, writer: SharedWriter) -> Self {
+        Self { name, writer, kept: Vec::new(), closed: false }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -197,7 +199,7 @@ impl BufferedStream {
                 self.closed = true;
                 Ok(())
             }
-            done => done,
+            done => done.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name))),
         }
     }
 }

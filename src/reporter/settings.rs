@@ -72,6 +72,10 @@ pub struct OutputInputs {
     pub mode: Option<Mode>,
     /// Hosts selected.
     pub hosts: usize,
+    /// The host was asked for by one plain name: no range, pattern, group or file has a say in how many there are.
+    pub one_plain_name: bool,
+    /// `--no-prefix`.
+    pub no_prefix: bool,
     /// What kind of result the command has.
     pub command: CommandKind,
 }
@@ -86,6 +90,8 @@ pub struct OutputSettings {
     pub mode: Mode,
     /// Hosts in the run.
     pub hosts: usize,
+    /// Lines of remote output have their host in front.
+    pub prefix: bool,
     /// Standard output is a terminal: remote text is made harmless there.
     pub stdout_tty: bool,
     /// Standard error is a terminal.
@@ -119,6 +125,16 @@ impl OutputSettings {
     /// | none          | yes                  | > 1   | gather         |
     /// | none          | yes                  | 1     | stream         |
     /// | none          | no                   | *     | stream         |
+    ///
+    /// Whether streamed lines have their host in front. It must not depend on how many hosts a set turns out to have: a
+    /// script that cuts at `: ` has to work on the day on which `@failed` is one host.
+    ///
+    /// | `--no-prefix` | `--stream` | `-w` is one plain name | prefix |
+    /// |---------------|------------|------------------------|--------|
+    /// | yes           | *          | *                      | no     |
+    /// | no            | given      | *                      | yes    |
+    /// | no            | no         | yes                    | no     |
+    /// | no            | no         | no                     | yes    |
     ///
     /// Colours, for stdout and stderr each:
     ///
@@ -162,6 +178,7 @@ impl OutputSettings {
             command: inputs.command,
             mode,
             hosts: inputs.hosts,
+            prefix: !inputs.no_prefix && (inputs.mode == Some(Mode::Stream) || !inputs.one_plain_name),
             stdout_tty: inputs.stdout_tty,
             stderr_tty: inputs.stderr_tty,
             color_out: color(inputs.stdout_tty),
@@ -197,6 +214,8 @@ pub(crate) mod tests {
             verbose: 0,
             mode: None,
             hosts,
+            one_plain_name: false,
+            no_prefix: false,
             command,
         }
     }
@@ -220,6 +239,22 @@ pub(crate) mod tests {
         case(None, true, 1, Mode::Stream);
         case(None, false, 2, Mode::Stream);
         case(None, false, 1, Mode::Stream);
+    }
+
+    #[test]
+    fn prefix_rows() {
+        #[track_caller]
+        #[expect(clippy::fn_params_excessive_bools, reason = "the columns of the table")]
+        fn case(no_prefix: bool, stream: bool, one_plain_name: bool, want: bool) {
+            let mode = stream.then_some(Mode::Stream);
+            let inputs = OutputInputs { mode, one_plain_name, no_prefix, ..pipe(CommandKind::Output, 1) };
+            assert_eq!(OutputSettings::resolve(&inputs).prefix, want);
+        }
+        case(true, true, false, false);
+        case(true, false, false, false);
+        case(false, true, true, true);
+        case(false, false, true, false);
+        case(false, false, false, true);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Remote output as it comes: `host: line`, standard output to standard output, standard error to standard error.
 //!
-//! Lines are never torn. With a single host the bytes go through as ssh would pass them. It must not hold more than a
+//! Lines are never torn. The bytes of a single host without a prefix go through as ssh would pass them. It must not hold more than a
 //! bounded amount back.
 
 use std::collections::HashMap;
@@ -28,7 +28,8 @@ pub(crate) struct StreamView {
     held: usize,
     /// Width of the names on a terminal; nothing is padded elsewhere, so that `host: ` is all there is to strip.
     name_width: usize,
-    single: bool,
+    /// The bytes of one host go through as they come.
+    pass_through: bool,
     shown: FilteredOutput,
 }
 
@@ -41,7 +42,7 @@ impl StreamView {
             buffers: HashMap::new(),
             held: 0,
             name_width: if ctx.settings.stdout_tty { longest.min(WIDEST_NAME) } else { 0 },
-            single: ctx.names.len() == 1,
+            pass_through: ctx.names.len() == 1 && !ctx.settings.prefix,
             shown: FilteredOutput::default(),
         }
     }
@@ -55,7 +56,7 @@ impl StreamView {
         screen: &mut Screen,
     ) -> io::Result<()> {
         let tty = tty(stream, ctx);
-        if self.single && !tty && ctx.filter.keep.is_none() {
+        if self.pass_through && !tty && ctx.filter.keep.is_none() {
             return put(stream, bytes, screen);
         }
         let limit = if self.held > BUDGET { SCARCE } else { LONGEST };
@@ -81,7 +82,7 @@ impl StreamView {
         }
         self.shown.lines += 1;
         let mut line = Vec::with_capacity(piece.bytes.len() + self.name_width + 4);
-        if !self.single {
+        if ctx.settings.prefix {
             let styles = match stream {
                 Stream::Stdout => &ctx.out,
                 Stream::Stderr => &ctx.err,
@@ -124,9 +125,9 @@ impl View for StreamView {
         }
     }
 
-    /// A single host's standard output is seen as it comes, as with ssh: also what has no end yet.
+    /// The standard output of a single host without a prefix is seen as it comes, as with ssh: also what has no end yet.
     fn tick(&mut self, _: Duration, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
-        if !self.single || ctx.filter.keep.is_some() {
+        if !self.pass_through || ctx.filter.keep.is_some() {
             return Ok(());
         }
         let Some(buffer) = self.buffers.get_mut(&(0, Stream::Stdout)) else { return Ok(()) };

@@ -83,7 +83,10 @@ impl Terminal {
         for view in &mut self.views {
             first = first.and(view.finish(report, stats, &self.ctx, &mut self.screen));
         }
-        for error in errors {
+        // A full disk is met here at the latest, and must be said while there is something left to say it with.
+        first = first.and(self.screen.flush());
+        let late = first.as_ref().err().map(super::not_written).filter(|text| !errors.contains(text));
+        for error in errors.iter().chain(&late) {
             let text = format!("{} {error}", self.ctx.err.paint(Tone::Bad, "error:"));
             first = first.and(self.screen.err_line(&text));
         }

@@ -335,7 +335,8 @@ fn stream() {
     golden("stream-terminal.txt", &drive(&plain, &["node1", "node10"]));
     golden("stream-color.txt", &drive(&tty, &["node1", "node10"]));
     golden("stream-pipe.txt", &drive(&pipe(CommandKind::Output, 2), &["node1", "node10"]));
-    golden("stream-single.txt", &drive(&pipe(CommandKind::Output, 1), &["node1"]));
+    let single = OutputInputs { one_plain_name: true, ..pipe(CommandKind::Output, 1) };
+    golden("stream-single.txt", &drive(&single, &["node1"]));
 }
 
 #[test]

@@ -24,7 +24,10 @@ impl Lab {
     pub(crate) fn gsctl(&self) -> Gsctl {
         let mut known_hosts = OsString::from("UserKnownHostsFile=");
         known_hosts.push(self.known_hosts());
-        self.bare_gsctl().hosts_file(self.hosts_file()).arg("-i").arg(self.key()).arg("-o").arg(known_hosts)
+        let gsctl =
+            self.bare_gsctl().hosts_file(self.hosts_file()).arg("-i").arg(self.key()).arg("-o").arg(known_hosts);
+        // What one node prints is compared as it is; `prefix` is about its name in front.
+        if self.nodes().len() == 1 { gsctl.arg("-N") } else { gsctl }
     }
 
     /// `gsctl` with the lab's environment and no option.
@@ -89,14 +92,23 @@ impl Gsctl {
 
     /// With at most so many open files; `hard` too.
     pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.through_shell(&format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
+        self
+    }
+
+    fn through_shell(&mut self, text: &str) {
         let mut shell = Command::new("/bin/sh");
-        let limit = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
-        shell.arg("-c").arg(limit).arg(self.command.get_program()).env_clear().process_group(0);
+        shell.arg("-c").arg(text).arg(self.command.get_program()).env_clear().process_group(0);
         shell.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(dir) = self.command.get_current_dir() {
             shell.current_dir(dir);
         }
         self.command = shell;
+    }
+
+    /// With standard output on a disk that is full.
+    pub(crate) fn full_stdout(mut self) -> Self {
+        self.through_shell("exec \"$0\" \"$@\" >/dev/full");
         self
     }
 

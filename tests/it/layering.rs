@@ -28,7 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ),
     ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
-    ("sha2", &["commands/", "transport/copy/"]),
+    ("sha2", &["commands/", "inventory/filename.rs", "transport/copy/"]),
     // What programs print goes to files, so that none can fill the memory or block; sockets of ssh.
     (
         "tempfile",
