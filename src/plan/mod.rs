@@ -36,6 +36,8 @@ pub struct Plan {
     pub chain: Vec<Stage>,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
+    /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
+    pub state_groups: Vec<String>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
     /// Steps that are done batch by batch, in order.

@@ -17,9 +17,13 @@ const PLAYBOOKS: &[(&str, &str)] = &[
     ("oracle-rac/start", include_str!("../../playbooks/oracle-rac/start.yaml")),
     ("oracle-rac/status", include_str!("../../playbooks/oracle-rac/status.yaml")),
     ("oracle-rac/stop", include_str!("../../playbooks/oracle-rac/stop.yaml")),
+    ("panweidb/sdr-establish", include_str!("../../playbooks/panweidb/sdr-establish.yaml")),
+    ("panweidb/sdr-failover", include_str!("../../playbooks/panweidb/sdr-failover.yaml")),
     ("panweidb/sdr-start-primary", include_str!("../../playbooks/panweidb/sdr-start-primary.yaml")),
     ("panweidb/sdr-start-standby", include_str!("../../playbooks/panweidb/sdr-start-standby.yaml")),
     ("panweidb/sdr-status", include_str!("../../playbooks/panweidb/sdr-status.yaml")),
+    ("panweidb/sdr-stop", include_str!("../../playbooks/panweidb/sdr-stop.yaml")),
+    ("panweidb/sdr-switchover", include_str!("../../playbooks/panweidb/sdr-switchover.yaml")),
     ("postgres/promote", include_str!("../../playbooks/postgres/promote.yaml")),
     ("postgres/standby-build", include_str!("../../playbooks/postgres/standby-build.yaml")),
     ("postgres/status", include_str!("../../playbooks/postgres/status.yaml")),
@@ -48,7 +52,43 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("oracle-rac/order.sh", include_str!("../../playbooks/oracle-rac/order.sh")),
     ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
     ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
-    ("panweidb/sdr.sh", include_str!("../../playbooks/panweidb/sdr.sh")),
+    (
+        "panweidb/sdr-find.sh",
+        concat!(include_str!("../../playbooks/panweidb/lib.sh"), include_str!("../../playbooks/panweidb/find.sh")),
+    ),
+    (
+        "panweidb/sdr-node.sh",
+        concat!(
+            include_str!("../../playbooks/panweidb/lib.sh"),
+            include_str!("../../playbooks/panweidb/build.sh"),
+            include_str!("../../playbooks/panweidb/node.sh")
+        ),
+    ),
+    (
+        "panweidb/sdr-role.sh",
+        concat!(
+            include_str!("../../playbooks/panweidb/lib.sh"),
+            include_str!("../../playbooks/panweidb/build.sh"),
+            include_str!("../../playbooks/panweidb/node.sh"),
+            include_str!("../../playbooks/panweidb/config.sh"),
+            include_str!("../../playbooks/panweidb/user.sh"),
+            include_str!("../../playbooks/panweidb/start.sh"),
+            include_str!("../../playbooks/panweidb/role.sh"),
+            include_str!("../../playbooks/panweidb/parts.sh")
+        ),
+    ),
+    (
+        "panweidb/sdr-start.sh",
+        concat!(
+            include_str!("../../playbooks/panweidb/lib.sh"),
+            include_str!("../../playbooks/panweidb/build.sh"),
+            include_str!("../../playbooks/panweidb/node.sh"),
+            include_str!("../../playbooks/panweidb/config.sh"),
+            include_str!("../../playbooks/panweidb/user.sh"),
+            include_str!("../../playbooks/panweidb/start.sh"),
+            include_str!("../../playbooks/panweidb/parts.sh")
+        ),
+    ),
     ("postgres/build.sh", include_str!("../../playbooks/postgres/build.sh")),
     ("postgres/evidence.sh", include_str!("../../playbooks/postgres/evidence.sh")),
     ("postgres/node.sh", include_str!("../../playbooks/postgres/node.sh")),

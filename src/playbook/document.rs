@@ -15,7 +15,7 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "name",
     "summary",
     "max_hosts",
@@ -24,6 +24,7 @@ pub(super) const KEYS: [&str; 13] = [
     "chain",
     "table",
     "state_file",
+    "state_groups",
     "goes_on",
     "serial",
     "max_fail",
@@ -52,6 +53,7 @@ pub(super) struct Document<'n> {
     pub max_fail: Option<Text>,
     /// Hosts that go last.
     pub last: Option<&'n Node>,
+    pub state_groups: Vec<Text>,
     pub steps: &'n [Node],
 }
 
@@ -108,6 +110,11 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         serial: fields.text("serial")?,
         max_fail: fields.text("max_fail")?,
         last: fields.get("last"),
+        state_groups: fields
+            .get("state_groups")
+            .map(|node| node.texts("`state_groups`"))
+            .transpose()?
+            .unwrap_or_default(),
         steps: steps.list("`steps`")?,
     })
 }

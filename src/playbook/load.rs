@@ -147,6 +147,7 @@ impl Loader<'_> {
         }
         if let Some(path) = &document.state_file {
             plan.state_file = Some(scope.path(path, false).map_err(problem)?);
+            plan.state_groups = document.state_groups.iter().map(|text| text.value.clone()).collect();
         }
         for node in document.steps {
             self.entry(plan, &scope, node, stack, text, prefix)?;

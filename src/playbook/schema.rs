@@ -23,6 +23,10 @@ pub fn schema() -> Value {
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
             "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
+            "state_groups": {
+                "type": "array", "items": { "type": "string" },
+                "description": "groups of which each has a state of its own: one that comes of a step for it stays on its hosts",
+            },
             "serial": { "$ref": "#/$defs/scalar", "description": "hosts in a batch, or a percentage: all steps for a batch before the next begins" },
             "max_fail": { "$ref": "#/$defs/scalar", "description": "with more failed hosts than this no further batch begins; 0 if left out" },
             "last": { "$ref": "#/$defs/condition", "description": "hosts for which this holds go last" },

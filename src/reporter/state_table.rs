@@ -127,6 +127,9 @@ fn cluster(report: &RunReport) -> Option<String> {
     if let Some(note) = fact("note_cluster_state") {
         line.push_str(&format!(", {note}"));
     }
+    if let Some(pair) = fact("disaster_recovery") {
+        line.push_str(&format!("; disaster recovery: {pair}"));
+    }
     if fact("pausing").as_deref() == Some("Yes") {
         line.push_str(", paused");
     }

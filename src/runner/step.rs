@@ -18,6 +18,9 @@ use super::script;
 use super::wait::EVIDENCE;
 use super::{CLEANUP_TIMEOUT, Run};
 
+/// What the names of secrets that one host tells to all begin with.
+const SECRET: &str = "share_secret_";
+
 impl<C: Executor> Run<'_, C> {
     /// Does one step on every host that it is for.
     pub(super) async fn step(&mut self, id: StepId) {
@@ -228,8 +231,10 @@ impl<C: Executor> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
-            if let Action::Probe { probe, .. } = &step.action {
-                self.add_probe_facts(host, probe, &mut result);
+            match &step.action {
+                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
+                Action::Script { .. } => self.hand_on(host, &mut result),
+                _ => {}
             }
             let goes_on = self.stats.cancelled.is_none();
             if result.outcome == Outcome::Failed && retries > 0 && goes_on {
@@ -271,7 +276,8 @@ impl<C: Executor> Run<'_, C> {
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
-        let job = Job { work, stream: self.settings.stream, last, cancel };
+        let secret = matches!(&self.plan.steps[step].action, Action::Script { script, .. } if script.contains(SECRET));
+        let job = Job { work, stream: self.settings.stream && !secret, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -352,6 +358,16 @@ impl<C: Executor> Run<'_, C> {
         }
         known.record(&name, None, &result);
         self.emit(EventKind::HostStepFinished { host, step, result });
+    }
+
+    /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it
+    /// stands in no fact and no output of the result.
+    fn hand_on(&mut self, host: HostId, result: &mut StepResult) {
+        self.publish_facts(host, &mut result.facts);
+        if result.facts.keys().any(|name| name.starts_with(SECRET)) {
+            result.facts.retain(|name, _| !name.starts_with(SECRET));
+            result.stdout = crate::output::Output::default();
+        }
     }
 
     /// Takes in what a probe learned.
