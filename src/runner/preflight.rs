@@ -1,8 +1,8 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Remark, Rule, Vars};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::plan::{Remark, Rule};
 
 use super::Run;
 use super::condition::{holds, reason, said};

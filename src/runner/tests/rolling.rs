@@ -24,7 +24,7 @@ fn look() -> Step {
         hint: None,
         after: Duration::ZERO,
     }];
-    Step::new("look", Action::Probe { probe: "look".to_owned(), refuse })
+    Step::new("look", Action::Probe { probe: "look".to_owned(), refuse, warn: Vec::new() })
 }
 
 /// The steps that hosts did, in the order in which they began.
