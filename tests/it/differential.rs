@@ -1,7 +1,7 @@
 //! gsctl beside the installed `ssh`, on inputs made at random: `ssh_config` against `ssh -G`, `known_hosts` against real logins.
 //!
 //! A few hundred here, DIFFERENTIAL of them under `make differential`. Each case has a seed of its own, which a failure prints and
-//! DIFFERENTIAL_SEED repeats. What may differ is in `docs/differences.md`.
+//! `DIFFERENTIAL_SEED` repeats. What may differ is in `docs/differences.md`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -198,8 +198,8 @@ fn of_two_keys_for_one_name_only_the_first_is_taken() {
 /// sshd has a certificate beside its key: gsctl cannot check one, so it asks for the key and records that.
 #[test]
 fn a_host_certificate_is_no_host_key() {
-    let base = if rustix::process::geteuid().is_root() { crate::lab::MOUNT } else { "%h/.." };
-    let lab = Lab::builder().sshd_config(&format!("HostCertificate {base}/.lab/host_ed25519-cert.pub\n")).start();
+    let root = if rustix::process::geteuid().is_root() { crate::lab::MOUNT } else { "%h/.." };
+    let lab = Lab::builder().sshd_config(&format!("HostCertificate {root}/.lab/host_ed25519-cert.pub\n")).start();
     let (node, key, name) = (lab.node(1), key_of(&lab, 1, "ed25519"), name_of(&lab, 1));
     let authority = lab.unknown_key(&Key::ed25519());
     let mut signing = Command::new("ssh-keygen");
