@@ -483,6 +483,7 @@ pub struct Promote {
 
 /// Arguments of `play`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]

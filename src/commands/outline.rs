@@ -126,7 +126,7 @@ fn told(plan: &Plan, step: &Step, vars: &Vars) -> Vec<String> {
         Action::Probe { refuse, .. } => {
             lines.extend(refuse.iter().map(|rule| {
                 format!("refuses where {}: {}", condition(&rule.when, vars), rule.because.render_plain(vars))
-            }))
+            }));
         }
         Action::Wait(wait) => lines.extend(wait.give_up.iter().map(|rule| {
             format!("gives up where {}: {}", condition(&rule.when, vars), rule.because.render_plain(vars))

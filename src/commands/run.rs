@@ -335,10 +335,7 @@ impl PendingRun<'_> {
 /// Prints text that was asked for. A reader that went away is no error.
 fn printed(text: &str) -> anyhow::Result<ExitStatus> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Ok(ExitStatus::Broken),
-        Ok(()) | Err(_) => Ok(ExitStatus::Success),
-    }
+    Ok(super::hosts::finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?)
 }
 
 /// Hosts at once that one thread serves with ease.

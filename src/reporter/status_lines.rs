@@ -204,6 +204,7 @@ impl StatusLines {
 }
 
 impl View for StatusLines {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn event(&mut self, event: &Event, stats: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let at = event.at;
         let verbose = ctx.settings.verbose;

@@ -248,7 +248,7 @@ impl<C: Executor> Run<'_, C> {
         let state = &mut self.hosts[host.host];
         let fact = waited_for(condition);
         let note = said(&state.facts, "note", &fact);
-        let value = state.facts.get(&fact).cloned().map(|value| with_note(value, note));
+        let value = state.facts.get(&fact).cloned().map(|value| with_note(&value, note));
         let seen = value.as_deref().unwrap_or("unknown");
         // Only who is still waited for is at something.
         let waited = (!host.there).then(|| (Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
@@ -386,7 +386,7 @@ pub(super) fn unmet(
     after: &str,
 ) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
-    let told = |fact: &str| with_note(value(fact), said(facts, "note", fact));
+    let told = |fact: &str| with_note(&value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
         let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
         words.into_iter().collect::<Vec<_>>().join(" or ")
@@ -408,8 +408,8 @@ pub(super) fn unmet(
 }
 
 /// `electing (the former primary of cm_server is missing)`.
-fn with_note(value: String, note: Option<String>) -> String {
-    note.map_or(value.clone(), |note| format!("{value} ({note})"))
+fn with_note(value: &str, note: Option<String>) -> String {
+    note.map_or_else(|| value.to_owned(), |note| format!("{value} ({note})"))
 }
 
 /// What the probe says to do about the facts of a condition.

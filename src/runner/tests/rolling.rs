@@ -103,12 +103,12 @@ fn all_hosts_are_looked_at_before_the_first_change_and_again_before_their_own() 
 
     // One that has become bad since then is its own batch's failure: others were changed by now.
     let mut looks = 0;
-    let script = move |host: HostId, text: &str| match text.contains("echo look") {
-        true => {
-            looks += usize::from(host == 1);
-            Reaction::ok(if host == 1 && looks > 1 { "state=bad\n" } else { "state=good\n" })
+    let script = move |host: HostId, text: &str| {
+        if !text.contains("echo look") {
+            return Reaction::ok("");
         }
-        false => Reaction::ok(""),
+        looks += usize::from(host == 1);
+        Reaction::ok(if host == 1 && looks > 1 { "state=bad\n" } else { "state=good\n" })
     };
     let played = Play::new(plan, 3, script).run();
     assert_eq!(played.outcomes(), [Outcome::Changed, Outcome::Failed, Outcome::Cancelled]);
