@@ -1,260 +1,15 @@
-# Looks at one node of Oracle Grid Infrastructure and prints facts, `key=value` a line. Changes nothing, needs no root.
-# POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
-#   grid_home  olr_loc  sudo  crsctl_timeout (10)
+# Looks at one node of Oracle Grid Infrastructure, a cluster's or an Oracle Restart, and prints facts, `key=value` a line.
+# Changes nothing, needs no root. POSIX sh (dash, bash, busybox), after lib.sh. gsctl sets these variables before this
+# text; every one may be missing or empty:
+#   grid_home  olr_loc  oracle_base  sudo  crsctl_timeout (10)
 #   asm_needed, listener  any: a node without is fine
-#   light            1: once a second, while waiting: processes, and of crsctl only what they leave open
-#   found_grid_home  in a light look, what the full one printed
+#   given_up_after   seconds for which nothing must happen until ohasd is said to have given up on a resource (10)
+#   light            1: once a second, while waiting: processes, and of crsctl only the table of resources
+#   found_*          in a light look, what the full one printed
 # The facts are listed at the end, in main.
-
-# >>> grid: the same text in every script of this folder (tests/it/oracle_scripts.rs compares them)
-nl='
-'
-
-# value_of FILE KEY: what the last line `KEY=value` of a file says.
-value_of() {
-    value=
-    [ -r "$1" ] || return 1
-    while IFS= read -r line || [ -n "$line" ]; do
-        case $line in
-            "$2="*) value=${line#*=} ;;
-        esac
-        line=
-    done <"$1"
-    value=${value%"${value##*[![:space:]]}"}
-    [ -n "$value" ]
-}
-
-# find_grid: where Grid Infrastructure is: as we were told, as an earlier look found it, as olr.loc says, as the
-# environment does.
-find_grid() {
-    olr_loc=${olr_loc:-/etc/oracle/olr.loc}
-    [ -n "$grid_home" ] || grid_home=$found_grid_home
-    if [ -z "$grid_home" ]; then
-        if value_of "$olr_loc" crs_home; then
-            grid_home=$value
-        else
-            grid_home=$GRID_HOME
-        fi
-    fi
-    grid_home=${grid_home%/}
-    # Never /bin: all of the machine would look like Oracle.
-    bin=${grid_home:-/nonexistent}/bin
-    real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
-    bound=
-    if timeout -k 1 1 true >/dev/null 2>&1; then
-        bound="timeout -k 2 ${crsctl_timeout:-10}"
-    elif timeout 1 true >/dev/null 2>&1; then
-        bound="timeout ${crsctl_timeout:-10}"
-    fi
-}
-
-# ask ARGUMENT...: leaves in $said what crsctl prints and in $said_rc its status. Its time is bounded, as it hangs where
-# ohasd does, and what it leaves running holds no pipe of ours (sed ends at the last line, not at the end of file). What
-# goes nowhere is what bash says of a timeout that had to kill.
-ask() {
-    said=$(
-        {
-            ORACLE_HOME=$grid_home LC_ALL=C $bound "$bin/crsctl" "$@" 2>&1 </dev/null
-            printf '\ngsctl_rc=%s\n' "$?"
-        } 2>/dev/null | sed '/^gsctl_rc=/q'
-    )
-    said_rc=${said##*gsctl_rc=}
-    said=${said%"$nl"gsctl_rc=*}
-}
-
-# says CODE: whether crsctl printed this message. The code, as the words depend on the language.
-says() {
-    case $nl$said in
-        *"${nl}CRS-$1"[!0-9]*) return 0 ;;
-    esac
-    return 1
-}
-
-# complaint: the first message that is no news of success, for a person.
-complaint() {
-    said_first=
-    IFS=$nl
-    set -f
-    for line in $said; do
-        case $line in
-            CRS-4638* | CRS-4537* | CRS-4529* | CRS-4533* | CRS-4000* | '') ;;
-            *)
-                said_first=$line
-                break
-                ;;
-        esac
-    done
-    unset IFS
-    set +f
-    case $said_rc in
-        124 | 137 | 143) said_first="crsctl did not answer within ${crsctl_timeout:-10} s" ;;
-    esac
-}
-
-# service FACT UP DOWN: one line of `crsctl check crs`. Where ohasd can't be asked nothing else is.
-service() {
-    if says "$2"; then
-        service=online
-    elif says "$3" || says 4639; then
-        service=offline
-    else
-        service=unknown
-    fi
-    [ "$service" = online ] || not_online="$not_online${not_online:+, }$1"
-    printf '%s=%s\n' "$1" "$service"
-}
-
-# check_crs: `crsctl check crs` as facts: each service, and in check_crs `online` where all of them are.
-check_crs() {
-    ask check crs
-    not_online=
-    service has 4638 4639
-    service crs 4537 4535
-    service css 4529 4530
-    service evm 4533 4534
-    complaint
-    check_crs=online
-    case $said_rc in
-        124 | 137 | 143) check_crs='no answer' ;;
-        126 | 127) check_crs='no crsctl' ;;
-        *) [ -z "$not_online" ] || check_crs="not online: $not_online" ;;
-    esac
-    printf 'check_rc=%s\ncheck_error=%s\n' "$said_rc" "$said_first"
-    # Last, so that a reader that has it has everything.
-    printf 'check_crs=%s\n' "$check_crs"
-}
-# <<< grid
 
 fact() {
     printf '%s=%s\n' "$1" "$2"
-}
-
-own_uid() {
-    uid=
-    while read -r key value _; do
-        if [ "$key" = Uid: ]; then
-            uid=$value
-            break
-        fi
-    done </proc/self/status
-} 2>/dev/null
-
-# alive PID: no zombie. /proc/PID/status, because a process may put what it likes into stat.
-alive() {
-    while read -r key value _; do
-        if [ "$key" = State: ]; then
-            case $value in
-                Z | X) return 1 ;;
-            esac
-            return 0
-        fi
-    done <"/proc/$1/status"
-    return 1
-} 2>/dev/null
-
-# argument PID NUMBER: counted from 1.
-argument() {
-    tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -n "$2{p;q;}"
-}
-
-# count_process PID NAME
-count_process() {
-    case $2 in
-        ohasd.bin | oraagent.bin | orarootagent.bin | mdnsd.bin | gpnpd.bin | gipcd.bin | cssdmonitor | cssdagent) ;;
-        ocssd.bin | octssd.bin | evmd.bin | crsd.bin | tnslsnr) ;;
-        osysmond.bin | ologgerd | diskmon.bin | evmlogger.bin | scriptagent.bin) ;;
-        *) return ;;
-    esac
-    alive "$1" || return
-    case $2 in
-        ohasd.bin) ohasd=running ;;
-        oraagent.bin) oraagent=running ;;
-        orarootagent.bin) orarootagent=running ;;
-        mdnsd.bin) mdnsd=running ;;
-        gpnpd.bin) gpnpd=running ;;
-        gipcd.bin) gipcd=running ;;
-        cssdmonitor) cssdmonitor=running ;;
-        cssdagent) cssdagent=running ;;
-        ocssd.bin) cssd=running ;;
-        octssd.bin) ctssd=running ;;
-        evmd.bin) evmd=running ;;
-        crsd.bin) crsd=running ;;
-        tnslsnr)
-            name=$(argument "$1" 2)
-            case $name in
-                # They serve ASM and the management database, no client.
-                ASMNET* | MGMTLSNR) ;;
-                *) listeners=running listener_names="$listener_names${listener_names:+,}$name" ;;
-            esac
-            ;;
-    esac
-    daemons=$((daemons + 1))
-}
-
-# find_processes: by executable, as a name proves nothing; (deleted) is what a patch leaves. One ls for all of /proc.
-find_processes() {
-    ohasd=none oraagent=none orarootagent=none mdnsd=none gpnpd=none gipcd=none cssdmonitor=none cssdagent=none
-    cssd=none ctssd=none asm=none evmd=none crsd=none listeners=none listener_names= asm_instance= daemons=0
-    seen=' '
-    IFS=$nl
-    set -f
-    for line in $(set +f; QUOTING_STYLE=literal LC_ALL=C ls -l /proc/[0-9]*/exe 2>/dev/null |
-        grep -F -e " -> $bin/" -e " -> $real/"); do
-        unset IFS
-        target=${line#* -> }
-        target=${target% (deleted)}
-        pid=${line%% -> *}
-        pid=${pid##*/proc/}
-        pid=${pid%/exe}
-        seen="$seen$pid "
-        case $target in
-            "$real"/*) count_process "$pid" "${target#"$real/"}" ;;
-            "$bin"/*) count_process "$pid" "${target#"$bin/"}" ;;
-        esac
-    done
-    unset IFS
-    set +f
-    find_hidden
-}
-
-# find_hidden: another user's executable can't be read without root, and one with the setuid bit not even by its own
-# user. Then the path it was called by must do. ASM's processes have no path there; theirs is the only name looked for.
-find_hidden() {
-    for file in $(cd /proc && grep -slF -e "$bin/" -e "$real/" -e asm_pmon_+ [0-9]*/cmdline); do
-        pid=${file%/cmdline}
-        called=$(argument "$pid" 1)
-        case $called in
-            asm_pmon_+*)
-                case $(readlink "/proc/$pid/exe") in
-                    '' | "$bin/oracle"* | "$real/oracle"*) ;;
-                    *) continue ;;
-                esac
-                alive "$pid" || continue
-                asm=running asm_instance=${called#asm_pmon_} daemons=$((daemons + 1))
-                continue
-                ;;
-        esac
-        case $seen in
-            *" $pid "*) continue ;;
-        esac
-        [ -z "$(readlink "/proc/$pid/exe")" ] || continue
-        case $called in
-            "$real"/*) count_process "$pid" "${called#"$real/"}" ;;
-            "$bin"/*) count_process "$pid" "${called#"$bin/"}" ;;
-        esac
-    done
-} 2>/dev/null
-
-# hidden PATH: a directory above it that we may not search makes everything below look absent.
-hidden() {
-    up=$1
-    while [ -n "$up" ] && [ ! -e "$up" ]; do
-        case $up in
-            */*) up=${up%/*} ;;
-            *) return 1 ;;
-        esac
-    done
-    [ -n "$up" ] && [ -d "$up" ] && [ ! -x "$up" ]
 }
 
 # presence FACT FILE
@@ -277,13 +32,19 @@ first_word() {
     read -r word _ <"$1" || :
 } 2>/dev/null
 
-# look_at_marks: what init.ohasd reads, in a directory named after the node.
+# look_at_marks: what init.ohasd reads, in a directory named after the node, in lower case whatever the node calls itself.
 look_at_marks() {
     host=$(hostname 2>/dev/null || uname -n)
-    marks=${olr_loc%/*}/scls_scr/${host%%.*}/root
-    first_word "$marks/ohasdrun"
+    host=${host%%.*}
+    marks=
+    for name in "$(printf '%s\n' "$host" | tr '[:upper:]' '[:lower:]')" "$host"; do
+        for user in root "$owner"; do
+            [ -n "$marks" ] || [ ! -d "${olr_loc%/*}/scls_scr/$name/$user" ] || marks=${olr_loc%/*}/scls_scr/$name/$user
+        done
+    done
+    first_word "${marks:-/nonexistent}/ohasdrun"
     ohasdrun=$word
-    first_word "$marks/ohasdstr"
+    first_word "${marks:-/nonexistent}/ohasdstr"
     case $word in
         enable) autostart=enabled ;;
         disable) autostart=disabled ;;
@@ -309,97 +70,216 @@ name_as_key() {
     done
 }
 
-# instance LINE: `      1        ONLINE  ONLINE       rac1                     Started`, which may lack the server, the
-# details, or both.
-instance() {
-    set -f
-    set -- "$1" $1
-    set +f
-    case $2 in
-        '' | *[!0-9]*) return 1 ;;
-    esac
-    target=$3 res_state=$4
-    case $target in
-        ONLINE | OFFLINE) ;;
-        *) return 1 ;;
-    esac
-    after=${1#*"$3"}
-    after=${after#*"$4"}
-    blanks=${after%%[! ]*}
-    after=${after#"$blanks"}
-    after=${after%"${after##*[![:space:]]}"}
-    details=
-    # Where there is no server its column is blank, and the details stand far to the right.
-    if [ "${#blanks}" -gt 14 ]; then
-        details=$after
-    else
-        case $after in
-            *' '*)
-                details=${after#* }
-                details=${details#"${details%%[! ]*}"}
-                ;;
+print_resource() {
+    name_as_key
+    fact "res_$key" "$res_state"
+    fact "res_${key}_target" "$target"
+    fact "res_${key}_details" "$details"
+}
+
+# look_at_privileges: whether `crsctl start` may be run as it will be: a cluster's by root, Oracle Restart's by its owner.
+look_at_privileges() {
+    object=crs needs=root privileged=no
+    [ "$kind" != restart ] || object=has needs=${owner:-root}
+    if [ "$uid" = 0 ] || { [ "$kind" = restart ] && [ "$(id -un 2>/dev/null)" = "$needs" ]; }; then
+        privileged=yes
+    elif [ "$sudo" = sudo ]; then
+        as=
+        [ "$needs" = root ] || as="-u $needs"
+        ! $bound sudo -n $as -l "$bin/crsctl" start "$object" >/dev/null 2>&1 </dev/null || privileged=yes
+    fi
+    fact root "$privileged"
+    fact crsctl_object "$object"
+    fact needs_user "$needs"
+}
+
+# look_at_table: asks for the resources; whether there is an answer. One that does not come is not waited for twice.
+look_at_table() {
+    states=' ' targets=' ' not_online= stack=unknown missing_resource= said_table=
+    ask_for_resources
+    said_table=$said
+    read_resources
+}
+
+# stage FACT RESOURCE: what its process and crsctl say together. A process that runs need not be of use; what crsctl calls
+# ONLINE runs where its process can't be seen.
+stage() {
+    eval "is=\$$1"
+    state_of "$2"
+    if [ "$by_table" = yes ]; then
+        case $state in
+            ONLINE) is=running ;;
+            '') is=hidden ;;
+            OFFLINE) is=none ;;
+            INTERMEDIATE) is=intermediate ;;
+            STARTING) is=starting ;;
+            *) is=unknown ;;
         esac
+    else
+        case $is:$state in
+            *:INTERMEDIATE) is=intermediate ;;
+            *:STARTING | running:OFFLINE) is=starting ;;
+            running:UNKNOWN) is=unknown ;;
+        esac
+    fi
+    eval "$1=\$is"
+}
+
+# judge_stages: each stage of the chain.
+judge_stages() {
+    by_table=no
+    case $processes in
+        hidden | unreadable) by_table=yes ;;
+        # crsctl speaks with an ohasd that is nowhere to be seen.
+        *) if [ "$daemons$has" = 0online ]; then by_table=yes; fi ;;
+    esac
+    if [ "$by_table" = yes ]; then
+        daemons=unknown
+        if [ "$has" = online ] || [ "$states" != ' ' ]; then ohasd=running; else ohasd=hidden; fi
+        [ "$listeners" = running ] || listeners=hidden
+    elif [ "$ohasd" = running ] && [ "$has" = offline ]; then
+        ohasd='no answer'
+    fi
+    if [ "$kind" = restart ]; then
+        gpnpd=unneeded gipcd=unneeded mdnsd=unneeded cssdmonitor=unneeded ctssd=unneeded storage=unneeded crsd=unneeded
+        stage cssd ora.cssd
+        stage evmd ora.evmd
+        judge_local asm ora.asm
+        set -- $listener_resources
+        judge_local listeners "$1"
+    else
+        stage gpnpd ora.gpnpd
+        stage gipcd ora.gipcd
+        stage mdnsd ora.mdnsd
+        stage cssdmonitor ora.cssdmonitor
+        stage cssd ora.cssd
+        stage ctssd ora.ctssd
+        stage asm ora.asm
+        stage evmd ora.evmd
+        stage crsd ora.crsd
+        ask_without_table
+        judge_storage
+    fi
+    # What reads the OCR has ASM, here or (Flex ASM) on another node, or none is used.
+    case $asm in
+        none | hidden) if [ "$crsd" = running ] || [ "$asm_needed" = any ]; then asm=elsewhere; fi ;;
+    esac
+    case $listeners in
+        running) ;;
+        *) [ "$listener" != any ] || listeners=unneeded ;;
+    esac
+}
+
+# judge_local FACT RESOURCE: what a node of Oracle Restart has only if somebody wanted it.
+judge_local() {
+    stage "$1" "$2"
+    [ "$states" != ' ' ] || return 0
+    case $state:$wanted in
+        :* | OFFLINE:OFFLINE) eval "[ \"\$$1\" = running ] || $1=unneeded" ;;
+    esac
+}
+
+# ask_without_table: ocssd runs long before it is of use, and so does crsd, which also ends and runs again while it can't
+# read the OCR. Where the table of resources did not tell, they are asked as long as nothing has come after them.
+ask_without_table() {
+    [ "$states" = ' ' ] && [ "$by_table" = no ] && [ "$installed" = yes ] && [ "$hangs" = no ] || return 0
+    if [ "$cssd$ctssd" = runningnone ]; then
+        ask check css
+        says 4529 || cssd=starting
+    fi
+    if [ "$crsd$listeners" = runningnone ] && [ "$listener" != any ]; then
+        ask check crs
+        says 4537 || crsd=starting
     fi
 }
 
-# look_at_resources: `crsctl stat res -t -init`, a resource on two lines.
-look_at_resources() {
-    ask stat res -t -init
-    name= stopping=no stack=unknown not_online=
-    IFS=$nl
-    set -f
-    for line in $said; do
-        unset IFS
-        set +f
-        case $line in
-            ora.*) name=${line%%[[:space:]]*} ;;
-            ' '*)
-                if [ -n "$name" ] && instance "$line"; then
-                    name_as_key
-                    fact "res_$key" "$res_state"
-                    fact "res_${key}_target" "$target"
-                    fact "res_${key}_details" "$details"
-                    judge_resource
-                    name=
-                fi
-                ;;
-        esac
-        IFS=$nl
-        set -f
-    done
-    unset IFS
-    set +f
-    fact not_online "$not_online"
-}
-
-judge_resource() {
-    case $name in
-        # OFFLINE wherever there is no Exadata storage, no ACFS: that is normal.
-        ora.diskmon | ora.drivers.acfs) return ;;
-        ora.crsd | ora.cssd | ora.asm | ora.evmd | ora.ctssd)
-            case $details/$target/$res_state in
-                *STOPPING* | */OFFLINE/ONLINE | */OFFLINE/INTERMEDIATE) stopping=yes ;;
-            esac
+# judge_storage: ora.storage (12c and later) has no process: it is the OCR's disk group, reachable. crsd needs it.
+judge_storage() {
+    storage=none
+    stage storage ora.storage
+    case $state:$wanted in
+        ONLINE:*) storage=running ;;
+        OFFLINE:OFFLINE) storage=unneeded ;;
+        :)
+            if [ "$states" != ' ' ]; then
+                storage=unneeded
+            elif [ "$crsd" = running ]; then
+                storage=running
+            fi
             ;;
     esac
-    if [ "$name" = ora.cssd ]; then
-        case $target/$res_state in
-            OFFLINE/OFFLINE) stack=stopped ;;
-            *) stack=wanted ;;
-        esac
-    fi
-    [ "$res_state" = ONLINE ] || not_online="$not_online${not_online:+, }$name${details:+ ($details)}"
 }
 
-# look_at_root: whether `crsctl start crs` may be run as it will be.
-look_at_root() {
-    if [ "$uid" = 0 ]; then
-        fact root yes
-    elif [ "$sudo" = sudo ] && $bound sudo -n -l "$bin/crsctl" start crs >/dev/null 2>&1 </dev/null; then
-        fact root yes
+# is_up: whether every stage is.
+is_up() {
+    for one in "$ohasd" "$gpnpd" "$gipcd" "$mdnsd" "$cssdmonitor" "$cssd" "$ctssd" "$evmd" "$crsd" "$asm" "$storage" "$listeners"; do
+        case $one in
+            running | unneeded | elsewhere) ;;
+            *) return 1 ;;
+        esac
+    done
+}
+
+# watch_silence: a resource that is wanted, OFFLINE and without a process may only be between two tries. Whether nothing
+# happens for as long as $given_up_after says.
+watch_silence() {
+    first_missing=$missing_resource
+    until=$(($(date +%s) + ${given_up_after:-10}))
+    while [ "$(date +%s)" -lt "$until" ]; do
+        sleep 1
+        find_processes
+        look_at_table || return 1
+        [ "$stack/$missing_resource" = "idle/$first_missing" ] || return 1
+    done
+}
+
+# name_state: in words what the node is doing.
+name_state() {
+    if [ "$daemons" = 0 ] && [ "$installed" = no ]; then
+        state=not-installed
+    elif [ "$daemons" = 0 ]; then
+        state=down
+    elif [ "$by_table" = yes ] && [ "$ohasd" = hidden ]; then
+        # Neither its processes nor crsctl say anything of it.
+        state=unknown
+    elif [ "$ohasd" = none ]; then
+        state=partial
+    elif [ "$stack" = stopping ]; then
+        state=stopping
+    elif [ "$by_table/$check_crs" = yes/online ]; then
+        state=running
+    elif is_up; then
+        case $check_crs in
+            '' | online) state=running ;;
+            *) state=partial ;;
+        esac
+    elif [ "$stack" = stopped ]; then
+        state=stack-stopped
+    elif [ "$silent" = yes ]; then
+        state=given-up
+        [ "$check_crs" != online ] || state=partial
     else
-        fact root no
+        state=starting
+        case $check_crs:$crsd:$cssd:$ctssd:$evmd in
+            online:*intermediate*) state=partial ;;
+        esac
     fi
+}
+
+# advise_on_node: what a person is to know beside the hint of the first missing stage.
+advise_on_node() {
+    case $processes in
+        hidden) advise 'processes are hidden on this node (hidepid): what is said here is what crsctl says; log in as root to see them' ;;
+        unreadable) advise 'this node is not Linux, and ps -ef says nothing: what is said here is what crsctl says' ;;
+    esac
+    if [ -n "$other_home" ]; then
+        advise "$home_from names $grid_home, but what runs is $other_home: say which with --var grid_home=DIRECTORY"
+    fi
+    case $silent:$state in
+        yes:*) advise "ohasd starts $missing_resource no more: \`gsctl start --system oracle-rac\` runs \`crsctl start $again\` as $needs" ;;
+        *:stack-stopped) advise "the stack was stopped below ohasd: \`gsctl start --system oracle-rac\` runs \`crsctl start $again\` as $needs" ;;
+    esac
+    [ -z "$not_online" ] || advise "wanted and not ONLINE: $not_online"
 }
 
 main() {
@@ -418,64 +298,90 @@ main() {
     elif hidden "$olr_loc"; then
         place=denied
     fi
-    fact installed "$installed"
-    fact grid_home_dir "$place"
-    fact found_grid_home "$grid_home"
-    fact uid "$uid"
-    # With hidepid nobody but root sees the daemons: then no process means nothing.
-    if [ "$uid" = 0 ] || cat /proc/1/cmdline >/dev/null 2>&1; then
-        fact processes visible
-    else
-        fact processes hidden
-    fi
-
+    other_home=$found_other_home
+    find_processes
+    find_kind
     look_at_marks
     value_of "$olr_loc" olrconfig_loc
     presence olr "$value"
-    find_processes
 
-    stopping=no stack=unknown check_crs=
-    if [ "$light" != 1 ]; then
-        look_at_root
-        if [ "$installed" = yes ]; then
-            check_crs
-            # One that hangs is not asked again.
-            if [ "$check_crs" != 'no answer' ]; then
-                if [ "$autostart" = unknown ]; then
-                    ask config crs
-                    if says 4621; then autostart=disabled; elif says 4622; then autostart=enabled; fi
-                fi
-                look_at_resources
-            fi
+    states=' ' targets=' ' not_online= stack=unknown missing_resource= said_table= listener_resources= heard=no
+    check_crs= has= hangs=no silent=no
+    if [ "$installed" = yes ]; then
+        if [ "$light" = 1 ]; then look_lightly; else look_fully; fi
+    else
+        object=crs needs=root
+        [ "$light" = 1 ] || fact root no
+    fi
+    again=cluster
+    [ "$kind" != restart ] || again='resource -all'
+    judge_stages
+    name_state
+    advise_on_node
+    say_all
+}
+
+# look_lightly: the table of resources, if there is an ohasd to ask.
+look_lightly() {
+    if [ "$ohasd" = running ] || [ "$processes" = hidden ] || [ "$processes" = unreadable ]; then
+        [ -z "$bound" ] || [ "${crsctl_timeout:-10}" -lt 5 ] || bound="${bound% *} 5"
+        if ! look_at_table; then
+            if no_answer; then hangs=yes; fi
+            if says 4639; then has=offline; fi
+            complaint
+            way_out
+            advise "crsctl stat res says: ${said_first:-nothing}${way:+ ($way)}"
         fi
     fi
+}
+
+# look_fully: all that crsctl says.
+look_fully() {
+    check_crs
+    # crsctl speaks with an ohasd, and none of this home runs: then it is another home's.
+    if [ "$ohasd/$has" = none/online ]; then
+        find_running_home
+        if [ -n "$running_home" ] && [ "$running_home" != "$grid_home" ] && [ "$running_home/bin" != "$real" ]; then
+            other_home=$running_home
+            find_processes
+        fi
+    fi
+    if [ "$kind" = restart ] && [ -z "$marks" ]; then look_at_marks; fi
+    look_at_privileges
+    # One that hangs is not asked again.
+    if [ "$check_crs" = 'no answer' ]; then
+        hangs=yes
+        return
+    fi
+    if [ "$autostart" = unknown ]; then
+        ask config "$object"
+        if says 4621; then autostart=disabled; elif says 4622; then autostart=enabled; fi
+    fi
+    if look_at_table && [ "$stack" = idle ]; then
+        if watch_silence; then silent=yes; fi
+    fi
+    said=$said_table
+    each_resource print_resource
+}
+
+say_all() {
+    fact installed "$installed"
+    fact grid_home_dir "$place"
+    fact found_grid_home "$grid_home"
+    fact found_home_from "$home_from"
+    fact found_other_home "$other_home"
+    fact found_kind "$kind"
+    fact home "$grid_home${home_from:+ ($home_from)}${other_home:+, but $other_home runs}"
+    fact kind "$kind"
+    fact uid "$uid"
+    fact processes "$processes"
     fact ohasdrun "$ohasdrun"
     fact autostart "$autostart"
+    fact not_online "$not_online"
+    fact stack "$stack"
+    fact missing_resource "$missing_resource"
 
-    # ocssd runs long before it is of use: while it looks for its voting disks, or for the other nodes. Nothing comes
-    # after it until then, so only then is it asked.
-    if [ "$cssd$ctssd" = runningnone ] && [ "$installed" = yes ]; then
-        ask check css
-        says 4529 || cssd=starting
-    fi
-    # crsd runs, and ends, and runs again, while it can't read the OCR. The listeners are what it starts.
-    if [ "$crsd$listeners" = runningnone ] && [ "$listener" != any ] && [ "$installed" = yes ]; then
-        ask check crs
-        says 4537 || crsd=starting
-    fi
-    # What reads the OCR has ASM, here or (Flex ASM) on another node, or none is used.
-    if [ "$asm" = none ]; then
-        if [ "$crsd" = running ] || [ "$asm_needed" = any ]; then asm=elsewhere; fi
-    fi
-    [ "$listeners" = running ] || [ "$listener" != any ] || listeners=unneeded
-    up=yes
-    for one in "$ohasd" "$gpnpd" "$gipcd" "$mdnsd" "$cssdmonitor" "$cssd" "$ctssd" "$evmd" "$crsd"; do
-        [ "$one" = running ] || up=no
-    done
-    [ "$asm" != none ] || up=no
-    [ "$listeners" != none ] || up=no
-
-    # Processes, in the order of the chain, then those beside it.
+    # The chain in its order, then what runs beside it.
     fact ohasd "$ohasd"
     fact gpnpd "$gpnpd"
     fact gipcd "$gipcd"
@@ -484,6 +390,7 @@ main() {
     fact cssd "$cssd"
     fact ctssd "$ctssd"
     fact asm "$asm"
+    fact storage "$storage"
     fact evmd "$evmd"
     fact crsd "$crsd"
     fact listeners "$listeners"
@@ -494,24 +401,16 @@ main() {
     fact listener_names "$listener_names"
     fact daemons "$daemons"
 
-    if [ "$daemons" = 0 ] && [ "$installed" = no ]; then
-        fact state not-installed
-    elif [ "$daemons" = 0 ]; then
-        fact state down
-    elif [ "$ohasd" = none ]; then
-        fact state partial
-    elif [ "$stopping" = yes ]; then
-        fact state stopping
-    elif [ "$up" = yes ]; then
-        case $check_crs in
-            '' | online) fact state running ;;
-            *) fact state partial ;;
-        esac
-    elif [ "$stack" = stopped ]; then
-        fact state stack-stopped
-    else
-        fact state starting
+    if [ "$light" != 1 ]; then
+        find_traces
+        for daemon in ohasd agent rootagent gpnpd gipcd mdnsd cssd ctssd evmd crsd; do
+            fact "${daemon}_trace" "$(trace_of $daemon)"
+        done
+        fact alert_log "${alert_log:-the alert log of Clusterware}"
+        fact start_again "$again"
     fi
+    fact advice "$advice"
+    fact state "$state"
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.

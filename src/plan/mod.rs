@@ -189,6 +189,10 @@ pub struct Step {
     pub on_failure_state: Option<String>,
     /// Done at each entry: also where an earlier run, which goes on, has done it.
     pub every_run: bool,
+    /// What to do where its command fails and names no way out, or does not end in time.
+    pub hint: Option<Template>,
+    /// What a host on which its command failed is asked, for the report.
+    pub evidence: Option<Look>,
 }
 
 impl Step {
@@ -209,6 +213,8 @@ impl Step {
             state: None,
             on_failure_state: None,
             every_run: false,
+            hint: None,
+            evidence: None,
         }
     }
 }

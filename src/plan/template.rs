@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::quote::quote;
 use super::vars::Vars;
+use crate::outcome::Facts;
 
 /// Text with `{variables}` in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,6 +151,20 @@ impl Template {
         self.render(vars, str::to_owned)
     }
 
+    /// The text for a person: what is no variable is a fact of the host, and one that is not known is nothing.
+    #[must_use]
+    pub fn render_words(&self, vars: &Vars, facts: &Facts) -> String {
+        let value = |name: &str| vars.get(name).or_else(|| facts.get(name).map(String::as_str)).unwrap_or_default();
+        self.parts.iter().fold(String::new(), |mut out, part| {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Escaped(name) => out.extend(["{", name, "}"]),
+                Part::Variable { name, .. } => out.push_str(value(name)),
+            }
+            out
+        })
+    }
+
     /// The text with each value quoted for the shell.
     #[must_use]
     pub fn render_shell(&self, vars: &Vars) -> String {
@@ -288,6 +303,14 @@ mod tests {
             assert_eq!(template.render_shell(&vars()), shell, "{text}");
             assert_eq!(template.to_string(), text);
         }
+    }
+
+    #[test]
+    fn words_have_facts_too() {
+        let template = Template::parse("{n}: see {log}{advice} {{n}}").expect("parses");
+        let facts = [("log", "/x.trc"), ("n", "not this")];
+        let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        assert_eq!(template.render_words(&vars(), &facts), "3: see /x.trc {n}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(super) fn verdicts(scope: &Scope<'_>, node: &Node, what: &str, waits: bool) 
             complaint
         })?;
         let when = condition(scope, fields.need("when")?, "`when`")?;
-        let because = scope.template(&fields.need("because")?.text("`because`")?)?;
+        let because = scope.words(&fields.need("because")?.text("`because`")?)?;
         let hint = scope.optional(&fields, "hint")?;
         let after = scope.time(&fields, "after")?.unwrap_or(Duration::ZERO);
         if let Test::Where(when) = when {

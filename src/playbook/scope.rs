@@ -53,10 +53,20 @@ pub(super) struct Script {
 impl Scope<'_> {
     /// A template, all of whose variables there are.
     pub(super) fn template(&self, text: &Text) -> Result<Template, Complaint> {
+        self.template_of(text, &BTreeSet::new())
+    }
+
+    /// A text for a person, in which what a probe prints can stand too, where the playbook says what that is.
+    pub(super) fn words(&self, text: &Text) -> Result<Template, Complaint> {
+        self.template_of(text, self.facts.as_ref().unwrap_or(&BTreeSet::new()))
+    }
+
+    fn template_of(&self, text: &Text, facts: &BTreeSet<&str>) -> Result<Template, Complaint> {
         let template = Template::parse(&text.value)
             .map_err(|error| Complaint::new(text.place(error.offset), error.message).maybe_hint(error.hint))?;
-        if let Some((name, offset)) = template.variables_at().find(|(name, _)| !self.knows(name)) {
-            let names = self.vars.keys().map(String::as_str).chain(BUILTIN);
+        let unknown = template.variables_at().find(|(name, _)| !self.knows(name) && !facts.contains(name));
+        if let Some((name, offset)) = unknown {
+            let names = self.vars.keys().map(String::as_str).chain(BUILTIN).chain(facts.iter().copied());
             let hint = did_you_mean(name, names).unwrap_or_else(|| {
                 format!("define `{name}` under `vars`, or write `{{{{{name}}}}}` if the braces are meant as they are")
             });
@@ -143,9 +153,9 @@ impl Scope<'_> {
         node.texts(what)?.iter().map(|text| self.path(text, globs)).collect()
     }
 
-    /// The template of a key.
+    /// The words of a key.
     pub(super) fn optional(&self, fields: &Fields<'_>, key: &str) -> Result<Option<Template>, Complaint> {
-        fields.text(key)?.map(|text| self.template(&text)).transpose()
+        fields.text(key)?.map(|text| self.words(&text)).transpose()
     }
 
     /// A text whose variables are the same on all hosts, put in now.
@@ -183,6 +193,14 @@ impl Scope<'_> {
     /// The time of a key.
     pub(super) fn time(&self, fields: &Fields<'_>, key: &str) -> Result<Option<Duration>, Complaint> {
         fields.text(key)?.map(|text| self.duration(&text)).transpose()
+    }
+
+    /// The time of a key that may list several: the shortest that is a limit at all (`0` is none).
+    pub(super) fn shortest(&self, fields: &Fields<'_>, key: &str) -> Result<Option<Duration>, Complaint> {
+        let Some(node) = fields.get(key) else { return Ok(None) };
+        let times = node.texts(&format!("`{key}`"))?;
+        let times = times.iter().map(|text| self.duration(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(times.into_iter().filter(|time| !time.is_zero()).min().unwrap_or_default()))
     }
 
     /// The name of a probe.

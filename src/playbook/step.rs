@@ -11,12 +11,12 @@ use super::node::{Fields, Node, Text};
 use super::problem::{Complaint, Position, any_of, did_you_mean};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
-use crate::plan::{Action, Check, Cleanup, On, OnFailure, Share, Step};
+use crate::plan::{Action, Check, Cleanup, Look, On, OnFailure, Share, Step};
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 20] = [
+pub(super) const SETTINGS: [&str; 22] = [
     "name",
     "on",
     "when",
@@ -37,6 +37,8 @@ pub(super) const SETTINGS: [&str; 20] = [
     "shell",
     "stdin",
     "pty",
+    "hint",
+    "evidence",
 ];
 const WRITE_MODE: u32 = 0o600;
 
@@ -67,7 +69,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         return Ok(StepItem::Nothing);
     }
     let mut step = Step::new(name.value.clone(), action);
-    step.timeout = match scope.time(&fields, "timeout")? {
+    step.timeout = match scope.shortest(&fields, "timeout")? {
         Some(time) => Some(time).filter(|time| !time.is_zero()),
         // How long it takes is a question of size.
         None if matches!(step.action, Action::Push(_) | Action::Pull(_)) => None,
@@ -98,7 +100,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
     let of_commands = exec_options::KEYS.map(|key| (key, "run"));
-    for (key, owner) in [("refuse", "probe"), ("if_exists", "touch")].into_iter().chain(of_commands) {
+    let owners = [("refuse", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
+    for (key, owner) in owners.into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
                 key.at,
@@ -106,6 +109,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
             ));
         }
     }
+    step.hint = scope.optional(&fields, "hint")?;
+    step.evidence = fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?;
     if let Some(node) = fields.get("when") {
         match condition(scope, node, "`when`")? {
             Test::Never => return Ok(StepItem::Nothing),

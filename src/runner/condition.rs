@@ -45,13 +45,13 @@ pub(super) fn stages(
                 Some(_) if up => since,
                 Some(_) | None => None,
             };
-            StageState { stage: stage.name.clone(), up, value, after, hint: hint(stage, vars) }
+            StageState { stage: stage.name.clone(), up, value, after, hint: hint(stage, facts, vars) }
         })
         .collect()
 }
 
-fn hint(stage: &Stage, vars: &Vars) -> Option<String> {
-    stage.hint.as_ref().map(|hint| hint.render_plain(vars))
+fn hint(stage: &Stage, facts: &Facts, vars: &Vars) -> Option<String> {
+    stage.hint.as_ref().map(|hint| hint.render_words(vars, facts))
 }
 
 impl Share {

@@ -30,7 +30,7 @@ impl<C: Executor> Run<'_, C> {
                     let vars = &host.run_host.vars;
                     if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
                         let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
-                        failure.hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
+                        failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
                         bad.push((id, failure));
                     }
                 }
@@ -82,7 +82,7 @@ impl<C: Executor> Run<'_, C> {
 
 /// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
 fn reason(rule: &Rule, facts: &Facts, vars: &Vars) -> String {
-    let because = rule.because.render_plain(vars);
+    let because = rule.because.render_words(vars, facts);
     match rule.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
         Some(value) if !value.is_empty() => format!("{because}: {value}"),
         _ => because,

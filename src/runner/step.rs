@@ -14,6 +14,7 @@ use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
 use super::job_result::{answer, evaluate};
 use super::script;
+use super::wait::EVIDENCE;
 use super::{CLEANUP_TIMEOUT, NextEvent, Run};
 
 impl<C: Executor> Run<'_, C> {
@@ -172,6 +173,8 @@ impl<C: Executor> Run<'_, C> {
         let last = self.is_last(id);
         let mut queue: VecDeque<(HostId, u32)> = hosts.iter().map(|&host| (host, step.retries)).collect();
         let mut left: std::collections::HashMap<HostId, u32> = std::collections::HashMap::new();
+        // Hosts on which it failed, and that are asked why.
+        let mut asked: std::collections::HashMap<HostId, StepResult> = std::collections::HashMap::new();
         let mut running = 0;
         loop {
             while running < self.settings.fanout && self.stats.cancelled.is_none() {
@@ -192,7 +195,13 @@ impl<C: Executor> Run<'_, C> {
             let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
             running -= 1;
             self.stats.running -= 1;
+            if let Some(failed) = asked.remove(&host) {
+                self.end_step(host, id, with_evidence(failed, done));
+                self.check_max_fail(step);
+                continue;
+            }
             let limit = script::limit(step, &self.hosts[host].run_host);
+            let gone = is_gone(&done);
             let mut result = evaluate(&step.action, limit, done);
             if let Action::Probe { probe, .. } = &step.action {
                 self.add_probe_facts(host, probe, &mut result);
@@ -203,11 +212,28 @@ impl<C: Executor> Run<'_, C> {
                 continue;
             }
             self.remember_cleanup(host, id, &result);
+            self.name_way_out(step, host, &mut result);
+            if let Some(evidence) = step.evidence.as_ref().filter(|_| !gone && wants_evidence(&result)) {
+                let command = Command::new(self.evidence_text(evidence, host), Some(EVIDENCE));
+                self.begin_quietly(host, id, command);
+                asked.insert(host, result);
+                running += 1;
+                continue;
+            }
             self.end_step(host, id, result);
             if last && !self.hosts[host].has_cleanup() {
                 self.conclude_host(host);
             }
             self.check_max_fail(step);
+        }
+    }
+
+    /// Adds the step's own hint where the command had none, or only the one that any command has whose time ran out.
+    fn name_way_out(&self, step: &Step, host: HostId, result: &mut StepResult) {
+        let (Some(hint), Some(failure)) = (&step.hint, &mut result.failure) else { return };
+        if failure.hint.is_none() || failure.phase == Phase::Timeout {
+            let host = &self.hosts[host];
+            failure.hint = Some(hint.render_words(&host.run_host.vars, &host.facts));
         }
     }
 
@@ -325,6 +351,28 @@ impl<C: Executor> Run<'_, C> {
             self.emit(EventKind::ChainSeen { host, stages });
         }
     }
+}
+
+/// Whether a command that ended so leaves a host that can be asked why.
+fn wants_evidence(result: &StepResult) -> bool {
+    matches!(result.outcome, Outcome::Failed | Outcome::TimedOut)
+}
+
+/// What failed, and after what it printed what the host says of it.
+fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
+    let evidence =
+        Action::Run { command: crate::plan::Template::default(), exec_options: crate::plan::ExecOptions::default() };
+    let evidence = evaluate(&evidence, Some(EVIDENCE), said).stdout;
+    let mut both = failed.stdout.builder();
+    // What cannot be read again is missing from the report, as it is without evidence.
+    for output in [&failed.stdout, &evidence] {
+        let _ = output.pieces(|piece| {
+            both.push(piece);
+            Ok(())
+        });
+    }
+    failed.stdout = both.finish();
+    failed
 }
 
 /// True for an end after which the same host cannot be asked again.

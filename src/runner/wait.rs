@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// Time for one look, where the step does not say.
 const LOOK: Duration = Duration::from_secs(15);
 /// Time for the evidence of a host that did not come up.
-const EVIDENCE: Duration = Duration::from_secs(10);
+pub(super) const EVIDENCE: Duration = Duration::from_secs(10);
 
 /// A host that is waited for.
 pub(super) struct WaitingHost {
@@ -108,7 +108,8 @@ impl<C: Executor> Run<'_, C> {
                 break;
             }
             let possible = waiting.iter().filter(|host| host.lost.is_none()).count();
-            if possible < need && !cannot_reach_quorum {
+            // Where the run goes on with the hosts that are left, each of them has its own time to come up.
+            if possible < need && !cannot_reach_quorum && step.on_failure == OnFailure::Stop {
                 cannot_reach_quorum = true;
                 end = end.min(now + SETTLE);
             }
@@ -175,7 +176,7 @@ impl<C: Executor> Run<'_, C> {
     }
 
     /// Begins a look: not worth an event of its own, once a second on every host.
-    fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
+    pub(super) fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
         let job = super::Job {
             work: Work::Command(command),
@@ -320,7 +321,7 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
+    pub(super) fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
@@ -374,11 +375,11 @@ impl<C: Executor> Run<'_, C> {
             return Failure { cause, ..trouble.clone() };
         }
         let vars = &known.run_host.vars;
-        let hint = wait.hint.as_ref().map(|hint| hint.render_plain(vars));
+        let hint = wait.hint.as_ref().map(|hint| hint.render_words(vars, &known.facts));
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&host.held);
         let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
-        let guess = guess.map(|hint| hint.render_plain(vars));
+        let guess = guess.map(|hint| hint.render_words(vars, &known.facts));
         let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
@@ -452,8 +453,8 @@ fn gave_up(
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, rule.because.render_plain(vars));
-            failure.hint = rule.hint.as_ref().map(|hint| hint.render_plain(vars));
+            let mut failure = Failure::new(Phase::Command, rule.because.render_words(vars, facts));
+            failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, facts));
             verdict = Some(failure);
         }
     }

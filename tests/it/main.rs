@@ -40,6 +40,7 @@ mod login_failures;
 mod marker;
 mod openssh_transport;
 mod oracle;
+mod oracle_forms;
 mod oracle_scripts;
 mod output;
 mod panweidb;

@@ -11,13 +11,13 @@ use crate::gsctl::{Gsctl, Run};
 use crate::lab::oracle::{CHAIN, Grid, install};
 use crate::lab::{Lab, faults, wait};
 
-/// The daemons as they come up, which is not quite the order of the chain.
-const ORDER: [&str; 10] =
-    ["mdnsd", "gpnpd", "gipcd", "cssdmonitor", "cssd", "ctssd", "asm", "evmd", "crsd", "listeners"];
-
 /// Two nodes on which root logs in, as crsctl wants it.
 fn lab() -> Lab {
-    let builder = Lab::builder().nodes(2);
+    nodes(2)
+}
+
+fn nodes(count: usize) -> Lab {
+    let builder = Lab::builder().nodes(count);
     if rustix::process::geteuid().is_root() { builder.login("root").start() } else { builder.start() }
 }
 
@@ -26,15 +26,30 @@ fn gsctl(lab: &Lab, verb: &str) -> Gsctl {
     gsctl_with(lab, verb, "")
 }
 
+/// Its report, and what it says to a person.
+#[track_caller]
+fn told(lab: &Lab, verb: &str, args: &[&str], status: i32) -> (Run, String) {
+    let file = lab.dir().join("report.json");
+    let run = command(lab, verb, "").arg("--json").arg(&file).args(args).run().expect(status);
+    let words = format!("{}\n{}", run.text(), run.stderr);
+    let mut report = run;
+    report.stdout = std::fs::read(file).expect("the report is there");
+    (report, words)
+}
+
 /// The same, with more lines in the hosts file.
 fn gsctl_with(lab: &Lab, verb: &str, more: &str) -> Gsctl {
+    command(lab, verb, more).args(["--json", "-"])
+}
+
+fn command(lab: &Lab, verb: &str, more: &str) -> Gsctl {
     let mut text = String::new();
     for node in lab.nodes() {
         let line = lab.hosts_line(node.name(), node.address());
         text += &format!("{} olr_loc={}/etc/oracle/olr.loc\n", line.trim_end(), node.base().display());
     }
     let hosts = lab.write_hosts_file(&(text + more));
-    let gsctl = lab.gsctl().hosts_file(hosts).arg(verb).args(["--system", "oracle-rac", "--json", "-"]);
+    let gsctl = lab.gsctl().hosts_file(hosts).arg(verb).args(["--system", "oracle-rac"]);
     // Whoever is not root has a sudo that does nothing.
     if lab.is_private() || verb == "status" { gsctl } else { gsctl.args(["--var", "sudo=sudo"]) }
 }
@@ -80,6 +95,14 @@ fn step(run: &Run, number: usize, name: &str) -> String {
     step.and_then(|step| step["outcome"].as_str()).unwrap_or("absent").to_owned()
 }
 
+/// That all of a host's chain was seen up.
+#[track_caller]
+fn whole_chain_up(run: &Run, number: usize) {
+    let host = host(run, number);
+    let chain = host["chain"].as_array().unwrap_or_else(|| panic!("no chain\n{run}"));
+    assert!(chain.len() > CHAIN.len() && chain.iter().all(|stage| stage["up"] == true), "node{number}\n{run}");
+}
+
 #[track_caller]
 fn all_up(grid: &Grid, number: usize) {
     for (stage, _) in CHAIN {
@@ -100,7 +123,14 @@ const START: &str = "start Oracle High Availability Services";
 fn from_stopped_to_up_and_down_again() {
     let lab = lab();
     let grid = install(&lab);
-    let down = gsctl(&lab, "status").run().expect(0);
+    // Another release, in another language.
+    grid.fault(2, "version", "11.2");
+    grid.fault(2, "chinese", "1");
+    let (down, words) = told(&lab, "status", &[], 0);
+    assert!(words.contains("crsctl check crs says: CRS-4639"), "{words}");
+    // Where it is, and who says so.
+    let home = format!("{base}/grid ({base}/etc/oracle/olr.loc)", base = lab.node(1).base().display());
+    assert!(words.contains(&home), "{words}");
     for number in [1, 2] {
         has(&down, number, &[("state", "down"), ("daemons", "0"), ("ohasdrun", "stop"), ("autostart", "enabled")]);
         assert_eq!(first_missing(&down, number), Some(("ohasd".to_owned(), "none".to_owned())), "{down}");
@@ -112,7 +142,7 @@ fn from_stopped_to_up_and_down_again() {
     let up = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
     for number in [1, 2] {
         all_up(&grid, number);
-        assert_eq!(first_missing(&up, number), None, "{up}");
+        whole_chain_up(&up, number);
         has(&up, number, &[("state", "running"), ("check_crs", "online")]);
         assert_eq!(host(&up, number)["changed"], true, "{up}");
         assert_eq!(lab.node(number).text(grid.mark(lab.node(number), "ohasdrun")), "reboot\n");
@@ -141,9 +171,8 @@ fn from_stopped_to_up_and_down_again() {
     let online = [
         ("state", "running"),
         ("check_crs", "online"),
+        ("kind", "cluster"),
         ("res_ora_cssd", "ONLINE"),
-        ("res_ora_asm_details", "Started"),
-        ("res_ora_ctssd_details", "ACTIVE:0"),
         ("res_ora_diskmon", "OFFLINE"),
         ("not_online", ""),
         ("asm_instance", "+ASM1"),
@@ -151,6 +180,15 @@ fn from_stopped_to_up_and_down_again() {
     ];
     has(&status, 1, &online);
     has(&status, 2, &online);
+    has(&status, 1, &[("res_ora_asm_details", "Started,STABLE"), ("res_ora_ctssd_details", "ACTIVE:0,STABLE")]);
+    has(&status, 2, &[("res_ora_asm_details", "Started"), ("res_ora_ctssd_details", "ACTIVE:0")]);
+    // 11.2 has no ora.storage, and keeps its logs in the grid home.
+    has(&status, 1, &[("storage", "running")]);
+    has(&status, 2, &[("storage", "unneeded")]);
+    for (number, file) in [(1, "oracle/diag/crs/*/crs/trace/ocssd.trc"), (2, "grid/log/*/cssd/ocssd.log")] {
+        let trace = format!("{}/{file}", lab.node(number).base().display());
+        has(&status, number, &[("cssd_trace", &trace)]);
+    }
     has(&status, 2, &[("autostart", "disabled")]);
     assert_eq!(first_missing(&status, 1), None, "{status}");
 
@@ -163,48 +201,40 @@ fn from_stopped_to_up_and_down_again() {
 
 #[test]
 fn each_stage_that_never_comes() {
-    let lab = lab();
+    // Node 1 is fine; of each of the others one stage never comes.
+    let lab = nodes(1 + CHAIN.len());
     let grid = install(&lab);
-    // What the hint must name, as the first missing daemon needs it.
-    let needs = [
-        ("ohasd", "OLR"),
-        ("gpnpd", "GPnP profile"),
-        ("gipcd", "interconnect"),
-        ("mdnsd", "multicast"),
-        ("cssdmonitor", "orarootagent"),
-        ("cssd", "voting disks"),
-        ("ctssd", "needs cssd"),
-        ("asm", "spfile"),
-        ("evmd", "evmd.log"),
-        ("crsd", "OCR"),
-        ("listeners", "VIP"),
-    ];
-    grid.crsctl(1, "start crs");
-    for ((stage, program), (_, need)) in CHAIN.into_iter().zip(needs) {
-        grid.fault(2, "never", program);
-        grid.crsctl(2, "start crs");
-        // Nobody waits for these two, so all else comes up.
-        let before = match (stage, ORDER.iter().position(|name| *name == stage)) {
-            ("mdnsd" | "evmd", _) => Some("listeners"),
-            (_, Some(0) | None) => None,
-            (_, Some(index)) => Some(ORDER[index - 1]),
-        };
-        for (number, before) in [(1, Some("listeners")), (2, before)] {
-            let Some(before) = before else { continue };
-            wait::until(&format!("{before} on node{number}"), || grid.is_running(number, before));
-        }
-        let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
-        assert_eq!(first_missing(&run, 2), Some((stage.to_owned(), "none".to_owned())), "{stage}\n{run}");
-        says(&run, 2, "error", &format!("first missing stage: {stage} (none)"));
-        says(&run, 2, "hint", need);
-        assert_eq!(host(&run, 1)["outcome"], "ok", "{stage}: node1 is fine\n{run}");
-        assert!(!grid.is_running(2, stage), "{}", grid.census());
-        grid.kill(2);
+    for (index, (_, program)) in CHAIN.into_iter().enumerate() {
+        grid.fault(2 + index, "never", program);
     }
-    // Healed, it comes up.
-    grid.heal(2, "never");
-    gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
-    all_up(&grid, 2);
+    let (run, words) = told(&lab, "start", &["--wait", "40s", "--var", "given_up_after=4"], 5);
+    // The nodes that fail end nobody's wait.
+    assert_eq!(host(&run, 1)["outcome"], "changed", "{run}");
+    whole_chain_up(&run, 1);
+    all_up(&grid, 1);
+    for (index, (stage, _)) in CHAIN.into_iter().enumerate() {
+        let number = 2 + index;
+        assert_eq!(first_missing(&run, number), Some((stage.to_owned(), "none".to_owned())), "{stage}\n{run}");
+        assert_eq!(step(&run, number, START), "changed", "{stage}\n{run}");
+        match stage {
+            // crsctl says that it was started; nobody has a table to ask then.
+            "ohasd" => says(&run, number, "hint", "OLR"),
+            // crsd's own resources are not ohasd's.
+            "listeners" => says(&run, number, "hint", "VIP"),
+            _ => {
+                says(&run, number, "error", &format!("ohasd starts ora.{stage} no more"));
+                says(&run, number, "hint", "`crsctl start cluster` as root");
+                says(&run, number, "stdout", &format!("ora.{stage}"));
+            }
+        }
+        assert!(!grid.is_running(number, stage), "{}", grid.census());
+    }
+    // The stages' own hints.
+    for hint in
+        ["GPnP profile", "interconnect", "multicast", "orarootagent", "voting disks", "needs cssd", "spfile", "OCR"]
+    {
+        assert!(words.contains(hint), "{hint}\n{words}");
+    }
 }
 
 #[test]
@@ -237,16 +267,37 @@ fn daemons_that_run_and_are_of_no_use() {
     grid.crsctl(2, "start crs");
     wait::until("all runs", || CHAIN.iter().all(|(stage, _)| grid.is_running(2, stage)));
     let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
-    assert_eq!(first_missing(&run, 2), None, "{run}");
-    says(&run, 2, "error", "check_crs is not online: evm");
-    says(&run, 2, "hint", "evmd.log");
+    assert_eq!(first_missing(&run, 2), Some(("evmd".to_owned(), "starting".to_owned())), "{run}");
+    says(&run, 2, "hint", "evmd.trc");
     let status = gsctl(&lab, "status").run().expect(0);
-    has(
-        &status,
-        2,
-        &[("state", "partial"), ("evm", "offline"), ("crs", "online"), ("not_online", "ora.evmd (STARTING)")],
-    );
-    assert_eq!(first_missing(&status, 2), Some(("check crs".to_owned(), "not online: evm".to_owned())));
+    has(&status, 2, &[("evm", "offline"), ("crs", "online"), ("not_online", "ora.evmd (STARTING)")]);
+    grid.heal(2, "hollow");
+    gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+
+    // What crsctl says where it does not say online, and what to do about it.
+    for (said, value, words, way) in [
+        ("4692", "not online: crs", "CRS-4692: Cluster Ready Services is online in exclusive mode", "-excl"),
+        ("4544", "not online: has, crs, css, evm", "CRS-4544: Unable to connect to OHAS", "/var/tmp/.oracle"),
+        ("library", "crsctl fails", "libhasgen19.so: cannot open shared object file", "LD_LIBRARY_PATH"),
+    ] {
+        grid.fault(2, "check_says", said);
+        let (status, shown) = told(&lab, "status", &[], 0);
+        has(&status, 2, &[("check_crs", value), ("crsd", "running")]);
+        for part in [words, way] {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+        // All runs all the same.
+        assert!(
+            !["down", "not-installed"].contains(&host(&status, 2)["facts"]["state"].as_str().unwrap_or_default()),
+            "{status}"
+        );
+        if said == "4692" {
+            let run = gsctl(&lab, "start").args(["--wait", "10s"]).run().expect(5);
+            says(&run, 2, "error", &format!("check_crs is {value}"));
+            says(&run, 2, "hint", words);
+            says(&run, 2, "hint", way);
+        }
+    }
 }
 
 #[test]
@@ -254,11 +305,40 @@ fn what_is_left_of_a_stack_is_started_again() {
     let lab = lab();
     let grid = install(&lab);
     grid.start_up_to("listeners");
-    // A daemon that died, and nobody starts it again.
+    // A daemon that died, and nobody starts it again: `start crs` would only say that ohasd is active.
+    let quickly = ["--var", "given_up_after=2"];
+    grid.fault(2, "gives_up", "crsd.bin");
     grid.running(2, "crsd.bin").iter().for_each(|process| process.kill(Signal::KILL));
     wait::until("crsd is gone", || !grid.is_running(2, "crsd"));
-    let run = gsctl(&lab, "start").args(["--wait", "1s"]).run().expect(5);
-    assert_eq!(first_missing(&run, 2), Some(("crsd".to_owned(), "none".to_owned())), "{run}");
+    let (status, words) = told(&lab, "status", &quickly, 0);
+    has(&status, 2, &[("state", "given-up"), ("missing_resource", "ora.crsd"), ("check_crs", "not online: crs")]);
+    assert!(words.contains("`crsctl start cluster` as root"), "{words}");
+    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(0);
+    assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "changed".to_owned()), "{run}");
+    all_up(&grid, 2);
+
+    // It does not come back: crsctl's own word is the reason, and the other node is asked to the end.
+    grid.fault(2, "never", "crsd.bin");
+    grid.running(2, "crsd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(5);
+    says(&run, 2, "error", "CRS-2674: Start of 'ora.crsd'");
+    says(&run, 2, "stdout", "wanted and not ONLINE: ora.crsd (STABLE)");
+    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+    whole_chain_up(&run, 1);
+    grid.heal(2, "never");
+    grid.heal(2, "gives_up");
+    gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(0);
+
+    // One that dies again and again, until ohasd has had enough of it.
+    grid.kill(2);
+    grid.fault(2, "dies", "crsd.bin");
+    let run = gsctl(&lab, "start").args(["--wait", "60s", "--var", "given_up_after=4"]).run().expect(5);
+    says(&run, 2, "error", "ohasd starts ora.crsd no more");
+    says(&run, 2, "stdout", "CRS-2771");
+    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+    grid.heal(2, "dies");
+    gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(0);
+    all_up(&grid, 2);
 
     // ohasd died, and left the others: the new one takes them over.
     grid.running(2, "ohasd.bin").iter().for_each(|process| process.kill(Signal::KILL));
@@ -274,6 +354,12 @@ fn what_is_left_of_a_stack_is_started_again() {
     grid.crsctl(2, "stop cluster");
     assert!(grid.is_running(2, "ohasd") && !grid.is_running(2, "cssd"), "{}", grid.census());
     has(&gsctl(&lab, "status").run().expect(0), 2, &[("state", "stack-stopped"), ("res_ora_cssd_target", "OFFLINE")]);
+    // Without crsd crsctl stops nothing but by force.
+    let (run, words) = told(&lab, "stop", &[], 5);
+    says(&run, 2, "error", "CRS-2796: The command may not proceed when Cluster Ready Services is not running");
+    says(&run, 2, "hint", "--mode immediate");
+    assert!(!words.contains("octssd.trc") && !words.contains("evmd.trc"), "the hint of a stage\n{words}");
+    all_down(&grid, [1]);
     gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
     all_up(&grid, 2);
 }
@@ -294,17 +380,31 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
     all_up(&grid, 1);
     lab.node(2).write("grid/cdata/node2.olr", olr);
 
-    grid.fault(2, "start_fails", "1");
-    let run = gsctl(&lab, "start").run().expect(5);
-    assert_eq!(step(&run, 2, START), "failed", "{run}");
-    says(&run, 2, "error", "CRS-4124: Oracle High Availability Services startup failed.");
-    assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
-    all_down(&grid, [2]);
+    for (said, words, way) in [
+        ("1", "CRS-4124: Oracle High Availability Services startup failed.", "ohasd.trc"),
+        ("6706", "CRS-6706: Oracle Clusterware Release patch level", "rootcrs.sh -unlock, clscfg -localpatch"),
+        ("1705", "CRS-1705: Found 1 configured voting files but 2 voting files are required", "voting files"),
+    ] {
+        grid.fault(2, "start_fails", said);
+        let run = gsctl(&lab, "start").run().expect(5);
+        assert_eq!(step(&run, 2, START), "failed", "{run}");
+        says(&run, 2, "error", words);
+        says(&run, 2, "hint", way);
+        assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
+        all_down(&grid, [2]);
+    }
     grid.heal(2, "start_fails");
 
+    // One that hangs ends with --wait, and ends nobody else's wait.
     grid.fault(2, "hang", "start");
-    let run = gsctl(&lab, "start").args(["--timeout", "5s"]).run().expect(3);
+    gsctl(&lab, "stop").run().expect(0);
+    let run = gsctl(&lab, "start").args(["--wait", "15s"]).run().expect(3);
     assert_eq!(host(&run, 2)["outcome"], "timed_out", "{run}");
+    says(&run, 2, "error", "no end within 15s");
+    says(&run, 2, "hint", "ohasd.trc");
+    says(&run, 2, "stdout", "CRS-4639");
+    whole_chain_up(&run, 1);
+    all_up(&grid, 1);
     wait::until("the hanging crsctl was killed", || grid.running(2, "crsctl").is_empty());
     all_down(&grid, [2]);
 
@@ -315,7 +415,7 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
     let quickly = ["--var", "crsctl_timeout=1"];
     let status = gsctl(&lab, "status").args(quickly).run().expect(0);
     has(&status, 2, &[("check_crs", "no answer"), ("state", "partial"), ("crsd", "running")]);
-    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "2s"]).run().expect(5);
+    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "15s"]).run().expect(5);
     says(&run, 2, "error", "check_crs is no answer");
 }
 
@@ -327,7 +427,8 @@ fn a_stop_that_does_not_succeed() {
     grid.fault(2, "stuck", "crsd.bin");
     let run = gsctl(&lab, "stop").run().expect(5);
     says(&run, 2, "stdout", "CRS-2799: Failed to shut down resource 'ora.crsd'");
-    says(&run, 2, "error", "CRS-2795: Shutdown of Oracle High Availability Services-managed resources");
+    says(&run, 2, "error", "CRS-2675: Stop of 'ora.crsd' on");
+    says(&run, 2, "hint", "--mode immediate");
     all_down(&grid, [1]);
     assert!(grid.is_running(2, "crsd") && grid.is_running(2, "ohasd"), "{}", grid.census());
     gsctl(&lab, "stop").args(["--mode", "immediate"]).run().expect(0);
@@ -401,8 +502,10 @@ fn somebody_who_is_not_root() {
     let run = gsctl(&lab, "start").run().expect(7);
     says(&run, 1, "error", "crsctl start crs needs root, and omm is not");
     says(&run, 1, "hint", "sudo=sudo");
-    // Nor is asking for sudo enough.
-    gsctl(&lab, "start").args(["--var", "sudo=sudo"]).run().expect(7);
+    // Nor is asking for sudo enough; who did is not told to.
+    let run = gsctl(&lab, "start").args(["--var", "sudo=sudo"]).run().expect(7);
+    says(&run, 1, "error", "sudo does not let omm be it without a password");
+    says(&run, 1, "hint", "sudo -l");
     all_down(&grid, [1, 2]);
 
     grid.start_up_to("listeners");
@@ -410,8 +513,9 @@ fn somebody_who_is_not_root() {
     let run = gsctl(&lab, "start").run().expect(0);
     has(&run, 1, &[("state", "running"), ("asm", "running"), ("root", "no")]);
     let run = gsctl(&lab, "stop").run().expect(7);
-    says(&run, 2, "error", "crsctl stop crs needs root, and omm is not");
+    assert_eq!(host(&run, 2)["error"], "crsctl stop crs needs root, and omm is not", "{run}");
     all_up(&grid, 2);
+    processes_that_are_hidden(&lab, &grid);
 
     grid.install_sudo();
     gsctl(&lab, "stop").args(["--var", "sudo=sudo"]).run().expect(0);
@@ -423,4 +527,76 @@ fn somebody_who_is_not_root() {
     lab.node(2).sh(&format!("chmod 700 {base}/grid && chown root {base}/grid", base = lab.node(2).base().display()));
     let run = gsctl(&lab, "start").run().expect(7);
     says(&run, 2, "error", "the login user may not look into the grid home");
+}
+
+/// With hidepid nobody but root sees the daemons; that does not make them absent.
+fn processes_that_are_hidden(lab: &Lab, grid: &Grid) {
+    lab.node(2).sh("mount -o remount,hidepid=2 /proc");
+    let (status, words) = told(lab, "status", &[], 0);
+    has(&status, 1, &[("processes", "visible"), ("state", "running")]);
+    has(&status, 2, &[("processes", "hidden"), ("state", "running"), ("ohasd", "running"), ("crsd", "running")]);
+    assert!(words.contains("processes are hidden"), "{words}");
+    let run = gsctl(lab, "start").run().expect(7);
+    says(&run, 2, "error", "hides other users' processes (hidepid)");
+    // Nothing runs, and nobody can know.
+    grid.kill(2);
+    let status = gsctl(lab, "status").run().expect(0);
+    has(&status, 2, &[("state", "unknown"), ("ohasd", "hidden"), ("check_crs", "not online: has, crs, css, evm")]);
+    lab.node(2).sh("mount -o remount,hidepid=0 /proc");
+    grid.crsctl(2, "start crs");
+    wait::until("node2 is up again", || grid.is_running(2, "listeners"));
+}
+
+#[test]
+fn oracle_restart() {
+    if !rustix::process::geteuid().is_root() {
+        // The grid home belongs to a user, and there is only one.
+        return;
+    }
+    for login in ["omm", "root"] {
+        let lab = Lab::builder().nodes(2).login(login).start();
+        let grid = install(&lab);
+        // Node 1 is of a cluster, and runs.
+        grid.crsctl(1, "start crs");
+        wait::until("node1 is up", || grid.is_running(1, "listeners"));
+        grid.make_restart(2, "omm");
+        let restart = [("kind", "restart"), ("crsctl_object", "has"), ("needs_user", "omm")];
+        let status = gsctl(&lab, "status").run().expect(0);
+        has(&status, 1, &[("kind", "cluster"), ("state", "running")]);
+        has(&status, 2, &restart);
+        has(&status, 2, &[("state", "down"), ("crsd", "unneeded"), ("autostart", "enabled"), ("ohasdrun", "stop")]);
+        let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+        assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "changed".to_owned()), "{run}");
+        whole_chain_up(&run, 2);
+        let status = gsctl(&lab, "status").run().expect(0);
+        has(&status, 2, &restart);
+        has(
+            &status,
+            2,
+            &[
+                ("state", "running"),
+                ("check_crs", "online"),
+                ("crs", "unneeded"),
+                ("cssd", "running"),
+                ("asm", "running"),
+            ],
+        );
+        let pid = grid.running(2, "ohasd.bin")[0].pid;
+        let owner = lab.node(2).sh(&format!("ls -ld /proc/{pid}"));
+        assert!(login == "omm" || String::from_utf8_lossy(&owner.stdout).contains(" omm "), "{owner:?}");
+
+        // css is down, and nobody starts it.
+        grid.fault(2, "gives_up", "ocssd.bin");
+        grid.running(2, "ocssd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+        wait::until("cssd is gone", || !grid.is_running(2, "cssd"));
+        let status = gsctl(&lab, "status").args(["--var", "given_up_after=2"]).run().expect(0);
+        has(&status, 2, &[("state", "given-up"), ("missing_resource", "ora.cssd"), ("check_crs", "not online: css")]);
+        gsctl(&lab, "start").args(["--wait", "60s", "--var", "given_up_after=2"]).run().expect(0);
+        assert!(grid.is_running(2, "cssd"), "{}", grid.census());
+
+        // A cluster is not omm's to stop.
+        let run = gsctl(&lab, "stop").args(["-w", "node2"]).run().expect(0);
+        all_down(&grid, [2]);
+        assert_eq!(first_missing(&run, 1), None, "{run}");
+    }
 }

@@ -82,6 +82,21 @@ impl Grid<'_> {
         Path::new("etc/oracle/scls_scr").join(host).join("root").join(name)
     }
 
+    /// Makes an Oracle Restart of a node: a grid home of the login user's, and an ocr.loc that says that it is alone.
+    #[track_caller]
+    pub(crate) fn make_restart(&self, number: usize, owner: &str) {
+        let node = self.lab.node(number);
+        self.configure(number, "restart", &format!("restart=1\nowner={owner}\n"));
+        node.write("etc/oracle/ocr.loc", "ocrconfig_loc=/x/local.ocr\nlocal_only=TRUE\n");
+        let marks = node.base().join("etc/oracle/scls_scr");
+        node.sh(&format!(
+            "mv {marks}/*/root {marks}/{name}/{owner} && chown -R {owner} {base}/grid {base}/oracle {marks}",
+            marks = marks.display(),
+            name = node.name(),
+            base = node.base().display()
+        ));
+    }
+
     /// Runs crsctl as root on a node.
     #[track_caller]
     pub(crate) fn crsctl(&self, number: usize, arguments: &str) -> Output {

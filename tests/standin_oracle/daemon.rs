@@ -30,6 +30,8 @@ pub(crate) fn run(grid: &Grid, program: &str) -> ExitCode {
             "CRS-1714: Unable to discover any voting files, retrying discovery in 15 seconds; Details at \
              (:CSSNM00070:) in ocssd.trc",
         );
+        alert::incident(grid);
+        alert::drivers(grid);
     }
     if is(&conf.dies) {
         thread::sleep(SHORT_LIFE);

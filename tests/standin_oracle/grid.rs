@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::conf::Conf;
 use crate::stage::{STAGES, Stage};
@@ -22,6 +22,11 @@ impl Grid {
         Self { root: exe.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default() }
     }
 
+    /// Something in the grid home.
+    pub(crate) fn home(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// A program.
     pub(crate) fn bin(&self, name: &str) -> PathBuf {
         self.root.join("bin").join(name)
@@ -34,15 +39,17 @@ impl Grid {
         Conf::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// The node's name.
+    /// The node's name as Clusterware has it: in lower case, without its domain.
     pub(crate) fn host() -> String {
-        fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        host.trim().split('.').next().unwrap_or_default().to_lowercase()
     }
 
     /// `ohasdrun` or `ohasdstr` (facts 6.3).
     pub(crate) fn mark(&self, name: &str) -> PathBuf {
-        let beside = self.conf().olr_loc.with_file_name("scls_scr");
-        beside.join(Self::host()).join("root").join(name)
+        let conf = self.conf();
+        let beside = conf.olr_loc.with_file_name("scls_scr");
+        beside.join(Self::host()).join(conf.owner).join(name)
     }
 
     /// Rewrites a mark.
@@ -85,7 +92,11 @@ impl Grid {
     pub(crate) fn process(&self, program: &str) -> Option<i32> {
         let pid = fs::read_to_string(self.note(&format!("{program}.pid"))).ok()?.trim().parse().ok()?;
         // The number may be another's by now; arguments, unlike the executable, can be read by anybody.
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            // The real ones speak over sockets: processes may be hidden from who asks.
+            let hidden = Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::PERM));
+            return hidden.then_some(pid);
+        };
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let called = self.bin(program).display().to_string();
         let known = arguments.starts_with(called.as_bytes()) || arguments.starts_with(b"asm_pmon_+");
@@ -95,6 +106,12 @@ impl Grid {
     /// Whether a program not only runs but is of use.
     pub(crate) fn is_online(&self, program: &str) -> bool {
         self.process(program).is_some() && !self.conf().hollow.iter().any(|hollow| hollow == program)
+    }
+
+    /// Whether a daemon is one of this node's kind.
+    pub(crate) fn has(&self, stage: &Stage) -> bool {
+        let conf = self.conf();
+        (stage.restart || !conf.restart) && !(stage.program == "oracle" && conf.without_asm)
     }
 
     /// Whether a resource is: the stack is only up where ohasd is.

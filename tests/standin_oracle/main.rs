@@ -1,10 +1,11 @@
 //! A stand-in for Oracle Grid Infrastructure: one executable that is whichever program it is named after.
 //!
 //! It is copied into the grid home's `bin` as `crsctl`, `ohasd.bin`, `ocssd.bin` and so on, so that a node of the lab has
-//! processes with the real names, paths and command lines. "The facts" in the comments are opengauss.md 6 and the
+//! processes with the real names, paths and command lines. "The facts" in the comments are opengauss.md 6, oracle-measured.md and the
 //! document on the boot order of 11gR2 that they rest on.
 
 mod alert;
+mod chinese;
 mod conf;
 mod crsctl;
 mod daemon;
@@ -12,6 +13,7 @@ mod grid;
 mod ohasd;
 mod stage;
 mod sudo;
+mod table;
 
 use std::process::ExitCode;
 

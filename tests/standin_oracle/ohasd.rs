@@ -1,5 +1,7 @@
-//! `ohasd.bin reboot`: reads the OLR, then starts the daemons, each when those before it are of use.
+//! `ohasd.bin reboot`: reads the OLR, then starts the daemons, each when those before it are of use, and starts again what
+//! ended, until it gives up.
 
+use std::collections::HashMap;
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::grid::Grid;
 use crate::stage::{STAGES, Stage};
 
 const INTERVAL: Duration = Duration::from_millis(10);
+/// How often a daemon is started until ohasd gives up on it.
+const TRIES: u32 = 3;
 
 /// Runs until it is told to end.
 pub(crate) fn run(grid: &Grid) -> ExitCode {
@@ -31,6 +35,7 @@ pub(crate) fn run(grid: &Grid) -> ExitCode {
         "ohasd.bin",
         &format!("CRS-8500: Oracle Clusterware OHASD process is starting with operating system process ID {pid}"),
     );
+    alert::drivers(grid);
     if !grid.has_olr() {
         alert::say(
             grid,
@@ -45,18 +50,22 @@ pub(crate) fn run(grid: &Grid) -> ExitCode {
     grid.set_note("ohasd.bin.pid", &pid.to_string());
     // A crash is to be followed by a restart (facts 6.3).
     grid.set_mark("ohasdrun", "reboot");
-    let mut started: Vec<(&'static Stage, Child)> = Vec::new();
+    let mut children: Vec<(&'static str, Child)> = Vec::new();
+    let mut tries: HashMap<&'static str, u32> = HashMap::new();
     let mut last = Instant::now();
     while !end.load(Ordering::SeqCst) {
-        for (_, child) in &mut started {
-            // Reaped: a zombie would look as if it were still there.
-            let _ = child.try_wait();
-        }
+        // Reaped: a zombie would look as if it were still there.
+        children.retain_mut(|(_, child)| child.try_wait().is_ok_and(|status| status.is_none()));
         if !grid.note("stopping").exists() && last.elapsed() >= grid.conf().delay {
-            if let Some(stage) = next(grid, &mut started)
+            if grid.note("again").exists() {
+                // `crsctl start cluster` and `start res` begin anew.
+                tries.clear();
+                grid.drop_note("again");
+            }
+            if let Some(stage) = next(grid, &children, &mut tries)
                 && let Some(child) = start(grid, stage)
             {
-                started.push((stage, child));
+                children.push((stage.program, child));
             }
             last = Instant::now();
         }
@@ -66,21 +75,38 @@ pub(crate) fn run(grid: &Grid) -> ExitCode {
 }
 
 /// The daemon to start now, if there is one.
-fn next(grid: &Grid, started: &mut Vec<(&'static Stage, Child)>) -> Option<&'static Stage> {
+fn next(
+    grid: &Grid,
+    children: &[(&'static str, Child)],
+    tries: &mut HashMap<&'static str, u32>,
+) -> Option<&'static Stage> {
     let conf = grid.conf();
     let unwanted = grid.stack_is_unwanted();
-    if unwanted {
-        // `crsctl start cluster` will want them again.
-        started.retain(|(stage, _)| !stage.stack);
-    }
     for stage in &STAGES {
-        if (stage.stack && unwanted) || (stage.program == "oracle" && conf.without_asm) {
+        if !grid.has(stage) {
             continue;
         }
-        let known = started.iter().any(|(known, _)| known.program == stage.program);
-        let never = conf.never.iter().any(|name| name == stage.program);
-        if !known && !never && grid.process(stage.program).is_none() {
-            return Some(stage);
+        if stage.stack && unwanted {
+            // `crsctl start cluster` will want it again.
+            tries.remove(stage.program);
+            continue;
+        }
+        let is = |list: &[String]| list.iter().any(|name| name == stage.program);
+        // One that was just started has left no number yet.
+        let young = children.iter().any(|(program, _)| *program == stage.program);
+        if !is(&conf.never) && !young && grid.process(stage.program).is_none() {
+            let count = tries.entry(stage.program).or_default();
+            let most = if is(&conf.gives_up) { 1 } else { TRIES };
+            *count += 1;
+            if *count <= most {
+                return Some(stage);
+            }
+            if *count == most + 1 {
+                let resource = stage.resource;
+                let text =
+                    format!("CRS-2771: Maximum restart attempts reached for resource '{resource}'; will not restart.");
+                alert::say(grid, "ohasd.bin", &text);
+            }
         }
         if stage.needed && !grid.is_online(stage.program) {
             return None;
@@ -93,7 +119,7 @@ fn start(grid: &Grid, stage: &Stage) -> Option<Child> {
     let mut command = Command::new(grid.bin(stage.program));
     command.args(stage.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if stage.program == "oracle" {
-        command.arg0("asm_pmon_+ASM1");
+        command.arg0(if grid.conf().restart { "asm_pmon_+ASM" } else { "asm_pmon_+ASM1" });
     }
     command.spawn().ok()
 }
