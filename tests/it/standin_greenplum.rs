@@ -232,9 +232,9 @@ fn gpstart_ends_as_measured() {
     let away = |number: usize, dir: &str| {
         let version = Path::new(dir).join("PG_VERSION");
         if lab.node(number).exists(&version) {
-            lab.node(number).remove(version)
+            lab.node(number).remove(version);
         } else {
-            lab.node(number).write(version, "9.4\n")
+            lab.node(number).write(version, "9.4\n");
         }
     };
     away(2, PRIMARY0);
