@@ -336,7 +336,7 @@ impl PsshRun<'_> {
         };
         limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
         let hurry = Hurry::default();
-        let signals = listen()?;
+        let signals = signals::listen()?;
         let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
         let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
