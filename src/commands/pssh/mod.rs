@@ -20,8 +20,9 @@ use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
 use super::run;
-use super::run::{carry_out, listen};
+use super::run::carry_out;
 use super::selection::Selected;
+use super::signals;
 use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{limits, passwords, targets};
