@@ -70,3 +70,11 @@ impl Environment {
         given.unwrap_or_else(|| self.home.join(".local/state")).join("gsctl")
     }
 }
+
+/// Where this program lies.
+///
+/// # Errors
+/// As the system has it.
+pub(super) fn own_program() -> std::io::Result<std::path::PathBuf> {
+    std::env::current_exe()
+}
