@@ -26,7 +26,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -59,6 +59,8 @@ pub struct SshConfig {
     local: LocalUser,
     /// Whether something in the files may have to be asked.
     asks: bool,
+    /// Whether a `Match final` asks for a second reading.
+    twice: bool,
     ssh: OpensshQuery,
 }
 
@@ -105,6 +107,7 @@ impl SshConfig {
         let user = local_user(uid).unwrap_or_else(|| uid.to_string());
         Ok(Self {
             asks: reader.asks,
+            twice: reader.twice,
             blocks: reader.blocks,
             from_options,
             warnings: reader.warnings,
@@ -163,7 +166,7 @@ impl SshConfig {
         let foreign = if given.as_jump { self.from_options } else { 0 };
         let mut pass = Resolution::new(&self.ssh, &self.local.user, host, false);
         pass.read(&self.blocks, foreign, &mut raw);
-        let mut once_more = pass.once_more;
+        let mut once_more = self.twice;
         if let Some((question, said)) = raw.canonical_question() {
             once_more = true;
             match self.ssh.host_name(&question) {
@@ -176,7 +179,8 @@ impl SshConfig {
         }
         if once_more {
             let name = raw.host().to_ascii_lowercase();
-            raw.options.host_name = raw.options.host_name.map(|_| name.clone());
+            // It is settled: a `HostName` of the second reading comes too late, as in ssh.
+            raw.options.host_name = Some(name.clone());
             Resolution::new(&self.ssh, &self.local.user, &name, true).read(&self.blocks, foreign, &mut raw);
         }
         raw.expand()
@@ -201,6 +205,15 @@ impl SshConfig {
             }
         });
     }
+}
+
+/// The home of a user of this machine.
+fn home_of(user: &str) -> Option<PathBuf> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == user).then(|| fields.nth(4).map(PathBuf::from))?
+    })
 }
 
 /// The name of a user of this machine.
