@@ -42,10 +42,8 @@ mod yaml;
 #[doc(hidden)]
 pub mod testing;
 
-use std::io::Write;
-use std::process::ExitCode;
-
 use clap::error::ErrorKind;
+use std::io::Write;
 
 /// Whose command line it is.
 enum CommandLine {
@@ -53,12 +51,12 @@ enum CommandLine {
     Pssh(Box<cli::pssh::Called>),
 }
 
-/// The whole program.
+/// The whole program; gives back its exit status.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     let words: Vec<_> = std::env::args_os().collect();
     if let Some(status) = commands::completions::answer(&words) {
-        return status.into();
+        return status.code();
     }
     let understood = match cli::pssh::called(&words) {
         Some(words) => cli::pssh::Called::read(&words).map(|args| CommandLine::Pssh(Box::new(args))),
@@ -67,13 +65,13 @@ pub fn main() -> ExitCode {
     let asked = match understood {
         Ok(asked) => asked,
         Err(error) => {
-            return told(&error, &words).into();
+            return told(&error, &words).code();
         }
     };
     let environment = commands::Environment::look();
     let done = match asked {
-        CommandLine::Gsctl(cli) => commands::gsctl(*cli, &words, &environment).map(ExitCode::from),
-        CommandLine::Pssh(args) => commands::pssh(&args, &environment).map(ExitCode::from),
+        CommandLine::Gsctl(cli) => commands::gsctl(*cli, &words, &environment).map(exit::ExitStatus::code),
+        CommandLine::Pssh(args) => commands::pssh(&args, &environment),
     };
     match done {
         Ok(code) => code,
@@ -83,7 +81,7 @@ pub fn main() -> ExitCode {
             // Where even this cannot be written, the exit status is all that is left.
             let text = reporter::sanitize::block(format!("error: {error:#}").as_bytes());
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            status.into()
+            status.code()
         }
     }
 }

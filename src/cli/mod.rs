@@ -23,7 +23,7 @@ pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
-use values::{duration, keepalive, share, variable};
+use values::{duration, keepalive, limit, share, variable};
 pub use wait::Wait;
 
 use crate::plan::Share;
@@ -157,7 +157,7 @@ pub struct SshOptions {
     #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
     pub host_key_policy: Option<HostKeyPolicy>,
     /// Time for one attempt: resolve, connect, key exchange and login [default: 5s].
-    #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_CONNECT_TIMEOUT")]
+    #[arg(long, global = true, value_name = "DUR", value_parser = limit, env = "GSCTL_CONNECT_TIMEOUT")]
     pub connect_timeout: Option<Duration>,
     /// Attempts, with growing pauses; only for failures before a command could have run [default: 3].
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_CONNECT_ATTEMPTS")]

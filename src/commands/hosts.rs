@@ -45,7 +45,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
         return finish(print_names(&selected.hosts, args.fold));
     }
     let config = load_config(&options.ssh, environment)?;
-    ask_ahead(&selected.hosts, &options.ssh, &config);
+    ask_ahead(&selected.hosts, &options.ssh, &config)?;
     let mut err = io::stderr().lock();
     for warning in &selected.warnings {
         let _ = writeln!(err, "warning: {warning}");

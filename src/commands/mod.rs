@@ -12,6 +12,7 @@ mod journal;
 mod jumps;
 mod limits;
 mod man;
+mod names;
 mod oneshot;
 mod openssh;
 mod origins;
@@ -27,6 +28,7 @@ mod resume;
 mod run;
 mod runs;
 mod selection;
+mod signals;
 mod targets;
 
 use std::ffi::OsString;

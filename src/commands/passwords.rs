@@ -5,15 +5,26 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cli::{Options, SudoPassword};
 
+use super::signals;
 use crate::diagnostic::Diagnostic;
 
 /// No password is longer; a file that is was not meant.
 const MAX_LEN: u64 = 4096;
+
+/// Keeps what is in memory out of core dumps, whoever collects them: keys and passwords are read from here on.
+pub(super) fn keep_out_of_core_dumps() {
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    let _ = setrlimit(Resource::Core, none);
+    // A program that the kernel hands dumps to is not asked for the limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
 
 /// Asks on the terminal, without echo. Standard input may be something else.
 ///
@@ -21,7 +32,7 @@ const MAX_LEN: u64 = 4096;
 /// When there is no terminal to ask on, or nothing is typed.
 pub(super) fn ask(prompt: &str) -> Result<SecretString, Diagnostic> {
     let what = prompt.trim_end_matches([' ', ':']);
-    let typed = rpassword::prompt_password(prompt).map_err(|error| {
+    let typed = signals::with_echo_off(|| rpassword::prompt_password(prompt)).map_err(|error| {
         Diagnostic::usage(match error.kind() {
             io::ErrorKind::UnexpectedEof => format!("`{what}`: the terminal was closed before an answer came"),
             _ => format!("`{what}`: there is no terminal to ask on"),
@@ -71,7 +82,8 @@ pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<Sec
 
 /// Asks for the passphrase of a key; `None` when there is no terminal to ask on.
 pub(super) fn passphrase(key: &Path) -> Option<Zeroizing<String>> {
-    rpassword::prompt_password(format!("Passphrase for key {}: ", key.display())).ok().map(Zeroizing::new)
+    let prompt = format!("Passphrase for key {}: ", key.display());
+    signals::with_echo_off(|| rpassword::prompt_password(prompt)).ok().map(Zeroizing::new)
 }
 
 /// Reads the first line of a file; `-` is standard input, of which only that line is read.

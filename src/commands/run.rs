@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use indexmap::IndexMap;
@@ -18,7 +17,7 @@ use crate::reporter::{
     CommandKind, EndTable, Mode, OutputDir, OutputInputs, OutputSettings, ReporterSetup, Reporters, When,
 };
 use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings, fleet::Fleet};
-use crate::stats::{CancelReason, RunStats};
+use crate::stats::RunStats;
 use crate::transport::Connector;
 
 use super::environment::Environment;
@@ -28,6 +27,7 @@ use super::openssh;
 use super::passwords;
 use super::report_files;
 use super::selection::{self, Selected};
+use super::signals;
 use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
@@ -85,6 +85,7 @@ impl PendingRun<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
+        passwords::keep_out_of_core_dumps();
         if let Some(password) = passwords::login(self.options)?.map(Arc::new) {
             for target in &mut targets {
                 target.password = Some(password.clone());
@@ -322,7 +323,7 @@ pub(super) fn carry_out(
         .thread_name(|index| format!("shard-{index}"))
         .build()
         .context("cannot start threads")?;
-    let signals = listen().context("cannot listen for signals")?;
+    let signals = signals::listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
     let executor =
@@ -357,31 +358,6 @@ fn when(when: CliWhen) -> When {
         CliWhen::Always => When::Always,
         CliWhen::Never => When::Never,
     }
-}
-
-/// Signals, as reasons to stop. The second one ends the program at once.
-pub(super) fn listen() -> std::io::Result<async_channel::Receiver<CancelReason>> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let again = Arc::new(AtomicBool::new(false));
-    for (signal, status) in
-        [(SIGINT, ExitStatus::Interrupted), (SIGTERM, ExitStatus::Terminated), (SIGHUP, ExitStatus::Terminated)]
-    {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(status.code()), again.clone())?;
-    }
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, again.clone())?;
-    }
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let (sender, reasons) = async_channel::unbounded();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
-            if sender.try_send(reason).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(reasons)
 }
 
 /// Passes events on, with the warnings from before the run in front.

@@ -70,6 +70,8 @@ pub(super) fn inventory(
     environment: &Environment,
 ) -> Result<(Inventory, Vec<PathBuf>), Diagnostic> {
     let files = files(options, environment)?;
+    let named = !options.hosts_file.is_empty();
+    let programs = if programs == Programs::Run && !named { Programs::Refuse } else { programs };
     let read = |path: &PathBuf| inventories::read(path, ssh, programs, environment);
     let inventories = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut inventory = file::merge(inventories);

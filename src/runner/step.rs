@@ -329,9 +329,18 @@ impl<C: Executor> Run<'_, C> {
     }
 
     /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
-    /// of that name on each. (A fact's name may hold spaces, a shell variable's may not.)
+    /// of that name on each, where the playbook has such a variable and its `check:` would take the value from `--var` too.
     pub(super) fn publish_facts(&mut self, facts: &Facts) {
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_") && !name.contains(' ')) {
+        let plan = self.plan;
+        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_")) {
+            let Some(spec) = plan.vars.get(name) else { continue };
+            if let Err(expected) = spec.check.check(value)
+                && !value.is_empty()
+            {
+                let message = format!("a host says `{name}={value}`, which is not taken: it wants {expected}");
+                self.emit(EventKind::Warning { message });
+                continue;
+            }
             for host in &mut self.hosts {
                 host.run_host.vars.insert(name.as_str(), value.as_str());
             }

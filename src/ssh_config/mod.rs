@@ -60,6 +60,8 @@ pub struct SshConfig {
     local: LocalUser,
     /// Whether something in the files may have to be asked.
     asks: bool,
+    /// Whether a `Match final` asks for a second reading.
+    twice: bool,
     ssh: OpensshQuery,
 }
 
@@ -106,6 +108,7 @@ impl SshConfig {
         let user = account::name_of(uid).unwrap_or_else(|| uid.to_string());
         Ok(Self {
             asks: reader.asks,
+            twice: reader.twice,
             blocks: reader.blocks,
             from_options,
             warnings: reader.warnings,
@@ -163,7 +166,7 @@ impl SshConfig {
         let foreign = if given.as_jump { self.from_options } else { 0 };
         let mut pass = Resolution::new(&self.ssh, &self.local.user, host, false);
         pass.read(&self.blocks, foreign, &mut raw);
-        let mut once_more = pass.once_more;
+        let mut once_more = self.twice;
         if let Some((question, said)) = raw.canonical_question() {
             once_more = true;
             match self.ssh.host_name(&question) {
@@ -176,7 +179,8 @@ impl SshConfig {
         }
         if once_more {
             let name = raw.host().to_ascii_lowercase();
-            raw.options.host_name = raw.options.host_name.map(|_| name.clone());
+            // It is settled: a `HostName` of the second reading comes too late, as in ssh.
+            raw.options.host_name = Some(name.clone());
             Resolution::new(&self.ssh, &self.local.user, &name, true).read(&self.blocks, foreign, &mut raw);
         }
         raw.expand()

@@ -54,6 +54,11 @@ pub(super) fn is_lost(error: &ssh2::Error) -> bool {
     }
 }
 
+/// True when the server wanted a key, had its signature, and did not let the user in: it wants more than a key.
+pub(super) fn is_not_enough(error: &ssh2::Error) -> bool {
+    session_code(error) == code::PUBLICKEY_UNVERIFIED && error.message().starts_with("Invalid signature for supplied")
+}
+
 /// True when the server takes the password, and wants another one.
 pub(super) fn is_expired(error: &ssh2::Error) -> bool {
     session_code(error) == code::PASSWORD_EXPIRED
@@ -165,15 +170,9 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProg
                 .hint("sshd drops connections when too many come at once (MaxStartups); a smaller --fanout helps")
                 .retryable()
         }
-        code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
-        code::KEX_FAILURE if reach == HandshakeProgress::Banner => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
-        code::KEY_EXCHANGE_FAILURE if reach != HandshakeProgress::Offer => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
+        code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => lost_in_key_exchange(address),
+        code::KEX_FAILURE if reach == HandshakeProgress::Banner => lost_in_key_exchange(address),
+        code::KEY_EXCHANGE_FAILURE if reach != HandshakeProgress::Offer => lost_in_key_exchange(address),
         code::KEY_EXCHANGE_FAILURE => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said}"))
             .hint("the server's proof of its host key is wrong, or something between here and there changes bytes"),
         code::KEX_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED => {
@@ -190,6 +189,11 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProg
         code::TIMEOUT => Failure::new(Phase::Connect, format!("{address}: {said}")).retryable(),
         _ => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said} ({number})")).retryable(),
     }
+}
+
+/// A connection that was lost before the keys were exchanged.
+pub(super) fn lost_in_key_exchange(address: &str) -> Failure {
+    Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
 }
 
 /// A message as a fragment for the middle of a sentence: first letter small, no period.

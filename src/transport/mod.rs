@@ -9,6 +9,8 @@ pub mod connect;
 mod connection;
 pub mod copy;
 pub mod exec;
+mod host_key;
+mod intake;
 mod jump;
 mod kexinit;
 mod login;

@@ -27,6 +27,8 @@ pub struct Target {
     pub user: String,
     /// The name under which `known_hosts` has the host.
     pub host_key_name: String,
+    /// The port under which `known_hosts` has it: 22, where a `HostKeyAlias` is that name.
+    pub host_key_port: u16,
     /// Host keys that are trusted; shared by all hosts that have the same files.
     pub known_hosts: Arc<KnownHosts>,
     /// What to do about its host key.

@@ -48,7 +48,7 @@ pub(super) fn run(
     lines: &mut PsshLines<'_>,
 ) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let signals = crate::commands::run::listen()?;
+    let signals = super::super::signals::listen()?;
     let state = Mutex::new(State::default());
     let count = jobs.len();
     let queue: Mutex<VecDeque<(usize, RsyncJob)>> = Mutex::new(jobs.into_iter().enumerate().collect());

@@ -4,9 +4,9 @@
 //! It reads files, and never writes one.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -62,6 +62,10 @@ impl Index {
                 ends_clean: true,
             });
             let source = index.sources.len() - 1;
+            // It would be waited for, perhaps for ever.
+            if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+                return Err(named(path, &io::Error::other("it is a pipe, not a file")));
+            }
             match File::open(path) {
                 Ok(mut file) => index.read_on(source, &mut file).map_err(|error| named(path, &error))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -21,6 +21,7 @@ use openssl::sha::sha256;
 
 use self::index::{Index, IndexedKey, named};
 use self::line::Marker;
+pub(crate) use self::line::key_type;
 
 /// The port whose number is left out in `known_hosts`.
 const SSH_PORT: u16 = 22;
@@ -245,12 +246,13 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
     let bare = target(name, SSH_PORT);
 
     // The key first: a healthy host is found here without looking at any other line.
-    let mut known = false;
+    let (mut known, mut known_bare) = (false, false);
     let targets = [full.as_str(), bare.as_str()];
     let targets = if bare == full { &targets[..1] } else { &targets };
     for entry in index.with_key(targets, &key).filter(|entry| entry.line.key_type == key_type) {
         match entry.line.marker {
-            Marker::HostKey => known = true,
+            Marker::HostKey if entry.line.names.matches(&full) => known = true,
+            Marker::HostKey => known_bare = true,
             Marker::Revoked => {
                 let (file, line) = index.place(entry);
                 return HostKeyVerdict::Revoked { file, line, fingerprint: fingerprint(key_blob) };
@@ -277,6 +279,8 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
         };
     }
     match recorded.first() {
+        // As in ssh: the name alone is asked for only where the name with the port has no key at all.
+        None if known_bare => HostKeyVerdict::Known,
         Some(first) => {
             let (file, line) = index.place(first);
             HostKeyVerdict::OtherType { known: Index::types(&recorded), file, line }
