@@ -1,5 +1,7 @@
 //! Accounts of this machine, by the name service: `/etc/passwd`, LDAP, SSSD, whatever `nsswitch.conf` names.
 
+use std::path::PathBuf;
+
 use nix::unistd::{Uid, User};
 
 /// The login name of a user id. As `ssh` does, the name service is asked: `/etc/passwd` has not every account.
@@ -8,9 +10,9 @@ pub fn name_of(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
-/// The home directory of a user.
+/// The home directory of an account.
 #[must_use]
-pub fn home_of(user: &str) -> Option<std::path::PathBuf> {
+pub fn home_of(user: &str) -> Option<PathBuf> {
     User::from_name(user).ok().flatten().map(|user| user.dir)
 }
 

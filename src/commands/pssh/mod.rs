@@ -22,7 +22,7 @@ use super::Environment;
 use super::run;
 use super::run::carry_out;
 use super::selection::Selected;
-use super::signals::listen;
+use super::signals;
 use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{limits, passwords, targets};
