@@ -772,7 +772,7 @@ fn what_an_agent_holds_back_is_in_its_log() {
             "2026-05-11 10:00:01.123 tid=21001 StartAndStop LOG: datanodeId=6001, {held}, g_dnBuild=0, g_ltranDown=0, g_dnStartCounts=0.\n"
         )
     };
-    let none = "dn_manual_stop=0, g_dnDiskDamage=0, g_nicDown=0, port_conflict=0";
+    let nothing = "dn_manual_stop=0, g_dnDiskDamage=0, g_nicDown=0, port_conflict=0";
     for shell in SHELLS {
         let mut node = Node::new();
         node.start("om_monitor");
@@ -786,7 +786,7 @@ fn what_an_agent_holds_back_is_in_its_log() {
             ("dn_manual_stop=0", "dn_manual_stop=1", "Manually stopped"),
             ("port_conflict=0", "port_conflict=1", "Port conflicting"),
         ] {
-            node.file(log, &[line(none), line(&none.replace(zero, one))].concat());
+            node.file(log, &[line(nothing), line(&nothing.replace(zero, one))].concat());
             let facts = node.look(shell, &at);
             has(shell, &facts, &[("gaussdb_held", word), ("gaussdb", "missing"), ("state", "running")]);
             assert!(word == "Manually stopped" || facts["hint_gaussdb"].contains(word), "{facts:#?}");
@@ -798,11 +798,11 @@ fn what_an_agent_holds_back_is_in_its_log() {
                 &[("gaussdb_held", word)],
             );
             // The newest line counts, and only what this agent said.
-            node.file(log, &[line(&none.replace(zero, one)), line(none)].concat());
+            node.file(log, &[line(&nothing.replace(zero, one)), line(nothing)].concat());
             has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
             node.file(
                 log,
-                &[&line(&none.replace(zero, one)), "x StartAndStop LOG: agent start and stop thread start\n"].concat(),
+                &[&line(&nothing.replace(zero, one)), "x StartAndStop LOG: agent start and stop thread start\n"].concat(),
             );
             has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
         }
@@ -810,7 +810,7 @@ fn what_an_agent_holds_back_is_in_its_log() {
         has(shell, &node.look(shell, &at), &[("cm_server_held", "Nic down")]);
         node.start("gaussdb");
         node.start("cm_server");
-        node.file(log, &line(&none.replace("dn_manual_stop=0", "dn_manual_stop=1")));
+        node.file(log, &line(&nothing.replace("dn_manual_stop=0", "dn_manual_stop=1")));
         has(shell, &node.look(shell, &at), &[("gaussdb_held", ""), ("cm_server_held", "")]);
     }
 }
