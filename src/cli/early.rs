@@ -1,4 +1,4 @@
-//! Options before the command and after it add up.
+//! Options that may be repeated add up, before the command and after it.
 //!
 //! clap lets what stands after the command replace what stands before it: of `-x node3 stop -x node4` it would leave
 //! node3 in. It is parsed a second time up to the command, for nothing but the options that are given more than once.

@@ -96,6 +96,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::duration::parse(text)
 }
 
+/// A duration, or `none`, which is zero.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    if text == "none" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 /// `15sx3`, `30s`.
 pub(super) fn keepalive(text: &str) -> Result<(Duration, u32), String> {
     let (interval, count) = match text.rsplit_once('x') {

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
-use crate::event::HostId;
+use crate::event::{EventKind, HostId};
 use crate::outcome::Facts;
+use crate::plan::Plan;
 use crate::plan::template::is_name;
 
 use super::Run;
 use super::fleet::Executor;
+use super::host::HostState;
 
 impl<C: Executor> Run<'_, C> {
     /// Makes variables of what a look found. A fact `share_X` is from now on a variable of that name on every host, a fact
@@ -22,14 +24,16 @@ impl<C: Executor> Run<'_, C> {
             .filter(|(name, _)| is_name(name))
             .collect();
         facts.retain(|name, _| !name.starts_with("deal_"));
+        let mut refused = Vec::new();
         for (name, value) in facts.iter().filter(|(name, _)| is_name(name)) {
             if name.starts_with("share_") {
-                for host in &mut self.hosts {
-                    host.run_host.vars.insert(name.as_str(), value.as_str());
-                }
+                refused.extend(share(self.plan, &mut self.hosts, name, value));
             } else if name.starts_with("found_") {
                 self.hosts[from].run_host.vars.insert(name.as_str(), value.as_str());
             }
+        }
+        for message in refused {
+            self.emit(EventKind::Warning { message });
         }
         if dealt.is_empty() {
             return;
@@ -53,6 +57,20 @@ impl<C: Executor> Run<'_, C> {
             }
         }
     }
+}
+
+/// Makes a variable of every host of what one of them says. `Some`: why it is not taken, as `--var` would not take it either.
+fn share(plan: &Plan, hosts: &mut [HostState], name: &str, value: &str) -> Option<String> {
+    if let Some(spec) = plan.vars.get(name)
+        && let Err(expected) = spec.check.check(value)
+        && !value.is_empty()
+    {
+        return Some(format!("a host says `{name}={value}`, which is not taken: it wants {expected}"));
+    }
+    for host in hosts {
+        host.run_host.vars.insert(name, value);
+    }
+    None
 }
 
 /// What was dealt.

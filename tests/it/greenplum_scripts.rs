@@ -6,9 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts, quote};
 
 const LIB: &str = include_str!("../../playbooks/greenplum/lib.sh");
 const LOOK: &str = include_str!("../../playbooks/greenplum/look.sh");

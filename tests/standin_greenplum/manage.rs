@@ -224,8 +224,7 @@ fn start_segments(tried: &[&Row]) -> BTreeMap<i32, String> {
                             .to_owned(),
                     );
                 }
-                let role = if row.is_primary() { "execute" } else { "execute" };
-                (row.dbid, segd::ask(&row.host, &format!("start {role} {}", row.data)).unwrap_or_default())
+                (row.dbid, segd::ask(&row.host, &format!("start execute {}", row.data)).unwrap_or_default())
             })
         });
         let handles: Vec<_> = work.collect();
