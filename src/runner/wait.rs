@@ -408,7 +408,10 @@ pub(super) fn unmet(
 
 /// `electing (the former primary of cm_server is missing)`.
 fn with_note(value: String, note: Option<String>) -> String {
-    note.map_or(value.clone(), |note| format!("{value} ({note})"))
+    match note {
+        Some(note) => format!("{value} ({note})"),
+        None => value,
+    }
 }
 
 /// What the probe says to do about the facts of a condition.
