@@ -254,7 +254,7 @@ struct Unsaid {
     options: Options,
 }
 
-/// gsctl's own options, where nobody says anything: pssh's callers know none of them, nor gsctl's variables.
+/// gsctl's own options with their defaults: pssh's callers know none of them, nor gsctl's variables.
 ///
 /// # Errors
 /// Never, unless an option has no default.

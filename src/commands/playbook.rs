@@ -137,7 +137,7 @@ pub(super) fn allowance(preflight: &Preflight) -> crate::runner::AllowUnreachabl
 }
 
 fn seconds(time: Duration) -> String {
-    if time.is_zero() { "0".to_owned() } else { crate::duration::human(time) }
+    if time.is_zero() { "0".to_owned() } else { crate::duration::exact(time) }
 }
 
 fn cluster_state(accept: Accept) -> &'static str {

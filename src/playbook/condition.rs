@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use super::node::{Node, Text};
-use super::problem::{Complaint, any_of, did_you_mean};
+use super::problem::{Complaint, any_of};
 use super::scope::Scope;
-use crate::plan::vars::parse_duration;
+use crate::duration;
 use crate::plan::{Condition, Remark, Rule, Template};
+use crate::text::did_you_mean;
 
 pub(super) const KEYS: [&str; 8] = ["fact", "state", "var", "is", "not", "below", "exists", "missing"];
 /// Keys of an entry of `warn`.
@@ -95,10 +96,10 @@ fn add(scope: &Scope<'_>, node: &Node, what: &str, all: &mut Condition) -> Resul
 /// Whether a time is shorter than another one. No time at all is not a short one: nothing is waited for.
 fn is_below(scope: &Scope<'_>, value: &str, limit: &Text) -> Result<bool, Complaint> {
     let limit_text = scope.now(limit)?;
-    let Some(wanted) = parse_duration(&limit_text) else {
+    let Ok(wanted) = duration::parse(&limit_text) else {
         return Err(Complaint::new(limit.at, format!("`{limit_text}` is no time such as `90s`")));
     };
-    Ok(parse_duration(value).is_some_and(|value| !value.is_zero() && value < wanted))
+    Ok(duration::parse(value).is_ok_and(|value| !value.is_zero() && value < wanted))
 }
 
 /// What is said once every host was looked at. Remarks that can't apply are left out.

@@ -8,10 +8,11 @@ use super::condition::{Test, condition, remarks, verdicts};
 use super::exec_options;
 use super::files;
 use super::node::{Fields, Node, NodeKind, Text};
-use super::problem::{Complaint, Position, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
 use crate::plan::{Action, Check, Cleanup, Condition, Look, On, OnFailure, Share, Step};
+use crate::text::did_you_mean;
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
@@ -278,7 +279,7 @@ fn on(text: &Text) -> Result<On, Complaint> {
     }
 }
 
-fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
+pub(super) fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
     let value = scope.now(text)?;
     let share = match value.strip_suffix('%') {
         Some(percent) => percent.parse().ok().filter(|p| *p <= 100 && usize::from(*p) >= least).map(Share::Percent),

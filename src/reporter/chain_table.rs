@@ -1,4 +1,4 @@
-//! The startup chain in words: the table at the end of a run, the table of the refused, and one host's stages on a line.
+//! The startup chain as a table at the end of a run, the table of refused hosts, and one host's stages on a line.
 //!
 //! Hosts that look the same share a row. It must not know what the stages are; they come from the playbook.
 

@@ -237,13 +237,6 @@ impl Reporters {
         remember_output(&mut self.terminal_error, done);
     }
 
-    /// Writes text to standard output, above the live view: a table that the caller made. Nothing where a report goes
-    /// there.
-    pub fn write_out(&mut self, text: &str) {
-        let done = self.terminal.write_out(text);
-        remember_output(&mut self.terminal_error, done);
-    }
-
     /// Takes note of a new size of the terminal.
     pub fn resize(&mut self, columns: usize, rows: usize) {
         self.terminal.resize(columns, rows);

@@ -1,6 +1,6 @@
 //! One row per host: its state, and what each stage of its chain looks like. The product of a run that only looks.
 //!
-//! Never folds hosts together: who asks for the state of his nodes counts rows. It must not know what the stages are; they
+//! Never folds hosts together: one row is one node. It must not know what the stages are; they
 //! come from the playbook.
 
 use std::io;
@@ -43,7 +43,7 @@ impl View for StateTable {
                 let tone = if stage.up { Tone::Ok } else { Tone::Bad };
                 (tone, stage.value.clone().unwrap_or_default())
             }));
-            // A host that was not heard has no stages.
+            // A host that did not answer has no stages.
             cells.resize(2 + stages.len(), (Tone::Plain, String::new()));
             let fact = |name: &String| (Tone::Plain, host.facts.get(name).cloned().unwrap_or_default());
             cells.extend(self.facts.iter().map(fact));
@@ -67,7 +67,7 @@ impl View for StateTable {
     }
 }
 
-/// What its probe calls it; where none was heard to the end, why not. One that claims to run and lacks something is incomplete.
+/// The state that its probe gave; where no probe ended well, the outcome. One that claims to run and lacks something is incomplete.
 fn state(host: &HostReport) -> (Tone, String) {
     if !host.outcome.is_success() {
         return (Tone::Bad, status_lines::word(host.outcome).to_lowercase());
@@ -127,8 +127,15 @@ fn cluster(report: &RunReport) -> Option<String> {
     if let Some(note) = fact("note_cluster_state") {
         line.push_str(&format!(", {note}"));
     }
+    if let Some(pair) = fact("disaster_recovery") {
+        line.push_str(&format!("; disaster recovery: {pair}"));
+    }
     if fact("pausing").as_deref() == Some("Yes") {
         line.push_str(", paused");
+    }
+    if let Some(because) = fact("cluster_because") {
+        line.push_str(": ");
+        line.push_str(&because);
     }
     Some(line)
 }

@@ -1,7 +1,7 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Failure, Outcome, Phase};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Remark, Rule};
 
 use super::Run;
@@ -44,8 +44,25 @@ impl<C: Executor> Run<'_, C> {
         let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
-                self.apply_when_missing();
+                let missing: Vec<HostId> = missing.iter().map(|(id, _)| *id).collect();
+                self.apply_when_missing(&missing);
             }
+            return;
+        }
+        if self.batch.as_ref().is_some_and(|batch| batch.is_late) {
+            // Other hosts were changed by now, so this is no refusal: these hosts fail, before they are touched.
+            for (id, failure) in bad {
+                let host = &mut self.hosts[id];
+                if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                    row.outcome = Outcome::Failed;
+                    row.failure = Some(failure.clone());
+                }
+                host.failure = Some(failure.clone());
+                self.out += usize::from(!std::mem::replace(&mut host.out, true));
+                let result = StepResult::failed(failure);
+                self.emit(EventKind::HostStepFinished { host: id, step, result });
+            }
+            self.step_failed = true;
             return;
         }
         for (id, failure) in &bad {
@@ -60,6 +77,12 @@ impl<C: Executor> Run<'_, C> {
         self.stopped = true;
         let mut hosts = bad;
         if too_many_missing {
+            let without = format!("`--allow-unreachable {}` goes on without them", missing.len());
+            for (id, failure) in &mut missing {
+                let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
+                failure.hint = Some(hint);
+                self.hosts[*id].failure = Some(failure.clone());
+            }
             hosts.extend(missing);
         }
         hosts.sort_by_key(|(id, _)| *id);
@@ -91,8 +114,15 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
-    fn apply_when_missing(&mut self) {
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for. Their groups are the
+    /// variable `missing_groups`.
+    fn apply_when_missing(&mut self, missing: &[HostId]) {
+        let groups: std::collections::BTreeSet<&str> =
+            missing.iter().flat_map(|&id| self.hosts[id].run_host.groups.iter().map(String::as_str)).collect();
+        let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
+        for host in &mut self.hosts {
+            host.run_host.vars.insert("missing_groups", groups.as_str());
+        }
         let specs = self.plan.vars.iter();
         for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
             for host in &mut self.hosts {

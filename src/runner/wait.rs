@@ -198,7 +198,7 @@ impl<C: Executor> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.publish_facts(&facts);
+        self.publish_facts(host.host, &mut facts);
         self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
@@ -248,9 +248,11 @@ impl<C: Executor> Run<'_, C> {
         let state = &mut self.hosts[host.host];
         let fact = waited_for(condition);
         let note = said(&state.facts, "note", &fact);
-        let value = state.facts.get(&fact).cloned().map(|value| with_note(value, note));
+        let value = state.facts.get(&fact).cloned().map(|value| with_note(&value, note));
         let seen = value.as_deref().unwrap_or("unknown");
-        state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        // Only who is still waited for is at something.
+        let waited = (!host.there).then(|| (Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        state.activity = waited;
         if host.looks == 1 || value != host.value {
             host.value.clone_from(&value);
             self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
@@ -384,11 +386,10 @@ pub(super) fn unmet(
     after: &str,
 ) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
-    let told = |fact: &str| with_note(value(fact), said(facts, "note", fact));
+    let told = |fact: &str| with_note(&value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
-        let mut words: Vec<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
-        words.dedup();
-        words.join(" or ")
+        let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts
@@ -407,11 +408,8 @@ pub(super) fn unmet(
 }
 
 /// `electing (the former primary of cm_server is missing)`.
-fn with_note(value: String, note: Option<String>) -> String {
-    match note {
-        Some(note) => format!("{value} ({note})"),
-        None => value,
-    }
+fn with_note(value: &str, note: Option<String>) -> String {
+    note.map_or_else(|| value.to_owned(), |note| format!("{value} ({note})"))
 }
 
 /// What the probe says to do about the facts of a condition.

@@ -320,7 +320,7 @@ fn processes_that_proc_hides_are_not_called_absent() {
     let mounted = lab.node(1).sh("mount -o remount,hidepid=2 /proc");
     assert!(mounted.status.success(), "{mounted:?}");
     let run = lab.gsctl().args(["check", "--process", "sshd"]).run().expect(5);
-    assert!(run.stderr.contains("no process named sshd is to be seen: /proc hides"), "{run}");
+    assert!(run.stderr.contains("no process named sshd among this user's own; others' are hidden"), "{run}");
     // Those of the cluster user are its own, and seen.
     status(&lab, &["--exit-code"]).expect(0);
     lab.gsctl().args(["check", "--process", "cm_agent"]).run().expect(0);

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts, quote};
 
 /// What the playbooks send: what is shared first.
 const NODE: &str = concat!(
@@ -330,9 +328,7 @@ fn what_a_process_must_be_to_count() {
 #[test]
 fn somebody_elses_processes_do_not_count() {
     // Only root can start them.
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    crate::lab::need_root();
     need("setpriv");
     let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     for shell in SHELLS {

@@ -43,7 +43,7 @@ pub(crate) const DIRECTORIES: [&str; 3] = ["base", "global", "pg_xlog"];
 /// missing `pg_tblspc` (second reading 7).
 pub(crate) fn is_whole(directory: &Path) -> bool {
     let holds = |name: &&str| fs::read_dir(directory.join(name)).is_ok_and(|mut entries| entries.next().is_some());
-    DIRECTORIES.iter().all(|name| holds(&name)) && directory.join("pg_tblspc").is_dir()
+    DIRECTORIES.iter().all(|name| holds(name)) && directory.join("pg_tblspc").is_dir()
 }
 
 /// The pid file of a data directory.

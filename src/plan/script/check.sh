@@ -46,9 +46,10 @@ gs_real() {
     readlink -f -- "$1" 2>/dev/null || printf '%s' "$1"
 }
 
-# True where processes of other users are hidden, so that one that is not seen may be there.
-gs_hides() {
-    [ ! -r "$gs_proc/1/comm" ] && grep -q 'hidepid=' "$gs_proc/mounts"
+# gs_others_hidden: true where the node shows this user no processes but its own (hidepid of /proc): then none that is seen
+# is no proof that there is none.
+gs_others_hidden() {
+    grep -qE ' - proc .*hidepid=([12in]|ptraceable)' "$gs_proc/self/mountinfo" && ! cat "$gs_proc/1/cmdline" >/dev/null
 } 2>/dev/null
 
 # gs_process N NAME SHORT PATH: SHORT is NAME as the kernel keeps it; PATH may be empty.
@@ -61,7 +62,6 @@ gs_process() {
     gs_status "$$"
     gs_own=$gs_session
     gs_saw="no process named $2"
-    if gs_hides; then gs_saw="$gs_saw is to be seen: /proc hides those of other users (hidepid)"; fi
     gs_want=
     [ -z "$4" ] || gs_want=$(gs_real "$4")
     for gs_file in $(cd "$gs_proc" && grep -slxF -e "$3" [0-9]*/comm); do
@@ -89,6 +89,9 @@ gs_process() {
         gs_ok "$1"
         return
     done
+    if [ "$gs_saw" = "no process named $2" ] && gs_others_hidden; then
+        gs_saw="$gs_saw among this user's own; others' are hidden on this node (hidepid): log in as their owner or root"
+    fi
     gs_failed "$1" "$gs_saw"
 }
 
