@@ -118,14 +118,12 @@ pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
 
 /// A file for Python that becomes this program, under the name that the file itself has (`pssh`, `pscp`, ...).
 fn shim() -> anyhow::Result<String> {
-    let own = std::env::current_exe()?;
+    let own = super::environment::own_program()?;
     let own = own.to_str().ok_or_else(|| Diagnostic::usage("the path of gsctl is not UTF-8"))?;
-    // JSON writes a text as Python reads it.
-    let own = serde_json::to_string(own)?;
     Ok(format!(
         "#!/usr/bin/env python3\n\
          import os, sys\n\
-         os.execve({own}, [os.path.basename(__file__)] + sys.argv[1:], dict({{\"GSCTL_PSSH_DIALECT\": \"opengauss\"}}, **os.environ))\n"
+         os.execve({own:?}, [os.path.basename(__file__)] + sys.argv[1:], dict({{\"GSCTL_PSSH_DIALECT\": \"opengauss\"}}, **os.environ))\n"
     ))
 }
 
