@@ -23,7 +23,8 @@ PACKAGES += ansible-core
 TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
 PACKAGES += dropbear-bin tinysshd python3-paramiko
 
-.PHONY: demo screenshot soak big-files bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak exits differential big-files bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak big-files sdr-matrix bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -61,6 +62,12 @@ soak: tools
 	$(CARGO) build --locked --profile profiling --bin gsctl --example fleet
 	$(CARGO) test --locked --profile profiling --test it -- --ignored --nocapture --exact fleet::soak_for_long
 
+# Streaming disaster recovery: killed in each step of both sides, under gs_sdr and under gsctl, and gone on with by either. A
+# quarter of an hour.
+sdr-matrix: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture panweidb::
+
 # gsctl beside its peers on a quiet machine: forty minutes. Writes docs/benchmarks.md; BENCH holds options, such as
 # `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.
 bench: tools
@@ -72,6 +79,17 @@ bench: tools
 peers:
 	-python3 -m venv target/peers/venv && target/peers/venv/bin/pip install -q parallel-ssh
 	-$(CARGO) install bssh --version 2.2.3 --locked --root target/peers
+
+# 10,000 (EXITS) short runs on a busy machine: each ends with its status, and none by a signal.
+exits: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact exit_status::thousands_of_short_runs_end_with_their_status
+
+# ssh_config and known_hosts beside the real ssh: thousands of inputs (DIFFERENTIAL, DIFFERENTIAL_SEED repeats one). What
+# differs by intention is in docs/differences.md.
+differential: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	DIFFERENTIAL=$${DIFFERENTIAL:-3000} $(CARGO) test --locked --test it -- --nocapture differential::
 
 # 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 60 times
 # that on the disk for /tmp.

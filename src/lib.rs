@@ -5,7 +5,7 @@
 //! argv, playbook ─▶ commands, playbook ──────┴▶ plan      pure; whatever is wrong here is said before contact
 //!                                                │
 //!                     transport ◀─ fleet ◀─ runner ─▶ events ─▶ reporter ─▶ terminal, files
-//!                                                │  └──▶ ledger ─▶ journal, for `--resume`
+//!                                                │  └──▶ run log ─▶ journal, for `--resume`
 //!                                                └▶ stats ─▶ exit status
 //! ```
 //!
@@ -14,31 +14,36 @@
 
 #![recursion_limit = "256"] // `json!` of the reports' schema
 
-pub mod cancel;
-pub mod cli;
-pub mod commands;
-pub mod credentials;
-pub(crate) mod diagnostic;
-pub mod duration;
-pub mod event;
-pub mod exit;
-pub mod inventory;
-pub mod journal;
-pub mod outcome;
-pub mod output;
-pub mod plan;
-pub mod playbook;
-pub mod reactor;
-pub mod report;
-pub mod reporter;
-pub mod runner;
-pub mod ssh_config;
-pub mod stats;
-pub mod transport;
+mod account;
+mod budget;
+mod cancel;
+mod cli;
+mod commands;
+mod credentials;
+mod diagnostic;
+mod duration;
+mod event;
+mod exit;
+mod inventory;
+mod journal;
+mod outcome;
+mod output;
+mod plan;
+mod playbook;
+mod reactor;
+mod report;
+mod reporter;
+mod runner;
+mod ssh_config;
+mod stats;
+mod text;
+mod transport;
 mod yaml;
 
+#[doc(hidden)]
+pub mod testing;
+
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
@@ -48,12 +53,12 @@ enum CommandLine {
     Pssh(Box<cli::pssh::Called>),
 }
 
-/// The whole program.
+/// The whole program; gives back its exit status.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
     let words: Vec<_> = std::env::args_os().collect();
     if let Some(status) = commands::completions::answer(&words) {
-        return status.into();
+        return status.code();
     }
     let understood = match cli::pssh::called(&words) {
         Some(words) => cli::pssh::Called::read(&words).map(|args| CommandLine::Pssh(Box::new(args))),
@@ -62,13 +67,13 @@ pub fn main() -> ExitCode {
     let asked = match understood {
         Ok(asked) => asked,
         Err(error) => {
-            return told(&error, &words).into();
+            return told(&error, &words).code();
         }
     };
     let environment = commands::Environment::look();
     let done = match asked {
-        CommandLine::Gsctl(cli) => commands::gsctl(*cli, &words, &environment).map(ExitCode::from),
-        CommandLine::Pssh(args) => commands::pssh(&args, &environment).map(ExitCode::from),
+        CommandLine::Gsctl(cli) => commands::gsctl(*cli, &words, &environment).map(exit::ExitStatus::code),
+        CommandLine::Pssh(args) => commands::pssh(&args, &environment),
     };
     match done {
         Ok(code) => code,
@@ -78,7 +83,7 @@ pub fn main() -> ExitCode {
             // Where even this cannot be written, the exit status is all that is left.
             let text = reporter::sanitize::block(format!("error: {error:#}").as_bytes());
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            status.into()
+            status.code()
         }
     }
 }

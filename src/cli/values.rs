@@ -56,6 +56,8 @@ pub enum StopMode {
     Fast,
     /// Kill; the next start recovers.
     Immediate,
+    /// Wait until sessions end by themselves, where the system has that.
+    Smart,
 }
 
 impl StopMode {
@@ -65,6 +67,7 @@ impl StopMode {
         match self {
             Self::Fast => "fast",
             Self::Immediate => "immediate",
+            Self::Smart => "smart",
         }
     }
 }
@@ -91,6 +94,11 @@ impl std::str::FromStr for AllowUnreachable {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::duration::parse(text)
+}
+
+/// A duration, or `none`, which is zero.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    if text == "none" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// `15sx3`, `30s`.

@@ -1,6 +1,7 @@
 //! Which keys each host is offered: key files, each read and asked about once, and what the agents hold.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) struct LoginKeys {
     pub(super) held: Arc<[Vec<u8>]>,
 }
 
-/// What settles a choice: two hosts with the same are offered the same keys.
+/// What the choice depends on: two hosts with the same are offered the same keys.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct LoginKeysFor {
     identities: Vec<PathBuf>,
@@ -79,9 +80,13 @@ impl<'a> Identities<'a> {
         }
         let (mut identities, mut held) = (Vec::new(), Vec::new());
         for path in &wanted.identities {
-            let blob = keys::public_blob(path).filter(|blob| from_agent.has(blob));
-            identities.extend(self.load(path, named, !found.batch_mode, blob.is_some())?);
-            held.extend(blob);
+            // What comes through a pipe comes once.
+            let once = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+            let blob = (!once).then(|| keys::public_blob(path)).flatten().filter(|blob| from_agent.has(blob));
+            let key = self.load(path, named, !found.batch_mode, blob.is_some())?;
+            let own = key.as_ref().filter(|_| once).and_then(|key| key.public_blob.clone());
+            identities.extend(key);
+            held.extend(blob.or(own.filter(|blob| from_agent.has(blob))));
         }
         self.certify(&mut identities, &wanted.certificates);
         let choice = LoginKeys { keys: identities.into(), explicit: named == KeyOrigin::Explicitly, held: held.into() };
@@ -128,7 +133,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Reads a key file. `held`: the agent has its private half, so it need not be there, and nobody is asked for its
+    /// Reads a key file. `held`: the agent has its private half, so it need not be there, and no question is asked about its
     /// passphrase.
     fn load(
         &mut self,
@@ -208,7 +213,8 @@ impl AgentCache {
         let ask = |socket: &PathBuf| match agent_of_use(socket, AGENT) {
             Ok(identities) => identities.into(),
             Err(error) => {
-                warnings.push(format!("the ssh-agent is of no use: {error}"));
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                warnings.push(format!("the ssh-agent is of no use: {error}{hint}"));
                 Arc::from([])
             }
         };

@@ -10,6 +10,7 @@ use crate::inventory::Inventory;
 use crate::inventory::file;
 use crate::inventory::file_format;
 use crate::inventory::file_format::{BY_ANSIBLE, FileFormat, FormatHint};
+use crate::plan::quote::quote;
 
 use super::environment::Environment;
 use super::program;
@@ -26,6 +27,8 @@ const SSH_CONFIG: &str = "ssh_config:";
 pub(super) enum Programs {
     /// Each once.
     Run,
+    /// None: nobody has named the file, which only lies where gsctl looks for hosts.
+    Refuse,
     /// None: they know no hosts.
     Leave,
 }
@@ -53,6 +56,10 @@ pub(super) fn read(
     if is_program(&path, &bytes, &name)? {
         return match programs {
             Programs::Run => printed(&path, &name),
+            Programs::Refuse => {
+                Err(Diagnostic::usage(format!("hosts file `{name}` is a program, and nobody has named it"))
+                    .hint(format!("look at what it does; name it where it is to be run: -f {}", quote(&name))))
+            }
             Programs::Leave => Ok(Inventory::default()),
         };
     }

@@ -11,6 +11,9 @@ use crate::runner::RunSettings;
 /// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
 const OWN: usize = 40;
 
+/// Descriptors of a connection: to the server, and the pair over which libssh2 gets what it sends.
+const CONNECTION: usize = 3;
+
 /// Descriptors that a host which is worked on has open beside its connection: the file that is copied, the directory that
 /// it goes to, and one on the way there.
 const COPYING: usize = 3;
@@ -31,27 +34,31 @@ pub(super) fn arrange(settings: &mut RunSettings, hosts: usize, plan: &Plan, tra
         Transport::Native if copies => COPYING,
         Transport::Native => 0,
     };
+    let each = if transport == Transport::Native { CONNECTION } else { 1 };
     let connections = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
-    let wanted = connections.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
-    let said = fit(settings, hosts, steps, &Supply::files(raise(wanted), more));
+    let kept = connections.saturating_mul(each);
+    let wanted = kept.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
+    let said = fit(settings, hosts, steps, &Supply::files(raise(wanted), each, more));
     if transport == Transport::Native {
         return said;
     }
     // One that stays, and one for a command.
     let limit = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
-    let supply = Supply { limit, own: OTHERS, more: 1, name: "processes may run (ulimit -u)" };
+    let supply = Supply { limit, own: OTHERS, each: 1, more: 1, name: "processes may run (ulimit -u)" };
     match (said, fit(settings, hosts, steps, &supply)) {
         (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
         (files, processes) => files.or(processes),
     }
 }
 
-/// What there is of something of which each connection takes one.
+/// What there is of something that connections take.
 struct Supply {
     /// `None`: no limit.
     limit: Option<usize>,
     /// What everything else takes.
     own: usize,
+    /// What a connection takes.
+    each: usize,
     /// What a host that is worked on takes beside.
     more: usize,
     /// What it is, and that it is few.
@@ -59,8 +66,8 @@ struct Supply {
 }
 
 impl Supply {
-    fn files(limit: Option<usize>, more: usize) -> Self {
-        Self { limit, own: OWN, more, name: "files may be open (ulimit -n)" }
+    fn files(limit: Option<usize>, each: usize, more: usize) -> Self {
+        Self { limit, own: OWN, each, more, name: "files may be open (ulimit -n)" }
     }
 }
 
@@ -78,15 +85,15 @@ fn raise(wanted: usize) -> Option<usize> {
 
 /// Fits a run into what there is.
 fn fit(settings: &mut RunSettings, hosts: usize, steps: usize, supply: &Supply) -> Option<String> {
-    let Supply { limit: Some(limit), own, more, name } = *supply else { return None };
+    let Supply { limit: Some(limit), own, each, more, name } = *supply else { return None };
     let room = limit.saturating_sub(own);
     let mut said = Vec::new();
-    let at_once = (room / (1 + more)).max(1);
+    let at_once = (room / (each + more)).max(1);
     if settings.fanout > at_once {
         settings.fanout = at_once;
         said.push(format!("only {at_once} hosts are worked on at once"));
     }
-    if settings.keep && steps > 1 && hosts + settings.fanout * more > room {
+    if settings.keep && steps > 1 && hosts * each + settings.fanout * more > room {
         settings.keep = false;
         said.push("every step has to log in again".to_owned());
     }
@@ -99,7 +106,7 @@ mod tests {
     use crate::runner::AllowUnreachable;
 
     #[track_caller]
-    fn case(hosts: usize, steps: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
+    fn case(hosts: usize, steps: usize, each: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
         let mut settings = RunSettings {
             canary: None,
             fanout: hosts.min(128),
@@ -113,22 +120,24 @@ mod tests {
             stream: false,
             live: false,
         };
-        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, more));
+        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, each, more));
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
         assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
     }
 
     #[test]
     fn a_run_fits_into_what_there_is() {
-        case(100, 1, 0, None, 100, true);
-        case(100, 1, 0, Some(140), 100, true);
-        case(100, 1, 0, Some(64), 24, true);
-        case(1000, 1, 0, Some(1024), 128, true);
-        case(1000, 2, 0, Some(1024), 128, false);
-        case(900, 2, 0, Some(1024), 128, true);
-        case(5, 2, 0, Some(10), 1, false);
-        case(100, 1, COPYING, Some(140), 25, true);
-        case(100, 2, COPYING, Some(140), 25, false);
-        case(100, 1, COPYING, Some(440), 100, true);
+        case(100, 1, 1, 0, None, 100, true);
+        case(100, 1, 1, 0, Some(140), 100, true);
+        case(100, 1, 1, 0, Some(64), 24, true);
+        case(1000, 1, CONNECTION, 0, Some(1024), 128, true);
+        case(1000, 2, 1, 0, Some(1024), 128, false);
+        case(900, 2, 1, 0, Some(1024), 128, true);
+        case(900, 2, CONNECTION, 0, Some(1024), 128, false);
+        case(300, 2, CONNECTION, 0, Some(1024), 128, true);
+        case(5, 2, CONNECTION, 0, Some(10), 1, false);
+        case(100, 1, CONNECTION, COPYING, Some(140), 16, true);
+        case(100, 2, CONNECTION, COPYING, Some(140), 16, false);
+        case(100, 1, CONNECTION, COPYING, Some(640), 100, true);
     }
 }

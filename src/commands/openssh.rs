@@ -1,6 +1,7 @@
 //! Targets for the system's `ssh`: it reads its own configuration, and gsctl says what is its own to say.
 
 use std::ffi::OsString;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,8 +16,9 @@ use crate::transport::{AgentUse, Method, Target, Via};
 
 use super::environment::Environment;
 use super::jumps::{self, Role};
+use super::names;
 use super::selection::Selected;
-use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Targets, asked_for};
+use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Targets, asked_for, no_limit_where_zero};
 use crate::diagnostic::Diagnostic;
 
 /// Keywords of `ssh_config` that are about the host that is named, and not about its jump hosts.
@@ -106,14 +108,17 @@ impl ClientBuilder<'_> {
         let given = self.options;
         let typed = role == Role::Selected;
         let mut options = Vec::new();
+        names::check_host(&host.name, asked_for(host))?;
         if let Some(file) = &given.ssh_config {
             options.extend(["-F".into(), file.clone().into_os_string()]);
         }
         if let Some(address) = host.get("address") {
+            names::check_host(&host.name, address)?;
             // Of tokens none is meant.
             push(&mut options, format!("HostName={}", address.replace('%', "%%")));
         }
         if let Some(user) = given.user.as_deref().filter(|_| typed).or(host.user()) {
+            names::check_user(&host.name, user)?;
             push(&mut options, format!("User={user}"));
         }
         if let Some(port) = given.port.filter(|_| typed).or(host.port()) {
@@ -171,6 +176,7 @@ impl ClientBuilder<'_> {
         let limit = given.connect_timeout.or(host.connect_timeout()).or(settings.connect_timeout);
         Target {
             name: host.name.clone(),
+            host_key_port: if settings.host_key_alias.is_some() { 22 } else { settings.port },
             host_key_name: settings.host_key_alias.unwrap_or_else(|| settings.host_name.clone()),
             address: settings.host_name,
             port: settings.port,
@@ -184,8 +190,8 @@ impl ClientBuilder<'_> {
             password: None,
             sudo_password: None,
             methods: Method::ALL.to_vec(),
-            connect_timeout: limit.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT),
-            // 1 is what ssh does where nobody says.
+            connect_timeout: limit.map_or(CONNECT_TIMEOUT, no_limit_where_zero),
+            // 1 is ssh's default.
             attempts: given
                 .connect_attempts
                 .or(Some(settings.connection_attempts).filter(|&attempts| attempts > 1))
@@ -208,6 +214,13 @@ fn push(options: &mut Vec<OsString>, option: impl Into<OsString>) {
 
 /// `ssh` would only warn of a key file that is not there.
 fn named_key(path: PathBuf) -> Result<OsString, Diagnostic> {
+    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        return Err(Diagnostic::usage(format!(
+            "key `{}` comes through a pipe: not with `--transport openssh`",
+            path.display()
+        ))
+        .hint("ssh would read it once for each host; put it into a file, or an agent"));
+    }
     if path.exists() {
         return Ok(path.into_os_string());
     }

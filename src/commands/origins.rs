@@ -40,7 +40,7 @@ const TWINS: [&str; 13] = [
     "GlobalKnownHostsFile",
 ];
 
-/// Everything that is said of a host, and by whom.
+/// Every setting of a host, with its origin.
 pub(super) fn stated(
     host: &Host,
     route: &Route,
@@ -59,14 +59,14 @@ pub(super) fn stated(
     let keys = if found.identities_given { paths(&found.identity_files) } else { "~/.ssh/id_*".to_owned() };
     list.add("identity", typed, &["IdentityFile"], keys);
     list.way(way, options);
-    let timeout = found.connect_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_TIMEOUT);
-    let typed = options.connect_timeout.map(human);
-    list.add("connect_timeout", typed, &["ConnectTimeout"], human(timeout));
+    let limit = |limit: Duration| if limit.is_zero() { "none".to_owned() } else { human(limit) };
+    let timeout = found.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+    list.add("connect_timeout", options.connect_timeout.map(limit), &["ConnectTimeout"], limit(timeout));
     let attempts = found.connection_attempts.unwrap_or(ATTEMPTS).to_string();
     let typed = options.connect_attempts.map(|attempts| attempts.to_string());
     list.add("connect_attempts", typed, &["ConnectionAttempts"], attempts);
     let shown = |(interval, count): (Duration, u32)| format!("{}x{count}", human(interval));
-    let keepalive = (found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1).max(1));
+    let keepalive = (found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1));
     let keywords = ["ServerAliveInterval", "ServerAliveCountMax"];
     list.add("keepalive", options.keepalive.map(shown), &keywords, shown(keepalive));
     let typed = options.host_key_policy.map(|policy| match policy {
@@ -151,7 +151,12 @@ impl List<'_> {
     fn rest(&mut self) {
         let found = self.found;
         for said in found.said.iter().filter(|said| !TWINS.contains(&said.keyword)) {
-            self.push(said.keyword, said.value.clone(), said.origin.to_string());
+            let value = match said.keyword {
+                // Every one counts.
+                "CertificateFile" => paths(&found.certificate_files),
+                _ => said.value.clone(),
+            };
+            self.push(said.keyword, value, said.origin.to_string());
         }
         let host = self.host;
         for (key, setting) in &host.settings {

@@ -5,15 +5,26 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::SecretString;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cli::{Options, SudoPassword};
 
+use super::signals;
 use crate::diagnostic::Diagnostic;
 
 /// No password is longer; a file that is was not meant.
 const MAX_LEN: u64 = 4096;
+
+/// Keeps what is in memory out of core dumps, whoever collects them: keys and passwords are read from here on.
+pub(super) fn keep_out_of_core_dumps() {
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    let _ = setrlimit(Resource::Core, none);
+    // A program that the kernel hands dumps to is not asked for the limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
 
 /// Asks on the terminal, without echo. Standard input may be something else.
 ///
@@ -21,7 +32,7 @@ const MAX_LEN: u64 = 4096;
 /// When there is no terminal to ask on, or nothing is typed.
 pub(super) fn ask(prompt: &str) -> Result<SecretString, Diagnostic> {
     let what = prompt.trim_end_matches([' ', ':']);
-    let typed = rpassword::prompt_password(prompt).map_err(|error| {
+    let typed = signals::with_echo_off(|| rpassword::prompt_password(prompt)).map_err(|error| {
         Diagnostic::usage(match error.kind() {
             io::ErrorKind::UnexpectedEof => format!("`{what}`: the terminal was closed before an answer came"),
             _ => format!("`{what}`: there is no terminal to ask on"),
@@ -36,7 +47,7 @@ pub(super) fn ask(prompt: &str) -> Result<SecretString, Diagnostic> {
 /// The password to log in with, where the user wants to give one.
 ///
 /// # Errors
-/// When there is nobody to ask, or the file is of no use.
+/// When there is no terminal to ask on, or the file cannot be used.
 pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Diagnostic> {
     if options.ssh.ask_password {
         let hint = "give it in a file that only you can read: --password-file FILE";
@@ -53,7 +64,7 @@ pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Diagnosti
 /// The password for sudo on the hosts, where the user wants to give one.
 ///
 /// # Errors
-/// When there is nobody to ask, or the file is of no use.
+/// When there is no terminal to ask on, or the file cannot be used.
 pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<SecretString>, Diagnostic> {
     if given.ask_sudo_password {
         let hint = "give it in a file that only you can read: --sudo-password-file FILE";
@@ -71,7 +82,8 @@ pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<Sec
 
 /// Asks for the passphrase of a key; `None` when there is no terminal to ask on.
 pub(super) fn passphrase(key: &Path) -> Option<Zeroizing<String>> {
-    rpassword::prompt_password(format!("Passphrase for key {}: ", key.display())).ok().map(Zeroizing::new)
+    let prompt = format!("Passphrase for key {}: ", key.display());
+    signals::with_echo_off(|| rpassword::prompt_password(prompt)).ok().map(Zeroizing::new)
 }
 
 /// Reads the first line of a file; `-` is standard input, of which only that line is read.
@@ -90,7 +102,7 @@ pub(super) fn from_file(path: &Path) -> Result<SecretString, Diagnostic> {
             return Err(Diagnostic::usage(format!("password file `{name}` is a folder")));
         }
         let mode = metadata.mode() & 0o777;
-        // Whoever could write it, or its folder, could only make a login fail.
+        // Write access to it, or to its folder, can only make a login fail.
         if mode & 0o044 != 0 {
             return Err(Diagnostic::usage(format!("password file `{name}` has mode {mode:03o}: others can read it"))
                 .hint(format!("chmod 600 {}", crate::plan::quote::quote(&name.to_string()))));
@@ -106,7 +118,7 @@ pub(super) fn from_file(path: &Path) -> Result<SecretString, Diagnostic> {
     Ok(text.into())
 }
 
-/// Byte by byte: what comes after the line is somebody else's, and a buffer would leave a copy of it behind.
+/// Byte by byte: what comes after the line is the command's input, and a buffer would keep a copy of it.
 fn first_line(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for all of it at once, so that no copy is left behind in memory.
     let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or(0) + 1));

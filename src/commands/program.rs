@@ -1,7 +1,8 @@
-//! A program that prints an inventory: run once with `--list`, as Ansible does, and heard to its end.
+//! A program that prints an inventory: run once with `--list`, as Ansible does, and read to its end.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,8 +15,10 @@ use crate::diagnostic::Diagnostic;
 const LIMIT: Duration = Duration::from_secs(60);
 /// The most that it may print.
 const MOST: u64 = 256 << 20;
-/// How much of what it says on standard error is told.
+/// How much of its standard error an error message repeats.
 const MOST_SAID: u64 = 2000;
+/// The bit of a directory in which everybody may change only what is his own.
+const STICKY: u32 = 0o1000;
 /// Time between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -26,6 +29,11 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
     let diagnostic = |what: &str| Diagnostic::usage(format!("inventory program `{name}` {what}"));
     let broken = |error: io::Error| diagnostic(&format!("cannot be run: {error}"));
+    if let Some(why) = writable_by_others(path).map_err(broken)? {
+        return Err(
+            diagnostic(&format!("is not run: {why}")).hint("whoever can change it would run what he likes as you")
+        );
+    }
     // Into files, so that a child that it leaves behind cannot keep gsctl waiting for the end of a pipe.
     let (mut printed, mut said) = (tempfile::tempfile().map_err(broken)?, tempfile::tempfile().map_err(broken)?);
     let mut child = Command::new(here(path))
@@ -71,6 +79,31 @@ fn ended(status: ExitStatus) -> String {
         (None, Some(signal)) => format!("was ended by signal {signal}"),
         (None, None) => "failed".to_owned(),
     }
+}
+
+/// What lets others change a program, if something does. The sticky bit keeps them from it in a directory such as `/tmp`; a
+/// group counts where it is not one's own.
+fn writable_by_others(path: &Path) -> io::Result<Option<String>> {
+    let path = fs::canonicalize(path)?;
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    for (depth, place) in path.ancestors().enumerate() {
+        let metadata = fs::metadata(place)?;
+        let (mode, name) = (metadata.mode(), place.display());
+        // Further up it may be nobody's, as in a container.
+        if depth < 2 && ![0, uid].contains(&metadata.uid()) {
+            return Ok(Some(format!("`{name}` belongs to another user")));
+        }
+        if metadata.is_dir() && mode & STICKY != 0 {
+            continue;
+        }
+        if mode & 0o002 != 0 {
+            return Ok(Some(format!("everybody may write to `{name}`")));
+        }
+        if mode & 0o020 != 0 && ![0, gid].contains(&metadata.gid()) {
+            return Ok(Some(format!("a group that is not yours may write to `{name}`")));
+        }
+    }
+    Ok(None)
 }
 
 /// With what the program itself says about it.

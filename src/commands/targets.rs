@@ -1,7 +1,7 @@
 //! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +17,16 @@ use crate::transport::{Method, ProxyCommand, Target, Via};
 use super::environment::Environment;
 use super::identities::{AgentCache, Identities, LoginKeys};
 use super::jumps::{self, Role};
+use super::names;
 use super::openssh;
 use super::selection::Selected;
 use crate::diagnostic::Diagnostic;
 
-/// Time for one attempt, where nobody says.
+/// Time for one attempt, by default.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Attempts, where nobody says.
+/// Attempts, by default.
 pub(super) const ATTEMPTS: u32 = 3;
-/// Keepalives, where nobody says.
+/// Keepalives, by default.
 pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 
 /// Everything that connections need.
@@ -68,27 +69,43 @@ pub(super) fn load_config(options: &SshOptions, environment: &Environment) -> Re
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
 ///
 /// # Errors
-/// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
+/// When under what `ssh_config` says there is no way to it, or it cannot be told what it says.
 pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Diagnostic> {
     let given = given(host, options, role);
+    check_names(host, &given)?;
     let found = config.resolve_with(asked_for(host), &given);
     if let Some(why) = &found.impossible {
         let concerned = format!("host `{}` is one of those it is for", host.name);
         let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
         return Err(Diagnostic::usage(why.to_string()).hint(hint));
     }
-    Ok(Route {
-        address: found.host_name.clone().unwrap_or_else(|| host.address().to_owned()),
-        port: found.port.unwrap_or(22),
-        user: found.user.clone().unwrap_or_else(|| config.local_user().to_owned()),
-        options: found,
-    })
+    let address = found.host_name.clone().unwrap_or_else(|| host.address().to_owned());
+    let user = found.user.clone().unwrap_or_else(|| config.local_user().to_owned());
+    names::check_host(&host.name, &address)?;
+    names::check_user(&host.name, &user)?;
+    Ok(Route { address, port: found.port.unwrap_or(22), user, options: found })
+}
+
+/// Before anything is asked of a shell about them.
+fn check_names(host: &Host, given: &Overrides<'_>) -> Result<(), Diagnostic> {
+    names::check_host(&host.name, asked_for(host))?;
+    given.address.map_or(Ok(()), |address| names::check_host(&host.name, address))?;
+    given.user.map_or(Ok(()), |user| names::check_user(&host.name, user))
 }
 
 /// Asks what must be asked of the installed `ssh` about all hosts, several questions at once.
-pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) {
-    let asked: Vec<_> = hosts.iter().map(|host| (asked_for(host), given(host, options, Role::Selected))).collect();
+///
+/// # Errors
+/// When one of them has a name that must not reach a shell.
+pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) -> Result<(), Diagnostic> {
+    let mut asked = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let given = given(host, options, Role::Selected);
+        check_names(host, &given)?;
+        asked.push((asked_for(host), given));
+    }
     config.ask_ahead(&asked);
+    Ok(())
 }
 
 /// What is stronger than `ssh_config`.
@@ -127,7 +144,7 @@ pub(super) fn build(
         return openssh::build(selected, options, environment);
     }
     let config = load_config(options, environment)?;
-    ask_ahead(&selected.hosts, options, &config);
+    ask_ahead(&selected.hosts, options, &config)?;
     let warnings = config.general_warnings().into_iter().map(str::to_owned).collect();
     let mut builder = TargetBuilder {
         selected,
@@ -264,6 +281,7 @@ impl TargetBuilder<'_> {
         let known_hosts = self.known_hosts(&found)?;
         Ok(Target {
             name: host.name.clone(),
+            host_key_port: if found.host_key_alias.is_some() { 22 } else { port },
             host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
             known_hosts,
             policy: policy(options, &found),
@@ -277,13 +295,11 @@ impl TargetBuilder<'_> {
                 .connect_timeout
                 .or(host.connect_timeout())
                 .or(found.connect_timeout)
-                .filter(|limit| !limit.is_zero())
-                .unwrap_or(CONNECT_TIMEOUT),
+                .map_or(CONNECT_TIMEOUT, no_limit_where_zero),
             attempts: options.connect_attempts.or(found.connection_attempts).unwrap_or(ATTEMPTS).max(1),
-            keepalive: options.keepalive.unwrap_or((
-                found.alive_interval.unwrap_or(KEEPALIVE.0),
-                found.alive_count.unwrap_or(KEEPALIVE.1).max(1),
-            )),
+            keepalive: options
+                .keepalive
+                .unwrap_or((found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1))),
             compression: found.compression,
             family: family(&found, &host.name)?,
             bind: found.bind,
@@ -310,10 +326,28 @@ impl TargetBuilder<'_> {
         }
         let known = KnownHosts::load(&files.0, &files.1);
         let known = known.map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?.hash_names(files.2);
+        self.warnings.extend(known.bad_lines().iter().map(|(file, lines)| bad_lines(file, lines)));
         let known = Arc::new(known);
         self.known.insert(files, known.clone());
         Ok(known)
     }
+}
+
+/// A time for an attempt; zero is no limit.
+pub(super) fn no_limit_where_zero(limit: Duration) -> Duration {
+    // Nobody waits so long.
+    const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    if limit.is_zero() { EVER } else { limit }
+}
+
+/// Lines of a known hosts file that count for nothing: a key that is not found there may stand in one of them.
+fn bad_lines(file: &Path, lines: &[usize]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = if lines.len() > SHOWN { format!(" and {} more", lines.len() - SHOWN) } else { String::new() };
+    let (noun, verb) = if lines.len() == 1 { ("line", "is") } else { ("lines", "are") };
+    let (file, shown) = (file.display(), shown.join(", "));
+    format!("known hosts file `{file}`, {noun} {shown}{more}: {verb} not understood, and passed over as ssh does")
 }
 
 /// A jump host that is reached through itself.

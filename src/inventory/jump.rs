@@ -15,7 +15,6 @@ pub fn parse_jump(text: &str) -> Result<Vec<Spec>, SpecError> {
     text.split(',')
         .map(|hop| {
             let hop = hop.trim();
-            let hop = hop.strip_prefix("ssh://").map_or(hop, |rest| rest.strip_suffix('/').unwrap_or(rest));
             parse_spec(hop).map_err(|error| SpecError { message: format!("jump: {}", error.message), ..error })
         })
         .collect()

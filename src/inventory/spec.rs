@@ -62,7 +62,7 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
-/// Reads `[user@]host[:port]`, `host,port`, `[v6]:port`, bare `v6` and `v6%zone`.
+/// Reads `[user@]host[:port]`, `host,port`, `[v6]:port`, bare `v6` and `v6%zone`; `ssh://` may stand before it.
 ///
 /// The user ends at the last `@`, as in ssh(1): `someone@corp.example@node1` is a domain user.
 /// Two or more colons without brackets are an IPv6 address, never a port.
@@ -71,6 +71,8 @@ impl std::error::Error for SpecError {}
 ///
 /// Says which part is wrong.
 pub fn parse_spec(text: &str) -> Result<Spec, SpecError> {
+    // As people paste it.
+    let text = text.strip_prefix("ssh://").map_or(text, |rest| rest.strip_suffix('/').unwrap_or(rest));
     let (user, place) = match text.rsplit_once('@') {
         Some(("", group)) if !group.is_empty() => {
             return Err(SpecError::new(format!("{} has nothing before the `@`", quoted(text)))
@@ -169,7 +171,7 @@ pub(super) fn check_host(host: &str) -> Result<(), SpecError> {
     if host.len() > 253 {
         return Err(SpecError::new(format!("{} is too long for a host name", quoted(host))));
     }
-    // The resolver would read `10.0.0` as 10.0.0.0: an address that nobody meant.
+    // The resolver would read `10.0.0` as 10.0.0.0: an address that was not meant.
     let numeric = host.contains('.') && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if numeric && host.parse::<Ipv4Addr>().is_err() {
         return Err(SpecError::new(format!("{} is not an IPv4 address", quoted(host))));
@@ -227,6 +229,8 @@ mod tests {
         case("[fe80::1%eth0]:22", None, "fe80::1%eth0", Some(22));
         case("::ffff:10.0.0.1", None, "::ffff:10.0.0.1", None);
         case("[10.0.0.1]:22", None, "10.0.0.1", Some(22));
+        case("ssh://omm@node1:2222/", Some("omm"), "node1", Some(2222));
+        case("ssh://node1", None, "node1", None);
         case("a@corp@node1", Some("a@corp"), "node1", None);
         case("node_1.example.com", None, "node_1.example.com", None);
         case("knoten-ä", None, "knoten-ä", None);

@@ -6,7 +6,8 @@
 
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::problem::{Complaint, Position, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of};
+use crate::text::did_you_mean;
 use crate::yaml::{Raw, spelling};
 
 /// A value and its place.
@@ -35,7 +36,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// The place of a byte of the value, as near as can be told.
+    /// The place of a byte of the value, as near as is known.
     pub(super) fn place(&self, offset: usize) -> Position {
         match self.skip {
             Some(skip) => self.at.right(skip + self.value[..offset].chars().count()),
@@ -257,7 +258,7 @@ fn syntax(error: &Error, text: &str) -> Complaint {
             .hint("a playbook is one document: remove the `---`"),
         _ => {
             let message = error.to_string();
-            // The place is told in front of the message already.
+            // The place stands in front of the message already.
             let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches([':', ',']).to_owned();
             Complaint::new(place, format!("not valid YAML: {message}")).maybe_hint(syntax_hint(&message, line))
         }

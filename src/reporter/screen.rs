@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::event::Stream;
+
 use super::progress::{LiveArea, SharedWriter};
 use super::settings::OutputSettings;
 
@@ -97,7 +99,7 @@ impl Screen {
         self.err(b"\n")
     }
 
-    /// Writes what is kept, as far as somebody may be looking at it now.
+    /// Flushes what may be on a terminal now; what goes to a pipe stays buffered.
     ///
     /// # Errors
     /// As [`Screen::out`].
@@ -144,6 +146,15 @@ impl Screen {
         Box::new(Shared(Arc::clone(&self.out.writer)))
     }
 
+    /// True once the reader of a stream has gone away.
+    #[must_use]
+    pub(crate) fn is_closed(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Stdout => self.out.closed,
+            Stream::Stderr => self.err.closed,
+        }
+    }
+
     /// True where there is a live view.
     #[must_use]
     pub(crate) fn is_live(&self) -> bool {
@@ -151,7 +162,7 @@ impl Screen {
     }
 }
 
-/// A writer that somebody else writes to as well.
+/// A writer that is shared with the live view.
 struct Shared(SharedWriter);
 
 impl Write for Shared {

@@ -39,6 +39,12 @@ impl MatchCriterion {
         matches_list(&self.patterns, text) != self.negated
     }
 
+    /// The same for the name of a host, whose letters may be large or small.
+    pub(super) fn holds_for_name(&self, name: &str) -> bool {
+        let patterns: Vec<String> = self.patterns.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
+        matches_list(&patterns, &name.to_ascii_lowercase()) != self.negated
+    }
+
     /// The tests that the words after `Match` stand for.
     pub(super) fn parse(words: &[Word<'_>]) -> Result<Vec<Self>, String> {
         let mut words = words.iter();
@@ -83,6 +89,11 @@ impl MatchCriterion {
                 _ => argument()?.split(',').map(str::to_owned).collect(),
             };
             criteria.push(Self { negated, subject, patterns });
+        }
+        let all = |criterion: &Self| criterion.subject == MatchSubject::All;
+        let beside = |criterion: &Self| !matches!(criterion.subject, MatchSubject::Canonical | MatchSubject::Final);
+        if criteria.iter().any(all) && criteria.iter().filter(|criterion| beside(criterion)).count() > 1 {
+            return Err("`Match all` goes with `canonical` and `final` only".to_owned());
         }
         Ok(criteria)
     }

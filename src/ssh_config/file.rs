@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arguments;
 use super::arguments::Word;
 use super::criterion::{MatchCriterion, MatchSubject};
-use super::glob::glob;
+use super::glob::{Found, glob};
 use super::keywords::{self, Keyword};
 use super::origin::{Origin, SourceLine};
 use super::value::{ConfigValue, LineMeaning, meaning};
@@ -103,6 +103,8 @@ pub(super) struct FileReader<'a> {
     ignore_unknown: Vec<String>,
     /// Whether something may have to be asked of ssh.
     pub(super) asks: bool,
+    /// Whether a `Match final` asks for a second reading.
+    pub(super) twice: bool,
     conditions: usize,
     /// True when the next item stands under other conditions than the last one.
     fresh: bool,
@@ -119,6 +121,7 @@ impl<'a> FileReader<'a> {
             warned: HashSet::new(),
             ignore_unknown: Vec::new(),
             asks: false,
+            twice: false,
             conditions: 0,
             fresh: true,
         }
@@ -184,7 +187,11 @@ impl<'a> FileReader<'a> {
         let file: Arc<Path> = path.into();
         let mut conditions = outer.to_vec();
         self.fresh = true;
-        for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
+            return Err(ConfigError::Encoding { file: path.to_owned() });
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        for (number, line) in String::from_utf8_lossy(bytes).lines().enumerate() {
             let place = ConfigPlace { file: &file, line: number + 1 };
             let Some((keyword, arguments)) = split(line).map_err(|message| place.wrong(message))? else {
                 continue;
@@ -224,12 +231,9 @@ impl<'a> FileReader<'a> {
                     let words = Word::all(arguments::rest(line)).map_err(|message| place.wrong(message))?;
                     let criteria = MatchCriterion::parse(&words).map_err(|message| place.wrong(message))?;
                     self.asks |= criteria.iter().any(|criterion| matches!(criterion.subject, MatchSubject::Asked(_)));
-                    // It is met even where nothing stands under it.
-                    let met = criteria.iter().any(|criterion| criterion.subject == MatchSubject::Final);
+                    // It asks for a second reading wherever it stands, as in ssh: also where the line does not hold.
+                    self.twice |= criteria.iter().any(|criterion| criterion.subject == MatchSubject::Final);
                     conditions = self.under(outer, origin, MatchTest::Match(criteria));
-                    if met {
-                        self.blocks.push(Block { conditions: conditions.clone(), entries: Vec::new() });
-                    }
                 }
                 LineMeaning::Structure(Keyword::Include) => {
                     for pattern in &arguments {
@@ -254,15 +258,34 @@ impl<'a> FileReader<'a> {
         if depth + 1 >= MAX_DEPTH {
             return Err(place.wrong("`Include` goes round in a circle, or 16 files deep"));
         }
-        let full = match pattern.strip_prefix("~/") {
-            Some(rest) => self.home.join(rest),
-            None if owner == FileOwner::System => Path::new("/etc/ssh").join(pattern),
-            None => self.home.join(".ssh").join(pattern),
+        let Some(full) = self.included(pattern, owner) else {
+            let text = format!("{place}: `Include {pattern}`: there is no such user, so nothing is included");
+            self.warn(&format!("Include {pattern}"), WarningScope::Everything, text);
+            return Ok(());
         };
-        for file in glob(&full) {
-            self.nested(&file, owner, conditions, depth + 1)?;
+        match glob(&full.to_string_lossy()) {
+            Found::Files(files) => files.iter().try_for_each(|file| self.nested(file, owner, conditions, depth + 1)),
+            Found::NotUnderstood => {
+                let text =
+                    format!("{place}: `Include {pattern}`: gsctl does not know this pattern; nothing is included");
+                self.warn(&format!("Include {pattern}"), WarningScope::Everything, text);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// The whole path of an `Include`. `None`: it begins with a user that is not there.
+    fn included(&self, pattern: &str, owner: FileOwner) -> Option<PathBuf> {
+        if let Some(rest) = pattern.strip_prefix('~') {
+            let (user, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            let home = if user.is_empty() { self.home.to_owned() } else { crate::account::home_of(user)? };
+            return Some(home.join(rest));
+        }
+        let folder = match owner {
+            FileOwner::System => PathBuf::from("/etc/ssh"),
+            FileOwner::User => self.home.join(".ssh"),
+        };
+        Some(folder.join(pattern))
     }
 
     /// What a line says, with what the environment has for `${NAME}`.
@@ -334,7 +357,11 @@ struct ConfigLine<'a> {
 impl ConfigLine<'_> {
     fn said(&self) -> SourceLine {
         // What is no keyword comes to nothing, and is not kept.
-        let keyword = keywords::find(self.keyword).map_or("", |(name, _)| name);
+        let keyword = match keywords::find(self.keyword).map_or("", |(name, _)| name) {
+            // Two old names of it.
+            "ChallengeResponseAuthentication" | "KeyboardInteractiveAuthentication" => "KbdInteractiveAuthentication",
+            name => name,
+        };
         SourceLine { keyword, value: self.arguments.join(" "), origin: self.origin.clone() }
     }
 }

@@ -25,15 +25,16 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::account;
+
 use self::file::{Block, FileOwner, FileReader, Warning, WarningScope};
 use self::openssh_query::OpensshQuery;
 pub use self::options::{IdentityAgent, Overrides, SshOptions, default_global_known_hosts, default_user_known_hosts};
-pub use self::origin::{Origin, SourceLine};
+pub use self::origin::SourceLine;
 pub use self::problem::{ConfigError, Impossible, Unhonoured};
 use self::raw_options::{LocalUser, RawOptions};
 use self::resolution::{Resolution, undecided};
@@ -59,6 +60,8 @@ pub struct SshConfig {
     local: LocalUser,
     /// Whether something in the files may have to be asked.
     asks: bool,
+    /// Whether a `Match final` asks for a second reading.
+    twice: bool,
     ssh: OpensshQuery,
 }
 
@@ -102,9 +105,10 @@ impl SshConfig {
             }
         }
         let uid = rustix::process::getuid().as_raw();
-        let user = local_user(uid).unwrap_or_else(|| uid.to_string());
+        let user = account::name_of(uid).unwrap_or_else(|| uid.to_string());
         Ok(Self {
             asks: reader.asks,
+            twice: reader.twice,
             blocks: reader.blocks,
             from_options,
             warnings: reader.warnings,
@@ -114,10 +118,9 @@ impl SshConfig {
         })
     }
 
-    /// The user that runs gsctl, for `%u`, `Match localuser` and hosts without a user. Without this it is the name
-    /// that `/etc/passwd` has.
-    #[must_use]
-    pub fn with_local_user(mut self, name: impl Into<String>) -> Self {
+    /// Another name for the user that runs gsctl.
+    #[cfg(test)]
+    fn with_local_user(mut self, name: impl Into<String>) -> Self {
         self.local.user = name.into();
         self
     }
@@ -136,34 +139,34 @@ impl SshConfig {
         names.filter(|name| !name.contains(['*', '?', '!']) && seen.insert(*name)).collect()
     }
 
-    /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
-    /// the files name; what concerns one host is in its [`SshOptions::unhonoured`].
-    #[must_use]
-    pub fn warnings(&self) -> Vec<&str> {
-        self.warnings.iter().map(|warning| warning.text.as_str()).collect()
-    }
-
-    /// Those of [`Self::warnings`] that no host's [`SshOptions::unhonoured`] repeats.
+    /// What was found in files and cannot be honoured, once a keyword, with file and line, as far as it is about all hosts: what
+    /// concerns one host is in its [`SshOptions::unhonoured`].
     #[must_use]
     pub fn general_warnings(&self) -> Vec<&str> {
         let general = self.warnings.iter().filter(|warning| warning.about == WarningScope::Everything);
         general.map(|warning| warning.text.as_str()).collect()
     }
 
-    /// The settings of a host, by the name that it was asked for.
-    #[must_use]
-    pub fn resolve(&self, host: &str) -> SshOptions {
+    /// All of them.
+    #[cfg(test)]
+    fn warnings(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.text.as_str()).collect()
+    }
+
+    /// The settings of a host without any overrides.
+    #[cfg(test)]
+    fn resolve(&self, host: &str) -> SshOptions {
         self.resolve_with(host, &Overrides::default())
     }
 
-    /// The same, where some settings are given by what is stronger. They are in the answer too.
+    /// The settings of a host, by the name that it was asked for; some may be given by what is stronger. They are in the answer too.
     #[must_use]
     pub fn resolve_with(&self, host: &str, given: &Overrides<'_>) -> SshOptions {
         let mut raw = RawOptions::new(&self.local, host, given);
         let foreign = if given.as_jump { self.from_options } else { 0 };
         let mut pass = Resolution::new(&self.ssh, &self.local.user, host, false);
         pass.read(&self.blocks, foreign, &mut raw);
-        let mut once_more = pass.once_more;
+        let mut once_more = self.twice;
         if let Some((question, said)) = raw.canonical_question() {
             once_more = true;
             match self.ssh.host_name(&question) {
@@ -176,7 +179,8 @@ impl SshConfig {
         }
         if once_more {
             let name = raw.host().to_ascii_lowercase();
-            raw.options.host_name = raw.options.host_name.map(|_| name.clone());
+            // It is settled: a `HostName` of the second reading comes too late, as in ssh.
+            raw.options.host_name = Some(name.clone());
             Resolution::new(&self.ssh, &self.local.user, &name, true).read(&self.blocks, foreign, &mut raw);
         }
         raw.expand()
@@ -201,16 +205,6 @@ impl SshConfig {
             }
         });
     }
-}
-
-/// The name of a user of this machine.
-pub(crate) fn local_user(uid: u32) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is wrong with `ssh_config` files and options, and what of them cannot be given.
+//! Errors in `ssh_config` files and options, and settings that cannot be honoured.
 
 use std::fmt;
 use std::io;
@@ -17,6 +17,12 @@ pub enum ConfigError {
         file: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file in another encoding than ssh reads.
+    #[error("ssh config `{}` is in UTF-16, or no text: ssh reads UTF-8", file.display())]
+    Encoding {
+        /// The file.
+        file: PathBuf,
     },
     /// Others could write the user's own file.
     #[error("ssh config `{}` has mode {mode:03o} or another owner: others could write it", file.display())]
@@ -54,6 +60,10 @@ impl ConfigError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Permissions { file, .. } => Some(format!("chmod 600 {}", file.display())),
+            Self::Encoding { file } => {
+                let file = crate::plan::quote::quote(&file.display().to_string());
+                Some(format!("iconv -f UTF-16 -t UTF-8 {file}"))
+            }
             Self::Option { hint, .. } => hint.clone(),
             Self::Unreadable { .. } | Self::Line { .. } => None,
         }

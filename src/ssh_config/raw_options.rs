@@ -41,7 +41,11 @@ pub(super) struct RawOptions<'a> {
     hash_known_hosts: Option<bool>,
     batch_mode: Option<bool>,
     proxy: Option<&'a ProxyRoute>,
+    /// `ProxyJump none`: jump hosts that are named later do not count.
+    no_jump: bool,
     compression: Option<bool>,
+    /// A file says the host's name, and not something stronger.
+    host_name_found: bool,
     /// `AddressFamily` is decided, be it `any`.
     family_decided: bool,
     /// Keywords that gsctl cannot honour, and whose value for this host has been seen.
@@ -75,7 +79,9 @@ impl<'a> RawOptions<'a> {
             hash_known_hosts: None,
             batch_mode: None,
             proxy: None,
+            no_jump: false,
             compression: None,
+            host_name_found: false,
             family_decided: false,
             decided: Vec::new(),
             canonical: Vec::new(),
@@ -94,7 +100,14 @@ impl<'a> RawOptions<'a> {
                 self.set(setting, &entry.said);
             }
             Item::Impossible(kind, why) => {
-                if !kind.is_some_and(|kind| options.algorithms.chosen(kind)) {
+                // What was said before wins, except that every file counts.
+                let keyword = entry.said.keyword;
+                let settled = match keyword {
+                    "IdentityFile" | "CertificateFile" | "RefuseConnection" => false,
+                    "ProxyCommand" => self.proxy.is_some(),
+                    _ => options.source_of(keyword).is_some(),
+                };
+                if !settled && !kind.is_some_and(|kind| options.algorithms.chosen(kind)) {
                     first(&mut options.impossible, why.as_ref().clone());
                 }
             }
@@ -127,12 +140,18 @@ impl<'a> RawOptions<'a> {
                 }
             }
             ConfigValue::Compression(yes) => options.compression = *self.compression.get_or_insert(*yes),
-            ConfigValue::ConnectTimeout(timeout) => first(&mut options.connect_timeout, *timeout),
+            ConfigValue::ConnectTimeout(Some(timeout)) => first(&mut options.connect_timeout, *timeout),
+            ConfigValue::ConnectTimeout(None) => {}
             ConfigValue::ConnectionAttempts(attempts) => first(&mut options.connection_attempts, *attempts),
             ConfigValue::GlobalKnownHosts(files) => first(&mut self.global_known_hosts, files.as_slice()),
             ConfigValue::HashKnownHosts(yes) => options.hash_known_hosts = *self.hash_known_hosts.get_or_insert(*yes),
             ConfigValue::HostKeyAlias(alias) => first(&mut options.host_key_alias, alias.clone()),
-            ConfigValue::HostName(name) => first(&mut options.host_name, tokens::host_name(name, self.original)),
+            ConfigValue::HostName(name) => {
+                if options.host_name.is_none() {
+                    options.host_name = Some(tokens::host_name(name, self.original));
+                    self.host_name_found = true;
+                }
+            }
             ConfigValue::IdentitiesOnly(yes) => options.identities_only = *self.identities_only.get_or_insert(*yes),
             ConfigValue::IdentityAgent(agent) => first(&mut self.identity_agent, agent.as_str()),
             ConfigValue::IdentityFile(file) => self.identity_files.push(file),
@@ -141,6 +160,9 @@ impl<'a> RawOptions<'a> {
             ConfigValue::Pubkey(yes) => first(&mut self.pubkey, *yes),
             ConfigValue::KbdInteractive(yes) => first(&mut self.kbd_interactive, *yes),
             ConfigValue::Password(yes) => first(&mut self.password, *yes),
+            // As in ssh: that there is no jump host does not rule a command out.
+            ConfigValue::Proxy(ProxyRoute::None) if said.keyword == "ProxyJump" => self.no_jump |= self.proxy.is_none(),
+            ConfigValue::Proxy(ProxyRoute::Jump(_)) if self.no_jump => {}
             ConfigValue::Proxy(proxy) => first(&mut self.proxy, proxy),
             ConfigValue::Port(port) => first(&mut options.port, *port),
             ConfigValue::SendEnv(patterns) => {
@@ -219,11 +241,15 @@ impl<'a> RawOptions<'a> {
     /// Expands what could not be before user, port and name were settled.
     pub(super) fn expand(self) -> SshOptions {
         let mut options = self.options;
-        let (name, user) = (options.host_name.clone(), options.user.clone());
+        if self.host_name_found {
+            options.host_name = options.host_name.map(|name| name.to_ascii_lowercase());
+        }
+        let host = options.host_name.as_deref().unwrap_or(self.original).to_ascii_lowercase();
+        let user = options.user.clone();
         let alias = options.host_key_alias.clone();
         let tokens = Tokens {
             original: self.original,
-            host: name.as_deref().unwrap_or(self.original),
+            host: &host,
             port: options.port.unwrap_or(DEFAULT_PORT),
             remote_user: user.as_deref().unwrap_or(&self.local.user),
             key_alias: alias.as_deref().unwrap_or(self.original),
@@ -260,7 +286,7 @@ impl<'a> RawOptions<'a> {
         if self.methods.is_some() || switches.iter().any(Option::is_some) {
             options.methods = Some(self.methods.unwrap_or(&Method::ALL).iter().copied().filter(wanted).collect());
         }
-        options.proxy = self.proxy.map(|proxy| match proxy {
+        options.proxy = self.proxy.or(self.no_jump.then_some(&ProxyRoute::None)).map(|proxy| match proxy {
             ProxyRoute::Command(text) => ProxyRoute::Command(tokens.command(text)),
             ProxyRoute::None | ProxyRoute::Jump(_) => proxy.clone(),
         });

@@ -16,8 +16,6 @@ pub(super) struct Resolution<'a> {
     pub(super) host: &'a str,
     /// It is the second reading, which `Match final` or `CanonicalizeHostname` asked for.
     pub(super) last: bool,
-    /// `Match final` was met.
-    pub(super) once_more: bool,
     /// What the conditions of the last block came to, from the outermost: each is decided once, before the settings under
     /// it, and holds on after an `Include`.
     decided: Vec<(usize, bool)>,
@@ -25,7 +23,7 @@ pub(super) struct Resolution<'a> {
 
 impl<'a> Resolution<'a> {
     pub(super) fn new(ssh: &'a OpensshQuery, local_user: &'a str, host: &'a str, last: bool) -> Self {
-        Self { ssh, local_user, host, last, once_more: false, decided: Vec::new() }
+        Self { ssh, local_user, host, last, decided: Vec::new() }
     }
 
     /// Takes in the blocks that are for the host. Of the first `foreign` ones nothing that is about one host.
@@ -58,7 +56,6 @@ impl<'a> Resolution<'a> {
         match &condition.test {
             MatchTest::Host(patterns) => matches_list(patterns, self.host),
             MatchTest::Match(criteria) => {
-                self.once_more |= criteria.iter().any(|criterion| criterion.subject == MatchSubject::Final);
                 // What costs nothing first.
                 let asks = |criterion: &&MatchCriterion| {
                     matches!(criterion.subject, MatchSubject::Asked(_) | MatchSubject::Command)
@@ -73,8 +70,8 @@ impl<'a> Resolution<'a> {
         match &criterion.subject {
             MatchSubject::All => !criterion.negated,
             MatchSubject::Final | MatchSubject::Canonical => self.last != criterion.negated,
-            MatchSubject::Host => criterion.holds(raw.options.host_name.as_deref().unwrap_or(self.host)),
-            MatchSubject::OriginalHost => criterion.holds(raw.original),
+            MatchSubject::Host => criterion.holds_for_name(raw.options.host_name.as_deref().unwrap_or(self.host)),
+            MatchSubject::OriginalHost => criterion.holds_for_name(raw.original),
             MatchSubject::User => criterion.holds(raw.user()),
             MatchSubject::LocalUser => criterion.holds(self.local_user),
             MatchSubject::Tagged => criterion.holds(raw.options.tag.as_deref().unwrap_or_default()),

@@ -1,5 +1,6 @@
 //! `ssh_config` against files as people write them, with `ssh -G` as the judge where it can be.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -183,11 +184,12 @@ fn what_a_file_wants_and_gsctl_cannot_is_said_once_with_its_place() {
 
 #[test]
 fn of_proxy_jump_and_proxy_command_the_first_counts() {
+    // That there is no jump host does not rule a command out, as `ssh -G` has it.
     let (_home, config) = config(
         "Host a\n ProxyJump none\nHost b\n ProxyCommand none\nHost c\n ProxyCommand=nc %h %p\nHost *\n ProxyJump omm@j1:2222,ssh://j2\n\
          Host *\n ProxyCommand nc other\n",
     );
-    assert_eq!(config.resolve("a").proxy, Some(ProxyRoute::None));
+    assert_eq!(config.resolve("a").proxy, Some(ProxyRoute::Command("nc other".into())));
     assert_eq!(config.resolve("b").proxy, Some(ProxyRoute::None));
     assert_eq!(config.resolve("c").proxy, Some(ProxyRoute::Command("nc c 22".into())));
     let Some(ProxyRoute::Jump(hops)) = config.resolve("d").proxy else { panic!("no jump") };

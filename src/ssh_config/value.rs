@@ -27,7 +27,8 @@ pub(super) enum ConfigValue {
     Canonical,
     CertificateFile(String),
     Compression(bool),
-    ConnectTimeout(Duration),
+    /// Zero is no limit; `None` is as if nothing had been said.
+    ConnectTimeout(Option<Duration>),
     ConnectionAttempts(u32),
     GlobalKnownHosts(Vec<String>),
     HashKnownHosts(bool),
@@ -98,10 +99,12 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<LineMeaning
             Ok(LineMeaning::Structure(key))
         }
         KeywordEffect::Honoured(Keyword::UserKnownHostsFile) => {
-            templates(arguments, ConfigValue::UserKnownHosts(arguments.to_vec()))
+            files(name, arguments)?;
+            Ok(templates(arguments, ConfigValue::UserKnownHosts(arguments.to_vec())))
         }
         KeywordEffect::Honoured(Keyword::GlobalKnownHostsFile) => {
-            templates(arguments, ConfigValue::GlobalKnownHosts(arguments.to_vec()))
+            files(name, arguments)?;
+            Ok(templates(arguments, ConfigValue::GlobalKnownHosts(arguments.to_vec())))
         }
         KeywordEffect::Honoured(Keyword::Canonical) => Ok(LineMeaning::Set(ConfigValue::Canonical)),
         KeywordEffect::Honoured(Keyword::ProxyJump) => jump(first),
@@ -109,38 +112,55 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<LineMeaning
             Ok(LineMeaning::Impossible(None, format!("`RefuseConnection`: {}", arguments.join(" "))))
         }
         KeywordEffect::Honoured(Keyword::ProxyCommand) => command(first),
+        KeywordEffect::Honoured(Keyword::SendEnv) if arguments.iter().any(|name| name.contains('=')) => {
+            Err("`SendEnv` wants names; values are for `SetEnv`".to_owned())
+        }
         KeywordEffect::Honoured(Keyword::SendEnv) => Ok(LineMeaning::Set(ConfigValue::SendEnv(arguments.to_vec()))),
         KeywordEffect::Honoured(Keyword::SetEnv) => set_env(arguments),
         KeywordEffect::Honoured(key) => {
             if let Some(extra) = arguments.get(1) {
                 return Err(format!("`{name}` takes one value; `{extra}` is one too many"));
             }
-            single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments)
+            Ok(single(key, first).map_err(|want| format!("`{name}` wants {want}, not `{first}`"))?.check(arguments))
         }
     }
 }
 
+/// Names of files, as ssh takes them.
+fn files(keyword: &str, arguments: &[String]) -> Result<(), String> {
+    if arguments.iter().any(String::is_empty) {
+        return Err(format!("`{keyword}` wants names of files; one is empty"));
+    }
+    if arguments.len() > 1 && arguments.iter().any(|file| file.eq_ignore_ascii_case("none")) {
+        return Err(format!("`{keyword}`: `none` stands alone"));
+    }
+    Ok(())
+}
+
 impl LineMeaning {
     /// The same, unless its value has tokens that cannot be expanded.
-    fn check(self, arguments: &[String]) -> Result<Self, String> {
+    fn check(self, arguments: &[String]) -> Self {
         match self {
             Self::Set(
                 setting @ (ConfigValue::CertificateFile(_)
                 | ConfigValue::IdentityFile(_)
                 | ConfigValue::IdentityAgent(_)),
             ) => templates(arguments, setting),
-            other => Ok(other),
+            other => other,
         }
     }
 }
 
-fn templates(arguments: &[String], setting: ConfigValue) -> Result<LineMeaning, String> {
+fn templates(arguments: &[String], setting: ConfigValue) -> LineMeaning {
     for argument in arguments {
-        if !tokens::check(argument)? {
-            return Ok(LineMeaning::Unsupported);
+        match tokens::check(argument) {
+            Ok(true) => {}
+            Ok(false) => return LineMeaning::Unsupported,
+            // ssh sees to tokens only where the value is for the host.
+            Err(said) => return LineMeaning::Impossible(None, said),
         }
     }
-    Ok(LineMeaning::Set(setting))
+    LineMeaning::Set(setting)
 }
 
 fn jump(text: &str) -> Result<LineMeaning, String> {
@@ -158,7 +178,9 @@ fn command(text: &str) -> Result<LineMeaning, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(LineMeaning::Set(ConfigValue::Proxy(ProxyRoute::None)));
     }
-    tokens::check_command(text)?;
+    if let Err(said) = tokens::check_command(text) {
+        return Ok(LineMeaning::Impossible(None, said));
+    }
     Ok(LineMeaning::Set(ConfigValue::Proxy(ProxyRoute::Command(text.to_owned()))))
 }
 
@@ -184,9 +206,8 @@ fn single(key: Keyword, text: &str) -> Result<LineMeaning, &'static str> {
         },
         Keyword::BatchMode => ConfigValue::BatchMode(flag(text)?),
         Keyword::Compression => ConfigValue::Compression(flag(text)?),
-        // Zero is how every duration of gsctl says "no limit".
-        Keyword::ConnectTimeout if text.eq_ignore_ascii_case("none") => ConfigValue::ConnectTimeout(Duration::ZERO),
-        Keyword::ConnectTimeout => ConfigValue::ConnectTimeout(duration(text).ok_or(SECONDS)?),
+        Keyword::ConnectTimeout if text == "none" => ConfigValue::ConnectTimeout(None),
+        Keyword::ConnectTimeout => ConfigValue::ConnectTimeout(Some(duration(text).ok_or(SECONDS)?)),
         Keyword::ConnectionAttempts => {
             const WANT: &str = "a number from 1";
             ConfigValue::ConnectionAttempts(text.parse().ok().filter(|&n| n > 0).ok_or(WANT)?)
@@ -200,12 +221,19 @@ fn single(key: Keyword, text: &str) -> Result<LineMeaning, &'static str> {
             ConfigValue::HostName(name()?)
         }
         Keyword::IdentitiesOnly => ConfigValue::IdentitiesOnly(flag(text)?),
-        Keyword::IdentityAgent => ConfigValue::IdentityAgent(name()?),
+        Keyword::IdentityAgent => {
+            const WANT: &str = "a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`";
+            let variable = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            match text.strip_prefix('$') {
+                Some(rest) if !rest.starts_with('{') && !variable(rest) => return Err(WANT),
+                _ => ConfigValue::IdentityAgent(name()?),
+            }
+        }
         Keyword::IdentityFile => ConfigValue::IdentityFile(name()?),
         Keyword::CertificateFile => ConfigValue::CertificateFile(name()?),
         Keyword::KbdInteractiveAuthentication => ConfigValue::KbdInteractive(flag(text)?),
         Keyword::PasswordAuthentication => ConfigValue::Password(flag(text)?),
-        Keyword::PreferredAuthentications => ConfigValue::PreferredAuthentications(methods(text)?),
+        Keyword::PreferredAuthentications => return Ok(methods(text)),
         // The two ways that ssh can bind a login to the host: gsctl does as old ssh did.
         Keyword::PubkeyAuthentication if ["unbound", "host-bound"].contains(&text.to_ascii_lowercase().as_str()) => {
             ConfigValue::Pubkey(true)
@@ -265,9 +293,15 @@ fn strictness(text: &str) -> Result<LineMeaning, &'static str> {
 }
 
 /// The ways to log in, in order. ssh passes over names that it does not know, and so over those of gsctl's lack.
-fn methods(text: &str) -> Result<Vec<Method>, &'static str> {
+fn methods(text: &str) -> LineMeaning {
     let methods: Vec<Method> = text.split(',').filter_map(|name| Method::named(name.trim())).collect();
-    if methods.is_empty() { Err("some of `publickey`, `keyboard-interactive` and `password`") } else { Ok(methods) }
+    if methods.is_empty() {
+        let why = format!(
+            "`PreferredAuthentications` wants some of `publickey`, `keyboard-interactive` and `password`, not `{text}`"
+        );
+        return LineMeaning::Impossible(None, why);
+    }
+    LineMeaning::Set(ConfigValue::PreferredAuthentications(methods))
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {
@@ -348,7 +382,13 @@ mod tests {
         );
         wrong("ConnectTimeout", &["soon"], "`ConnectTimeout` wants a time such as `10` or `1m30s`, not `soon`");
         wrong("IdentitiesOnly", &["1"], "`IdentitiesOnly` wants `yes` or `no`, not `1`");
-        wrong("IdentityFile", &["~/%z"], "`%z` in `~/%z` is no token");
+        wrong("UserKnownHostsFile", &["none", "b"], "`UserKnownHostsFile`: `none` stands alone");
+        wrong("SendEnv", &["A=B"], "`SendEnv` wants names; values are for `SetEnv`");
+        wrong(
+            "IdentityAgent",
+            &["$foo-x"],
+            "`IdentityAgent` wants a socket, `none`, `SSH_AUTH_SOCK` or `$NAME`, not `$foo-x`",
+        );
         wrong("HostName", &["%p"], "`HostName` wants a name or address; of tokens only %h and %%, not `%p`");
     }
 }

@@ -64,7 +64,7 @@ impl AlgorithmKind {
             Self::ALL.map(|kind| {
                 let names = ssh.as_ref().and_then(|ssh| ssh.supported_algs(kind.methods()[0]).ok());
                 // The last two of the key exchanges are none, but say what the client can do.
-                names.unwrap_or_default().into_iter().filter(|name| !is_marker(name)).collect()
+                names.unwrap_or_default().into_iter().filter(|name| !is_marker(name) && !is_certificate(name)).collect()
             })
         });
         &all[self.index()]
@@ -83,6 +83,11 @@ impl AlgorithmKind {
 /// Names in a list of key exchanges that are none.
 pub(super) fn is_marker(name: &str) -> bool {
     name.starts_with("ext-info-") || name.starts_with("kex-strict-")
+}
+
+/// Whether it proves a host by a certificate, which gsctl cannot check: it would be taken for a key.
+fn is_certificate(name: &str) -> bool {
+    name.contains("-cert-v01@")
 }
 
 /// What to offer of a kind, best first.
@@ -156,6 +161,10 @@ impl AlgorithmLists {
 
     /// Tells a session that has not begun yet.
     pub(super) fn apply(&self, ssh: &ssh2::Session) -> Result<(), ssh2::Error> {
+        if !self.chosen(AlgorithmKind::HostKey) {
+            // libssh2 would offer certificates too.
+            prefer(ssh, AlgorithmKind::HostKey, AlgorithmKind::HostKey.all())?;
+        }
         for choice in &self.0 {
             prefer(ssh, choice.kind, &choice.names)?;
         }

@@ -7,6 +7,7 @@ use std::io;
 use ssh2::ErrorCode;
 
 use crate::outcome::{Failure, Phase};
+use crate::text::io_cause;
 
 /// libssh2's error numbers that mean something of their own here (libssh2.h).
 mod code {
@@ -51,6 +52,11 @@ pub(super) fn is_lost(error: &ssh2::Error) -> bool {
         code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => error.message().starts_with("Waiting for "),
         _ => false,
     }
+}
+
+/// True when the server wanted a key, had its signature, and did not let the user in: it wants more than a key.
+pub(super) fn is_not_enough(error: &ssh2::Error) -> bool {
+    session_code(error) == code::PUBLICKEY_UNVERIFIED && error.message().starts_with("Invalid signature for supplied")
 }
 
 /// True when the server takes the password, and wants another one.
@@ -129,7 +135,7 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
             "no free local port or address".to_owned(),
             Some("fewer hosts at once (--fanout), or more local ports: sysctl net.ipv4.ip_local_port_range"),
         ),
-        _ => (lower(&without_os_error(&error.to_string())), None),
+        _ => (lower(&io_cause(error)), None),
     };
     let failure = Failure::new(Phase::Connect, format!("{address}: {cause}")).retryable();
     match hint {
@@ -164,15 +170,9 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProg
                 .hint("sshd drops connections when too many come at once (MaxStartups); a smaller --fanout helps")
                 .retryable()
         }
-        code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
-        code::KEX_FAILURE if reach == HandshakeProgress::Banner => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
-        code::KEY_EXCHANGE_FAILURE if reach != HandshakeProgress::Offer => {
-            Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
-        }
+        code::SOCKET_RECV | code::SOCKET_DISCONNECT | code::SOCKET_SEND => lost_in_key_exchange(address),
+        code::KEX_FAILURE if reach == HandshakeProgress::Banner => lost_in_key_exchange(address),
+        code::KEY_EXCHANGE_FAILURE if reach != HandshakeProgress::Offer => lost_in_key_exchange(address),
         code::KEY_EXCHANGE_FAILURE => Failure::new(Phase::Connect, format!("{address}: key exchange failed: {said}"))
             .hint("the server's proof of its host key is wrong, or something between here and there changes bytes"),
         code::KEX_FAILURE | code::METHOD_NONE | code::ALGO_UNSUPPORTED => {
@@ -191,6 +191,11 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProg
     }
 }
 
+/// A connection that was lost before the keys were exchanged.
+pub(super) fn lost_in_key_exchange(address: &str) -> Failure {
+    Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
+}
+
 /// A message as a fragment for the middle of a sentence: first letter small, no period.
 pub(super) fn lower(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
@@ -202,10 +207,6 @@ pub(super) fn lower(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn without_os_error(text: &str) -> String {
-    text.split(" (os error").next().unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::algorithms::{self, AlgorithmKind};
 use super::classify::{self, HandshakeProgress};
 use super::connection::Connection;
+use super::host_key::{self, HostKeyTrust, RecordedKeys};
+use super::intake::Greeting;
 use super::jump::{JumpThread, TunnelRequests};
 use super::kexinit;
 use super::login::{AgentState, log_in};
@@ -19,11 +20,14 @@ use super::session::{Session, Stopwatch, drive};
 use super::socket::SessionSocket;
 use super::target::{Target, Via};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
-use crate::credentials::known_hosts::{Accepted, HostKeyPolicy, HostKeyVerdict, fingerprint};
+use crate::credentials::known_hosts::HostKeyPolicy;
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
 use crate::reactor::sleep;
+
+/// The longest packet that libssh2 takes, less what is around a banner.
+const LONGEST_PACKET: usize = 34_900;
 
 /// What all connections of a run share.
 #[derive(Debug)]
@@ -119,6 +123,9 @@ impl Dialer {
                 Some(Ok(session)) => break Some(Ok(session)),
                 Some(Err(failure)) => failure,
             };
+            if trace.password_sent.get() {
+                break Some(Err(Failure { retryable: false, ..failure }));
+            }
             logins_done = trace.logins_done.get();
             let server_busy = trace.server_busy.get() && was_dropped < MOST_THROTTLED;
             if !failure.retryable || attempt >= target.attempts + was_dropped && !server_busy {
@@ -162,10 +169,7 @@ impl Dialer {
         match race(work, Deadline::default(), cancel).await {
             Raced::Done(Ok(session)) => Some(Ok(session)),
             Raced::Done(Err(Some(failure))) => Some(Err(failure)),
-            Raced::Done(Err(None)) => Some(Err(through(
-                target,
-                timed_out(target, phase.get().unwrap_or(Phase::Resolve), &trace.seen.borrow()),
-            ))),
+            Raced::Done(Err(None)) => Some(Err(through(target, timed_out(target, phase.get(), trace)))),
             Raced::Late | Raced::Cancelled => None,
         }
     }
@@ -207,6 +211,7 @@ impl Dialer {
                 Raced::Done(Ok(session)) => return Ok(session),
                 Raced::Done(Err(failure)) if failure.phase != Phase::Connect => return Err(Some(failure)),
                 Raced::Done(Err(failure)) => last = Some(failure),
+                Raced::Late | Raced::Cancelled if trace.password_sent.get() => return Err(None),
                 Raced::Late | Raced::Cancelled => last = None,
             }
         }
@@ -290,71 +295,141 @@ impl Dialer {
         trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
-        let shown = address.map_or_else(|| host_port(&target.address, target.port), |address| address.to_string());
+        let off = target.policy == HostKeyPolicy::Off;
         let mut asked_for: Option<RecordedKeys> = None;
-        loop {
-            let mut ssh = ssh2::Session::new().map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
-            ssh.set_blocking(false);
-            ssh.set_tcp_stream(socket.clone());
-            ssh.set_compress(target.compression);
-            let mut offered = target.algorithms.apply(&ssh);
-            if let Some(recorded) = &asked_for {
-                let names = target.algorithms.for_known(&recorded.types);
-                if names.is_empty() {
-                    return Err(recorded.not_allowed(target));
-                }
-                offered = offered.and_then(|()| algorithms::prefer(&ssh, AlgorithmKind::HostKey, &names));
-            }
-            offered.map_err(|e| Failure::new(Phase::Connect, e.message().to_owned()))?;
-            trace.seen.replace(PeerProgress::Connection);
-            let exchanged = handshake(&mut ssh, &socket, trace).await;
-            if let Err(error) = exchanged {
-                if let Some(recorded) = &asked_for
-                    && classify::nothing_in_common(&error)
-                {
-                    return Err(recorded.gone(target));
-                }
-                if classify::no_algorithm(&error)
-                    && *trace.seen.borrow() == PeerProgress::Offer
-                    && let Ok(socket) = self.connect_again(target, address).await
-                    && let Some(lists) = Box::pin(kexinit::ask(&socket)).await
-                {
-                    let missing = lists.missing(&target.algorithms);
-                    if !missing.is_empty() {
-                        return Err(classify::no_common(&shown, &missing));
+        let mut keys_only = None;
+        let ssh = loop {
+            match self.exchange_keys(target, address, &socket, asked_for.as_ref(), trace).await {
+                Ok(ssh) => {
+                    socket.exchanged();
+                    enter(Phase::HostKey);
+                    match host_key::check(&ssh, target).await? {
+                        HostKeyTrust::Yes => break ssh,
+                        HostKeyTrust::KeysOnly(why) => {
+                            keys_only = Some(why);
+                            break ssh;
+                        }
+                        // Another type of key than the one we know it by: ask for that one, as ssh does.
+                        HostKeyTrust::AskFor(recorded)
+                            if asked_for.is_none()
+                                && keys_only.is_none()
+                                && (!off || recorded.may_be_asked_for(target)) =>
+                        {
+                            asked_for = Some(recorded);
+                        }
+                        HostKeyTrust::AskFor(recorded) if off => {
+                            keys_only.get_or_insert_with(|| recorded.gone(target).cause);
+                            break ssh;
+                        }
+                        HostKeyTrust::AskFor(recorded) => return Err(recorded.gone(target)),
                     }
                 }
-                let seen = trace.seen.borrow();
-                return Err(match &*seen {
-                    PeerProgress::Words(words) => not_ssh(&shown, words),
-                    PeerProgress::Nothing | PeerProgress::Connection => {
-                        classify::handshake(&shown, &error, HandshakeProgress::Silence)
-                    }
-                    PeerProgress::Banner => classify::handshake(&shown, &error, HandshakeProgress::Banner),
-                    PeerProgress::Offer if socket.has_ended() => {
-                        classify::handshake(&shown, &error, HandshakeProgress::OfferAndEnd)
-                    }
-                    PeerProgress::Offer => classify::handshake(&shown, &error, HandshakeProgress::Offer),
-                });
-            }
-            enter(Phase::HostKey);
-            match (Self::check_host_key(&ssh, target).await?, &asked_for) {
-                (HostKeyTrust::Yes, _) => {}
-                (HostKeyTrust::AskFor(recorded), None) => {
-                    // The server showed another type of key than the one we know it by: ask for that one, as ssh does.
-                    asked_for = Some(recorded);
-                    socket.shut();
-                    socket = self.connect_again(target, address).await?;
-                    continue;
+                // It has no such key any more. Under `off` any other will do, but not for the password.
+                Err(gone) if off && asked_for.take().is_some() && gone.phase == Phase::HostKey => {
+                    keys_only = Some(gone.cause);
                 }
-                (HostKeyTrust::AskFor(recorded), Some(_)) => return Err(recorded.gone(target)),
+                Err(failure) => return Err(failure),
             }
-            enter(Phase::Auth);
-            let outcome = log_in(&ssh, &socket, target, &self.agent).await;
-            let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-            let session = Session::new(ssh, socket, reached, target, &self.spool);
-            return outcome.map(|()| session);
+            socket.shut();
+            socket = self.connect_again(target, address).await?;
+        };
+        enter(Phase::Auth);
+        let outcome = self.authenticate(&ssh, &socket, target, keys_only, trace).await;
+        if let Some(why) = socket.cut() {
+            return Err(too_much(&shown(target, address), &why));
         }
+        if let Err(failure) = &outcome
+            && socket.login_bytes() > LONGEST_PACKET
+        {
+            // libssh2 takes no longer packet, and says of that only that it waits.
+            let why = "it sent a packet of more than 35,000 bytes in the login, most likely its banner";
+            return Err(too_much(&shown(target, address), &format!("{why}: {}", failure.cause)));
+        }
+        socket.logged_in();
+        let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
+        let session = Session::new(ssh, socket, reached, target, &self.spool);
+        outcome.map(|()| session)
+    }
+
+    /// Exchanges keys. `asked_for`: of host keys only these types will do.
+    async fn exchange_keys(
+        &self,
+        target: &Target,
+        address: Option<SocketAddr>,
+        socket: &SessionSocket,
+        asked_for: Option<&RecordedKeys>,
+        trace: &AttemptTrace,
+    ) -> Result<ssh2::Session, Failure> {
+        let own_fault = |e: ssh2::Error| Failure::new(Phase::Connect, e.message().to_owned());
+        let mut ssh = ssh2::Session::new().map_err(own_fault)?;
+        ssh.set_blocking(false);
+        ssh.set_tcp_stream(socket.clone());
+        ssh.set_compress(target.compression);
+        target.algorithms.apply(&ssh).map_err(own_fault)?;
+        if let Some(recorded) = asked_for {
+            let names = target.algorithms.for_known(&recorded.types);
+            if names.is_empty() {
+                return Err(recorded.not_allowed(target));
+            }
+            algorithms::prefer(&ssh, AlgorithmKind::HostKey, &names).map_err(own_fault)?;
+        }
+        trace.seen.replace(PeerProgress::Connection);
+        let Err(error) = handshake(&mut ssh, socket, trace).await else { return Ok(ssh) };
+        if let Some(recorded) = asked_for
+            && classify::nothing_in_common(&error)
+        {
+            return Err(recorded.gone(target));
+        }
+        let at = shown(target, address);
+        if classify::no_algorithm(&error) && *trace.seen.borrow() == PeerProgress::Offer && socket.cut().is_none() {
+            // The same number stands for a connection that was lost meanwhile: only the server's lists tell.
+            let lists = match self.connect_again(target, address).await {
+                Ok(socket) => Box::pin(kexinit::ask(&socket)).await,
+                Err(_) => None,
+            };
+            match lists.map(|lists| lists.missing(&target.algorithms)) {
+                Some(missing) if !missing.is_empty() => return Err(classify::no_common(&at, &missing)),
+                _ if socket.is_over() => return Err(classify::lost_in_key_exchange(&at)),
+                _ => {}
+            }
+        }
+        if let Some(why) = socket.cut() {
+            return Err(cut_off(&at, &why, Phase::Connect));
+        }
+        let seen = trace.seen.borrow();
+        Err(match &*seen {
+            PeerProgress::Words(words) => not_ssh(&at, words),
+            PeerProgress::Noise => cut_off(&at, "not SSH: what follows its version is no key exchange", Phase::Connect),
+            PeerProgress::Nothing | PeerProgress::Connection => {
+                classify::handshake(&at, &error, HandshakeProgress::Silence)
+            }
+            PeerProgress::Banner => classify::handshake(&at, &error, HandshakeProgress::Banner),
+            PeerProgress::Offer if socket.has_ended() => {
+                classify::handshake(&at, &error, HandshakeProgress::OfferAndEnd)
+            }
+            PeerProgress::Offer => classify::handshake(&at, &error, HandshakeProgress::Offer),
+        })
+    }
+
+    /// Logs in. `keys_only`: why the server is not to get the password.
+    async fn authenticate(
+        &self,
+        ssh: &ssh2::Session,
+        socket: &SessionSocket,
+        target: &Target,
+        keys_only: Option<String>,
+        trace: &AttemptTrace,
+    ) -> Result<(), Failure> {
+        let (Some(why), Some(_)) = (keys_only, &target.password) else {
+            return log_in(ssh, socket, target, &self.agent, &trace.password_sent).await;
+        };
+        // As ssh does: whoever sits in the host's place would have the password.
+        let without = Target { password: None, ..target.clone() };
+        let outcome = log_in(ssh, socket, &without, &self.agent, &trace.password_sent).await;
+        outcome.map_err(|failure| {
+            Failure::new(Phase::Auth, format!("{}; the password was not sent, as {why}", failure.cause))
+                .hint("find out why the key has changed; `ssh-keygen -R` takes the old one out of known_hosts")
+        })
     }
 
     /// One more connection to the same server, the same way.
@@ -363,41 +438,6 @@ impl Dialer {
             Some(address) => connect_to(target, address).await,
             None => Ok(self.gate.open_tunnel(target).await?.0),
         }
-    }
-
-    /// Is this the host that it should be?
-    async fn check_host_key(ssh: &ssh2::Session, target: &Target) -> Result<HostKeyTrust, Failure> {
-        let Some((key, _)) = ssh.host_key() else {
-            return Err(Failure::new(Phase::HostKey, "the server showed no host key"));
-        };
-        let (name, port) = (target.host_key_name.as_str(), target.port);
-        let mut verdict = target.known_hosts.check(name, port, key);
-        if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
-            // It touches the disk, and may wait for another program that holds the file.
-            let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
-            let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
-            verdict = match accepted {
-                Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => HostKeyVerdict::Known,
-                // Another host of the same name, or another program, was faster, and says something else.
-                Ok(Accepted::Against(verdict)) => verdict,
-                Err(error) => {
-                    let cause = format!("{}: its new key could not be recorded: {error}", shown(name, port));
-                    return Err(Failure::new(Phase::HostKey, cause));
-                }
-            };
-        }
-        if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::Strict)
-            && target.known_hosts.has_authority(name, port)
-        {
-            let cause = format!(
-                "{}: unknown host key {}; known_hosts has only a certificate authority for it",
-                shown(name, port),
-                fingerprint(key)
-            );
-            return Err(Failure::new(Phase::HostKey, cause)
-                .hint("gsctl does not check host certificates: add the plain key, with ssh-keyscan or accept-new"));
-        }
-        judge(verdict, key, target)
     }
 }
 
@@ -423,107 +463,34 @@ pub(super) fn through(target: &Target, mut failure: Failure) -> Failure {
     failure
 }
 
-/// A host as `known_hosts` has it.
-pub(super) fn shown(name: &str, port: u16) -> String {
-    if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
+/// Where a host is, for messages.
+fn shown(target: &Target, address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| host_port(&target.address, target.port), |address| address.to_string())
 }
 
-/// What a verdict on a host's key means under its policy.
-fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKeyTrust, Failure> {
-    let shown = shown(&target.host_key_name, target.port);
-    match (verdict, target.policy) {
-        // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
-        (HostKeyVerdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
-            Phase::HostKey,
-            format!("{shown}: this key is revoked ({}, line {line}): {fingerprint}", file.display()),
-        )
-        .hint("do not log in: find out who has this key")),
-        (_, HostKeyPolicy::Off) | (HostKeyVerdict::Known, _) => Ok(HostKeyTrust::Yes),
-        (HostKeyVerdict::Unknown, HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew) => {
-            Err(Failure::new(Phase::HostKey, format!("{shown}: unknown host key {}", fingerprint(key)))
-                .hint("check the fingerprint, then use --host-key-policy accept-new once to record it"))
-        }
-        (HostKeyVerdict::OtherType { known, file, line }, _) => {
-            Ok(HostKeyTrust::AskFor(RecordedKeys { types: known, file, line }))
-        }
-        (HostKeyVerdict::Changed { file, line, known_fingerprint, offered_fingerprint, key_type }, _) => {
-            let cause = format!(
-                "{shown}: the {key_type} host key has changed: {} line {line} has {known_fingerprint}, the server showed \
-                 {offered_fingerprint}",
-                file.display()
-            );
-            Err(Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &file)))
-        }
-    }
+/// A server that was cut off because it sends too much.
+fn cut_off(at: &str, why: &str, phase: Phase) -> Failure {
+    Failure::new(phase, format!("{at}: {why}")).hint("is this really sshd's port?")
 }
 
-/// How to forget a key that is no longer right.
-pub(super) fn remove_old(shown: &str, file: &Path) -> String {
-    format!(
-        "if the node was reinstalled, remove the old key: ssh-keygen -f {} -R {}",
-        crate::plan::quote::quote(&file.display().to_string()),
-        crate::plan::quote::quote(shown)
+/// A server that says more in a login than libssh2, or gsctl, takes.
+fn too_much(at: &str, why: &str) -> Failure {
+    Failure::new(Phase::Auth, format!("{at}: {why}")).hint(
+        "gsctl's own transport takes no such banner: `--transport openssh` does, or shorten what `Banner` of sshd_config names",
     )
 }
 
-enum HostKeyTrust {
-    Yes,
-    /// Try again and ask for the types of host key that are recorded.
-    AskFor(RecordedKeys),
-}
-
-/// What `known_hosts` has for a host that showed another type of key.
-struct RecordedKeys {
-    types: Vec<String>,
-    file: PathBuf,
-    line: usize,
-}
-
-impl RecordedKeys {
-    /// The server has no key of a recorded type any more: as far as ssh is concerned its key has changed.
-    fn gone(&self, target: &Target) -> Failure {
-        let shown = shown(&target.host_key_name, target.port);
-        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
-        let cause =
-            format!("{shown}: the host key has changed: {file} line {line} has {types}, the server has none such");
-        Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &self.file))
-    }
-
-    /// The recorded types may not be asked for, so nobody knows whether the server still has such a key.
-    fn not_allowed(&self, target: &Target) -> Failure {
-        let shown = shown(&target.host_key_name, target.port);
-        let (types, file, line) = (self.types.join(", "), self.file.display(), self.line);
-        let cause = format!(
-            "{shown}: {file} line {line} has {types}, and `{}` allows none such",
-            AlgorithmKind::HostKey.keyword()
-        );
-        Failure::new(Phase::HostKey, cause)
-            .hint("allow this type, or record a key of a type that is allowed: ssh-keyscan, then check its fingerprint")
-    }
-}
-
-/// Exchanges keys, and notes what the peer says first, for the day that it is not SSH.
+/// Exchanges keys, and notes how far the server has got.
 async fn handshake(ssh: &mut ssh2::Session, socket: &SessionSocket, trace: &AttemptTrace) -> Result<(), ssh2::Error> {
     let mut own = ssh.clone();
-    let call = |ssh: &ssh2::Session| {
-        if matches!(*trace.seen.borrow(), PeerProgress::Connection)
-            && let Some(words) = socket.peek()
-        {
-            trace.seen.replace(PeerProgress::Words(words));
-        } else if matches!(*trace.seen.borrow(), PeerProgress::Banner) && socket.peek().is_some() {
-            trace.seen.replace(PeerProgress::Offer);
-        }
+    let call = |_: &ssh2::Session| {
         let done = own.handshake();
-        if let Some(first) = ssh.banner_bytes()
-            && *trace.seen.borrow() != PeerProgress::Offer
-        {
-            // libssh2 also keeps a first line that is nothing of the kind.
-            let words = String::from_utf8_lossy(first);
-            trace.seen.replace(if words.starts_with("SSH-") {
-                PeerProgress::Banner
-            } else {
-                PeerProgress::Words(words.into_owned())
-            });
+        match socket.greeting() {
+            Greeting::Nothing => {}
+            Greeting::Words(words) => drop(trace.seen.replace(PeerProgress::Words(words))),
+            Greeting::Version => drop(trace.seen.replace(PeerProgress::Banner)),
+            Greeting::Noise => drop(trace.seen.replace(PeerProgress::Noise)),
+            Greeting::Offer => drop(trace.seen.replace(PeerProgress::Offer)),
         }
         done
     };
@@ -539,11 +506,18 @@ struct AttemptTrace {
     logins_done: Cell<usize>,
     /// It was turned away where others were let in: the server is busy, not broken.
     server_busy: Cell<bool>,
+    /// The password was on its way: it is not sent again, lest the account be locked.
+    password_sent: Cell<bool>,
 }
 
 impl Default for AttemptTrace {
     fn default() -> Self {
-        Self { seen: RefCell::new(PeerProgress::Nothing), server_busy: Cell::new(false), logins_done: Cell::new(0) }
+        Self {
+            seen: RefCell::new(PeerProgress::Nothing),
+            server_busy: Cell::new(false),
+            logins_done: Cell::new(0),
+            password_sent: Cell::new(false),
+        }
     }
 }
 
@@ -557,6 +531,8 @@ enum PeerProgress {
     Words(String),
     /// It speaks SSH.
     Banner,
+    /// It said so, and then something else.
+    Noise,
     /// It has said which algorithms it takes.
     Offer,
 }
@@ -567,7 +543,7 @@ impl PeerProgress {
         match self {
             Self::Connection => true,
             Self::Words(words) => words.starts_with("Exceeded MaxStartups"),
-            Self::Nothing | Self::Banner | Self::Offer => false,
+            Self::Nothing | Self::Banner | Self::Noise | Self::Offer => false,
         }
     }
 }
@@ -586,7 +562,8 @@ pub(super) fn not_ssh(at: &str, words: &str) -> Failure {
     failure.retryable()
 }
 
-fn timed_out(target: &Target, phase: Phase, seen: &PeerProgress) -> Failure {
+fn timed_out(target: &Target, phase: Option<Phase>, trace: &AttemptTrace) -> Failure {
+    let (phase, seen) = (phase.unwrap_or(Phase::Resolve), &*trace.seen.borrow());
     let limit = human(target.connect_timeout);
     let at = host_port(&target.address, target.port);
     if let PeerProgress::Words(words) = seen {
@@ -595,10 +572,14 @@ fn timed_out(target: &Target, phase: Phase, seen: &PeerProgress) -> Failure {
     match phase {
         Phase::Resolve => Failure::new(Phase::Resolve, format!("no answer about `{}` within {limit}", target.address))
             .hint("the name server does not answer; an address in the hosts file needs none"),
+        Phase::Auth if trace.password_sent.get() => {
+            Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit} after the password was sent"))
+                .hint("it is not sent again, lest the account be locked; a slow login needs --connect-timeout 30s")
+        }
         Phase::Auth => Failure::new(Phase::Auth, format!("{at}: no end of the login within {limit}")).hint(
             "the node is overloaded, or its login waits for something (DNS, LDAP, PAM); try --connect-timeout 30s",
         ),
-        _ if matches!(seen, PeerProgress::Banner | PeerProgress::Offer) => {
+        _ if matches!(seen, PeerProgress::Banner | PeerProgress::Noise | PeerProgress::Offer) => {
             Failure::new(Phase::Connect, format!("{at}: no end of the key exchange within {limit}"))
                 .hint("the node is overloaded, or the network loses large packets (MTU); try --connect-timeout 30s")
         }

@@ -9,6 +9,8 @@ pub mod connect;
 mod connection;
 pub mod copy;
 pub mod exec;
+mod host_key;
+mod intake;
 mod jump;
 mod kexinit;
 mod login;
@@ -28,8 +30,3 @@ pub use exec::sudo::SudoRefusal;
 pub use exec::wrapper::Mark;
 pub use login::agent_of_use;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
-
-/// `1 key`, `3 keys`.
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
-}

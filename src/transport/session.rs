@@ -221,7 +221,9 @@ impl Session {
         &self,
         call: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, ssh2::Error> {
-        drive(&self.ssh, &self.socket, call).await
+        let done = drive(&self.ssh, &self.socket, call).await;
+        self.socket.used(0);
+        done
     }
 
     /// Waits until there is something to read, sending keepalives meanwhile.
@@ -241,7 +243,7 @@ impl Session {
             match future::or(ready, ticker).await {
                 Some(Ok(())) => {
                     keepalives.unanswered = 0;
-                    return Ok(());
+                    return self.socket.cut().map_or(Ok(()), Err);
                 }
                 Some(Err(error)) => return Err(error.to_string()),
                 None if keepalives.unanswered >= self.keepalive.1 => {
@@ -272,8 +274,10 @@ impl Session {
     /// Gives a channel up without waiting for the other end.
     pub(super) fn abandon(&mut self, mut channel: Channel) {
         let _ = channel.close();
+        self.socket.unread_channel();
         self.done.push(channel);
         self.sweep();
+        self.socket.flush();
     }
 
     /// Lets libssh2 read what the server sent while no command runs, so that its keepalives are answered. False when the
@@ -283,9 +287,15 @@ impl Session {
             // Sent only when one is due. A firewall forgets a connection on which nothing passes.
             let _ = self.ssh.keepalive_send();
         }
-        let Some(channel) = self.done.last_mut() else { return true };
+        let Some(channel) = self.done.last_mut() else {
+            self.socket.flush();
+            return true;
+        };
         let mut scratch = [0; 1024];
-        match io::Read::read(channel, &mut scratch) {
+        self.socket.turn();
+        let read = io::Read::read(channel, &mut scratch);
+        self.socket.flush();
+        match read {
             Ok(_) => true,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }

@@ -27,6 +27,8 @@ pub struct Target {
     pub user: String,
     /// The name under which `known_hosts` has the host.
     pub host_key_name: String,
+    /// The port under which `known_hosts` has it: 22, where a `HostKeyAlias` is that name.
+    pub host_key_port: u16,
     /// Host keys that are trusted; shared by all hosts that have the same files.
     pub known_hosts: Arc<KnownHosts>,
     /// What to do about its host key.
@@ -177,16 +179,5 @@ impl Target {
             Via::Command(command) => format!("{},{own}", command.text),
             Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),
         }
-    }
-
-    /// The names of the jump hosts before it, as `-J` takes them.
-    #[must_use]
-    pub fn jumps(&self) -> Option<String> {
-        let jump = match &self.via {
-            Via::Jump(jump) => jump,
-            Via::OpenSsh(client) => return client.through.clone(),
-            Via::Network | Via::Command(_) => return None,
-        };
-        Some(jump.jumps().map_or_else(|| jump.name.clone(), |before| format!("{before},{}", jump.name)))
     }
 }

@@ -111,3 +111,73 @@ fn interrupted_and_terminated() {
         assert!(!sleeping(2), "{run}");
     }
 }
+
+/// A library that notes in a file that exit handlers ran.
+const AT_EXIT: &str = "#include <stdlib.h>\n#include <fcntl.h>\n\
+    static void bye(void) { const char *to = getenv(\"BYE\"); if (to) creat(to, 0600); }\n\
+    __attribute__((constructor)) static void hello(void) { atexit(bye); }\n";
+
+/// OpenSSL's exit handler frees what threads may still use (rust-openssl#2256): a run that went well ended with SIGABRT, about
+/// once in a thousand. So no exit handler runs, and what was written is there all the same.
+#[test]
+fn no_exit_handler_runs() {
+    let lab = Lab::start(1);
+    let (source, library, note) =
+        (lab.dir().join("bye.c"), lab.dir().join("bye.so"), lab.dir().join("client/exit-handlers-ran"));
+    std::fs::write(&source, AT_EXIT).unwrap();
+    let mut cc = std::process::Command::new("cc");
+    assert!(cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap().success());
+    let watched = |gsctl: crate::gsctl::Gsctl| gsctl.env("LD_PRELOAD", &library).env("BYE", &note);
+    let place = format!("{}@{}", lab.user(), lab.node(1).address());
+    let known = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+    let key = format!("IdentityFile={}", lab.key().display());
+    for (gsctl, status, said) in [
+        (lab.gsctl().args(["exec", "--", "seq 30000; exit 3"]), 5, "30000"),
+        (lab.gsctl().args(["ping"]), 0, "node1"),
+        (lab.gsctl().args(["hosts"]), 0, "node1"),
+        (lab.bare_gsctl().arg("--help"), 0, "Usage"),
+        (lab.bare_gsctl().arg("man"), 0, ".TH"),
+        (lab.bare_gsctl().arg("--no-such"), 2, ""),
+        (lab.bare_gsctl().args(["-w", "n1", "-i", "/no/such", "ping"]), 2, ""),
+        (lab.bare_gsctl().args(["pssh", "-i", "-H", &place, "-O", &known, "-O", &key, "echo", "heard"]), 0, "heard"),
+    ] {
+        let run = watched(gsctl).run().expect(status);
+        assert!(run.text().contains(said), "`{said}`\n{run}");
+        // The library is there: the shell that it is loaded into runs its handlers.
+        assert!(!note.exists(), "{run}");
+    }
+    let mut shell = std::process::Command::new("true");
+    assert!(shell.env("LD_PRELOAD", &library).env("BYE", &note).status().unwrap().success());
+    assert!(note.exists());
+}
+
+/// `make exits`: EXITS short runs, more at once than there are cores.
+#[test]
+#[ignore = "make exits"]
+fn thousands_of_short_runs_end_with_their_status() {
+    let count: usize = std::env::var("EXITS").map_or(10_000, |text| text.parse().unwrap());
+    let lab = Lab::start(2);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let file = lab.dir().join("client/small");
+    std::fs::write(&file, "small\n").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let number = done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    if number >= count {
+                        return;
+                    }
+                    let gsctl = lab.gsctl().args(["--connect-timeout", "60s", "-q"]);
+                    let (gsctl, status) = match number % 4 {
+                        0 => (gsctl.args(["exec", "--", "true"]), 0),
+                        1 => (gsctl.args(["exec", "--", "exit 3"]), 5),
+                        2 => (gsctl.arg("push").arg(&file).arg(format!("small-{}", number % 7)), 0),
+                        _ => (gsctl.arg("ping"), 0),
+                    };
+                    gsctl.run().expect(status);
+                }
+            });
+        }
+    });
+}

@@ -45,6 +45,8 @@ pub(crate) struct Gsctl {
     arguments: Vec<OsString>,
     stdin: Option<Vec<u8>>,
     watchdog: Duration,
+    /// How signals are to be when it begins, as env(1) takes it.
+    signals: Option<&'static str>,
 }
 
 impl Gsctl {
@@ -63,7 +65,9 @@ impl Gsctl {
         }
         // A group of its own, so that the watchdog gets whatever it started too.
         command.current_dir(home).process_group(0);
-        Self { command, hosts_file: None, arguments: Vec::new(), stdin: None, watchdog: WATCHDOG }
+        // Whatever the suite was started with, such as nohup.
+        let signals = Some("--default-signal");
+        Self { command, hosts_file: None, arguments: Vec::new(), stdin: None, watchdog: WATCHDOG, signals }
     }
 
     /// Another hosts file than the lab's.
@@ -159,6 +163,12 @@ impl Gsctl {
         self
     }
 
+    /// With signals ignored from the beginning, as under nohup: `--ignore-signal=HUP`.
+    pub(crate) fn signals(mut self, signals: &'static str) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+
     /// How long it may take.
     pub(crate) fn watchdog(mut self, limit: Duration) -> Self {
         self.watchdog = limit;
@@ -194,6 +204,9 @@ impl Gsctl {
         self.command.args(&self.arguments);
         let arguments = self.command.get_args();
         let line = arguments.fold(String::new(), |line, argument| format!("{line} {}", argument.display()));
+        if let Some(signals) = &self.signals {
+            self.command = under_env(&self.command, signals);
+        }
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("gsctl starts");
@@ -205,6 +218,17 @@ impl Gsctl {
         let stderr = Stream::follow(child.stderr.take().expect("stderr is piped"));
         Running { child, stdout, stderr, line, started: Instant::now(), watchdog: self.watchdog }
     }
+}
+
+/// The same command by env(1), which sees to signals and then becomes it.
+fn under_env(command: &Command, signals: &str) -> Command {
+    let mut env = Command::new("env");
+    env.arg(signals).arg(command.get_program()).args(command.get_args()).env_clear().process_group(0);
+    env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        env.current_dir(dir);
+    }
+    env
 }
 
 /// What a stream has brought so far.

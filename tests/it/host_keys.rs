@@ -194,3 +194,83 @@ fn of_two_keys_for_one_name_only_the_first_is_taken() {
     assert_eq!((&run.json()["counts"]["ok"], &run.json()["counts"]["unreachable"]), (&1.into(), &2.into()), "{run}");
     assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 1);
 }
+
+/// sshd has a certificate beside its key: gsctl cannot check one, so it asks for the key and records that.
+#[test]
+fn a_host_certificate_is_no_host_key() {
+    let root = if rustix::process::geteuid().is_root() { crate::lab::MOUNT } else { "%h/.." };
+    let lab = Lab::builder().sshd_config(&format!("HostCertificate {root}/.lab/host_ed25519-cert.pub\n")).start();
+    let (node, key, name) = (lab.node(1), key_of(&lab, 1, "ed25519"), name_of(&lab, 1));
+    let authority = lab.unknown_key(&Key::ed25519());
+    let mut signing = Command::new("ssh-keygen");
+    signing.args(["-q", "-h", "-I", "lab", "-s"]).arg(&authority).arg(lab.dir().join("n1/.lab/host_ed25519.pub"));
+    assert!(signing.status().unwrap().success());
+    node.restart_sshd();
+    let known = file(&lab, "");
+    ping(&lab, &known).args(["--host-key-policy", "accept-new"]).run().expect(0);
+    assert_eq!(fs::read_to_string(&known).unwrap(), format!("{name} {key}\n"));
+    // ssh and gsctl know it by that, whatever becomes of the certificate.
+    let mut ssh = lab.ssh(node);
+    ssh.args(["-o", &format!("UserKnownHostsFile={}", known.display()), "-o", "StrictHostKeyChecking=yes", "true"]);
+    assert!(ssh.status().unwrap().success());
+    ping(&lab, &known).args(["--host-key-policy", "strict"]).run().expect(0);
+    let bare = file(&lab, &format!("{} {key}\n", node.address().ip()));
+    ping(&lab, &bare).args(["--host-key-policy", "strict"]).run().expect(0);
+    // A revoked key is revoked, certified or not; under every policy.
+    let revoked = file(&lab, &format!("@revoked * {key}\n"));
+    for policy in ["strict", "accept-new", "off"] {
+        let (error, _) = refused(ping(&lab, &revoked).args(["--host-key-policy", policy]).run());
+        assert!(error.contains("this key is revoked"), "{policy}: {error}");
+    }
+    // Where nothing but a certificate may be shown, no connection is made.
+    let option = "HostKeyAlgorithms=ssh-ed25519-cert-v01@openssh.com";
+    ping(&lab, &known).args(["-o", option]).run().expect(2);
+}
+
+#[test]
+fn an_alias_goes_without_a_port_and_a_bare_name_only_where_there_is_no_other() {
+    let lab = Lab::start(1);
+    let (key, name) = (key_of(&lab, 1, "ed25519"), name_of(&lab, 1));
+    let (wrong, ip) = (foreign(&lab, &Key::ed25519()), lab.node(1).address().ip());
+    let alias = |known: &PathBuf, policy: &str| {
+        ping(&lab, known).args(["-o", "HostKeyAlias=node-a", "--host-key-policy", policy]).run()
+    };
+    let changed = file(&lab, &format!("node-a {wrong}\n"));
+    for policy in ["strict", "accept-new"] {
+        let (error, hint) = refused(alias(&changed, policy));
+        assert!(error.contains("node-a: the ssh-ed25519 host key has changed"), "{error}");
+        assert!(hint.ends_with("-R node-a"), "{hint}");
+        assert_eq!(fs::read_to_string(&changed).unwrap(), format!("node-a {wrong}\n"));
+    }
+    let known = file(&lab, "");
+    alias(&known, "accept-new").expect(0);
+    assert_eq!(fs::read_to_string(&known).unwrap(), format!("node-a {key}\n"));
+    alias(&known, "strict").expect(0);
+    refused(alias(&file(&lab, &format!("{} {key}\n", name.replace(&ip.to_string(), "node-a"))), "strict"));
+
+    // The name with the port has another key: that of the bare name does not count.
+    let both = file(&lab, &format!("{name} {wrong}\n{ip} {key}\n"));
+    for policy in ["strict", "accept-new"] {
+        let (error, _) = refused(ping(&lab, &both).args(["--host-key-policy", policy]).run());
+        assert!(error.contains("host key has changed") && error.contains("line 1"), "{error}");
+    }
+    ping(&lab, &file(&lab, &format!("{ip} {key}\n"))).args(["--host-key-policy", "strict"]).run().expect(0);
+    let other_type = file(&lab, &format!("{name} {}\n{ip} {key}\n", foreign(&lab, &Key::rsa())));
+    refused(ping(&lab, &other_type).args(["--host-key-policy", "strict"]).run());
+    // An authority for the name with the port is no key of it.
+    let authority = file(&lab, &format!("@cert-authority {name} {wrong}\n{ip} {key}\n"));
+    ping(&lab, &authority).args(["--host-key-policy", "strict"]).run().expect(0);
+}
+
+#[test]
+fn lines_that_are_not_understood_are_named() {
+    let lab = Lab::start(2);
+    let known = |number| format!("{} {}\n", name_of(&lab, number), key_of(&lab, number, "ed25519"));
+    let text =
+        format!("# a comment\n{}broken\n\n{}{} ssh-ed25519 AAAA=not-a-key\n", known(1), known(2), name_of(&lab, 1));
+    let file = file(&lab, &text);
+    let run = ping(&lab, &file).run().expect(0);
+    let want =
+        format!("known hosts file `{}`, lines 3, 6: are not understood, and passed over as ssh does", file.display());
+    assert_eq!(run.stderr.matches(&want).count(), 1, "{want}\n{run}");
+}

@@ -157,3 +157,32 @@ fn a_second_one_leaves_at_once() {
     assert!(left, "{}", running.stderr());
     running.wait().expect(130);
 }
+
+/// Under `nohup`, or behind a shell's `&`, what is ignored when gsctl begins stays ignored.
+#[test]
+fn signals_that_were_ignored_stay_ignored() {
+    let lab = Lab::start(1);
+    let node = lab.node(1);
+    for (signals, signal) in [
+        ("--ignore-signal=HUP", Signal::HUP),
+        ("--ignore-signal=INT", Signal::INT),
+        ("--ignore-signal=TERM", Signal::TERM),
+    ] {
+        let ready = format!("ready-{}", signal.as_raw());
+        let command = format!("touch $HOME/{ready}; while [ -e $HOME/{ready} ]; do sleep 0.1; done; echo through");
+        let run = lab.gsctl().signals(signals).args(["exec", "--", &command]).spawn();
+        wait::until("the command runs", || node.exists(format!("home/{ready}")));
+        run.signal(signal);
+        run.signal(signal);
+        node.remove(format!("home/{ready}"));
+        let run = run.wait().expect(0);
+        assert!(run.text().contains("through"), "{run}");
+        // The other ways to stop it are there.
+        let run = lab.gsctl().signals(signals).args(["exec", "--", "echo on; sleep 7001"]).spawn();
+        until_running(node, "sleep 7001");
+        let (other, status) = if signal == Signal::TERM { (Signal::INT, 130) } else { (Signal::TERM, 143) };
+        run.signal(other);
+        run.wait().expect(status);
+        until_gone(node, "sleep 7001");
+    }
+}

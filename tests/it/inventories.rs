@@ -268,3 +268,43 @@ fn hosts_of_ssh_config_and_of_ansible_are_reached() {
     let run = lab.bare_gsctl().args(["-f", "ssh_config:other", "ping"]).run().expect(2);
     says(&run, &["nothing can follow the colon", "-F other -f ssh_config:"]);
 }
+
+/// A program that lies where gsctl looks for hosts is run only where somebody names it, and never where others could have put it.
+#[test]
+fn programs_run_where_they_are_named_and_only_one_s_own() {
+    let program = "#!/bin/sh\ntouch \"$HOME/ran\"\necho '{\"db\": {\"hosts\": [\"n1\"]}}'\n";
+    let home = home(&[("hosts", program)]);
+    executable(&home, "hosts");
+    let ran = home.path().join("ran");
+    let here = || Gsctl::at_home(home.path());
+    let folder = home.path().join(".config/gsctl");
+    fs::create_dir_all(&folder).unwrap();
+    for arguments in [&["hosts"][..], &["-w", "n1", "hosts"], &["-w", "n1", "exec", "true"], &["hosts", "--expand"]] {
+        let run = here().args(arguments).run().expect(2);
+        says(&run, &["hosts file `hosts` is a program, and nobody has named it", "-f hosts"]);
+    }
+    fs::rename(home.path().join("hosts"), folder.join("hosts")).unwrap();
+    says(&here().arg("hosts").run().expect(2), &["is a program, and nobody has named it"]);
+    fs::rename(folder.join("hosts"), home.path().join("hosts")).unwrap();
+    assert!(!ran.exists());
+    let path = home.path().join("hosts");
+    let ways = [here().args(["-f", "hosts"]), here().env("GSCTL_HOSTS_FILE", &path)];
+    fs::write(folder.join("config.toml"), format!("hosts-file = [\"{}\"]\n", path.display())).unwrap();
+    for gsctl in ways.into_iter().chain([here()]) {
+        assert_eq!(gsctl.args(["hosts", "--expand"]).run().expect(0).text(), "n1\n");
+        assert!(fs::remove_file(&ran).is_ok());
+    }
+    fs::remove_file(folder.join("config.toml")).unwrap();
+    // In a directory, or a file, that others may write to; the sticky bit keeps them from what is not theirs.
+    let refused = |mode: u32, path: &std::path::Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let run = here().args(["-f", "hosts", "hosts"]).run().expect(2);
+        says(&run, &["inventory program `hosts` is not run: everybody may write to `"]);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(!ran.exists());
+    };
+    refused(0o777, home.path());
+    refused(0o757, &path);
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    here().args(["-f", "hosts", "hosts"]).run().expect(0);
+}

@@ -12,10 +12,12 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rayon", &["runner/fleet.rs", "commands/run.rs"]),
     ("indicatif", &["reporter/progress.rs"]),
     ("console", &["reporter/style.rs"]),
+    ("nix", &["account.rs"]),
     ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
     ("ssh_key", &["credentials/keys/"]),
-    ("tokio", &["reactor.rs"]),
-    ("signal_hook", &["commands/run.rs"]),
+    ("tokio", &["budget.rs", "reactor.rs"]),
+    ("signal_hook", &["commands/signals.rs", "main.rs"]),
+    ("glob", &["ssh_config/glob.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),
     ("regex", &["commands/output_filter.rs"]),
     ("regex_syntax", &["commands/output_filter.rs"]),
@@ -26,6 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
+    ("strsim", &["text.rs"]),
     ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
     ("sha2", &["commands/", "inventory/filename.rs", "transport/copy/"]),
@@ -102,6 +105,10 @@ const NEVER: &[(&str, &[&str])] = &[
     ("runner/", &["cli", "commands", "playbook", "reporter"]),
     ("ssh_config/", &["cli", "commands", "event", "playbook", "reporter", "runner"]),
     ("stats.rs", &["cli", "commands", "reporter", "runner", "transport"]),
+    (
+        "text.rs",
+        &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "ssh_config", "transport"],
+    ),
     ("transport/", &["cli", "commands", "playbook", "reporter", "runner", "ssh_config"]),
     ("yaml.rs", &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "transport"]),
 ];
@@ -117,6 +124,7 @@ const PURE: &[&str] = &[
     "playbook/",
     "report.rs",
     "stats.rs",
+    "text.rs",
     "yaml.rs",
 ];
 

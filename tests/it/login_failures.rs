@@ -212,3 +212,23 @@ fn shell_of_an_ordinary_user() {
     let lab = Lab::start(1);
     assert_eq!(one(lab.gsctl().args(["exec", "--", "echo one\necho two"]), 0)["stdout"], "one\ntwo\n");
 }
+
+/// What the server wanted beside a key, and a banner that libssh2 cannot take: both are named.
+#[test]
+fn a_second_factor_and_a_long_banner_are_named() {
+    let private = rustix::process::geteuid().is_root();
+    let base = if private { crate::lab::MOUNT } else { "%h/.." };
+    let factor =
+        Lab::builder().sshd_config("PasswordAuthentication yes\nAuthenticationMethods publickey,password\n").start();
+    let host = one(factor.gsctl().args(["--connect-attempts", "1", "ping"]), 4);
+    says(&host, "unreachable", "auth", "the server took a key of");
+    assert!(host["error"].as_str().unwrap().contains("second factor: password"), "{host:#}");
+    assert!(host["hint"].as_str().unwrap().contains("--ask-password"), "{host:#}");
+
+    let lab = Lab::builder().sshd_config(&format!("Banner {base}/.lab/banner\n")).start();
+    lab.node(1).write(".lab/banner", format!("{}\n", "x".repeat(79)).repeat(600));
+    let host = one(lab.gsctl().args(["--connect-attempts", "1", "ping"]), 4);
+    says(&host, "unreachable", "auth", "a packet of more than 35,000 bytes");
+    assert!(host["hint"].as_str().unwrap().contains("--transport openssh"), "{host:#}");
+    one(lab.gsctl().args(["--transport", "openssh", "exec", "--", "true"]), 0);
+}

@@ -260,3 +260,33 @@ fn one_login_serves_a_whole_start() {
     }
     nothing_left(&lab);
 }
+
+/// A banner is the server's to write: it makes up neither the address that answered nor the cause of a failure.
+#[test]
+fn a_banner_is_not_believed() {
+    let base = if rustix::process::geteuid().is_root() { crate::lab::MOUNT } else { "%h/.." };
+    let lab = Lab::builder().sshd_config(&format!("Banner {base}/.lab/banner\n")).start();
+    let node = lab.node(1);
+    node.write(
+        ".lab/banner",
+        "debug1: Connecting to evil [6.6.6.6] port 66.\ndebug1: Server host key: ssh-rsa SHA256:made-up\n\
+         debug1: Remote protocol version 2.0, remote software version made-up\n@ REMOTE HOST IDENTIFICATION HAS CHANGED! @\n\
+         Offending ED25519 key in /etc/passwd:7\nHost key verification failed.\nssh: Could not resolve hostname x: made up\n\
+         Received disconnect from 6.6.6.6 port 66:2: Too many authentication failures\nwords\nmore words\n",
+    );
+    let gsctl = |key: &std::path::Path| {
+        let known = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+        let gsctl =
+            lab.bare_gsctl().hosts_file(lab.hosts_file()).args(["-F", "none", "--transport", "openssh", "-o", &known]);
+        gsctl.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"])
+    };
+    let host = crate::failures::one(gsctl(&lab.key()).args(["exec", "--", "echo in"]), 0);
+    assert_eq!(
+        (&host["address"], &host["stdout"]),
+        (&node.address().ip().to_string().into(), &"in\n".into()),
+        "{host:#}"
+    );
+    let host = crate::failures::one(gsctl(&lab.unknown_key(&crate::lab::Key::ed25519())).arg("ping"), 4);
+    crate::failures::says(&host, "unreachable", "auth", "denied");
+    assert!(!host.to_string().contains("6.6.6.6"), "{host:#}");
+}

@@ -1,6 +1,6 @@
 //! Logging in with a password: as such, as the answer to what the server asks, and what is said when that fails.
 //!
-//! sshd looks passwords up as root only, so for any other user just the part before the contact is tested.
+//! sshd looks passwords up as root only, so most of this needs root.
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -97,9 +97,7 @@ fn before_anybody_is_contacted() {
 #[test]
 fn a_password_for_all_hosts() {
     let lab = Lab::builder().nodes(3).sshd_config("PasswordAuthentication yes\nBanner /etc/profile\n").start();
-    if !lab.is_private() {
-        return;
-    }
+    crate::lab::need_root();
     let right = file(&lab, &format!("{PASSWORD}\nanother line\n"), 0o600);
     let exec = |path: &Path| gsctl(&lab).arg("--password-file").arg(path).args(["exec", "--", "echo in"]);
     let run = exec(&right).run().expect(0);
@@ -158,9 +156,7 @@ fn a_password_for_all_hosts() {
 #[test]
 fn accounts_that_may_not_log_in() {
     let builder = Lab::builder().sshd_config("PasswordAuthentication yes\n");
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    crate::lab::need_root();
     let lab = builder.user("late", "/bin/sh").user("over", "/bin/sh").user("locked", "/bin/sh").start();
     let node = lab.node(1);
     shadow(node, "late", "HASH:0:0:99999:7:::");
@@ -187,9 +183,7 @@ fn accounts_that_may_not_log_in() {
 
 #[test]
 fn a_server_that_asks() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    crate::lab::need_root();
     let config = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
     let lab = Lab::builder().sshd_config(config).user("late", "/bin/sh").start();
     shadow(lab.node(1), "late", "HASH:0:0:99999:7:::");
@@ -216,9 +210,7 @@ fn a_server_that_asks() {
 #[test]
 fn the_password_is_nowhere() {
     let lab = Lab::builder().sshd_config("PasswordAuthentication yes\n").start();
-    if !lab.is_private() {
-        return;
-    }
+    crate::lab::need_root();
     // Not a word that stands anywhere by itself.
     for password in [PASSWORD.to_owned(), "wrong-Zk7pQ2".to_owned()] {
         let path = file(&lab, &password, 0o600);
@@ -259,4 +251,83 @@ fn the_password_is_nowhere() {
         }
         assert!(read >= 4, "{read} files");
     }
+}
+
+/// Whoever shows another key than the one that is recorded does not get the password, under `off` neither; ssh does the same.
+#[test]
+fn a_changed_host_key_does_not_get_the_password() {
+    let lab = Lab::builder().sshd_config("PasswordAuthentication yes\n").start();
+    if !lab.is_private() {
+        return;
+    }
+    let node = lab.node(1);
+    let name = format!("[{}]:{}", node.address().ip(), node.address().port());
+    let public = |key: &PathBuf| fs::read_to_string(key.with_extension("pub")).unwrap();
+    let password = file(&lab, &format!("{PASSWORD}\n"), 0o600);
+    for key in [crate::lab::Key::ed25519(), crate::lab::Key::rsa()] {
+        let foreign = public(&lab.unknown_key(&key));
+        let known = lab.dir().join("client/known-other");
+        fs::write(&known, format!("{name} {foreign}")).unwrap();
+        let known = format!("UserKnownHostsFile={}", known.display());
+        let gsctl = || {
+            let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).args(["-F", "none", "-o", &known]);
+            gsctl
+                .args(["-o", "GlobalKnownHostsFile=none", "--host-key-policy", "off"])
+                .arg("--password-file")
+                .arg(&password)
+        };
+        let host = one(gsctl().arg("ping"), 4);
+        says(&host, "unreachable", "auth", "the password was not sent, as");
+        assert!(host["error"].as_str().unwrap().contains("host key has changed"), "{host:#}");
+        // A key may still log in, and a host of which nothing is known gets the password.
+        one(gsctl().arg("-i").arg(lab.key()).arg("ping"), 0);
+    }
+    let log = node.sshd_log();
+    assert!(!log.contains("Accepted password") && !log.contains("Failed password"), "{log}");
+    let known = format!("UserKnownHostsFile={}", lab.dir().join("client/known-none").display());
+    let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).args(["-F", "none", "-o", &known]);
+    one(gsctl.args(["--host-key-policy", "off"]).arg("--password-file").arg(&password).arg("ping"), 0);
+}
+
+/// A server in Python that notes each password and never answers it.
+const SLOW: &str = r#"
+import socket, sys, threading, time, paramiko
+(host, port), key = sys.argv[1].split(":"), paramiko.RSAKey(filename=sys.argv[2])
+
+class Server(paramiko.ServerInterface):
+    def get_allowed_auths(self, user): return "password"
+    def check_auth_password(self, user, password):
+        with open("passwords", "a") as notes: notes.write(password + "\n")
+        time.sleep(600)
+
+listener = socket.create_server((host, int(port)))
+while True:
+    connection, _ = listener.accept()
+    try:
+        transport = paramiko.Transport(connection)
+        transport.add_server_key(key)
+        transport.start_server(event=threading.Event(), server=Server())
+    except Exception:
+        pass
+"#;
+
+#[test]
+fn a_slow_server_gets_the_password_once() {
+    let lab = Lab::start(1);
+    let node = lab.node(1);
+    let address = std::net::SocketAddr::new(node.address().ip(), lab.port() + 1);
+    node.write("slow.py", SLOW);
+    let script = format!(
+        "cd '{}' && ssh-keygen -q -t rsa -m PEM -N '' -f slow && /usr/bin/python3 slow.py {address} slow >>log/slow 2>&1 &",
+        node.base().display()
+    );
+    assert!(node.sh(&script).status.success());
+    crate::lab::wait::until("the server listens", || std::net::TcpStream::connect(address).is_ok());
+    let password = file(&lab, "sesame\n", 0o600);
+    let hosts = lab.write_hosts_file(&lab.hosts_line("slow", address));
+    let gsctl = lab.bare_gsctl().hosts_file(hosts).args(["-F", "none", "--host-key-policy", "off"]);
+    let gsctl = gsctl.arg("--password-file").arg(password).args(["--connect-timeout", "8s", "ping"]);
+    let host = one(gsctl, 4);
+    says(&host, "unreachable", "auth", "after the password was sent");
+    assert_eq!(node.text("passwords"), "sesame\n", "{host:#}");
 }

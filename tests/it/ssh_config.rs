@@ -170,3 +170,91 @@ fn what_cannot_be_honoured_is_named() {
     let run = lab.gsctl().arg("ping").run().expect(2);
     assert!(run.stderr.contains("line 2: "), "{run}");
 }
+
+/// What only gsctl cannot honour stops the hosts that it is for, and no others; what ssh refuses is refused, and UTF-16 is named.
+#[test]
+fn one_host_s_odd_value_stops_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config");
+    let hosts = |name: &str| Gsctl::at_home(home.path()).arg("-F").arg(&file).args(["-w", name, "hosts"]).run();
+    for value in [
+        "PreferredAuthentications hostbased,gssapi-with-mic",
+        "ProxyCommand nc %u %h",
+        "IdentityFile /k/%",
+        "IdentityFile /k/%z",
+        "CertificateFile /k/%z",
+    ] {
+        std::fs::write(&file, format!("Host other\n {value}\nHost *\n Port 2222\n")).unwrap();
+        assert!(hosts("mine").expect(0).text().contains("2222"), "{value}");
+        let run = hosts("other").expect(2);
+        assert!(run.stderr.contains("line 2") && run.stderr.contains("host `other`"), "{value}\n{run}");
+    }
+    // The first value wins, also over one that cannot be honoured.
+    std::fs::write(&file, "Host a\n PreferredAuthentications publickey\nHost *\n PreferredAuthentications hostbased\n")
+        .unwrap();
+    hosts("a").expect(0);
+    hosts("b").expect(2);
+    for (text, said) in [
+        ("Match all user x\n", "`Match all` goes with"),
+        ("SendEnv A=B\n", "`SendEnv` wants names"),
+        ("UserKnownHostsFile none b\n", "`none` stands alone"),
+        ("IdentityAgent $foo-x\n", "`IdentityAgent` wants"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let run = hosts("a").expect(2);
+        assert!(run.stderr.contains(said), "{run}");
+    }
+    let utf16: Vec<u8> = "\u{feff}Host a\n Port 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&file, utf16).unwrap();
+    let run = hosts("a").expect(2);
+    assert!(run.stderr.contains("UTF-16") && run.stderr.contains("iconv"), "{run}");
+    // Letters, and what a pattern of `Include` takes in.
+    std::fs::create_dir(home.path().join("d")).unwrap();
+    std::fs::write(home.path().join("d/1.conf"), "Match originalhost DB*\n Port 7\n").unwrap();
+    let include =
+        format!("Include {0}/d/[12]*\nInclude {0}/d/[[:alpha:]]*\nInclude ~nosuch/x\n", home.path().display());
+    std::fs::write(&file, include).unwrap();
+    let run = hosts("db1").expect(0);
+    assert!(run.text().contains('7'), "{run}");
+}
+
+/// A key comes through a pipe, which is read once, whatever the number of hosts; `0` and `none` are no limit.
+#[test]
+fn keys_through_pipes_and_no_limit() {
+    let lab = crate::lab::Lab::start(2);
+    let known = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+    let script = format!(
+        "'{}' -f '{}' -F none -o '{known}' --connect-timeout none -i <(cat '{}') exec -- echo in",
+        env!("CARGO_BIN_EXE_gsctl"),
+        lab.hosts_file().display(),
+        lab.key().display()
+    );
+    let output =
+        std::process::Command::new("bash").args(["-c", &script]).env("HOME", lab.client_home()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.matches("in").count() >= 2, "{said}");
+    let script = script.replace(" -F none", " -F none --transport openssh");
+    let output =
+        std::process::Command::new("bash").args(["-c", &script]).env("HOME", lab.client_home()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    // A server that is slower than the default limit.
+    let mute = crate::lab::faults::mute_port();
+    let hosts = lab.write_hosts_file(&lab.hosts_line("mute", mute.address()));
+    for arguments in [&["--connect-timeout", "0"][..], &["-o", "ConnectTimeout=0"]] {
+        let run = lab.bare_gsctl().hosts_file(&hosts).args(["-F", "none", "--connect-attempts", "1"]).args(arguments);
+        let run = run.args(["--deadline", "7s", "ping"]).run();
+        assert!(run.stderr.contains("deadline of 7s passed"), "{run}");
+    }
+}
+
+/// A pipe in the place of `known_hosts` would be waited for without end.
+#[test]
+fn a_pipe_is_no_known_hosts_file() {
+    let home = tempfile::tempdir().unwrap();
+    let pipe = home.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let option = format!("UserKnownHostsFile={}", pipe.display());
+    let run =
+        Gsctl::at_home(home.path()).args(["-F", "none", "-w", "127.0.0.1", "-o", &option, "ping"]).run().expect(2);
+    assert!(run.stderr.contains("it is a pipe"), "{run}");
+}

@@ -189,3 +189,44 @@ fn where_each_setting_was_said() {
     let run = Gsctl::at_home(home.path()).env("GSCTL_PORT", "33").args(["hosts", "-p", "34", "-v"]).run().expect(0);
     assert!(run.text().contains("port=34 (command line)"), "{run}");
 }
+
+/// A name that a shell would run reaches none, wherever it comes from (CVE-2023-51385).
+#[test]
+fn names_that_a_shell_would_run_are_refused() {
+    let home = home("Match exec \"test %r = x\"\n Port 7\nHost proxied\n ProxyCommand echo %r %h\n");
+    let pwned = home.path().join("pwned");
+    let touch = format!("x`touch${{IFS}}{}`", pwned.display());
+    let call = format!("x$(touch${{IFS}}{})", pwned.display());
+    let file = |text: &str| {
+        let path = home.path().join("list");
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let here = |transport: &str| Gsctl::at_home(home.path()).args(["--transport", transport]);
+    let refused = |gsctl: Gsctl| {
+        let run = gsctl.run().expect(2);
+        assert!(run.stderr.contains("could be more than a name to a shell"), "{run}");
+        assert!(!pwned.exists(), "{run}");
+    };
+    for user in [&touch, &call, "a;id", "a|id", "-oProxyCommand=id"] {
+        for transport in ["native", "openssh"] {
+            for command in [&["hosts"][..], &["hosts", "-v"], &["ping"], &["exec", "true"]] {
+                if transport == "openssh" && command[0] == "hosts" {
+                    continue;
+                }
+                let list = file(&format!("n1 user='{user}'\n"));
+                refused(here(transport).hosts_file(&list).args(command));
+                let list = file("n1\nproxied\n");
+                refused(here(transport).hosts_file(&list).arg(format!("-l{user}")).args(command));
+            }
+        }
+    }
+    refused(here("native").hosts_file(file(&format!("{touch}@10.0.0.1\n"))).arg("hosts"));
+    refused(here("native").hosts_file(file(&format!("n1 jump='{touch}@j'\n"))).arg("ping"));
+    let inventory = format!("[db]\nn1 ansible_host=10.0.0.1 ansible_user='{touch}'\n");
+    let path = format!("ansible:{}", file(&inventory).display());
+    refused(here("native").hosts_file(path).arg("hosts"));
+    let config = home.path().join("config");
+    fs::write(&config, format!("User {touch}\nProxyCommand echo %r\n")).unwrap();
+    refused(here("native").arg("-F").arg(config).args(["-w", "n1", "ping"]));
+}

@@ -194,3 +194,36 @@ fn a_thousand_hosts_fit_a_terminal() {
     assert!(text.contains("many[0001-1000]") && text.contains("connection refused"), "{text}");
     assert_eq!(&lines[lines.len() - 2..], ["status 4", "prompt>"], "{text}");
 }
+
+/// What a question hides is seen again, whatever ended it.
+#[test]
+fn a_question_that_is_cut_short_leaves_the_echo_on() {
+    let lab = Lab::start(1);
+    let encrypted = lab.add_key(&crate::lab::Key::ed25519().passphrase("open sesame"));
+    let line = gsctl(&lab);
+    let passphrase = format!("{} -i {} ping", line, encrypted.display());
+    for (line, question, ends) in [
+        (format!("{line} --ask-password ping"), "Password for the hosts: ", "C-c"),
+        (format!("{line} --ask-password ping"), "Password for the hosts: ", "TERM"),
+        (format!("{line} --ask-password ping"), "Password for the hosts: ", "HUP"),
+        (passphrase, "Passphrase for key ", "C-c"),
+    ] {
+        let terminal = Terminal::open(&lab, 100);
+        terminal.begin(&format!("exec {line}"));
+        terminal.wait_for("the question", |text| text.contains(question.trim_end()));
+        if ends == "C-c" {
+            terminal.tmux(&["send-keys", "C-c"]);
+        } else {
+            let pane = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+            let children = format!("/proc/{0}/task/{0}/children", pane.trim());
+            let child = std::fs::read_to_string(children).unwrap();
+            assert!(std::process::Command::new("kill").args(["-s", ends, child.trim()]).status().unwrap().success());
+        }
+        let text = terminal.end();
+        let status = if ends == "C-c" { "status 130" } else { "status 143" };
+        assert!(text.contains(status), "{ends}: {text}");
+        // The shell's own line editing would set it again: ask before.
+        let text = terminal.run("stty -a");
+        assert!(text.contains(" echo ") && !text.contains("-echo "), "{ends}: {text}");
+    }
+}

@@ -40,15 +40,15 @@ enum Wake {
     Over,
 }
 
-/// Runs them all and tells `lines` how each ended. False where something could not be told.
+/// Runs them all and reports to `lines` how each ended. False where something could not be written.
 pub(super) fn run(
     jobs: Vec<RsyncJob>,
     par: usize,
     limit: Option<Duration>,
-    lines: &mut PsshLines<'_>,
+    lines: &mut PsshLines,
 ) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let signals = crate::commands::run::listen()?;
+    let signals = super::super::signals::listen()?;
     let state = Mutex::new(State::default());
     let count = jobs.len();
     let queue: Mutex<VecDeque<(usize, RsyncJob)>> = Mutex::new(jobs.into_iter().enumerate().collect());

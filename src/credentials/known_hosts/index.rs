@@ -4,9 +4,9 @@
 //! It reads files, and never writes one.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -44,7 +44,7 @@ pub(super) struct Index {
     by_name: HashMap<String, Vec<usize>>,
     patterned: Vec<usize>,
     hashed: Vec<usize>,
-    pub(super) bad_lines: usize,
+    pub(super) bad_lines: Vec<(usize, usize)>,
     /// The hashed lines of a name, found by one HMAC a line: a host is asked about more than once in a run.
     hashed_found: Mutex<HashMap<String, Vec<usize>>>,
 }
@@ -62,6 +62,10 @@ impl Index {
                 ends_clean: true,
             });
             let source = index.sources.len() - 1;
+            // It would be waited for, perhaps for ever.
+            if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+                return Err(named(path, &io::Error::other("it is a pipe, not a file")));
+            }
             match File::open(path) {
                 Ok(mut file) => index.read_on(source, &mut file).map_err(|error| named(path, &error))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -96,7 +100,7 @@ impl Index {
             let number = self.sources[source].lines;
             match line::parse(&String::from_utf8_lossy(piece)) {
                 ParsedLine::Nothing => {}
-                ParsedLine::Bad => self.bad_lines += 1,
+                ParsedLine::Bad => self.bad_lines.push((source, number)),
                 ParsedLine::Line(line) => self.add(IndexedKey { line, source, number }),
             }
         }
@@ -160,6 +164,7 @@ impl Index {
     }
 
     /// Lines whose names are hashed.
+    #[cfg(test)]
     pub(super) fn hashed_lines(&self) -> usize {
         self.hashed.len()
     }

@@ -80,6 +80,8 @@ fn fields(text: &str) -> Option<KnownHostsLine> {
         return None;
     }
     let names = HostPatterns::parse(names)?;
+    // Names of signatures count for the key that makes them, as in ssh.
+    let key_type = if matches!(key_type, "rsa-sha2-256" | "rsa-sha2-512") { "ssh-rsa" } else { key_type };
     Some(KnownHostsLine { marker, names, key_type: key_type.to_owned(), key: key.to_owned() })
 }
 
@@ -118,7 +120,7 @@ impl KnownHostsLine {
 }
 
 /// The type that a key blob begins with.
-pub(super) fn key_type(blob: &[u8]) -> Option<&str> {
+pub(crate) fn key_type(blob: &[u8]) -> Option<&str> {
     let (len, rest) = blob.split_first_chunk::<4>()?;
     let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
     std::str::from_utf8(rest.get(..len)?).ok()
@@ -216,6 +218,7 @@ mod tests {
         };
         assert!(line("ssh-ed25519").blob().is_some());
         assert!(line("ssh-rsa").blob().is_none());
+        assert_eq!(line("rsa-sha2-512").key_type, "ssh-rsa");
     }
 
     proptest! {

@@ -21,6 +21,7 @@ use openssl::sha::sha256;
 
 use self::index::{Index, IndexedKey, named};
 use self::line::Marker;
+pub(crate) use self::line::key_type;
 
 /// The port whose number is left out in `known_hosts`.
 const SSH_PORT: u16 = 22;
@@ -139,7 +140,7 @@ impl KnownHosts {
     ///
     /// These are types of keys, not algorithms: for `ssh-rsa` ask for `rsa-sha2-512` and `rsa-sha2-256`.
     ///
-    /// Costs an HMAC for each hashed line (see [`Self::hashed_lines`]): where there are tens of thousands, it is
+    /// Costs an HMAC for each hashed line: where there are tens of thousands, it is
     /// cheaper to connect first and again only on [`HostKeyVerdict::OtherType`].
     #[must_use]
     pub fn key_types(&self, name: &str, port: u16) -> Vec<String> {
@@ -160,15 +161,21 @@ impl KnownHosts {
         index.with_name(&target(name, port)).iter().any(|entry| entry.line.marker == Marker::CertAuthority)
     }
 
-    /// Lines that could not be understood, and were passed over as ssh does.
+    /// Lines that could not be understood, and were passed over as ssh does: of each file that has some, their numbers.
     #[must_use]
-    pub fn bad_lines(&self) -> usize {
-        self.index().bad_lines
+    pub fn bad_lines(&self) -> Vec<(PathBuf, Vec<usize>)> {
+        let index = self.index();
+        let of_file = |(source, file): (usize, &index::KnownHostsFile)| {
+            let numbers: Vec<usize> =
+                index.bad_lines.iter().filter(|(of, _)| *of == source).map(|&(_, number)| number).collect();
+            (!numbers.is_empty()).then(|| (file.path.clone(), numbers))
+        };
+        index.sources.iter().enumerate().filter_map(of_file).collect()
     }
 
     /// Lines whose names are hashed.
-    #[must_use]
-    pub fn hashed_lines(&self) -> usize {
+    #[cfg(test)]
+    fn hashed_lines(&self) -> usize {
         self.index().hashed_lines()
     }
 
@@ -239,12 +246,13 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
     let bare = target(name, SSH_PORT);
 
     // The key first: a healthy host is found here without looking at any other line.
-    let mut known = false;
+    let (mut known, mut known_bare) = (false, false);
     let targets = [full.as_str(), bare.as_str()];
     let targets = if bare == full { &targets[..1] } else { &targets };
     for entry in index.with_key(targets, &key).filter(|entry| entry.line.key_type == key_type) {
         match entry.line.marker {
-            Marker::HostKey => known = true,
+            Marker::HostKey if entry.line.names.matches(&full) => known = true,
+            Marker::HostKey => known_bare = true,
             Marker::Revoked => {
                 let (file, line) = index.place(entry);
                 return HostKeyVerdict::Revoked { file, line, fingerprint: fingerprint(key_blob) };
@@ -271,6 +279,8 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
         };
     }
     match recorded.first() {
+        // As in ssh: the name alone is asked for only where the name with the port has no key at all.
+        None if known_bare => HostKeyVerdict::Known,
         Some(first) => {
             let (file, line) = index.place(first);
             HostKeyVerdict::OtherType { known: Index::types(&recorded), file, line }

@@ -28,6 +28,8 @@ pub use progress::CopyProgress;
 
 /// Bytes of a script's answer.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Bytes of an answer over SFTP, on the wire.
+const ANSWER: usize = 8 * 1024;
 
 /// Files for, or from, one host.
 #[derive(Debug, Clone)]
@@ -186,7 +188,7 @@ impl Session {
         match race(opening, Deadline::after(limit), limits.cancel).await {
             Raced::Done(Ok(sftp)) => Ok(sftp),
             // Where its program ended at once, libssh2 takes that for the end of the connection.
-            Raced::Done(Err(error)) if classify::is_lost(&error) && self.has_ended() => {
+            Raced::Done(Err(error)) if self.socket().is_over() || classify::is_lost(&error) && self.has_ended() => {
                 Err(CopyEnd::Lost(classify::lower(error.message())))
             }
             Raced::Done(Err(error)) => Err(CopyEnd::NoSftp(classify::lower(error.message()))),
@@ -204,7 +206,10 @@ impl Session {
     ) -> Result<Result<T, String>, CopyEnd> {
         loop {
             match call() {
-                Ok(done) => return Ok(Ok(done)),
+                Ok(done) => {
+                    self.socket().used(ANSWER);
+                    return Ok(Ok(done));
+                }
                 Err(error) if error.code() == ErrorCode::Session(EAGAIN) => {
                     self.wait_readable(keepalives).await.map_err(CopyEnd::Lost)?;
                 }

@@ -80,6 +80,7 @@ impl Session {
                     }
                     left = left.saturating_sub(u64::try_from(count).unwrap_or(left));
                     limits.progress.add(count);
+                    self.socket().used(count);
                     // Fair to the other hosts of the shard.
                     future::yield_now().await;
                 }

@@ -68,6 +68,7 @@ impl Session {
                 Ok(count) => {
                     source.sent(count);
                     limits.progress.add(count);
+                    self.socket().used(count);
                     // Fair to the other hosts of the shard.
                     future::yield_now().await;
                 }

@@ -58,6 +58,9 @@ impl ExecBackend for Session {
             if collected.ended() {
                 return exit(command, collected);
             }
+            if read > 0 {
+                self.socket().used(read);
+            }
             collected.flush().await;
             if read > 0 || written || has_unread(channel, &mut foreign) {
                 // Fair to the other hosts of the shard, whatever this one prints.
@@ -105,6 +108,9 @@ impl ExecBackend for Session {
 
     /// Where what carried the connection has ended, that is why it was lost.
     async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
+        if let (CommandEnd::Lost(_), Some(why)) = (&end, self.socket().cut()) {
+            return CommandEnd::Lost(why);
+        }
         let (CommandEnd::Lost(_) | CommandEnd::NotSent(_), Some(via_status)) = (&end, self.socket().via_status())
         else {
             return end;

@@ -141,7 +141,8 @@ impl JumpSession {
     fn fail(&self, said: &str) {
         if !self.ended() {
             self.idle_at_end.set(self.used.get() && self.forwards.borrow().is_empty());
-            let why = match self.session.socket().tunnel_end() {
+            let socket = self.session.socket();
+            let why = match socket.tunnel_end().or_else(|| socket.cut()) {
                 Some(why) => format!("through {}: {why}", self.name),
                 None => format!("through {}: the connection to the jump host was lost: {said}", self.name),
             };
@@ -307,6 +308,8 @@ impl JumpSession {
     fn forward(self: &Rc<Self>, channel: Channel) {
         let Some(opening) = self.opening.take() else { return };
         self.used.set(true);
+        // It is read no faster than the host behind it is served.
+        self.session.socket().unread_channel();
         let pair = UnixStream::pair().and_then(|(near, far)| Ok((Socket::unix(near)?, far)));
         let (Some(request), Ok((near, far))) = (opening.request.filter(|request| !request.is_withdrawn()), pair) else {
             self.done.borrow_mut().push(channel);
@@ -358,6 +361,7 @@ impl JumpSession {
                 self.done.borrow_mut().push(channel);
             }
         }
+        self.session.socket().flush();
         Ok(())
     }
 
@@ -365,6 +369,7 @@ impl JumpSession {
         let _call = self.call_lock.lock().await;
         if self.session.socket().has_room() {
             self.session.ssh().keepalive_send().map(drop).map_err(|error| classify::lower(error.message()))?;
+            self.session.socket().flush();
         }
         Ok(())
     }
@@ -382,6 +387,7 @@ impl JumpSession {
             let read = forward.channel.borrow_mut().read(buffer);
             match read {
                 Ok(count) => {
+                    self.session.socket().used(count);
                     self.wake();
                     return Ok(count);
                 }
@@ -411,6 +417,8 @@ impl JumpSession {
             let written = forward.channel.borrow_mut().write(bytes);
             match written {
                 Ok(count) => {
+                    self.session.socket().used(0);
+                    self.session.socket().flush();
                     self.wake();
                     return Ok(count);
                 }

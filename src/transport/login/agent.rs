@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_lite::future;
+
 use super::{AgentState, LoginAttempts, LoginRefusal};
 use crate::transport::classify;
 use crate::transport::socket::SessionSocket;
@@ -47,14 +49,20 @@ pub(super) async fn log_in(
         keys: 0,
         taken: None,
     };
-    let (result, offer) = blocking::unblock(move || {
+    let served = socket.clone();
+    let asking = blocking::unblock(move || {
         session.set_blocking(true);
         session.set_timeout(limit);
         let result = try_identities(&session, &socket, &agent_socket, &mut offer);
         session.set_blocking(false);
         (result, offer)
-    })
-    .await;
+    });
+    // That thread waits for what this one hands over.
+    let serving = async {
+        let _ = served.serve().await;
+        future::pending().await
+    };
+    let (result, offer) = future::or(asking, serving).await;
     tried.offered += offer.offered;
     tried.keys += offer.keys;
     tried.blobs = offer.blobs;

@@ -4,6 +4,7 @@ mod agent;
 mod password;
 mod words;
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +68,8 @@ struct LoginAttempts {
     offered: usize,
     /// Keys that there are.
     keys: usize,
+    /// The server took a key, and wanted more than that.
+    key_taken: bool,
     /// What became of the password; `None`: it was not sent.
     password: Option<PasswordResult>,
     /// The connection ended, and this was the last word.
@@ -76,11 +79,14 @@ struct LoginAttempts {
 }
 
 /// Logs in, or says why not.
+///
+/// `password_sent` is set before the password is sent, whatever comes of that.
 pub(super) async fn log_in(
     ssh: &ssh2::Session,
     socket: &SessionSocket,
     target: &Target,
     agent: &AgentState,
+    password_sent: &Cell<bool>,
 ) -> Result<(), Failure> {
     let mut tried = LoginAttempts::default();
     for method in &target.methods {
@@ -95,6 +101,7 @@ pub(super) async fn log_in(
                 if !takes(&tried.methods, *method) {
                     continue;
                 }
+                password_sent.set(true);
                 password::log_in(ssh, socket, target, *method, password, &mut tried).await
             }
             (Method::KeyboardInteractive | Method::Password, _) => continue,
@@ -213,7 +220,8 @@ async fn with_key(
             Err(error) if classify::is_lost(&error) || socket.has_ended() => {
                 return Err(LoginRefusal::Gone(classify::lower(error.message())));
             }
-            Ok(()) | Err(_) => {}
+            Err(error) => tried.key_taken |= classify::is_not_enough(&error),
+            Ok(()) => {}
         }
     }
     Err(LoginRefusal::Next)

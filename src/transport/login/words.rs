@@ -4,7 +4,7 @@ use super::LoginAttempts;
 use super::password::PasswordResult;
 use crate::credentials::keys::Certificate;
 use crate::outcome::{Failure, Phase};
-use crate::transport::plural;
+use crate::text::plural;
 use crate::transport::target::{Method, Target};
 
 /// The failure that tells most about what was tried.
@@ -17,6 +17,10 @@ pub(super) fn refused(target: &Target, tried: &LoginAttempts) -> Failure {
     let bad_certificate = certificates.find_map(|certificate| not_good(certificate, user));
     if let Some(said) = &tried.gone {
         return gone(target, tried, said, bad_certificate);
+    }
+    let others = tried.methods.split(',').any(|name| !name.is_empty() && name != Method::PublicKey.name());
+    if tried.key_taken && others {
+        return second_factor(target, tried);
     }
     let keys = plural(tried.offered, "key");
     let takes = if tried.methods.is_empty() { String::new() } else { format!("; the server takes {}", tried.methods) };
@@ -44,6 +48,20 @@ pub(super) fn refused(target: &Target, tried: &LoginAttempts) -> Failure {
         "is the public key in ~{user}/.ssh/authorized_keys on the node, and `{user}` the right user, not locked, with a \
          login shell that exists? sshd tells only its log on the node which of these it is"
     ))
+}
+
+/// The server took a key, and wants something else as well.
+fn second_factor(target: &Target, tried: &LoginAttempts) -> Failure {
+    let (user, methods) = (&target.user, &tried.methods);
+    let cause = format!("the server took a key of `{user}` and wants a second factor: {methods}");
+    let asks_password = [Method::KeyboardInteractive, Method::Password]
+        .iter()
+        .any(|method| methods.split(',').any(|name| name == method.name()));
+    Failure::new(Phase::Auth, cause).hint(if asks_password && target.password.is_none() {
+        "where that is the password: --ask-password or --password-file; a code that changes can be typed by nobody here"
+    } else {
+        "a run cannot answer that: let the server want a key alone (AuthenticationMethods), or log in through a host that does"
+    })
 }
 
 /// What is wrong with a certificate as such; the server says nothing of it.

@@ -5,9 +5,11 @@ use std::io;
 use super::log::{LoginStage, SshLog};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
-use crate::transport::connect::{host_port, not_ssh, remove_old, shown};
+use crate::text::plural;
+use crate::transport::classify;
+use crate::transport::connect::{host_port, not_ssh};
+use crate::transport::host_key::{remove_old, shown};
 use crate::transport::target::{Target, Via};
-use crate::transport::{classify, plural};
 
 /// `ssh` ended without a login.
 pub(super) fn refused(target: &Target, log: &SshLog) -> Failure {
@@ -30,12 +32,14 @@ pub(super) fn refused(target: &Target, log: &SshLog) -> Failure {
         LoginStage::Start | LoginStage::Connecting => not_connected(&at, &last),
         LoginStage::Connected if !log.greeting.is_empty() => not_ssh(&at, &log.greeting),
         LoginStage::Connected => classify::handshake(&at, &lost(), classify::HandshakeProgress::Silence),
-        LoginStage::Banner | LoginStage::Offer | LoginStage::HostKey if log.said("Unable to negotiate").is_some() => {
+        LoginStage::Banner | LoginStage::Offer | LoginStage::HostKey
+            if log.said_before_login("Unable to negotiate").is_some() =>
+        {
             let (what, theirs) = last.split_once(". Their offer: ").unwrap_or((&last, "nothing"));
             let what = what.rsplit_once(": ").map_or(what, |(_, what)| what);
             classify::no_common(&at, &[format!("{what} (server: {theirs})")])
         }
-        _ if log.said("Host key verification failed").is_some() => host_key(target, log),
+        _ if log.said_before_login("Host key verification failed").is_some() => host_key(target, log),
         LoginStage::Banner | LoginStage::Offer => classify::handshake(&at, &lost(), classify::HandshakeProgress::Offer),
         LoginStage::HostKey | LoginStage::Auth | LoginStage::In => login(target, log, &last),
     }
@@ -120,19 +124,19 @@ fn not_connected(at: &str, last: &str) -> Failure {
 }
 
 fn host_key(target: &Target, log: &SshLog) -> Failure {
-    let host = shown(&target.host_key_name, target.port);
+    let host = shown(&target.host_key_name, target.host_key_port);
     let (kind, print) = log.host_key.clone().unwrap_or_default();
     let failure = |cause| Failure::new(Phase::HostKey, cause);
-    if log.said("is marked as revoked").is_some() || log.said("REVOKED HOST KEY").is_some() {
+    if log.said_before_login("is marked as revoked").is_some() || log.said_before_login("REVOKED HOST KEY").is_some() {
         return failure(format!("{host}: this key is revoked: {print}"))
             .hint("do not log in: find out who has this key");
     }
-    if log.said("REMOTE HOST IDENTIFICATION HAS CHANGED").is_none() {
+    if log.said_before_login("REMOTE HOST IDENTIFICATION HAS CHANGED").is_none() {
         return failure(format!("{host}: unknown host key {print}"))
             .hint("check the fingerprint, then use --host-key-policy accept-new once to record it");
     }
     // `Offending ED25519 key in /home/omm/.ssh/known_hosts:7`
-    let found = log.said("Offending ").and_then(|word| word.split_once(" key in ")?.1.rsplit_once(':'));
+    let found = log.said_before_login("Offending ").and_then(|word| word.split_once(" key in ")?.1.rsplit_once(':'));
     match found {
         Some((file, line)) => failure(format!(
             "{host}: the {kind} host key has changed: {file} line {line} has another, the server showed {print}"
@@ -146,7 +150,7 @@ fn host_key(target: &Target, log: &SshLog) -> Failure {
 fn login(target: &Target, log: &SshLog, last: &str) -> Failure {
     let user = &target.user;
     let at = format!("{user}@{}", target.address);
-    if log.said("Too many authentication failures").is_some() {
+    if log.said_last("Too many authentication failures").is_some() {
         let keys = plural(log.offered, "key");
         return Failure::new(
             Phase::Auth,
@@ -154,7 +158,7 @@ fn login(target: &Target, log: &SshLog, last: &str) -> Failure {
         )
         .hint("name the right one: -i KEY -o IdentitiesOnly=yes (the server's MaxAuthTries)");
     }
-    if log.said("Permission denied (").is_none() {
+    if log.said_last("Permission denied (").is_none() {
         return Failure::new(Phase::Auth, format!("{at}: connection closed during login: {last}")).retryable();
     }
     let keys = plural(log.offered, "key");

@@ -54,6 +54,8 @@ pub(super) struct SshLog {
     pub(super) ended: Option<EndSeen>,
     /// Its messages, the last of them.
     pub(super) words: Vec<String>,
+    /// How many of these came before the login. Among the later ones is the server's banner, which says what it likes.
+    before_login: usize,
     /// What follows is a command's text.
     quoting: bool,
     /// The beginning of a line.
@@ -88,6 +90,17 @@ impl SshLog {
         self.words.iter().map(String::as_str).find(|word| word.contains(text))
     }
 
+    /// The same, from before the login.
+    pub(super) fn said_before_login(&self, text: &str) -> Option<&str> {
+        let early = self.words.get(..self.before_login).unwrap_or_default();
+        early.iter().map(String::as_str).find(|word| word.contains(text))
+    }
+
+    /// The same, of the last two: what ends a login comes after every banner.
+    pub(super) fn said_last(&self, text: &str) -> Option<&str> {
+        self.words.iter().rev().take(2).map(String::as_str).find(|word| word.contains(text))
+    }
+
     fn reach(&mut self, stage: LoginStage) {
         self.stage = self.stage.max(stage);
     }
@@ -110,16 +123,27 @@ impl SshLog {
         }
         if self.words.len() == MOST {
             self.words.remove(0);
+            self.before_login = self.before_login.saturating_sub(1);
         }
         self.words.push(line.to_owned());
+        if self.stage < LoginStage::Auth {
+            self.before_login = self.words.len();
+        }
     }
 
     fn debug(&mut self, text: &str) {
+        // Once the login is under way a banner may say what it likes; these come before it.
+        let forged =
+            ["Connecting to ", "Remote protocol version ", "Server host key: ", "kex_exchange_identification: "];
+        if self.stage >= LoginStage::Auth && forged.iter().any(|start| text.starts_with(start)) {
+            return;
+        }
         if let Some(rest) = text.strip_prefix("Connecting to ") {
             self.reach(LoginStage::Connecting);
             self.address = place(rest).or(self.address.take());
             // One of several addresses: what was said of the last one is not about this one.
             self.words.clear();
+            self.before_login = 0;
         } else if text.starts_with("Executing proxy command") || text.starts_with("Executing proxy dialer") {
             self.reach(LoginStage::Connecting);
         } else if text.starts_with("Connection established") {
