@@ -4,14 +4,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, Instant};
 
-use gsctl::budget::Reserved;
-use gsctl::event::{Event, EventKind, Stream};
-use gsctl::outcome::{Outcome, Phase, StepResult};
-use gsctl::reporter::{
-    Afterwards, CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup,
-    Reporters, When,
+use gsctl::testing::{
+    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Outcome, OutputFilter, OutputInputs, OutputSettings,
+    Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
 };
-use gsctl::stats::RunStats;
 
 use super::measure::{Cost, Job, Size, cost, say, size};
 use super::site::{Files, Site, beside};

@@ -1,4 +1,4 @@
-//! What every wait asks first: is the run still wanted, and is there time left.
+//! Cancellation tokens and deadlines, and racing work against both.
 //!
 //! Knows nothing about hosts or SSH.
 

@@ -1,17 +1,17 @@
-//! What is wrong before anything is contacted: a message, a way out, an exit status.
+//! An error before anything is contacted: a message, a hint, an exit status.
 
 use std::fmt;
 
 use crate::exit::ExitStatus;
 
-/// Something wrong on this side. Nothing was contacted.
+/// An error on this side. Nothing was contacted.
 #[derive(Debug)]
 pub struct Diagnostic {
     /// How gsctl exits.
     pub status: ExitStatus,
     /// What is wrong; may have several lines.
     pub message: String,
-    /// The way out.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
@@ -22,14 +22,14 @@ impl Diagnostic {
         Self { status: ExitStatus::Usage, message: message.into(), hint: None }
     }
 
-    /// The same with a way out.
+    /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same with a way out, where there is one.
+    /// The same with a hint, where there is one.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);

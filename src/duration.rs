@@ -1,4 +1,5 @@
-//! Durations as people write them: `60`, `90s`, `5m`, `1h30m`, `500ms`.
+//! Durations as people write them: `60`, `90s`, `5m`, `1h30m`, `500ms`. The only grammar: for options, the hosts file, playbooks
+//! and their variables.
 //!
 //! Text in, text out. No clock is read here, and nothing waits.
 
@@ -47,6 +48,7 @@ fn nanos(text: &str) -> Option<u128> {
         }
         let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
+        let unit = if unit == "min" { "m" } else { unit };
         let at = units.iter().position(|(name, _)| *name == unit)?;
         total += number * units[at].1 / 1_000_000_000;
         units = &units[at + 1..];
@@ -67,6 +69,16 @@ fn billionths(number: &str) -> Option<u128> {
     let whole: u128 = if whole.len() > 15 { 1_000_000_000_000_000 } else { whole.parse().ok()? };
     let part: u128 = format!("{part:0<9}").parse().ok()?;
     Some(whole * 1_000_000_000 + part)
+}
+
+/// A duration as text that [`parse`] reads back as the same one.
+#[must_use]
+pub fn exact(d: Duration) -> String {
+    match d.subsec_nanos() {
+        0 => human(d),
+        nanos if nanos % 1_000_000 == 0 => format!("{}ms", d.as_millis()),
+        nanos => format!("{}.{nanos:09}s", d.as_secs()),
+    }
 }
 
 /// A duration for messages: `0.4s`, `5s`, `1m30s`, `2h`. Rounded to what a reader cares for.
@@ -126,6 +138,8 @@ mod tests {
         case("1h30m", 5_400_000);
         case("1h5s", 3_605_000);
         case("500ms", 500);
+        case("10min", 600_000);
+        case("1h5min", 3_900_000);
         case("1m500ms", 60_500);
         case("0", 0);
         case("0s", 0);
@@ -179,6 +193,13 @@ mod tests {
         fn what_is_shown_can_be_read(secs in 0_u64..31_000_000) {
             let d = Duration::from_secs(secs);
             prop_assert_eq!(parse(&human(d)), Ok(d));
+        }
+
+        #[test]
+        fn exact_text_is_read_back(secs in 0_u64..31_000_000, nanos in 0_u32..1_000_000_000, unit in 0_u32..3) {
+            let step = 1000_u32.pow(unit);
+            let d = Duration::new(secs, nanos / step * step);
+            prop_assert_eq!(parse(&exact(d)), Ok(d));
         }
     }
 }

@@ -78,6 +78,26 @@ pub enum EventKind {
         /// Pause before the next attempt.
         retry_in: Duration,
     },
+    /// A block of steps begins on its next hosts.
+    BatchStarted {
+        /// Its number, from 1.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts.
+        hosts: Vec<HostId>,
+    },
+    /// Too many hosts have failed, so no further batch begins.
+    BatchStopped {
+        /// The batch that was the last one.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts that failed; none where it was the cluster.
+        failed: Vec<HostId>,
+        /// Hosts of later batches, which are left alone.
+        left: Vec<HostId>,
+    },
     /// A step begins on the run as a whole.
     StepStarted {
         /// Which step.
@@ -140,7 +160,7 @@ pub enum EventKind {
         host: HostId,
         /// Which step.
         step: StepId,
-        /// What is not true yet, or why nobody can tell; `None` where nothing is missing.
+        /// What is not true yet, or why that is not known; `None` where nothing is missing.
         what: Option<String>,
     },
     /// A step that asks one host for all is over: what was heard about the cluster.

@@ -5,7 +5,7 @@
 //! argv, playbook ─▶ commands, playbook ──────┴▶ plan      pure; whatever is wrong here is said before contact
 //!                                                │
 //!                     transport ◀─ fleet ◀─ runner ─▶ events ─▶ reporter ─▶ terminal, files
-//!                                                │  └──▶ ledger ─▶ journal, for `--resume`
+//!                                                │  └──▶ run log ─▶ journal, for `--resume`
 //!                                                └▶ stats ─▶ exit status
 //! ```
 //!
@@ -14,32 +14,38 @@
 
 #![recursion_limit = "256"] // `json!` of the reports' schema
 
-pub mod budget;
-pub mod cancel;
-pub mod cli;
-pub mod commands;
-pub mod credentials;
-pub(crate) mod diagnostic;
-pub mod duration;
-pub mod event;
-pub mod exit;
-pub mod inventory;
-pub mod journal;
-pub mod outcome;
-pub mod output;
-pub mod plan;
-pub mod playbook;
-pub mod reactor;
-pub mod report;
-pub mod reporter;
-pub mod runner;
-pub mod ssh_config;
-pub mod stats;
-pub mod transport;
+mod account;
+mod budget;
+mod cancel;
+mod cli;
+mod commands;
+mod credentials;
+mod diagnostic;
+mod duration;
+mod event;
+mod exit;
+mod inventory;
+mod journal;
+mod outcome;
+mod output;
+mod plan;
+mod playbook;
+mod reactor;
+mod report;
+mod reporter;
+mod runner;
+mod ssh_config;
+mod stats;
+mod text;
+mod transport;
 mod yaml;
 
-use clap::error::ErrorKind;
+#[doc(hidden)]
+pub mod testing;
+
 use std::io::Write;
+
+use clap::error::ErrorKind;
 
 /// Whose command line it is.
 enum CommandLine {

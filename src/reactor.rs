@@ -133,7 +133,7 @@ impl Ticker {
     #[must_use]
     pub fn every(interval: Duration) -> Self {
         let mut ticker = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
-        // A process that was stopped for a while has missed these, and nobody else is late.
+        // After a process was stopped for a while, missed ticks are not made up for.
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self(ticker)
     }
@@ -157,7 +157,7 @@ impl Socket {
     /// Connects over TCP, from an address of this machine where one is given.
     ///
     /// # Errors
-    /// When nobody answers there, or this machine cannot ask.
+    /// When the connection is refused or times out, or this machine cannot connect.
     pub async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Self> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(from) = from {

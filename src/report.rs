@@ -83,6 +83,40 @@ pub struct HostReport {
     pub steps: Vec<StepReport>,
 }
 
+impl HostReport {
+    /// Stages that are missing on a host that was heard and that nobody has stopped on purpose.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<&StageState> {
+        if !self.outcome.is_success() || self.is_stopped() {
+            return Vec::new();
+        }
+        self.chain.iter().filter(|stage| !stage.up).collect()
+    }
+
+    /// Whether it is down, or going down, because somebody wanted it so.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        const ON_PURPOSE: [&str; 3] = ["stopped", "stopping", "stack-stopped"];
+        self.facts.get("state").is_some_and(|state| ON_PURPOSE.contains(&state.as_str()))
+    }
+}
+
+/// What a look at a cluster comes to for a script (`status --exit-code`): success only where every host has all its stages and
+/// the cluster, where it has a word for itself, says Normal.
+#[must_use]
+pub fn health(hosts: &[HostReport]) -> ExitStatus {
+    let unseen = |host: &HostReport| !host.outcome.is_success() && !host.facts.contains_key("state");
+    let well = |host: &HostReport| host.outcome.is_success() && host.chain.iter().all(|stage| stage.up);
+    let mut words = hosts.iter().filter_map(|host| host.facts.get("cluster_state"));
+    if hosts.iter().any(unseen) {
+        ExitStatus::Unreachable
+    } else if hosts.iter().all(well) && words.all(|word| word == "Normal") {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Failed
+    }
+}
+
 /// A cluster, as the hosts that were asked about it said. What is wrong with it is no host's failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterReport {

@@ -102,6 +102,8 @@ pub struct RunStats {
     pub cancelled: Option<CancelReason>,
     /// A report could not be written, or something inside gsctl broke.
     pub broken: bool,
+    /// What was found counts as the exit status (`status --exit-code`), and this is it.
+    pub health: Option<ExitStatus>,
 }
 
 impl RunStats {
@@ -123,6 +125,8 @@ impl RunStats {
             ExitStatus::Broken
         } else if self.refused || self.counts.refused > 0 {
             ExitStatus::Refused
+        } else if let Some(status) = self.health {
+            status
         } else if self.counts.timed_out > 0 || self.signalled > 0 || self.cancelled == Some(CancelReason::Deadline) {
             ExitStatus::TimedOut
         } else if self.counts.unreachable > 0 {

@@ -1,4 +1,4 @@
-//! What serde sees of a YAML text, each piece with its place, before anybody says what it means.
+//! What serde sees of a YAML text, each piece with its place, before it is interpreted.
 //!
 //! For trees in which a scalar is its text, so that `mode: 0600`, `name: no` and `is: yes` stay what they are.
 

@@ -1,7 +1,7 @@
 //! What `cm_ctl view` is read as makes a hosts file that can be read.
 #![no_main]
 
-use gsctl::inventory::{cm_view, file};
+use gsctl::testing::{cm_view, hosts_file as file};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,7 @@
 //! A host set is expanded or refused.
 #![no_main]
 
-use gsctl::inventory::hostset::expand;
+use gsctl::testing::expand;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|set: &str| {

@@ -1,7 +1,7 @@
 //! Whatever stands in a hosts file, it is read or refused with its place.
 #![no_main]
 
-use gsctl::inventory::file;
+use gsctl::testing::hosts_file as file;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

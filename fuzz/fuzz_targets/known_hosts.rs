@@ -1,7 +1,7 @@
 //! Whatever stands in `known_hosts`, a key is judged.
 #![no_main]
 
-use gsctl::credentials::known_hosts::KnownHosts;
+use gsctl::testing::KnownHosts;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Vec<u8>, String, u16, Vec<u8>)| {

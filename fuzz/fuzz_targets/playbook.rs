@@ -1,7 +1,7 @@
 //! A playbook is read or refused, and what is said about it can be shown.
 #![no_main]
 
-use gsctl::playbook::{Loader, Sources};
+use gsctl::testing::{Loader, Sources};
 use indexmap::IndexMap;
 use libfuzzer_sys::fuzz_target;
 

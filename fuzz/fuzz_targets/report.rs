@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use gsctl::exit::ExitStatus;
-use gsctl::outcome::{Facts, Outcome};
-use gsctl::report::{HostReport, RunReport};
-use gsctl::reporter::json::write_report;
-use gsctl::stats::Counts;
+use gsctl::testing::{Counts, ExitStatus, Facts, HostReport, Outcome, RunReport, write_report};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {

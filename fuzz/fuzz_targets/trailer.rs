@@ -1,8 +1,7 @@
 //! However a node's output is cut, it reads the same. `MARK` stands for the mark of the run.
 #![no_main]
 
-use gsctl::transport::Mark;
-use gsctl::transport::exec::parser::TrailerParser;
+use gsctl::testing::{Mark, TrailerParser};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (String, u8)| {

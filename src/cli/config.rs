@@ -27,7 +27,7 @@ pub struct Setting {
     pub variable: String,
     /// Its help.
     pub help: String,
-    /// What counts where nobody says anything, in words.
+    /// The default, in words.
     pub default: Option<String>,
     /// What its value is called: `FILE`, `DUR`.
     pub value_name: String,
@@ -136,7 +136,7 @@ pub(super) fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap
     Ok(cli)
 }
 
-/// Every setting with its value, as far as somebody said one, and who that was.
+/// Every setting with its value, where one was given, and where.
 ///
 /// # Errors
 /// When the command line is not understood.

@@ -1,4 +1,4 @@
-//! Options before the command and after it add up.
+//! Options that may be repeated add up, before the command and after it.
 //!
 //! clap lets what stands after the command replace what stands before it: of `-x node3 stop -x node4` it would leave
 //! node3 in. It is parsed a second time up to the command, for nothing but the options that are given more than once.
@@ -39,6 +39,7 @@ pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
+    let words = &super::order::command_first(words, &Cli::command());
     let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };

@@ -1,4 +1,4 @@
-//! In which surroundings a command runs: variables and directory.
+//! Options for the remote environment of a command: variables and directory.
 
 use clap::{Args, ValueHint};
 

@@ -1,4 +1,4 @@
-//! As whom a command runs on the nodes.
+//! Options for sudo: the user that a command runs as on the nodes, and its password.
 
 use std::path::PathBuf;
 

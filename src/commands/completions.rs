@@ -37,7 +37,7 @@ pub(super) fn completions(shell: Shell) -> Result<ExitStatus, Diagnostic> {
     finish(made.and_then(|()| io::stdout().lock().write_all(&text)))
 }
 
-/// Answers a shell that asks what may follow. `None`: nobody asks.
+/// Answers a shell that asks what may follow. `None`: this call is no such question.
 #[must_use]
 pub fn answer(words: &[OsString]) -> Option<ExitStatus> {
     let here = Environment::directory();

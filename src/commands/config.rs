@@ -10,9 +10,9 @@ use toml::de::{DeTable, DeValue};
 use crate::cli::config::{self as known, Said, Setting};
 use crate::cli::{self, Cli, Config as Arguments, HostSetting};
 use crate::exit::ExitStatus;
-use crate::inventory::suggest::nearest;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
+use crate::text::nearest;
 
 use super::environment::Environment;
 use super::hosts::finish;
@@ -29,7 +29,7 @@ struct Config {
     lines: Vec<usize>,
 }
 
-/// The command line, with what the config file says where nobody else says anything.
+/// The command line, with the config file's values as the weakest defaults.
 ///
 /// # Errors
 /// When the config file is wrong.
@@ -67,7 +67,7 @@ impl Config {
                 return Err(diagnostic(said).hint("GSCTL_CONFIG names it; --no-config leaves it out"));
             }
         };
-        // Whoever can write it chooses jump hosts and commands (`ssh-config`) for its owner.
+        // Write access to it is the choice of jump hosts and commands (`ssh-config`) for its owner.
         let metadata = std::fs::metadata(&file).map_err(|error| diagnostic(error.to_string()))?;
         let ours = metadata.uid() == 0 || metadata.uid() == rustix::process::getuid().as_raw();
         if !ours || metadata.mode() & 0o022 != 0 {
@@ -77,7 +77,7 @@ impl Config {
         Ok(Self { file, values, lines })
     }
 
-    /// The command line, with what the file says where nobody else says anything.
+    /// The command line, with the file's values as the weakest defaults.
     ///
     /// # Errors
     /// Never but for a command line that is not understood either way.

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 /// The terminal, whatever standard input and output are.
 const TERMINAL: &str = "/dev/tty";
 
-/// Whether there is somebody to ask.
+/// Whether there is a terminal to ask on.
 #[must_use]
 pub(super) fn has_terminal() -> bool {
     File::options().read(true).write(true).open(TERMINAL).is_ok()

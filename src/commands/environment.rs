@@ -1,4 +1,4 @@
-//! What gsctl knows about where it runs: asked once, at the start, and passed down as values.
+//! The environment that gsctl runs in: variables, home directory, terminals; read once and passed down as values.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -20,7 +20,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Looks around.
+    /// Reads it.
     #[must_use]
     pub fn look() -> Self {
         let env: BTreeMap<String, String> = std::env::vars_os()

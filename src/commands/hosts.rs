@@ -1,4 +1,4 @@
-//! `gsctl hosts`: the selection and every host's settings. Contacts nobody.
+//! `gsctl hosts`: the selection and every host's settings. Contacts no host.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -132,7 +132,7 @@ fn print_table(rows: &[HostRow<'_>], environment: &Environment) -> io::Result<()
         let rest = [host.groups.join(","), settings.join(" ")];
         table.row(cells.into_iter().chain(via).chain(rest));
     }
-    // Whoever wants to know everything gets lines as long as they are.
+    // With -v lines are not cut to the terminal's width.
     let cut = environment.stdout_tty && rows.iter().all(|row| row.stated.is_empty());
     let columns = if cut { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")

@@ -32,7 +32,7 @@ pub(super) struct LoginKeys {
     pub(super) held: Arc<[Vec<u8>]>,
 }
 
-/// What settles a choice: two hosts with the same are offered the same keys.
+/// What the choice depends on: two hosts with the same are offered the same keys.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct LoginKeysFor {
     identities: Vec<PathBuf>,
@@ -133,7 +133,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Reads a key file. `held`: the agent has its private half, so it need not be there, and nobody is asked for its
+    /// Reads a key file. `held`: the agent has its private half, so it need not be there, and no question is asked about its
     /// passphrase.
     fn load(
         &mut self,
@@ -213,7 +213,8 @@ impl AgentCache {
         let ask = |socket: &PathBuf| match agent_of_use(socket, AGENT) {
             Ok(identities) => identities.into(),
             Err(error) => {
-                warnings.push(format!("the ssh-agent is of no use: {error}"));
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                warnings.push(format!("the ssh-agent is of no use: {error}{hint}"));
                 Arc::from([])
             }
         };

@@ -9,6 +9,7 @@ use std::io;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
+use crate::account;
 use crate::exit::ExitStatus;
 use crate::inventory::hostset::fold;
 use crate::journal::lock::{self, Holder, Lock, LockError};
@@ -17,13 +18,13 @@ use crate::journal::{Journal, RunRecord, Writer, compare, new_id};
 use crate::plan::Plan;
 use crate::report::RunReport;
 use crate::runner::{NoRunLog, Resume, RunHost, RunLog};
-use crate::ssh_config::local_user;
+use crate::text::{io_cause, uncapitalized};
 use crate::transport::Target;
 
 use super::run::PendingRun;
 use crate::diagnostic::Diagnostic;
 
-/// A longer host set is told as a number.
+/// A longer host set is recorded as a number of hosts.
 const LONGEST_SELECTION: usize = 200;
 
 /// The playbook of a run. Nothing of it is set for commands.
@@ -73,7 +74,7 @@ impl RunJournal {
         let relied_on = is_playbook && (plan.names_states() || playbook.resume.is_some());
         let mut warnings = Vec::new();
         let mut spoilt = |what: &str, error: &io::Error, means: &str| {
-            let message = format!("{what} in `{}`: {}", journal.dir().display(), cause(error));
+            let message = format!("{what} in `{}`: {}", journal.dir().display(), uncapitalized(&io_cause(error)));
             if relied_on {
                 return Err(Diagnostic::usage(message).hint(
                     "this playbook relies on its journal; nothing was contacted. XDG_STATE_HOME says where it is",
@@ -149,7 +150,8 @@ impl RunJournal {
     pub(super) fn close(&mut self, report: &RunReport) -> Option<(String, bool)> {
         let writer = self.writer.as_mut()?;
         let error = writer.finish(report, &jiff::Timestamp::now().to_string()).err()?;
-        let message = format!("the end of the run could not be written to the journal: {}", cause(&error));
+        let message =
+            format!("the end of the run could not be written to the journal: {}", uncapitalized(&io_cause(&error)));
         Some((message, writer.is_durable()))
     }
 }
@@ -287,7 +289,7 @@ fn selection(run_hosts: &[RunHost]) -> String {
 
 fn user(pending: &PendingRun<'_>) -> String {
     let uid = rustix::process::geteuid().as_raw();
-    let name = local_user(uid).unwrap_or_else(|| uid.to_string());
+    let name = account::name_of(uid).unwrap_or_else(|| uid.to_string());
     match pending.environment.var("SUDO_USER") {
         Some(real) if uid == 0 && real != name => format!("{name} (sudo by {real})"),
         Some(_) | None => name,
@@ -316,10 +318,4 @@ fn held(other: &Holder) -> Diagnostic {
         ),
         hint: Some(format!("wait for it, or stop it with `kill {pid}`; it leaves no lock behind")),
     }
-}
-
-/// What the system says, without its number.
-fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

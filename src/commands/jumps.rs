@@ -1,4 +1,4 @@
-//! What carries the connection to a host: the network, jump hosts, or a command. Contacts nobody.
+//! What carries the connection to a host: the network, jump hosts, or a command. Contacts no host.
 
 use crate::cli::SshOptions;
 use crate::inventory::host::Host;

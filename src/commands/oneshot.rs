@@ -16,10 +16,10 @@ use crate::plan::{
 use super::environment::Environment;
 use crate::diagnostic::Diagnostic;
 
-/// Time for the commands that gsctl makes itself, where nobody says.
+/// Time for the commands that gsctl makes itself, by default.
 pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Time for a wait, where nobody says.
+/// Time for a wait, by default.
 const WAIT: Duration = Duration::from_secs(600);
 /// No limit for a wait: a hundred years.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

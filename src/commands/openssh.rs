@@ -191,7 +191,7 @@ impl ClientBuilder<'_> {
             sudo_password: None,
             methods: Method::ALL.to_vec(),
             connect_timeout: limit.map_or(CONNECT_TIMEOUT, no_limit_where_zero),
-            // 1 is what ssh does where nobody says.
+            // 1 is ssh's default.
             attempts: given
                 .connect_attempts
                 .or(Some(settings.connection_attempts).filter(|&attempts| attempts > 1))

@@ -40,7 +40,7 @@ const TWINS: [&str; 13] = [
     "GlobalKnownHostsFile",
 ];
 
-/// Everything that is said of a host, and by whom.
+/// Every setting of a host, with its origin.
 pub(super) fn stated(
     host: &Host,
     route: &Route,

@@ -47,7 +47,7 @@ pub(super) fn ask(prompt: &str) -> Result<SecretString, Diagnostic> {
 /// The password to log in with, where the user wants to give one.
 ///
 /// # Errors
-/// When there is nobody to ask, or the file is of no use.
+/// When there is no terminal to ask on, or the file cannot be used.
 pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Diagnostic> {
     if options.ssh.ask_password {
         let hint = "give it in a file that only you can read: --password-file FILE";
@@ -64,7 +64,7 @@ pub(super) fn login(options: &Options) -> Result<Option<SecretString>, Diagnosti
 /// The password for sudo on the hosts, where the user wants to give one.
 ///
 /// # Errors
-/// When there is nobody to ask, or the file is of no use.
+/// When there is no terminal to ask on, or the file cannot be used.
 pub(super) fn sudo(given: &SudoPassword, options: &Options) -> Result<Option<SecretString>, Diagnostic> {
     if given.ask_sudo_password {
         let hint = "give it in a file that only you can read: --sudo-password-file FILE";
@@ -102,7 +102,7 @@ pub(super) fn from_file(path: &Path) -> Result<SecretString, Diagnostic> {
             return Err(Diagnostic::usage(format!("password file `{name}` is a folder")));
         }
         let mode = metadata.mode() & 0o777;
-        // Whoever could write it, or its folder, could only make a login fail.
+        // Write access to it, or to its folder, can only make a login fail.
         if mode & 0o044 != 0 {
             return Err(Diagnostic::usage(format!("password file `{name}` has mode {mode:03o}: others can read it"))
                 .hint(format!("chmod 600 {}", crate::plan::quote::quote(&name.to_string()))));
@@ -118,7 +118,7 @@ pub(super) fn from_file(path: &Path) -> Result<SecretString, Diagnostic> {
     Ok(text.into())
 }
 
-/// Byte by byte: what comes after the line is somebody else's, and a buffer would leave a copy of it behind.
+/// Byte by byte: what comes after the line is the command's input, and a buffer would keep a copy of it.
 fn first_line(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for all of it at once, so that no copy is left behind in memory.
     let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or(0) + 1));

@@ -18,7 +18,7 @@ struct PastGroup<'a> {
     name: &'a str,
     /// `failed`.
     group: &'a str,
-    /// The run's id, or the beginning of it; the last run, where nobody says.
+    /// The run's id, or the beginning of it; by default the last run.
     run: Option<&'a str>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn add(
     Ok(runs.into_iter().map(|(_, past)| past).collect())
 }
 
-/// Says that nobody is in the groups.
+/// The error for groups that have no hosts.
 #[must_use]
 pub(super) fn no_hosts(options: &HostOptions, runs: &[PastRun]) -> Option<Diagnostic> {
     let groups: Vec<String> = asked(options).iter().map(|asked| format!("`@{}`", asked.name)).collect();

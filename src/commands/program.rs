@@ -1,4 +1,4 @@
-//! A program that prints an inventory: run once with `--list`, as Ansible does, and heard to its end.
+//! A program that prints an inventory: run once with `--list`, as Ansible does, and read to its end.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 const LIMIT: Duration = Duration::from_secs(60);
 /// The most that it may print.
 const MOST: u64 = 256 << 20;
-/// How much of what it says on standard error is told.
+/// How much of its standard error an error message repeats.
 const MOST_SAID: u64 = 2000;
 /// The bit of a directory in which everybody may change only what is his own.
 const STICKY: u32 = 0o1000;

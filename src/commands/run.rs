@@ -14,7 +14,7 @@ use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
 use crate::playbook::builtin;
 use crate::reactor::Reactor;
-use crate::report::RunReport;
+use crate::report::{RunReport, health};
 use crate::reporter::{
     Afterwards, CommandKind, EndTable, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue,
     ReporterSetup, Reporters, When,
@@ -27,6 +27,7 @@ use super::environment::Environment;
 use super::journal::{PlaybookRef, RunJournal};
 use super::limits;
 use super::openssh;
+use super::outline;
 use super::passwords;
 use super::report_files;
 use super::selection::{self, Selected};
@@ -35,24 +36,28 @@ use super::standard_stream::{StandardStream, Which};
 use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
-/// A run that is about to be made.
+/// A run with everything that is needed to start it.
 pub(super) struct PendingRun<'a> {
     /// What to do.
     pub(super) plan: Plan,
-    /// On whom.
+    /// The hosts.
     pub(super) selected: Selected,
     /// The playbook that it is from, and its variables.
     pub(super) playbook: PlaybookRef,
     /// What kind of result it has.
     pub(super) kind: CommandKind,
-    /// Unreachable hosts that a preflight puts up with.
+    /// Unreachable hosts that a preflight tolerates.
     pub(super) allow: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// What is found counts as the exit status.
+    pub(super) judged: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
     pub(super) canary: Option<Canary>,
+    /// Only say which hosts each step is for.
+    pub(super) list_hosts: bool,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
@@ -70,7 +75,7 @@ impl PendingRun<'_> {
             targets::build(&self.selected, &self.options.ssh, self.environment)?;
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
-            // The wait itself tries again, and a failed attempt is no news.
+            // The wait itself tries again; retries are expected, so they are not reported.
             for target in &mut targets {
                 target.attempts = 1;
             }
@@ -86,6 +91,13 @@ impl PendingRun<'_> {
                 .map_err(|said| Diagnostic::usage(format!("host `{}`: {said}", run_host.name)))?;
         }
         super::copy::can_pull(&self.plan, &run_hosts)?;
+        if self.list_hosts {
+            return printed(&outline::host_lists(&self.plan, &run_hosts));
+        }
+        if self.options.run.dry_run && self.kind == CommandKind::Playbook && self.options.output.verbose == 0 {
+            let serial = self.options.run.serial.filter(|_| self.plan.blocks.is_empty());
+            return printed(&outline::outline(&self.plan, &run_hosts, serial));
+        }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
@@ -119,8 +131,9 @@ impl PendingRun<'_> {
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
         let targets = Targets { list: targets, warnings: Vec::new() };
-        let finished =
+        let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
+        finished.stats.health = self.judged.then(|| health(&finished.hosts));
         let report = RunReport {
             run: journal.run.clone(),
             command: self.plan.name.clone(),
@@ -198,7 +211,7 @@ impl PendingRun<'_> {
         self.selected.hosts.iter().zip(targets).map(run_host).collect()
     }
 
-    /// Prints what would run; contacts nobody. Hosts for which it is the same are named together.
+    /// Prints what would run; contacts no host. Hosts for which it is the same are named together.
     fn rehearsal(&self, run_hosts: &[RunHost]) -> Result<ExitStatus, Diagnostic> {
         let mut groups: IndexMap<Vec<(String, String)>, Vec<&str>> = IndexMap::new();
         for run_host in run_hosts {
@@ -225,8 +238,9 @@ impl PendingRun<'_> {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
             keep: true,
             canary: self.canary.clone(),
-            serial: run.serial,
-            max_fail: run.max_fail,
+            // A playbook that rolls has its own.
+            serial: run.serial.filter(|_| self.plan.blocks.is_empty()),
+            max_fail: run.max_fail.filter(|_| self.plan.blocks.is_empty()),
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
             allow_unreachable: self.allow,
             force: self.force,
@@ -316,6 +330,12 @@ impl PendingRun<'_> {
             command: self.kind,
         }
     }
+}
+
+/// Prints text that was asked for. A reader that went away is no error.
+fn printed(text: &str) -> anyhow::Result<ExitStatus> {
+    let mut out = std::io::stdout().lock();
+    Ok(super::hosts::finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?)
 }
 
 /// Hosts at once that one thread serves with ease.

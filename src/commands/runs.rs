@@ -1,4 +1,4 @@
-//! `gsctl runs`: what past runs left in the journal. Contacts nobody.
+//! `gsctl runs`: what past runs left in the journal. Contacts no host.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Reads hosts files and selects hosts. Contacts nobody.
+//! Reads hosts files and selects hosts. Contacts no host.
 
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ pub(super) fn inventory(
     Ok((inventory, files))
 }
 
-/// What the config file says of hosts, as if it stood under `[all:vars]` where nobody says anything else.
+/// What the config file says of hosts, as if it stood under `[all:vars]`, weaker than everything else.
 fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
     for HostSetting { name, value, file, line } in &options.settings {
         let origin = Origin::Group { name: "all".to_owned(), file: file.clone(), line: *line };

@@ -86,7 +86,11 @@ impl Write for StandardStream {
             }
             return Err(ErrorKind::BrokenPipe.into());
         }
-        Ok(self.with(|fd| rustix::io::write(fd, portion)).inspect(|_| self.hurry.wrote())?)
+        match self.with(|fd| rustix::io::write(fd, portion)) {
+            // Somebody else made it non-blocking, and took the room.
+            Err(rustix::io::Errno::AGAIN) => Err(ErrorKind::Interrupted.into()),
+            written => Ok(written.inspect(|_| self.hurry.wrote())?),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! From hosts, `ssh_config` and options to targets: where and how to log in, decided before anything is contacted.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use super::openssh;
 use super::selection::Selected;
 use crate::diagnostic::Diagnostic;
 
-/// Time for one attempt, where nobody says.
+/// Time for one attempt, by default.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Attempts, where nobody says.
+/// Attempts, by default.
 pub(super) const ATTEMPTS: u32 = 3;
-/// Keepalives, where nobody says.
+/// Keepalives, by default.
 pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 
 /// Everything that connections need.
@@ -69,7 +69,7 @@ pub(super) fn load_config(options: &SshOptions, environment: &Environment) -> Re
 /// Where a host is. Strongest first: command line, hosts file, `ssh_config`, default.
 ///
 /// # Errors
-/// When under what `ssh_config` says there is no way to it, or nobody can tell what it says.
+/// When under what `ssh_config` says there is no way to it, or it cannot be told what it says.
 pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role: Role) -> Result<Route, Diagnostic> {
     let given = given(host, options, role);
     check_names(host, &given)?;
@@ -326,6 +326,7 @@ impl TargetBuilder<'_> {
         }
         let known = KnownHosts::load(&files.0, &files.1);
         let known = known.map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?.hash_names(files.2);
+        self.warnings.extend(known.bad_lines().iter().map(|(file, lines)| bad_lines(file, lines)));
         let known = Arc::new(known);
         self.known.insert(files, known.clone());
         Ok(known)
@@ -337,6 +338,16 @@ pub(super) fn no_limit_where_zero(limit: Duration) -> Duration {
     // Nobody waits so long.
     const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     if limit.is_zero() { EVER } else { limit }
+}
+
+/// Lines of a known hosts file that count for nothing: a key that is not found there may stand in one of them.
+fn bad_lines(file: &Path, lines: &[usize]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(usize::to_string).collect();
+    let more = if lines.len() > SHOWN { format!(" and {} more", lines.len() - SHOWN) } else { String::new() };
+    let (noun, verb) = if lines.len() == 1 { ("line", "is") } else { ("lines", "are") };
+    let (file, shown) = (file.display(), shown.join(", "));
+    format!("known hosts file `{file}`, {noun} {shown}{more}: {verb} not understood, and passed over as ssh does")
 }
 
 /// A jump host that is reached through itself.

@@ -14,9 +14,9 @@ use super::problem::{PieceError, Problem, Text, harmless, quoted};
 use super::settings;
 use super::source::{HostLine, HostsSource, Var};
 use super::spec::{SpecError, check_user, is_address, parse_spec};
-use super::suggest::nearest;
 use super::words::{Word, words};
 use super::{Inventory, resolve};
+use crate::text::nearest;
 
 /// Reads a hosts file. `file` is its name for messages.
 ///

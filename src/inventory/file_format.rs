@@ -34,10 +34,10 @@ impl FileFormat {
     }
 }
 
-/// Who says that a text is not gsctl's own hosts file.
+/// Where it is known from that a text is not gsctl's own hosts file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatHint {
-    /// Nobody.
+    /// No hint: the text decides.
     No,
     /// The user, with `ansible:` before the file's name.
     Ansible,

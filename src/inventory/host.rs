@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-pub use super::spec::{Spec, SpecError, parse_spec};
 use crate::duration;
 
 /// Settings that gsctl knows; every other key is a variable for playbooks.

@@ -1,4 +1,4 @@
-//! Who the run is for: hosts files, host sets, selection.
+//! The hosts of a run: hosts files, host sets, selection.
 //!
 //! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
 
@@ -19,14 +19,11 @@ pub mod select;
 mod settings;
 pub mod source;
 pub mod spec;
-pub mod suggest;
 mod words;
 
 use indexmap::IndexMap;
 
-pub use host::{Host, KNOWN_SETTINGS, Origin, Setting};
-pub use problem::{Problem, Text};
-pub use select::{SelectError, Selected, Selection};
+pub use host::{Host, Origin, Setting};
 pub use source::HostsSource;
 
 /// What the hosts files say, settled: every host with the settings that count for it.

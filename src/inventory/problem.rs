@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::text::is_hidden;
+
 /// The longest piece of a file that a message repeats, in characters.
 const LONGEST: usize = 80;
 
@@ -67,7 +69,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// What is wrong with a piece of text, before anybody has said where it stands.
+/// An error in a piece of text, before its file and line are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PieceError {
     /// Column in the piece, from 1.
@@ -102,10 +104,7 @@ pub(super) fn harmless(text: &str, longest: usize) -> String {
             out.push_str("...");
             break;
         }
-        // Format characters (zero width, right to left) are no control characters to Rust, but deceive a reader.
-        let deceives =
-            matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if (c.is_control() && c != '\t') || deceives {
+        if (c.is_control() && c != '\t') || is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -138,7 +137,10 @@ mod tests {
     #[test]
     fn text_from_a_file_is_harmless() {
         assert_eq!(quoted("a\u{1b}[2Jb"), "`a\\u{1b}[2Jb`");
-        assert_eq!(quoted("a\u{202e}b"), "`a\\u{202e}b`");
+        for hidden in ["ad", "61c", "200b", "2028", "202e", "fff9", "e0041"] {
+            let c = u32::from_str_radix(hidden, 16).ok().and_then(char::from_u32).unwrap();
+            assert_eq!(quoted(&format!("a{c}b")), format!("`a\\u{{{hidden}}}b`"));
+        }
         assert_eq!(quoted(&"x".repeat(100)), format!("`{}...`", "x".repeat(80)));
     }
 }

@@ -118,7 +118,7 @@ fn spoken(spec: &Spec, settings: &[(String, String)]) -> Vec<(String, String)> {
 fn set(host: &mut Host, key: &str, value: &str, origin: &Origin, warnings: &mut Warnings) {
     if let Some(before) = host.settings.get(key).filter(|before| before.value != value) {
         let (name, was, now) = (&host.name, harmless(&before.value, 40), harmless(value, 40));
-        // Whoever writes this may mean two nodes, and one of them would never be contacted.
+        // Two nodes may be meant, and one of them would never be contacted.
         let two = format!("; two hosts on one address need two names: `n1 address={name} port={was}`");
         let two = if key == "port" { two.as_str() } else { "" };
         let at = &before.origin;
@@ -208,7 +208,7 @@ pub(super) fn circle(groups: &IndexMap<String, Group>) -> Option<(Vec<&str>, (us
         .collect();
     let free: HashSet<&str> = children_first(&children).into_iter().collect();
     let bound = |group: &Group| group.children.iter().find(|(child, _)| !free.contains(child.as_str())).cloned();
-    // Whoever is not free has a child that is not free either, so the walk must come round.
+    // A group that is not free has a child that is not free either, so the walk must come round.
     let mut walk: IndexSet<&str> = IndexSet::new();
     let mut name = groups.keys().find(|name| !free.contains(name.as_str()))?.as_str();
     loop {

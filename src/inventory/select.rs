@@ -4,7 +4,6 @@
 
 mod algebra;
 mod error;
-mod pattern;
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,13 +11,13 @@ use indexmap::{IndexMap, IndexSet};
 
 use algebra::{Join, is_algebra, operands};
 pub use error::SelectError;
-use pattern::{fits, is_pattern};
 
 use super::hostset::{Element, expand_elements};
 use super::problem::quoted;
 use super::resolve::PortNames;
 use super::spec::{Spec, parse_spec};
 use super::{Host, Inventory, Origin, Setting};
+use crate::text::wildcard;
 
 /// What the command line says about hosts. Nothing said means all hosts of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,15 +39,6 @@ pub struct Selected {
     pub hosts: Vec<Host>,
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
-}
-
-/// The hosts that the selection means.
-///
-/// # Errors
-///
-/// A set that cannot be read, a group that is not there, or a pattern that fits nothing.
-pub fn select(inventory: &Inventory, selection: &Selection) -> Result<Vec<Host>, SelectError> {
-    select_with_warnings(inventory, selection).map(|selected| selected.hosts)
 }
 
 /// The hosts that the selection means, and what is doubtful about it.
@@ -223,7 +213,7 @@ fn want(inventory: &Inventory, set: &str, name: &str, wanted: &mut Vec<Wanted>) 
     }
     let before = wanted.len();
     wanted.extend(
-        (0..).zip(inventory.hosts.keys()).filter(|(_, host)| fits(name, host)).map(|(at, _)| Wanted::Known(at)),
+        (0..).zip(inventory.hosts.keys()).filter(|(_, host)| wildcard(name, host)).map(|(at, _)| Wanted::Known(at)),
     );
     if wanted.len() == before {
         return Err(SelectError::NoMatch { pattern: name.to_owned() });
@@ -331,7 +321,7 @@ fn meant(
         return Ok((0..).zip(hosts).filter(|(_, (name, host))| inside(name, host)).map(|(index, _)| index).collect());
     }
     if is_pattern(name) {
-        return Ok((0..).zip(hosts.keys()).filter(|(_, host)| fits(name, host)).map(|(index, _)| index).collect());
+        return Ok((0..).zip(hosts.keys()).filter(|(_, host)| wildcard(name, host)).map(|(index, _)| index).collect());
     }
     if let Some(index) = hosts.get_index_of(name) {
         return Ok(vec![index]);
@@ -347,6 +337,11 @@ fn meant(
             Ok(same.into_iter().map(|(index, _, _)| index).collect())
         }
     }
+}
+
+/// True if the name is a pattern. There are no classes (`[a-z]`), because brackets are ranges.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
 }
 
 #[cfg(test)]

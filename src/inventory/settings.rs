@@ -6,8 +6,8 @@ use super::host::KNOWN_SETTINGS;
 use super::jump::parse_jump;
 use super::problem::quoted;
 use super::spec::{SpecError, check_host, check_user, is_address, parse_port, parse_spec};
-use super::suggest::distance;
 use crate::duration;
+use crate::text::distance;
 
 /// Ansible's words for what gsctl has its own word for.
 pub(super) const ANSIBLE: [(&str, &str); 9] = [

@@ -1,4 +1,4 @@
-//! What one hosts file says, line by line, before anybody has settled which of two values wins.
+//! What one hosts file says, line by line, before it is resolved which of two values wins.
 //!
 //! Plain data: `file` makes it, `resolve` settles it.
 
@@ -43,7 +43,7 @@ pub struct Group {
     pub children: Vec<(String, (usize, usize))>,
     /// Settings for its members.
     pub vars: Vec<Var>,
-    /// How deep it stands below `all`, where a deeper group is meant to win; 0 where nobody says.
+    /// How deep it stands below `all`, where a deeper group is meant to win; 0 by default.
     pub depth: usize,
 }
 

@@ -171,7 +171,7 @@ pub(super) fn check_host(host: &str) -> Result<(), SpecError> {
     if host.len() > 253 {
         return Err(SpecError::new(format!("{} is too long for a host name", quoted(host))));
     }
-    // The resolver would read `10.0.0` as 10.0.0.0: an address that nobody meant.
+    // The resolver would read `10.0.0` as 10.0.0.0: an address that was not meant.
     let numeric = host.contains('.') && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if numeric && host.parse::<Ipv4Addr>().is_err() {
         return Err(SpecError::new(format!("{} is not an IPv4 address", quoted(host))));

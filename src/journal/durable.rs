@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// How much a file must bear.
+/// What a file must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// A killed process.
@@ -48,7 +48,7 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Makes a directory and those above it, for nobody else to look into.
+/// Makes a directory and those above it, readable by the user alone.
 ///
 /// # Errors
 /// As the system does.

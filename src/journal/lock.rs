@@ -1,7 +1,7 @@
 //! One run at a time on a host: locks that the kernel holds, so that a killed run leaves none behind.
 //!
-//! Each run that changes something has one file, locked for as long as its process lives, that names its hosts. Whoever
-//! comes later looks through the locked files for a host of his own. A gate, held for that moment only, keeps two from
+//! Each run that changes something has one file, locked for as long as its process lives, that names its hosts. A later
+//! run looks through the locked files for a host of its own. A mutex file, held for that moment only, keeps two from
 //! looking at once. One open file a run, however many hosts it has.
 
 use std::collections::HashSet;
@@ -85,7 +85,7 @@ pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, LockError> {
             Err(error) => return Err(error.into()),
         };
         let is_free = try_lock(&file)? || {
-            // Somebody may just have looked whether it is held.
+            // Another run may just have tested whether it is held.
             std::thread::sleep(Duration::from_millis(20));
             try_lock(&file)?
         };
@@ -123,7 +123,7 @@ pub fn is_held(journal: &Journal, run: &str) -> bool {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is held, so that nobody finds it free and half gone.
+        // Removed while it is held, so that no other run finds it free and half gone.
         let _ = fs::remove_file(&self.path);
     }
 }

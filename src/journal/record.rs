@@ -192,14 +192,6 @@ impl RunRecord {
     }
 }
 
-impl PlaybookRecord {
-    /// The address and port of every host: what a lock is about.
-    #[must_use]
-    pub fn places(&self) -> Vec<String> {
-        self.hosts.iter().map(HostRecord::place).collect()
-    }
-}
-
 impl HostRecord {
     /// `10.0.0.1:22`.
     #[must_use]
@@ -208,7 +200,7 @@ impl HostRecord {
     }
 }
 
-/// Whether a variable's name says that its value is nobody's business.
+/// Whether a variable's name says that its value is a secret.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 8] =

@@ -1,4 +1,4 @@
-//! Writes a run down while it goes on.
+//! Writes the journal of a run while it goes on.
 
 use std::fs::{self, File};
 use std::io;
@@ -73,12 +73,6 @@ impl Writer {
         self.write()
     }
 
-    /// What is written down.
-    #[must_use]
-    pub fn record(&self) -> &RunRecord {
-        &self.record
-    }
-
     /// Whether the run can be resumed, so that what is written must be safe.
     #[must_use]
     pub fn is_durable(&self) -> bool {
@@ -119,7 +113,7 @@ impl Writer {
         durable::write(&self.dir.join("run.json"), &self.record.text()?, self.durability())
     }
 
-    /// Writes the record with all that progress has told, and starts progress anew.
+    /// Writes the record with everything from the progress file, and starts that anew.
     fn write_next(&mut self) -> io::Result<()> {
         if let Some(played) = &mut self.record.playbook {
             played.written += 1;

@@ -18,7 +18,7 @@ pub use spool::Spool;
 
 /// Bytes that are read back at once.
 const PIECE: usize = 64 * 1024;
-/// Bytes of each end by which outputs are told apart before they are compared.
+/// Bytes of each end that are hashed before whole outputs are compared.
 const SAMPLE: usize = 256;
 /// Bytes of a finished output that stay in memory where the rest is on the disk, or memory is scarce.
 const KEEP_IN_MEMORY: usize = 1024;

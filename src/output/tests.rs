@@ -1,4 +1,4 @@
-//! Outputs in memory and on the disk are the same to whoever reads them.
+//! Outputs in memory and on the disk read the same.
 
 use super::*;
 use proptest::prelude::*;

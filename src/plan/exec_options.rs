@@ -1,4 +1,4 @@
-//! How a command is run: what it reads, as whom, and what is done on the node just before it.
+//! Execution options of a command: its input, user, shell, terminal, and what runs on the node just before it.
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ pub fn surroundings(env: Vec<(String, Template)>, directory: Option<Template>) -
     let mut text = Template::default();
     let mut first = "export ";
     for (name, value) in env {
-        text = text.followed_by(Template::literal(format!("{first}{name}="))).followed_by(value.as_word());
+        text = text.followed_by(Template::literal(format!("{first}{name}="))).followed_by(value.into_word());
         first = " ";
     }
     let Some(directory) = directory else { return text };
     let and = if first == " " { "&&" } else { "" };
     // CDPATH would be another directory of the same name.
-    text.followed_by(Template::literal(format!("{and}CDPATH= cd -- "))).followed_by(directory.as_word())
+    text.followed_by(Template::literal(format!("{and}CDPATH= cd -- "))).followed_by(directory.into_word())
 }
 
 /// Whether every shell takes this as the name of a variable.

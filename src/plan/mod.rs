@@ -36,8 +36,12 @@ pub struct Plan {
     pub chain: Vec<Stage>,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
+    /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
+    pub state_groups: Vec<String>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
+    /// Steps that are done batch by batch, in order.
+    pub blocks: Vec<Block>,
     /// More hosts than this must not be selected.
     pub max_hosts: Option<usize>,
     /// Facts that are columns of the table at the end of a run that only looks.
@@ -48,7 +52,28 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+/// Steps that are done batch by batch: all of them for some hosts before the next hosts begin.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The steps.
+    pub steps: std::ops::Range<usize>,
+    /// Hosts in a batch.
+    pub serial: Share,
+    /// With more failed hosts than this, no further batch begins.
+    pub max_fail: Share,
+    /// Hosts that go first, in a batch of their own.
+    pub first: Option<usize>,
+    /// Hosts for which this holds go last.
+    pub last: Option<Condition>,
+}
+
 impl Plan {
+    /// Does all steps batch by batch.
+    pub fn roll(&mut self, serial: Share, max_fail: Share, first: Option<usize>) {
+        let last = self.blocks.first().and_then(|block| block.last.clone());
+        self.blocks = vec![Block { steps: 0..self.steps.len(), serial, max_fail, first, last }];
+    }
+
     /// True when nothing is changed and nothing waited for: what the probes learn is all that is wanted.
     #[must_use]
     pub fn only_looks(&self) -> bool {
@@ -308,6 +333,8 @@ pub enum Action {
         probe: String,
         /// States in which it is wrong to go on; the first that holds is the reason.
         refuse: Vec<Rule>,
+        /// What is worth a word before the run goes on.
+        warn: Vec<Remark>,
     },
     /// Hold only where every check does.
     Check {
@@ -377,7 +404,7 @@ impl Action {
 /// What to look at while waiting.
 #[derive(Debug, Clone)]
 pub enum Look {
-    /// A probe of the plan, told that it is a light look (`$light` is 1 in the script).
+    /// A probe of the plan, as a light look (`$light` is 1 in the script).
     Probe(String),
     /// A command; its `key=value` and `key : value` lines are facts, and so is `exit_status`.
     Run(Template),
@@ -450,6 +477,19 @@ pub struct Rule {
     pub hint: Option<Template>,
     /// Must have held for this long before it counts (waits only).
     pub after: Duration,
+}
+
+/// Something that the user should know once every host was looked at.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// What must hold on a host.
+    pub when: Condition,
+    /// It is about hosts that could not be looked at, not about those that were.
+    pub hosts_missing: bool,
+    /// What to say.
+    pub because: Template,
+    /// What to do about it.
+    pub hint: Option<Template>,
 }
 
 /// Tests that must all hold.

@@ -117,7 +117,7 @@ impl Template {
 
     /// This template as one word for the shell: its own text quoted, as the values of its variables are.
     #[must_use]
-    pub fn as_word(self) -> Self {
+    pub fn into_word(self) -> Self {
         let quoted = |part| match part {
             Part::Literal(text) => Part::Literal(quote(&text)),
             Part::Escaped(name) => Part::Literal(quote(&format!("{{{name}}}"))),

@@ -1,4 +1,4 @@
-//! How the command of a step is run: what may stand beside `run`.
+//! The execution options of a step: what may stand beside `run`.
 //!
 //! Must not know what the command is.
 

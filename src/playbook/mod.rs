@@ -17,6 +17,7 @@ mod step;
 mod tests;
 mod wait;
 
-pub use load::{Loader, NoFiles, Sources};
-pub use problem::Problem;
+#[cfg(test)]
+pub(crate) use load::NoFiles;
+pub use load::{Loader, Sources};
 pub use schema::schema;

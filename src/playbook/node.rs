@@ -6,7 +6,8 @@
 
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
-use super::problem::{Complaint, Position, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of};
+use crate::text::did_you_mean;
 use crate::yaml::{Raw, spelling};
 
 /// A value and its place.
@@ -35,7 +36,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// The place of a byte of the value, as near as can be told.
+    /// The place of a byte of the value, as near as is known.
     pub(super) fn place(&self, offset: usize) -> Position {
         match self.skip {
             Some(skip) => self.at.right(skip + self.value[..offset].chars().count()),
@@ -53,6 +54,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Complaint> {
         strict_booleans: true,
         reject_unsupported_tags: true,
         with_snippet: false,
+        // They are kept for nobody, and more than a few in a row would be an error.
+        emit_comments: false,
         budget: serde_saphyr::budget! { max_depth: 32 },
     };
     // The byte offsets are counted without the mark.
@@ -255,7 +258,7 @@ fn syntax(error: &Error, text: &str) -> Complaint {
             .hint("a playbook is one document: remove the `---`"),
         _ => {
             let message = error.to_string();
-            // The place is told in front of the message already.
+            // The place stands in front of the message already.
             let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches([':', ',']).to_owned();
             Complaint::new(place, format!("not valid YAML: {message}")).maybe_hint(syntax_hint(&message, line))
         }
@@ -282,6 +285,13 @@ fn syntax_hint(message: &str, line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_may_be_many() {
+        let comments = |indent: &str| format!("{indent}# one\n").repeat(200);
+        let text = format!("{}a:\n{}  - b: c\n{}    d: e\n", comments(""), comments("  "), comments("    "));
+        assert_eq!(parse(&text).expect("parses").fields("it", &["a"]).expect("fields").keys().count(), 1);
+    }
 
     #[test]
     fn text_stays_what_it_is() {

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::text::is_hidden;
+
 /// A place in a playbook.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Position {
@@ -96,7 +98,8 @@ fn snippet(text: &str, at: Position) -> Option<String> {
     let start = at.column.saturating_sub(1);
     let skipped = if start >= WIDTH { start - WIDTH / 2 } else { 0 };
     // One character a column: tabs and control characters would shift the mark, or worse.
-    let shown: String = line.chars().skip(skipped).take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String =
+        line.chars().skip(skipped).take(WIDTH).map(|c| if c.is_control() || is_hidden(c) { ' ' } else { c }).collect();
     if shown.trim().is_empty() {
         return None;
     }
@@ -116,36 +119,6 @@ pub(super) fn any_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
         [only] => only.clone(),
         _ => format!("one of {}", quoted.join(", ")),
     }
-}
-
-/// `did you mean ...?`, where one of the words is close.
-pub(super) fn did_you_mean<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let allowed = 1 + typed.chars().count() / 4;
-    words
-        .into_iter()
-        .map(|word| (distance(typed, word), word))
-        .filter(|(distance, word)| *distance <= allowed && *distance < word.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| format!("did you mean `{word}`?"))
-}
-
-/// Edits between two words: insert, delete, replace, swap neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -179,19 +152,5 @@ mod tests {
         let lines: Vec<_> = snippet.lines().collect();
         assert_eq!(lines[1].chars().nth(lines[2].find('^').expect("a mark")), Some('x'));
         assert!(lines[1].len() < 120);
-    }
-
-    #[test]
-    fn suggestions() {
-        let keys = ["name", "steps", "vars", "timeout"];
-        for (typed, want) in [
-            ("steeps", Some("steps")),
-            ("Steps", Some("steps")),
-            ("tiemout", Some("timeout")),
-            ("xyz", None),
-            ("n", None),
-        ] {
-            assert_eq!(did_you_mean(typed, keys), want.map(|word| format!("did you mean `{word}`?")), "{typed}");
-        }
     }
 }

@@ -9,10 +9,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::node::{Fields, Node, NodeKind, Text};
-use super::problem::{Complaint, Position, any_of, did_you_mean};
+use super::problem::{Complaint, Position, any_of};
+use crate::duration;
 use crate::plan::push::PushFile;
-use crate::plan::vars::{BUILTIN, parse_duration, resolve_one};
+use crate::plan::vars::{BUILTIN, resolve_one};
 use crate::plan::{Template, VarSpec};
+use crate::text::did_you_mean;
 
 /// Looks at files that are copied: where they are named, and their path.
 type ReadFiles<'a> = dyn Fn(&Text, &str) -> Result<Vec<PushFile>, Complaint> + 'a;
@@ -97,7 +99,7 @@ impl Scope<'_> {
         let names = own.fold(String::new(), |names, name| names + name + "={" + name + "}\n");
         let mut head = Template::parse(&names).map_err(|error| Complaint::new(at, error.message))?;
         for (name, value) in with {
-            head = head.followed_by(Template::literal(format!("{name}="))).followed_by(value.as_word());
+            head = head.followed_by(Template::literal(format!("{name}="))).followed_by(value.into_word());
             head = head.followed_by(Template::literal("\n"));
         }
         Ok(head.followed_by(Template::literal(text)))
@@ -124,7 +126,7 @@ impl Scope<'_> {
         Ok(Some(Script { source: names(&paths), text: (self.read_scripts)(&paths)?, with, at: node.at }))
     }
 
-    /// A path: absolute, without `..`, not `/`. Globs only where they are told to be fine, and in the last component.
+    /// A path: absolute, without `..`, not `/`. Globs only where they are allowed, and in the last component.
     pub(super) fn path(&self, text: &Text, globs: bool) -> Result<Template, Complaint> {
         let template = self.template(text)?;
         let path = text.value.as_str();
@@ -184,10 +186,7 @@ impl Scope<'_> {
     /// A time.
     pub(super) fn duration(&self, text: &Text) -> Result<Duration, Complaint> {
         let value = self.now(text)?;
-        parse_duration(&value).ok_or_else(|| {
-            Complaint::new(text.at, format!("`{value}` is not a time"))
-                .hint("write a time such as `90s`, `5m` or `1h30m`")
-        })
+        duration::parse(&value).map_err(|said| Complaint::new(text.at, said))
     }
 
     /// The time of a key.

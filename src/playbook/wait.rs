@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::condition::{Test, condition, verdicts};
 use super::node::{Fields, Node, Text};
-use super::problem::{Complaint, did_you_mean};
+use super::problem::Complaint;
 use super::scope::Scope;
 use crate::plan::{Condition, Look, Quorum, Rule, Until, Wait};
+use crate::text::did_you_mean;
 
 pub(super) const KEYS: [&str; 10] =
     ["chain", "probe", "run", "until", "quorum", "every", "timeout", "give_up", "hint", "evidence"];

@@ -1,4 +1,4 @@
-//! The startup chain in words: the table at the end of a run, the table of the refused, and one host's stages on a line.
+//! The startup chain as a table at the end of a run, the table of refused hosts, and one host's stages on a line.
 //!
 //! Hosts that look the same share a row. It must not know what the stages are; they come from the playbook.
 
@@ -13,7 +13,7 @@ use super::style::{Glyphs, Tone};
 use super::table::Table;
 use super::{View, ViewContext, plural, sanitize, status_lines};
 use crate::event::{Event, EventKind, HostId};
-use crate::outcome::{Failure, StageState};
+use crate::outcome::{Failure, Outcome, StageState};
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
@@ -197,17 +197,33 @@ pub(crate) fn write_refused(
         };
         groups.entry((state, cause)).or_default().push(*host);
     }
+    refused_table(&groups, ctx, screen)?;
+    let missing = hosts.iter().filter(|(_, failure)| failure.outcome() == Outcome::Unreachable).count();
+    if missing > 0 {
+        let text = format!(
+            "to go on without hosts that can't be reached: --allow-unreachable {missing}, or leave them out with -x"
+        );
+        screen.err_line(&format!("{} {text}", ctx.err.paint(Tone::Hint, "hint:")))?;
+    }
+    Ok(())
+}
+
+fn refused_table(
+    groups: &IndexMap<(String, String), Vec<HostId>>,
+    ctx: &ViewContext,
+    screen: &mut Screen,
+) -> io::Result<()> {
     let columns = ctx.settings.columns.filter(|_| ctx.settings.stderr_tty);
     if columns.is_some_and(|columns| columns < 72) {
         // A table would cut the reasons; lines wrap.
-        for ((state, cause), hosts) in &groups {
+        for ((state, cause), hosts) in groups {
             screen.err_line(&format!("{}  {}", ctx.fold(hosts), ctx.err.paint(Tone::Bad, state)))?;
             screen.err_line(&format!("    {cause}"))?;
         }
         return Ok(());
     }
     let mut table = Table::new(["host", "state", "reason"]);
-    for ((state, cause), hosts) in &groups {
+    for ((state, cause), hosts) in groups {
         table.toned([(Tone::Plain, ctx.fold(hosts).as_str()), (Tone::Bad, state), (Tone::Plain, cause)]);
     }
     let mut text = Vec::new();

@@ -1,6 +1,6 @@
 //! Events as JSON Lines: one a line, as they happen, in the words of the report.
 //!
-//! A line is written at once, so that whoever reads along does not see half an event, unless it is too long to be held. What
+//! A line is written at once, so that a reader that follows the file does not see half an event, unless it is too long to be held. What
 //! both forms share stands in `json`.
 
 use std::io::{self, Write};
@@ -105,6 +105,7 @@ impl EventLine<'_> {
 }
 
 impl Serialize for EventLine<'_> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("at_ms", &ms(self.event.at))?;
@@ -133,6 +134,17 @@ impl Serialize for EventLine<'_> {
                 map.serialize_entry("of", of)?;
                 failure(&mut map, Some(why))?;
                 map.serialize_entry("retry_in_ms", &ms(*retry_in))?;
+            }
+            EventKind::BatchStarted { batch, of, hosts } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("hosts", &JsonList(hosts, |host: &HostId| self.names.get(*host)))?;
+            }
+            EventKind::BatchStopped { batch, of, failed, left } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("failed", &JsonList(failed, |host: &HostId| self.names.get(*host)))?;
+                map.serialize_entry("left", &JsonList(left, |host: &HostId| self.names.get(*host)))?;
             }
             EventKind::StepStarted { step, hosts } => {
                 self.step(&mut map, *step)?;
@@ -262,6 +274,8 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::PhaseStarted { .. } => "phase_started",
         EventKind::Connected { .. } => "connected",
         EventKind::AttemptFailed { .. } => "attempt_failed",
+        EventKind::BatchStarted { .. } => "batch_started",
+        EventKind::BatchStopped { .. } => "batch_stopped",
         EventKind::StepStarted { .. } => "step_started",
         EventKind::HostStepStarted { .. } => "host_step_started",
         EventKind::Output { .. } => "output",

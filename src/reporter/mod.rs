@@ -157,6 +157,7 @@ impl Reporters {
             output_dir,
             more,
         } = setup;
+        let looks = matches!(end_table, EndTable::States(_));
         let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(ReportTarget::Stdout)));
         // A report on the terminal itself and a live view would tear each other.
         settings.live &= !(taken && settings.stdout_tty);
@@ -179,11 +180,11 @@ impl Reporters {
         }
         if let Some(target) = junit {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone())));
+            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone(), looks)));
         }
         if let Some(target) = html {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len())));
+            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len(), looks)));
         }
         for (name, reporter) in more {
             add(name, false, reporter);
@@ -233,13 +234,6 @@ impl Reporters {
     pub fn finish(&mut self, report: &RunReport, stats: &RunStats) {
         self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.finish(report, stats)));
         let done = self.terminal.finish(report, stats, &self.errors());
-        remember_output(&mut self.terminal_error, done);
-    }
-
-    /// Writes text to standard output, above the live view: a table that the caller made. Nothing where a report goes
-    /// there.
-    pub fn write_out(&mut self, text: &str) {
-        let done = self.terminal.write_out(text);
         remember_output(&mut self.terminal_error, done);
     }
 

@@ -1,4 +1,4 @@
-//! Numbers with their nouns: `1 host`, `3 hosts`.
+//! The counts of a report with their nouns: `1 host`, `3 hosts`.
 //!
 //! No other file may write `host(s)` or decide on an ending by itself.
 

@@ -1,4 +1,4 @@
-//! The block of lines at the foot of the terminal that is drawn again and again.
+//! The lines at the bottom of the terminal that the live view redraws.
 //!
 //! The only file that knows indicatif. It draws what it is given and must not know about hosts or steps.
 

@@ -1,11 +1,13 @@
 //! Makes remote bytes harmless on a terminal: what could move the cursor or hide text becomes visible.
 //!
-//! The only place where that is done. Files, pipes and reports get the bytes as they are; whoever writes there must not
-//! come here.
+//! For remote output and status lines. Messages about files on this machine hide the same characters
+//! (`text::is_hidden`). Files, pipes and reports get the bytes as they are.
 
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthChar;
+
+use crate::text::is_hidden;
 
 /// Columns from one tab stop to the next.
 const TAB: usize = 8;
@@ -59,7 +61,7 @@ fn clean(bytes: &[u8], newline_is_space: bool) -> String {
                         let _ = write!(out, "\\x{:02x}", c as u32);
                     }
                 }
-                c if hides(c) => {
+                c if is_hidden(c) => {
                     let _ = write!(out, "\\u{{{:04x}}}", c as u32);
                 }
                 c => {
@@ -76,22 +78,6 @@ fn clean(bytes: &[u8], newline_is_space: bool) -> String {
         }
     }
     out
-}
-
-/// True for characters that are not seen, or change how their neighbours are seen.
-fn hides(c: char) -> bool {
-    matches!(c,
-        '\u{80}'..='\u{9f}'         // C1 controls: a terminal may take one for an escape sequence
-        | '\u{ad}'                  // soft hyphen
-        | '\u{61c}'                 // Arabic letter mark
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'   // zero width, and directional marks
-        | '\u{2028}'..='\u{202e}'   // line separators; bidirectional embedding and override
-        | '\u{2060}'..='\u{206f}'   // invisible operators, isolates
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' // tags
-    )
 }
 
 #[cfg(test)]

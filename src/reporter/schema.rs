@@ -1,4 +1,4 @@
-//! A JSON Schema of the report, `gsctl.run/1`, for whoever reads it with a program.
+//! A JSON Schema of the report, `gsctl.run/1`, for programs that read it.
 //!
 //! Must not decide what a report is: `json` does. A test holds that real reports are what the schema says, with no key more.
 

@@ -99,7 +99,7 @@ impl Screen {
         self.err(b"\n")
     }
 
-    /// Writes what is kept, as far as somebody may be looking at it now.
+    /// Flushes what may be on a terminal now; what goes to a pipe stays buffered.
     ///
     /// # Errors
     /// As [`Screen::out`].
@@ -162,7 +162,7 @@ impl Screen {
     }
 }
 
-/// A writer that somebody else writes to as well.
+/// A writer that is shared with the live view.
 struct Shared(SharedWriter);
 
 impl Write for Shared {

@@ -1,6 +1,6 @@
-//! What the output looks like, decided once from everything that has a say in it.
+//! Output settings: terminals, options and environment resolved once into what the reporters need.
 //!
-//! Asks nobody: terminals, environment and options come in as values, so that every row of the table is a test.
+//! Reads nothing: terminals, environment and options come in as values, so that every row of the table is a test.
 
 /// `auto`, `always` or `never`, as options take them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -159,7 +159,7 @@ pub(crate) fn counts(counts: &Counts, hosts: usize) -> String {
 fn groups(report: &RunReport, stats: &RunStats, ctx: &ViewContext) -> Vec<FailureGroup> {
     let mut groups: indexmap::IndexMap<(Outcome, String, Option<String>), FailureGroup> = indexmap::IndexMap::new();
     for (id, host) in report.hosts.iter().enumerate().filter(|(_, host)| !host.outcome.is_success()) {
-        // The table of the refused, just above, has told their reasons.
+        // The table of the refused, just above, has their reasons.
         let reported = stats.refused && host.outcome == Outcome::Refused;
         let detail = if reported { String::new() } else { detail(host, ctx) };
         let shape = shape(&detail, &host.host);

@@ -39,12 +39,6 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// True when no row was added.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Writes it, two spaces between columns, made to fit so many columns if there is a limit. The last column is not
     /// padded. Empty cells are shown as `-`, so that every line has as many words as columns.
     ///

@@ -27,7 +27,6 @@ pub(crate) struct Terminal {
     views: Vec<Box<dyn View + Send>>,
     live: Option<Live>,
     stats: RunStats,
-    stdout_taken: bool,
 }
 
 impl Terminal {
@@ -45,7 +44,7 @@ impl Terminal {
         views.push(Box::new(StatusLines::new(&ctx, stdout_taken, chain_news)));
         let live = screen.is_live().then(|| Live::new(ctx.names.len()));
         let stats = RunStats { hosts: ctx.names.len(), ..RunStats::default() };
-        Self { ctx, screen, views, live, stats, stdout_taken }
+        Self { ctx, screen, views, live, stats }
     }
 
     pub(crate) fn event(&mut self, event: &Event, stats: &RunStats) -> io::Result<()> {
@@ -68,7 +67,7 @@ impl Terminal {
         for view in &mut self.views {
             first = first.and(view.tick(at, &self.ctx, &mut self.screen));
         }
-        // Whoever reads a pipe along must not wait for a full buffer.
+        // A reader of a pipe must not wait for a full buffer.
         first = first.and(self.screen.flush());
         if let Some(live) = &self.live {
             self.screen.draw(&live.lines(at, &self.stats, &self.ctx));
@@ -91,10 +90,6 @@ impl Terminal {
             first = first.and(self.screen.err_line(&text));
         }
         first.and(self.screen.flush())
-    }
-
-    pub(crate) fn write_out(&mut self, text: &str) -> io::Result<()> {
-        if self.stdout_taken { Ok(()) } else { self.screen.out(text.as_bytes()) }
     }
 
     pub(crate) fn resize(&mut self, columns: usize, rows: usize) {

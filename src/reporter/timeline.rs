@@ -1,4 +1,4 @@
-//! The course of every host through a run, kept from events: when it was at what, and what its steps came to.
+//! The timeline of every host in a run, kept from events: phases, pauses and steps with their results.
 //!
 //! For reports that are made at the end and say more than the report of the run does. It must not word or write anything.
 
@@ -16,7 +16,7 @@ const KEPT_OF_A_STEP_LATER: usize = 4 * 1024;
 /// How much is much.
 const KEPT_IN_FULL: u64 = 64 * 1024 * 1024;
 
-/// What a host was at.
+/// What a host was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpanKind {
     /// A phase of its connection.
@@ -27,7 +27,7 @@ pub(crate) enum SpanKind {
     Step(StepId),
 }
 
-/// A time in which a host was at something.
+/// A time in which a host was doing one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) at: SpanKind,
@@ -39,7 +39,7 @@ pub(crate) struct Span {
     pub(crate) outcome: Option<Outcome>,
 }
 
-/// One host's course.
+/// One host's timeline.
 #[derive(Debug, Default)]
 pub(crate) struct HostTimeline {
     /// In order of time.
@@ -53,7 +53,7 @@ pub(crate) struct HostTimeline {
     chain_seen: bool,
 }
 
-/// The courses of all hosts.
+/// The timelines of all hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Timelines {
     hosts: Vec<HostTimeline>,
@@ -67,7 +67,7 @@ impl Timelines {
         Self { hosts: std::iter::repeat_with(HostTimeline::default).take(hosts).collect(), kept: 0 }
     }
 
-    /// A host's course.
+    /// A host's timeline.
     #[must_use]
     pub(crate) fn of(&self, host: HostId) -> Option<&HostTimeline> {
         self.hosts.get(host)

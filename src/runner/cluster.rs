@@ -16,7 +16,7 @@ use super::condition::{holds, name_state};
 use super::fleet::{Executor, JobResult};
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::wait::{LOOK, SETTLE, needed, unmet, waited_for};
+use super::wait::{LOOK, SETTLE, needed, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
 use super::{NextEvent, Run, later};
 
@@ -319,6 +319,10 @@ impl<'a, C: Executor> Run<'a, C> {
         let rules = wait.give_up.iter().zip(&asking.waiting.held);
         let guess = rules.filter(|(_, since)| since.is_some()).find_map(|(rule, _)| rule.hint.as_ref());
         let guess = guess.map(|hint| hint.render_words(vars, &state.facts));
+        let hint = match &wait.until {
+            Until::Condition(condition) => told(condition, &state.facts).or(hint),
+            Until::Chain | Until::Checks => hint,
+        };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
 

@@ -8,12 +8,14 @@ mod cluster;
 mod condition;
 mod copy_request;
 mod copy_result;
+mod deal;
 pub mod fleet;
 mod host;
 mod job_result;
 mod preflight;
 mod pump;
 mod resume;
+mod rolling;
 mod run_log;
 mod script;
 mod step;
@@ -24,6 +26,7 @@ mod wait;
 mod wait_checks;
 mod waiting;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
@@ -41,6 +44,7 @@ pub use canary::{Canary, Confirm};
 use fleet::{Executor, FleetEvent, Job, JobResult};
 use host::HostState;
 pub use host::RunHost;
+use rolling::Batch;
 pub use run_log::{NoRunLog, Resume, RunLog, StepEnd};
 pub use script::rehearse;
 
@@ -141,6 +145,8 @@ pub async fn run<C: Executor>(
         looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
+        batch: None,
+        failed_before: HashSet::new(),
         waited: false,
         chain_wait: None,
         cluster_failed_at: None,
@@ -175,6 +181,10 @@ struct Run<'a, C> {
     stopped: bool,
     /// Some host failed at the step that is under way.
     step_failed: bool,
+    /// The hosts that a block of steps is done on at the moment.
+    batch: Option<Batch>,
+    /// Steps of a block that failed in an earlier batch.
+    failed_before: HashSet<StepId>,
     /// A step that waits was begun.
     waited: bool,
     /// The latest step that waited for the chain: its hosts are looked at while the cluster is waited for.
@@ -215,11 +225,16 @@ impl<C: Executor> Run<'_, C> {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
         self.restore_resumed();
-        for id in 0..self.plan.steps.len() {
-            if self.stopped || self.stats.cancelled.is_some() {
-                break;
+        let mut next = 0;
+        while next < self.plan.steps.len() && !self.stopped && self.stats.cancelled.is_none() {
+            let plan = self.plan;
+            if let Some(block) = plan.blocks.iter().find(|block| block.steps.start == next) {
+                self.roll(block).await;
+                next = block.steps.end;
+            } else {
+                self.step(next).await;
+                next += 1;
             }
-            self.step(id).await;
         }
         self.clean_up().await;
         for host in 0..self.hosts.len() {

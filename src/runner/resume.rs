@@ -26,8 +26,11 @@ impl<C: Executor> Run<'_, C> {
         }
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
-            // It may have been written down here, and not there any more.
-            self.unsent_state = Some(state.clone());
+            // It may have been written down here, and not there any more. Whose it was is not known, where groups have
+            // their own; the steps that are done again tell.
+            if self.plan.state_groups.is_empty() {
+                self.unsent_state = Some(state.clone());
+            }
             self.emit(EventKind::StateChanged { state });
         }
     }
@@ -91,7 +94,12 @@ impl<C: Executor> Run<'_, C> {
         }
         let Some(state) = self.unsent_state.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
-        let hosts: Vec<HostId> = (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
+        let concerned = |host: &super::HostState| match &self.plan.steps[id].on {
+            On::Group(group) if self.plan.state_groups.contains(group) => host.run_host.groups.contains(group),
+            On::All | On::Any | On::Group(_) | On::NotGroup(_) => true,
+        };
+        let hosts: Vec<HostId> =
+            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host]) && concerned(&self.hosts[host])).collect();
         let name = format!("state: {state}");
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {

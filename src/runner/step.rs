@@ -4,7 +4,7 @@ use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, Look, On, OnFailure, Step, Until};
+use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
@@ -18,13 +18,24 @@ use super::script;
 use super::wait::EVIDENCE;
 use super::{CLEANUP_TIMEOUT, Run};
 
+/// What the names of secrets that one host tells to all begin with.
+const SECRET: &str = "share_secret_";
+
 impl<C: Executor> Run<'_, C> {
     /// Does one step on every host that it is for.
     pub(super) async fn step(&mut self, id: StepId) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
-        self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        if hosts.is_empty() && self.batch.as_ref().is_some_and(|batch| !batch.is_last) {
+            return;
+        }
+        let concerned = |id: &&HostId| {
+            let host = &self.hosts[**id];
+            step.when.as_ref().is_none_or(|when| holds(when, &host.facts, &host.run_host.vars))
+        };
+        let concerned = hosts.iter().filter(concerned).count();
+        self.emit(EventKind::StepStarted { step: id, hosts: concerned });
         self.step_failed = false;
         let hosts = self.skip_done(id, hosts);
         let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
@@ -43,10 +54,23 @@ impl<C: Executor> Run<'_, C> {
             _ => self.run_in_batches(id, asked.clone()).await,
         }
         self.emit(EventKind::StepFinished { step: id });
-        if let Action::Probe { refuse, .. } = &step.action {
+        if let Action::Probe { refuse, warn, .. } = &step.action {
             self.check_preflight(id, refuse, &asked);
+            if !self.stopped && self.stats.cancelled.is_none() {
+                self.remark(id, warn);
+            }
         } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
-            self.stopped = true;
+            // In a batch the hosts that are left go on to its end: `max_fail` says whether another one begins.
+            self.stopped |= self.batch.is_none() || self.cluster_failed_at == Some(id);
+        }
+        if let Some(batch) = &self.batch {
+            if self.step_failed {
+                self.failed_before.insert(id);
+            }
+            if !batch.is_last {
+                return;
+            }
+            self.step_failed |= self.failed_before.contains(&id);
         }
         self.log_step_done(id, named);
         self.send_state(id).await;
@@ -55,6 +79,7 @@ impl<C: Executor> Run<'_, C> {
     /// Hosts that a step is for: in its group, and still in the run.
     pub(super) fn hosts_for(&self, step: &Step) -> Vec<HostId> {
         (0..self.hosts.len())
+            .filter(|&id| self.batch.as_ref().is_none_or(|batch| batch.has(id)))
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
             .filter(|&id| step.on.includes(&self.hosts[id].run_host.groups))
             .collect()
@@ -77,7 +102,7 @@ impl<C: Executor> Run<'_, C> {
             && canary.first < hosts.len()
         {
             let others = hosts.split_off(canary.first);
-            if !self.run_canary(id, &canary, &hosts, others.len()).await {
+            if !self.run_canary(id, &hosts, others.len()).await {
                 return;
             }
             hosts = others;
@@ -206,8 +231,10 @@ impl<C: Executor> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
-            if let Action::Probe { probe, .. } = &step.action {
-                self.add_probe_facts(host, probe, &mut result);
+            match &step.action {
+                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
+                Action::Script { .. } => self.hand_on(host, &mut result),
+                _ => {}
             }
             let goes_on = self.stats.cancelled.is_none();
             if result.outcome == Outcome::Failed && retries > 0 && goes_on {
@@ -249,7 +276,8 @@ impl<C: Executor> Run<'_, C> {
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
-        let job = Job { work, stream: self.settings.stream, last, cancel };
+        let secret = matches!(&self.plan.steps[step].action, Action::Script { script, .. } if script.contains(SECRET));
+        let job = Job { work, stream: self.settings.stream && !secret, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -332,22 +360,13 @@ impl<C: Executor> Run<'_, C> {
         self.emit(EventKind::HostStepFinished { host, step, result });
     }
 
-    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
-    /// of that name on each, where the playbook has such a variable and its `check:` would take the value from `--var` too.
-    pub(super) fn publish_facts(&mut self, facts: &Facts) {
-        let plan = self.plan;
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_")) {
-            let Some(spec) = plan.vars.get(name) else { continue };
-            if let Err(expected) = spec.check.check(value)
-                && !value.is_empty()
-            {
-                let message = format!("a host says `{name}={value}`, which is not taken: it wants {expected}");
-                self.emit(EventKind::Warning { message });
-                continue;
-            }
-            for host in &mut self.hosts {
-                host.run_host.vars.insert(name.as_str(), value.as_str());
-            }
+    /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it
+    /// stands in no fact and no output of the result.
+    fn hand_on(&mut self, host: HostId, result: &mut StepResult) {
+        self.publish_facts(host, &mut result.facts);
+        if result.facts.keys().any(|name| name.starts_with(SECRET)) {
+            result.facts.retain(|name, _| !name.starts_with(SECRET));
+            result.stdout = crate::output::Output::default();
         }
     }
 
@@ -356,8 +375,9 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
-        self.publish_facts(&result.facts);
+        self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
+        take_found(plan, &mut state.run_host.vars, &result.facts);
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
@@ -402,4 +422,15 @@ fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
 /// True for an end after which the same host cannot be asked again.
 pub(super) fn is_gone(done: &JobResult) -> bool {
     matches!(done, JobResult::Unreached { .. })
+}
+
+/// Variables that nothing gave a value, and that a probe has found on the host.
+fn take_found(plan: &Plan, vars: &mut Vars, facts: &Facts) {
+    for (name, spec) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if vars.get(name).is_none_or(str::is_empty)
+            && let Some(value) = facts.get(&format!("found_{name}")).filter(|value| spec.check.check(value).is_ok())
+        {
+            vars.insert(name, value);
+        }
+    }
 }

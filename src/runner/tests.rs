@@ -3,6 +3,7 @@
 mod fake_fleet;
 mod faults;
 mod properties;
+mod rolling;
 mod waits;
 
 use std::cell::RefCell;

@@ -10,7 +10,7 @@ use crate::plan::{Look, On, OnFailure, Quorum, Rule, Share, Template, Until, Wai
 use crate::reactor::now;
 use crate::transport::Command;
 
-use super::condition::{holds, name_state, stages};
+use super::condition::{holds, name_state, reason, said, stages};
 use super::fleet::{Executor, JobResult, Work};
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
@@ -198,7 +198,7 @@ impl<C: Executor> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.publish_facts(&facts);
+        self.publish_facts(host.host, &mut facts);
         self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
@@ -207,7 +207,10 @@ impl<C: Executor> Run<'_, C> {
         }
         if !host.there {
             let state = &self.hosts[host.host];
-            host.lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
+            let lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
+            // The stage that is missed knows what to do where the rule does not.
+            let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
+            host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
         }
     }
 
@@ -244,9 +247,12 @@ impl<C: Executor> Run<'_, C> {
         }
         let state = &mut self.hosts[host.host];
         let fact = waited_for(condition);
-        let value = state.facts.get(&fact).cloned();
+        let note = said(&state.facts, "note", &fact);
+        let value = state.facts.get(&fact).cloned().map(|value| with_note(&value, note));
         let seen = value.as_deref().unwrap_or("unknown");
-        state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        // Only who is still waited for is at something.
+        let waited = (!host.there).then(|| (Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        state.activity = waited;
         if host.looks == 1 || value != host.value {
             host.value.clone_from(&value);
             self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
@@ -363,7 +369,10 @@ impl<C: Executor> Run<'_, C> {
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &format!("after {limit}")), hint),
+            (Until::Condition(condition), _) => (
+                unmet(condition, &known.facts, vars, &format!("after {limit}")),
+                told(condition, &known.facts).or(hint),
+            ),
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
@@ -377,14 +386,16 @@ pub(super) fn unmet(
     after: &str,
 ) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
+    let told = |fact: &str| with_note(&value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
-        templates.iter().map(|template| template.render_plain(vars)).collect::<Vec<_>>().join(" or ")
+        let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts
         .iter()
         .filter(|(fact, wanted)| !wanted.iter().any(|wanted| wanted.render_plain(vars) == value(fact)))
-        .map(|(fact, wanted)| format!("{fact} is {} {after}, wanted {}", value(fact), words(wanted)))
+        .map(|(fact, wanted)| format!("{fact} is {} {after}, wanted {}", told(fact), words(wanted)))
         .chain(
             condition
                 .not
@@ -394,6 +405,16 @@ pub(super) fn unmet(
         )
         .collect();
     if unmet.is_empty() { format!("not there {after}") } else { unmet.join("; ") }
+}
+
+/// `electing (the former primary of cm_server is missing)`.
+fn with_note(value: &str, note: Option<String>) -> String {
+    note.map_or_else(|| value.to_owned(), |note| format!("{value} ({note})"))
+}
+
+/// What the probe says to do about the facts of a condition.
+pub(super) fn told(condition: &crate::plan::Condition, facts: &Facts) -> Option<String> {
+    condition.facts.iter().chain(&condition.not).find_map(|(fact, _)| said(facts, "hint", fact))
 }
 
 /// Hosts that must be there.
@@ -438,7 +459,7 @@ fn gave_up(
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, rule.because.render_words(vars, facts));
+            let mut failure = Failure::new(Phase::Command, reason(rule, facts, vars));
             failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, facts));
             verdict = Some(failure);
         }

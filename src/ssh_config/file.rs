@@ -278,7 +278,7 @@ impl<'a> FileReader<'a> {
     fn included(&self, pattern: &str, owner: FileOwner) -> Option<PathBuf> {
         if let Some(rest) = pattern.strip_prefix('~') {
             let (user, rest) = rest.split_once('/').unwrap_or((rest, ""));
-            let home = if user.is_empty() { self.home.to_owned() } else { super::home_of(user)? };
+            let home = if user.is_empty() { self.home.to_owned() } else { crate::account::home_of(user)? };
             return Some(home.join(rest));
         }
         let folder = match owner {

@@ -205,29 +205,7 @@ pub(super) fn hint(name: &str) -> &'static str {
 
 /// The keyword that was probably meant.
 pub(super) fn nearest(keyword: &str) -> Option<&'static str> {
-    let wanted = keyword.to_ascii_lowercase();
-    KEYWORDS
-        .iter()
-        .map(|(name, _)| (distance(&wanted, &name.to_ascii_lowercase()), *name))
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 5))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Edits that make one text the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+    crate::text::nearest(keyword, KEYWORDS.iter().map(|(name, _)| *name))
 }
 
 #[cfg(test)]

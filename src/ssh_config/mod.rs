@@ -25,15 +25,16 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use crate::account;
 
 use self::file::{Block, FileOwner, FileReader, Warning, WarningScope};
 use self::openssh_query::OpensshQuery;
 pub use self::options::{IdentityAgent, Overrides, SshOptions, default_global_known_hosts, default_user_known_hosts};
-pub use self::origin::{Origin, SourceLine};
+pub use self::origin::SourceLine;
 pub use self::problem::{ConfigError, Impossible, Unhonoured};
 use self::raw_options::{LocalUser, RawOptions};
 use self::resolution::{Resolution, undecided};
@@ -104,7 +105,7 @@ impl SshConfig {
             }
         }
         let uid = rustix::process::getuid().as_raw();
-        let user = local_user(uid).unwrap_or_else(|| uid.to_string());
+        let user = account::name_of(uid).unwrap_or_else(|| uid.to_string());
         Ok(Self {
             asks: reader.asks,
             twice: reader.twice,
@@ -117,10 +118,9 @@ impl SshConfig {
         })
     }
 
-    /// The user that runs gsctl, for `%u`, `Match localuser` and hosts without a user. Without this it is the name
-    /// that `/etc/passwd` has.
-    #[must_use]
-    pub fn with_local_user(mut self, name: impl Into<String>) -> Self {
+    /// Another name for the user that runs gsctl.
+    #[cfg(test)]
+    fn with_local_user(mut self, name: impl Into<String>) -> Self {
         self.local.user = name.into();
         self
     }
@@ -139,27 +139,27 @@ impl SshConfig {
         names.filter(|name| !name.contains(['*', '?', '!']) && seen.insert(*name)).collect()
     }
 
-    /// What was found in files and cannot be honoured, once a keyword, with file and line. It is about all hosts that
-    /// the files name; what concerns one host is in its [`SshOptions::unhonoured`].
-    #[must_use]
-    pub fn warnings(&self) -> Vec<&str> {
-        self.warnings.iter().map(|warning| warning.text.as_str()).collect()
-    }
-
-    /// Those of [`Self::warnings`] that no host's [`SshOptions::unhonoured`] repeats.
+    /// What was found in files and cannot be honoured, once a keyword, with file and line, as far as it is about all hosts: what
+    /// concerns one host is in its [`SshOptions::unhonoured`].
     #[must_use]
     pub fn general_warnings(&self) -> Vec<&str> {
         let general = self.warnings.iter().filter(|warning| warning.about == WarningScope::Everything);
         general.map(|warning| warning.text.as_str()).collect()
     }
 
-    /// The settings of a host, by the name that it was asked for.
-    #[must_use]
-    pub fn resolve(&self, host: &str) -> SshOptions {
+    /// All of them.
+    #[cfg(test)]
+    fn warnings(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.text.as_str()).collect()
+    }
+
+    /// The settings of a host without any overrides.
+    #[cfg(test)]
+    fn resolve(&self, host: &str) -> SshOptions {
         self.resolve_with(host, &Overrides::default())
     }
 
-    /// The same, where some settings are given by what is stronger. They are in the answer too.
+    /// The settings of a host, by the name that it was asked for; some may be given by what is stronger. They are in the answer too.
     #[must_use]
     pub fn resolve_with(&self, host: &str, given: &Overrides<'_>) -> SshOptions {
         let mut raw = RawOptions::new(&self.local, host, given);
@@ -205,25 +205,6 @@ impl SshConfig {
             }
         });
     }
-}
-
-/// The home of a user of this machine.
-fn home_of(user: &str) -> Option<PathBuf> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == user).then(|| fields.nth(4).map(PathBuf::from))?
-    })
-}
-
-/// The name of a user of this machine.
-pub(crate) fn local_user(uid: u32) -> Option<String> {
-    let passwd = fs::read_to_string("/etc/passwd").ok()?;
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    })
 }
 
 #[cfg(test)]

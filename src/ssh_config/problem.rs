@@ -1,4 +1,4 @@
-//! What is wrong with `ssh_config` files and options, and what of them cannot be given.
+//! Errors in `ssh_config` files and options, and settings that cannot be honoured.
 
 use std::fmt;
 use std::io;

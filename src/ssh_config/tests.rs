@@ -1,5 +1,6 @@
 //! `ssh_config` against files as people write them, with `ssh -G` as the judge where it can be.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 

@@ -7,6 +7,7 @@ use std::io;
 use ssh2::ErrorCode;
 
 use crate::outcome::{Failure, Phase};
+use crate::text::io_cause;
 
 /// libssh2's error numbers that mean something of their own here (libssh2.h).
 mod code {
@@ -134,7 +135,7 @@ pub(super) fn connect(address: &str, error: &io::Error) -> Failure {
             "no free local port or address".to_owned(),
             Some("fewer hosts at once (--fanout), or more local ports: sysctl net.ipv4.ip_local_port_range"),
         ),
-        _ => (lower(&without_os_error(&error.to_string())), None),
+        _ => (lower(&io_cause(error)), None),
     };
     let failure = Failure::new(Phase::Connect, format!("{address}: {cause}")).retryable();
     match hint {
@@ -206,10 +207,6 @@ pub(super) fn lower(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn without_os_error(text: &str) -> String {
-    text.split(" (os error").next().unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

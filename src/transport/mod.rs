@@ -30,8 +30,3 @@ pub use exec::sudo::SudoRefusal;
 pub use exec::wrapper::Mark;
 pub use login::agent_of_use;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
-
-/// `1 key`, `3 keys`.
-fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
-}

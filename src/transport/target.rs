@@ -180,15 +180,4 @@ impl Target {
             Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),
         }
     }
-
-    /// The names of the jump hosts before it, as `-J` takes them.
-    #[must_use]
-    pub fn jumps(&self) -> Option<String> {
-        let jump = match &self.via {
-            Via::Jump(jump) => jump,
-            Via::OpenSsh(client) => return client.through.clone(),
-            Via::Network | Via::Command(_) => return None,
-        };
-        Some(jump.jumps().map_or_else(|| jump.name.clone(), |before| format!("{before},{}", jump.name)))
-    }
 }

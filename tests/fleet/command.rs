@@ -1,7 +1,6 @@
 //! Commands, played: a process id, some output, an exit status. Understands gsctl's wrapper and its killer, no shell.
 
-use gsctl::plan::script::killer;
-use gsctl::transport::{Mark, posix};
+use gsctl::testing::{Mark, killer, posix};
 
 /// What a client wants to be run.
 #[derive(Debug, Clone)]

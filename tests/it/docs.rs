@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use gsctl::exit::ExitStatus;
+use gsctl::testing::ExitStatus;
 
 use crate::gsctl::Gsctl;
 use crate::lab::{Lab, opengauss};

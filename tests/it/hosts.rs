@@ -200,6 +200,34 @@ fn a_file_that_may_not_be_read() {
     assert_eq!(said, "error: hosts file `secret`: permission denied\n");
 }
 
+/// An account that is in no `/etc/passwd`, but that the name service knows: here through `nss-systemd`, whose records are files.
+#[test]
+fn an_account_of_the_name_service_has_its_name() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "needs root, for a mount of its own: run the tests as root, or in `unshare -r`"
+    );
+    let home = home(&[
+        ("hosts", b"node1\n"),
+        ("nsswitch.conf", b"passwd: files systemd\ngroup: files\n"),
+        (
+            "userdb/ldapuser.user",
+            br#"{"userName":"ldapuser","uid":54321,"gid":54321,"homeDirectory":"/","disposition":"regular"}"#,
+        ),
+    ]);
+    std::os::unix::fs::symlink("ldapuser.user", home.path().join("userdb/54321.user")).unwrap();
+    fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+    // gsctl runs from where that account can reach it.
+    fs::copy(env!("CARGO_BIN_EXE_gsctl"), home.path().join("gsctl")).unwrap();
+    let script = "mkdir -p /run/userdb && mount --bind userdb /run/userdb && mount --bind nsswitch.conf /etc/nsswitch.conf && \
+                  exec setpriv --reuid=54321 --regid=54321 --clear-groups ./gsctl -f hosts hosts -v";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).current_dir(home.path()).env("HOME", home.path());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.lines().any(|line| line.starts_with("node1 ") && line.contains(" ldapuser ")), "{output:?}");
+}
+
 #[test]
 fn ten_thousand_hosts() {
     let line = |n| format!("omm@host{n:05}:2222 az=AZ{} rack=r{}\n", n % 3, n % 50);

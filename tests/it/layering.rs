@@ -12,6 +12,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rayon", &["runner/fleet.rs", "commands/run.rs"]),
     ("indicatif", &["reporter/progress.rs"]),
     ("console", &["reporter/style.rs"]),
+    ("nix", &["account.rs"]),
     ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
     ("ssh_key", &["credentials/keys/"]),
     ("tokio", &["budget.rs", "reactor.rs"]),
@@ -27,6 +28,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         "serde_json",
         &["commands/hosts.rs", "commands/outputs.rs", "commands/runs.rs", "journal/", "playbook/", "reporter/"],
     ),
+    ("strsim", &["text.rs"]),
     ("toml", &["commands/config.rs"]),
     // Also what is copied from the nodes is what they have.
     ("sha2", &["commands/", "inventory/filename.rs", "transport/copy/"]),
@@ -103,6 +105,10 @@ const NEVER: &[(&str, &[&str])] = &[
     ("runner/", &["cli", "commands", "playbook", "reporter"]),
     ("ssh_config/", &["cli", "commands", "event", "playbook", "reporter", "runner"]),
     ("stats.rs", &["cli", "commands", "reporter", "runner", "transport"]),
+    (
+        "text.rs",
+        &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "ssh_config", "transport"],
+    ),
     ("transport/", &["cli", "commands", "playbook", "reporter", "runner", "ssh_config"]),
     ("yaml.rs", &["cli", "commands", "event", "inventory", "plan", "playbook", "reporter", "runner", "transport"]),
 ];
@@ -118,6 +124,7 @@ const PURE: &[&str] = &[
     "playbook/",
     "report.rs",
     "stats.rs",
+    "text.rs",
     "yaml.rs",
 ];
 

@@ -203,6 +203,7 @@ fn agents() {
         let run = with(socket).arg("-i").arg(lab.key()).run().expect(0);
         assert_eq!(run.stderr.matches("warning: the ssh-agent is of no use").count(), 1, "{run}");
         assert!(run.stderr.contains(&socket.display().to_string()), "{run}");
+        assert!(run.stderr.contains("; start an agent (`eval $(ssh-agent)`), or name a key file with `-i`"), "{run}");
         with(socket).run().expect(4);
     }
 }

@@ -1,4 +1,30 @@
-//! The integration tests: one program, so that the lab is compiled once.
+//! The integration tests: one program, so that the lab is compiled once. Most of them need root, and fail without it.
+//!
+//! | promise of the README | proven in |
+//! |---|---|
+//! | Build, A session | `docs`: its commands are run, its exit table is compared |
+//! | Hosts file, `-w`, `-g`, `-x`, `--from-cm-view` | `hosts`, `host_sets`, `addresses`, `config` |
+//! | Logins, keys, agents, passwords, host keys | `login`, `login_failures`, `certificates`, `passwords`, `host_keys`, `algorithms` |
+//! | `ssh_config` | `ssh_config`, `ssh_match`, `ssh_rows` |
+//! | `--transport openssh` | `openssh_transport` |
+//! | Inventories | `inventories` |
+//! | Defaults | `config`, `environment` |
+//! | Jump hosts, `ProxyCommand` | `jump` |
+//! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
+//! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
+//! | `push`, `pull` | `files`, `pull`, `big_files` |
+//! | `touch`, `rm` | `marker` |
+//! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
+//! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
+//! | `--sudo` | `sudo` |
+//! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
+//! | Exit status | `exit_status`, `failures` |
+//! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
+//! | Reports | `reports`, `schema`, `junit`, `html` |
+//! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
+//! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
+//! | A thousand hosts | `scale`, `fleet` |
+//! | `--help`, README.zh-CN.md | `help`, `translation` |
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
 
@@ -40,6 +66,7 @@ mod layering;
 mod login;
 mod login_failures;
 mod marker;
+mod opengauss;
 mod openssh_transport;
 mod oracle;
 mod oracle_forms;
@@ -57,6 +84,7 @@ mod pty;
 mod pull;
 mod report_files;
 mod reports;
+mod rolling;
 mod scale;
 mod schema;
 mod script_command;
@@ -70,6 +98,8 @@ mod ssh_match;
 mod ssh_rows;
 mod stalled_reader;
 mod standin;
+mod standin_greenplum;
+mod standin_measured;
 mod start;
 mod status;
 mod stop;

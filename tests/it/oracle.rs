@@ -493,10 +493,7 @@ fn refusals_change_nothing() {
 
 #[test]
 fn somebody_who_is_not_root() {
-    if !rustix::process::geteuid().is_root() {
-        // Without namespaces there is nobody else.
-        return;
-    }
+    crate::lab::need_root();
     let lab = Lab::builder().nodes(2).start();
     let grid = install(&lab);
     let run = gsctl(&lab, "start").run().expect(7);

@@ -10,9 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::{parse_facts, without_comments};
+use gsctl::testing::{Facts, parse_facts, quote, without_comments};
 
 const NODE: &[&str] = &["lib.sh", "node.sh"];
 const CHECK: &[&str] = &["lib.sh", "check.sh"];

@@ -11,9 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts, quote};
 
 use crate::oracle_forms::script;
 
@@ -523,10 +521,7 @@ fn asm_and_listeners_that_are_not_here() {
 
 #[test]
 fn as_somebody_else() {
-    if !rustix::process::geteuid().is_root() {
-        // Only root can have processes of two users.
-        return;
-    }
+    crate::lab::need_root();
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     for shell in SHELLS {
         let mut node = Node::new();

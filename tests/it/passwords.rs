@@ -1,6 +1,6 @@
 //! Logging in with a password: as such, as the answer to what the server asks, and what is said when that fails.
 //!
-//! sshd looks passwords up as root only, so for any other user just the part before the contact is tested.
+//! sshd looks passwords up as root only, so most of this needs root.
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -97,9 +97,7 @@ fn before_anybody_is_contacted() {
 #[test]
 fn a_password_for_all_hosts() {
     let lab = Lab::builder().nodes(3).sshd_config("PasswordAuthentication yes\nBanner /etc/profile\n").start();
-    if !lab.is_private() {
-        return;
-    }
+    crate::lab::need_root();
     let right = file(&lab, &format!("{PASSWORD}\nanother line\n"), 0o600);
     let exec = |path: &Path| gsctl(&lab).arg("--password-file").arg(path).args(["exec", "--", "echo in"]);
     let run = exec(&right).run().expect(0);
@@ -158,9 +156,7 @@ fn a_password_for_all_hosts() {
 #[test]
 fn accounts_that_may_not_log_in() {
     let builder = Lab::builder().sshd_config("PasswordAuthentication yes\n");
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    crate::lab::need_root();
     let lab = builder.user("late", "/bin/sh").user("over", "/bin/sh").user("locked", "/bin/sh").start();
     let node = lab.node(1);
     shadow(node, "late", "HASH:0:0:99999:7:::");
@@ -187,9 +183,7 @@ fn accounts_that_may_not_log_in() {
 
 #[test]
 fn a_server_that_asks() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    crate::lab::need_root();
     let config = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n";
     let lab = Lab::builder().sshd_config(config).user("late", "/bin/sh").start();
     shadow(lab.node(1), "late", "HASH:0:0:99999:7:::");
@@ -216,9 +210,7 @@ fn a_server_that_asks() {
 #[test]
 fn the_password_is_nowhere() {
     let lab = Lab::builder().sshd_config("PasswordAuthentication yes\n").start();
-    if !lab.is_private() {
-        return;
-    }
+    crate::lab::need_root();
     // Not a word that stands anywhere by itself.
     for password in [PASSWORD.to_owned(), "wrong-Zk7pQ2".to_owned()] {
         let path = file(&lab, &password, 0o600);

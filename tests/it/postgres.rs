@@ -5,9 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use gsctl::outcome::Facts;
-use gsctl::plan::quote::quote;
-use gsctl::plan::script::parse_facts;
+use gsctl::testing::{Facts, parse_facts, quote};
 use rustix::process::Signal;
 use serde_json::Value;
 

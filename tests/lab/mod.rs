@@ -264,3 +264,12 @@ fn append(path: &Path, text: &str) {
     let file = OpenOptions::new().append(true).create(true).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("the lab is writable");
 }
+
+/// Ends a test, or the rest of one, that only root can run: as a failure, so that it is not taken for one that passed.
+#[track_caller]
+pub(crate) fn need_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test needs root (nodes in namespaces, processes of two users): run the tests as root, or below `unshare -r`"
+    );
+}

@@ -92,7 +92,7 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::
     })
 }
 
-/// The name of a host's directory, as pssh 2.3.4 has it: a port that nobody gave is `None`, as Python writes it.
+/// The name of a host's directory, as pssh 2.3.4 has it: a port that is not given is `None`, as Python writes it.
 fn directory(entry: &Entry) -> String {
     format!("{}:{}", entry.host, entry.port.as_deref().unwrap_or("None"))
 }

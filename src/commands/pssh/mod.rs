@@ -22,14 +22,14 @@ use super::Environment;
 use super::run;
 use super::run::carry_out;
 use super::selection::Selected;
-use super::signals;
+use super::signals::listen;
 use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
 use hosts::Entry;
 
-/// Hosts at once, where nobody says.
+/// Hosts at once, by default.
 const PAR: u32 = 32;
 
 /// What pssh itself says where an old variable is set.
@@ -52,6 +52,10 @@ struct PsshHosts {
 /// A [`Diagnostic`] when something is wrong before anything was contacted; any other error is gsctl's own.
 pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
     let common = called.common();
+    if let Called::Pssh(Pssh { print_shim: true, .. }) = called {
+        io::stdout().write_all(shim()?.as_bytes())?;
+        return Ok(0);
+    }
     check(called, environment)?;
     let opengauss = matches!(called, Called::Pssh(args) if args.dialect == Dialect::Opengauss);
     let pssh_hosts = match pssh_hosts(common, opengauss, environment)? {
@@ -112,6 +116,19 @@ pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
     }
 }
 
+/// A file for Python that becomes this program, under the name that the file itself has (`pssh`, `pscp`, ...).
+fn shim() -> anyhow::Result<String> {
+    let own = std::env::current_exe()?;
+    let own = own.to_str().ok_or_else(|| Diagnostic::usage("the path of gsctl is not UTF-8"))?;
+    // JSON writes a text as Python reads it.
+    let own = serde_json::to_string(own)?;
+    Ok(format!(
+        "#!/usr/bin/env python3\n\
+         import os, sys\n\
+         os.execve({own}, [os.path.basename(__file__)] + sys.argv[1:], dict({{\"GSCTL_PSSH_DIALECT\": \"opengauss\"}}, **os.environ))\n"
+    ))
+}
+
 /// What each of them wants to be there.
 fn check(called: &Called, environment: &Environment) -> Result<(), Diagnostic> {
     let missing = |what: &str, hint: &str| Err(Diagnostic::usage(format!("{what} not specified")).hint(hint));
@@ -156,7 +173,7 @@ fn pssh_hosts(common: &Common, once: bool, environment: &Environment) -> anyhow:
         io::stderr().write_all(PSSH_HOSTS.as_bytes())?;
         files.insert(0, file.into());
     }
-    let glob: Option<Vec<char>> = common.host_glob.as_ref().map(|glob| glob.chars().collect());
+    let glob = common.host_glob.as_deref().map(hosts::Glob::parse);
     let mut entries = Vec::new();
     for path in &files {
         let text = match std::fs::read_to_string(path) {
@@ -173,10 +190,7 @@ fn pssh_hosts(common: &Common, once: bool, environment: &Environment) -> anyhow:
             }
         }
     }
-    let fits = |entry: &Entry| {
-        let name: Vec<char> = entry.host.chars().collect();
-        glob.as_ref().is_none_or(|glob| hosts::fits(glob, &name))
-    };
+    let fits = |entry: &Entry| glob.as_ref().is_none_or(|glob| glob.fits(&entry.host));
     entries.retain(fits);
     entries.extend(common.host_strings.iter().flat_map(|text| text.split_whitespace()).map(Entry::parse));
     // pssh works on a host as often as it is named, openGauss' own once.
@@ -205,7 +219,7 @@ struct PsshRun<'a> {
     pssh_hosts: PsshHosts,
     format: PsshFormat,
     environment: &'a Environment,
-    /// Time for each host, where nobody says.
+    /// Time for each host, by default.
     seconds: i64,
 }
 
@@ -322,7 +336,7 @@ impl PsshRun<'_> {
         };
         limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
         let hurry = Hurry::default();
-        let signals = signals::listen()?;
+        let signals = listen()?;
         let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
         let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;

@@ -40,7 +40,7 @@ enum Wake {
     Over,
 }
 
-/// Runs them all and tells `lines` how each ended. False where something could not be told.
+/// Runs them all and reports to `lines` how each ended. False where something could not be written.
 pub(super) fn run(
     jobs: Vec<RsyncJob>,
     par: usize,

@@ -1,4 +1,4 @@
-//! Records the key of a host that nobody has seen before.
+//! Records the key of a host that is in no known hosts file.
 //!
 //! It only ever adds one line at the end: rewriting the file would lose the comments in it, and whatever another
 //! program is adding at this moment.

@@ -44,7 +44,7 @@ pub(super) struct Index {
     by_name: HashMap<String, Vec<usize>>,
     patterned: Vec<usize>,
     hashed: Vec<usize>,
-    pub(super) bad_lines: usize,
+    pub(super) bad_lines: Vec<(usize, usize)>,
     /// The hashed lines of a name, found by one HMAC a line: a host is asked about more than once in a run.
     hashed_found: Mutex<HashMap<String, Vec<usize>>>,
 }
@@ -100,7 +100,7 @@ impl Index {
             let number = self.sources[source].lines;
             match line::parse(&String::from_utf8_lossy(piece)) {
                 ParsedLine::Nothing => {}
-                ParsedLine::Bad => self.bad_lines += 1,
+                ParsedLine::Bad => self.bad_lines.push((source, number)),
                 ParsedLine::Line(line) => self.add(IndexedKey { line, source, number }),
             }
         }
@@ -164,6 +164,7 @@ impl Index {
     }
 
     /// Lines whose names are hashed.
+    #[cfg(test)]
     pub(super) fn hashed_lines(&self) -> usize {
         self.hashed.len()
     }

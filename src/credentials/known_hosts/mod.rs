@@ -140,7 +140,7 @@ impl KnownHosts {
     ///
     /// These are types of keys, not algorithms: for `ssh-rsa` ask for `rsa-sha2-512` and `rsa-sha2-256`.
     ///
-    /// Costs an HMAC for each hashed line (see [`Self::hashed_lines`]): where there are tens of thousands, it is
+    /// Costs an HMAC for each hashed line: where there are tens of thousands, it is
     /// cheaper to connect first and again only on [`HostKeyVerdict::OtherType`].
     #[must_use]
     pub fn key_types(&self, name: &str, port: u16) -> Vec<String> {
@@ -161,15 +161,21 @@ impl KnownHosts {
         index.with_name(&target(name, port)).iter().any(|entry| entry.line.marker == Marker::CertAuthority)
     }
 
-    /// Lines that could not be understood, and were passed over as ssh does.
+    /// Lines that could not be understood, and were passed over as ssh does: of each file that has some, their numbers.
     #[must_use]
-    pub fn bad_lines(&self) -> usize {
-        self.index().bad_lines
+    pub fn bad_lines(&self) -> Vec<(PathBuf, Vec<usize>)> {
+        let index = self.index();
+        let of_file = |(source, file): (usize, &index::KnownHostsFile)| {
+            let numbers: Vec<usize> =
+                index.bad_lines.iter().filter(|(of, _)| *of == source).map(|&(_, number)| number).collect();
+            (!numbers.is_empty()).then(|| (file.path.clone(), numbers))
+        };
+        index.sources.iter().enumerate().filter_map(of_file).collect()
     }
 
     /// Lines whose names are hashed.
-    #[must_use]
-    pub fn hashed_lines(&self) -> usize {
+    #[cfg(test)]
+    fn hashed_lines(&self) -> usize {
         self.index().hashed_lines()
     }
 

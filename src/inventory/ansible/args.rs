@@ -21,7 +21,7 @@ pub(super) fn jump(arguments: &str) -> Option<String> {
                 _ => return None,
             }
         };
-        // Two of them: ssh takes the first, and whoever wrote the second meant something.
+        // Two of them: ssh takes the first, so the second would be ignored without a word.
         if parse_jump(&found).is_err() || jump.replace(found).is_some() {
             return None;
         }

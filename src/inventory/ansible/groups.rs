@@ -87,8 +87,7 @@ impl GroupReader<'_> {
                     }
                 }
                 other => {
-                    let near =
-                        super::super::suggest::nearest(other, KEYS).map(|near| format!("did you mean `{near}`?"));
+                    let near = crate::text::did_you_mean(other, KEYS);
                     let hint =
                         near.unwrap_or_else(|| "a host stands under `hosts`, a group under `children`".to_owned());
                     return Err(fault(

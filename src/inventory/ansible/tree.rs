@@ -73,6 +73,8 @@ pub(super) fn parse(text: &str, syntax: &str) -> Result<TreeNode, (usize, PieceE
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         strict_booleans: true,
         with_snippet: false,
+        // They are kept for nobody, and more than a few in a row would be an error.
+        emit_comments: false,
         // `!vault` and `!unsafe` are text to gsctl.
         reject_unsupported_tags: false,
         // As much as a cluster of a hundred thousand hosts takes.
@@ -94,7 +96,7 @@ fn wrong(error: &Error, text: &str, syntax: &str) -> (usize, PieceError) {
     let error = error.without_snippet();
     let (line, column) = error.location().map_or((1, 1), at);
     let message = error.to_string();
-    // The place is told in front of the message already.
+    // The place stands in front of the message already.
     let message = message.split(" at line ").next().unwrap_or(&message).trim_end_matches([':', ',']).to_owned();
     let tab =
         text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'));

@@ -7,9 +7,9 @@ use std::fmt;
 use crate::inventory::hostset::SetError;
 use crate::inventory::problem::{harmless, quoted};
 use crate::inventory::spec::SpecError;
-use crate::inventory::suggest::nearest;
+use crate::text::nearest;
 
-/// Groups that are listed for somebody who named one that is not there.
+/// Most groups that an error lists where the named one does not exist.
 const MOST_GROUPS: usize = 10;
 
 /// Why there is no selection.

@@ -41,6 +41,10 @@ fn selection(text: &str) -> Selection {
     selection
 }
 
+fn select(inventory: &Inventory, selection: &Selection) -> Result<Vec<Host>, SelectError> {
+    select_with_warnings(inventory, selection).map(|selected| selected.hosts)
+}
+
 fn shown(host: &Host) -> String {
     let user = host.user().map(|user| format!("{user}@")).unwrap_or_default();
     let port = host.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -15,7 +15,7 @@ mod tests;
 use super::Check;
 use super::quote::{quote, quote_glob};
 
-pub use answer::{Tested, is_fact_name, parse_changes, parse_checks, parse_facts, parse_tests};
+pub use answer::{Tested, parse_changes, parse_checks, parse_facts, parse_tests};
 pub use comments::without_comments;
 
 const COMMON: &str = include_str!("common.sh");

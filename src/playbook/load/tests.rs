@@ -167,6 +167,6 @@ fn what_the_command_line_says() {
     let problem = load(&given(&[("wait", "soon")]), "opengauss/start").expect_err("no time");
     assert_eq!(
         problem.to_string(),
-        "playbook `opengauss/start`: variable `wait` is `soon` (command line), must be a time such as `90s`, `5m` or `1h30m`"
+        "playbook `opengauss/start`: variable `wait` is `soon` (command line), must be a time such as `90s`, `5m` or `1h30m`, at most `365d`"
     );
 }

@@ -165,7 +165,7 @@ fn a_second_signal_changes_nothing_here() {
 }
 
 fn look(name: &str, refuse: Vec<Rule>) -> Step {
-    Step::new(name, Action::Probe { probe: "look".to_owned(), refuse })
+    Step::new(name, Action::Probe { probe: "look".to_owned(), refuse, warn: Vec::new() })
 }
 
 fn with_probe(steps: Vec<Step>) -> Plan {

@@ -196,8 +196,7 @@ pub(super) fn sum(mut file: File) -> io::Result<String> {
 
 /// An error of this machine, without its number.
 pub(super) fn words(error: &io::Error) -> String {
-    let said = error.to_string();
-    said.split(" (os error").next().unwrap_or_default().to_owned()
+    crate::text::io_cause(error)
 }
 
 /// Whether every other file will meet it too.

@@ -4,7 +4,7 @@ use super::LoginAttempts;
 use super::password::PasswordResult;
 use crate::credentials::keys::Certificate;
 use crate::outcome::{Failure, Phase};
-use crate::transport::plural;
+use crate::text::plural;
 use crate::transport::target::{Method, Target};
 
 /// The failure that tells most about what was tried.

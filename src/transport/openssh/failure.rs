@@ -5,10 +5,11 @@ use std::io;
 use super::log::{LoginStage, SshLog};
 use crate::duration::human;
 use crate::outcome::{Failure, Phase};
+use crate::text::plural;
+use crate::transport::classify;
 use crate::transport::connect::{host_port, not_ssh};
 use crate::transport::host_key::{remove_old, shown};
 use crate::transport::target::{Target, Via};
-use crate::transport::{classify, plural};
 
 /// `ssh` ended without a login.
 pub(super) fn refused(target: &Target, log: &SshLog) -> Failure {
