@@ -85,7 +85,7 @@ fn a_lock_of_gs_sdr_is_refused_and_one_of_a_killed_gsctl_is_not() {
     cluster.gsctl_dies_at(4);
     assert_eq!(cluster.locks(cluster.node(1)).len(), 1);
     cluster.node(2).write("tmp/streaming_lock_0123456789abcdef0123456789abcdef", "");
-    for more in [&[][..], &["--resume"]] {
+    for more in [&["--resume"][..], &[]] {
         let run = cluster.play().args(more).run();
         assert!(run.status == 7 || run.status == 5, "{run}");
         for word in ["gs_sdr is at work", "node2", "tmp/streaming_lock_0123456789abcdef0123456789abcdef", "hint"] {
