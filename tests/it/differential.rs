@@ -193,6 +193,24 @@ fn by_gsctl(host: &Value) -> BTreeMap<&'static str, (String, bool)> {
     said
 }
 
+/// A command with its tokens, which `ssh -G` leaves as they are.
+fn expand(text: &str, host: &Value, ssh: &BTreeMap<String, Vec<String>>) -> String {
+    let of = |keyword: &str| ssh.get(keyword).map_or_else(String::new, |values| values.concat());
+    let mut expanded = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '%' { chars.next() } else { None }) {
+            ('%', Some('h')) => expanded += &of("hostname"),
+            ('%', Some('n')) => expanded += host["host"].as_str().unwrap(),
+            ('%', Some('p')) => expanded += &of("port"),
+            ('%', Some('r')) => expanded += &of("user"),
+            ('%', Some(other)) => expanded.push(other),
+            _ => expanded.push(c),
+        }
+    }
+    expanded
+}
+
 /// The differences of one host.
 fn differences(host: &Value, ssh: &BTreeMap<String, Vec<String>>, defaults: &[String]) -> Vec<String> {
     let mut found = Vec::new();
@@ -211,6 +229,7 @@ fn differences(host: &Value, ssh: &BTreeMap<String, Vec<String>>, defaults: &[St
             "userknownhostsfile" => theirs.join(" ").replace(' ', ","),
             "proxyjump" | "hostkeyalias" => theirs.first().map_or("none", String::as_str).to_owned(),
             "stricthostkeychecking" => theirs.concat(),
+            "proxycommand" => theirs.first().map_or_else(String::new, |text| expand(text, host, ssh)),
             _ => theirs.first().cloned().unwrap_or_default(),
         };
         // Of the three that are one setting of gsctl's, the file says one or the other.
@@ -232,6 +251,7 @@ fn differences(host: &Value, ssh: &BTreeMap<String, Vec<String>>, defaults: &[St
 }
 
 #[test]
+#[ignore = "make differential"]
 fn ssh_config_is_read_as_ssh_reads_it() {
     let defaults = listed("Other defaults");
     assert!(defaults.contains(&"connecttimeout".to_owned()), "{defaults:?}");

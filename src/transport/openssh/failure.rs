@@ -16,7 +16,7 @@ pub(super) fn refused(target: &Target, log: &SshLog) -> Failure {
     let at = address(target, log);
     let last = classify::lower(log.last_message().unwrap_or("it did not say why"));
     let connect = |cause: String| Failure::new(Phase::Connect, cause);
-    if let Some(word) = log.said("Could not resolve hostname") {
+    if let Some(word) = log.said_before_login("Could not resolve hostname") {
         let (name, why) = word.rsplit_once(": ").unwrap_or((word, ""));
         let name = name.trim_start_matches("ssh: ").trim_start_matches("Could not resolve hostname ");
         return classify::resolve(name, &io::Error::other(why.to_owned()));

@@ -85,12 +85,7 @@ impl SshLog {
         self.words.last().map(String::as_str)
     }
 
-    /// A message that holds this text.
-    pub(super) fn said(&self, text: &str) -> Option<&str> {
-        self.words.iter().map(String::as_str).find(|word| word.contains(text))
-    }
-
-    /// The same, from before the login.
+    /// A message from before the login that holds this text.
     pub(super) fn said_before_login(&self, text: &str) -> Option<&str> {
         let early = self.words.get(..self.before_login).unwrap_or_default();
         early.iter().map(String::as_str).find(|word| word.contains(text))
