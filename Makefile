@@ -24,6 +24,7 @@ TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
 PACKAGES += dropbear-bin tinysshd python3-paramiko
 
 .PHONY: demo screenshot soak exits differential big-files bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak big-files sdr-matrix bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -60,6 +61,12 @@ lab: tools
 soak: tools
 	$(CARGO) build --locked --profile profiling --bin gsctl --example fleet
 	$(CARGO) test --locked --profile profiling --test it -- --ignored --nocapture --exact fleet::soak_for_long
+
+# Streaming disaster recovery: killed in each step of both sides, under gs_sdr and under gsctl, and gone on with by either. A
+# quarter of an hour.
+sdr-matrix: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture panweidb::
 
 # gsctl beside its peers on a quiet machine: forty minutes. Writes docs/benchmarks.md; BENCH holds options, such as
 # `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.

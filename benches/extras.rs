@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use gsctl::testing::{
-    CommandKind, EndTable, Event, EventKind, Mode, Outcome, OutputFilter, OutputInputs, OutputSettings, Phase,
-    ReportTarget, ReporterSetup, Reporters, RunStats, StepResult, Stream, When,
+    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Outcome, OutputFilter, OutputInputs, OutputSettings,
+    Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
 };
 
 use super::measure::{Cost, Job, Size, cost, say, size};
@@ -199,6 +199,7 @@ fn rate(way: &str, hosts: usize) -> f64 {
         steps: vec!["true".to_owned()],
         filter: OutputFilter::default(),
         end_table: EndTable::Chains,
+        afterwards: Afterwards::default(),
         stdout: Box::new(io::sink()),
         stderr: Box::new(io::sink()),
         json: only("--json"),
@@ -235,7 +236,13 @@ fn told_of(host: usize) -> Vec<EventKind> {
     let (address, banner) = ("10.0.0.1:22".to_owned(), "OpenSSH_9.2p1".to_owned());
     events.push(EventKind::Connected { host, address, took, banner });
     events.push(EventKind::HostStepStarted { host, step: 0 });
-    events.extend((0..4).map(|n| EventKind::Output { host, step: 0, stream: Stream::Stdout, bytes: line(n) }));
+    events.extend((0..4).map(|n| EventKind::Output {
+        host,
+        step: 0,
+        stream: Stream::Stdout,
+        bytes: line(n),
+        reserved: Reserved::default(),
+    }));
     let result = StepResult { exit_status: Some(0), elapsed: took, ..StepResult::new(Outcome::Ok) };
     events.push(EventKind::HostStepFinished { host, step: 0, result });
     events.push(EventKind::HostFinished { host, outcome: Outcome::Ok, failure: None, elapsed: took });

@@ -1,7 +1,5 @@
 //! Accounts of this machine, by the name service: `/etc/passwd`, LDAP, SSSD, whatever `nsswitch.conf` names.
 
-use std::path::PathBuf;
-
 use nix::unistd::{Uid, User};
 
 /// The login name of a user id. As `ssh` does, the name service is asked: `/etc/passwd` has not every account.
@@ -10,9 +8,9 @@ pub fn name_of(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
-/// The home directory of an account.
+/// The home directory of a user.
 #[must_use]
-pub fn home_of(user: &str) -> Option<PathBuf> {
+pub fn home_of(user: &str) -> Option<std::path::PathBuf> {
     User::from_name(user).ok().flatten().map(|user| user.dir)
 }
 

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use crate::budget::Reserved;
 use crate::outcome::{Failure, Outcome, Phase, StageState, StepResult};
+use crate::report::ClusterReport;
 use crate::stats::{CancelReason, RunStats};
 
 /// A host's place in the run's list of hosts.
@@ -76,6 +78,26 @@ pub enum EventKind {
         /// Pause before the next attempt.
         retry_in: Duration,
     },
+    /// A block of steps begins on its next hosts.
+    BatchStarted {
+        /// Its number, from 1.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts.
+        hosts: Vec<HostId>,
+    },
+    /// Too many hosts have failed, so no further batch begins.
+    BatchStopped {
+        /// The batch that was the last one.
+        batch: usize,
+        /// Batches in all.
+        of: usize,
+        /// Its hosts that failed; none where it was the cluster.
+        failed: Vec<HostId>,
+        /// Hosts of later batches, which are left alone.
+        left: Vec<HostId>,
+    },
     /// A step begins on the run as a whole.
     StepStarted {
         /// Which step.
@@ -100,6 +122,8 @@ pub enum EventKind {
         stream: Stream,
         /// Raw bytes, cut anywhere.
         bytes: Vec<u8>,
+        /// Keeps more from coming until these are written.
+        reserved: Reserved,
     },
     /// Files are on their way to or from a host. Now and then, while it lasts.
     Moving {
@@ -138,6 +162,13 @@ pub enum EventKind {
         step: StepId,
         /// What is not true yet, or why that is not known; `None` where nothing is missing.
         what: Option<String>,
+    },
+    /// A step that asks one host for all is over: what was heard about the cluster.
+    ClusterSeen {
+        /// Which step.
+        step: StepId,
+        /// What was heard, and why it is not enough, if it is not.
+        cluster: ClusterReport,
     },
     /// A host is done with a step.
     HostStepFinished {
@@ -222,6 +253,17 @@ pub trait Reporter {
     /// When the event could not be written.
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()>;
 
+    /// Takes one event for good. One that writes later overrides this, so that output need not be copied.
+    ///
+    /// # Errors
+    /// As [`Reporter::event`].
+    fn take(&mut self, event: Event, stats: &RunStats) -> std::io::Result<()> {
+        self.event(&event, stats)
+    }
+
+    /// No event follows for now: what is kept to be handed over in larger portions must not wait any longer.
+    fn settle(&mut self) {}
+
     /// Takes the whole report, once, after the last event.
     ///
     /// # Errors
@@ -229,6 +271,11 @@ pub trait Reporter {
     fn finish(&mut self, report: &crate::report::RunReport, stats: &RunStats) -> std::io::Result<()> {
         let _ = (report, stats);
         Ok(())
+    }
+
+    /// Gives what waits until everything so far can be read by the user, for a question that is about it.
+    fn shown(&mut self) -> Box<dyn FnOnce() + Send> {
+        Box::new(|| ())
     }
 
     /// Called about ten times a second, for what moves on a terminal.

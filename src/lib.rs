@@ -15,6 +15,7 @@
 #![recursion_limit = "256"] // `json!` of the reports' schema
 
 mod account;
+mod budget;
 mod cancel;
 mod cli;
 mod commands;
@@ -42,8 +43,9 @@ mod yaml;
 #[doc(hidden)]
 pub mod testing;
 
-use clap::error::ErrorKind;
 use std::io::Write;
+
+use clap::error::ErrorKind;
 
 /// Whose command line it is.
 enum CommandLine {

@@ -166,6 +166,50 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What is behind a failure: the documented cause of a node or a cluster that does not come up, or the lines that tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "`cause` is what the report calls it")]
+pub struct Cause {
+    /// Its id in the catalogue of causes; `None` where that does not have it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// The stage of the startup chain that it holds back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stage: Option<String>,
+    /// The cause in words.
+    pub cause: String,
+    /// Whether waiting helps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wait: Option<WaitHelps>,
+    /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
+    /// Where it was seen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proof: Option<Proof>,
+}
+
+/// Whether a cause passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitHelps {
+    /// It stays until something is done.
+    No,
+    /// It may pass.
+    MayPass,
+    /// It passes.
+    Passes,
+}
+
+/// Where a cause was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The file on the node.
+    pub file: String,
+    /// Its decisive lines.
+    pub lines: Vec<String>,
+}
+
 /// What was done, or found already done, about one path on a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -258,6 +302,8 @@ pub struct StepResult {
     pub bytes: u64,
     /// Facts that the step learned.
     pub facts: Facts,
+    /// What is behind the failure, where it is known.
+    pub cause: Option<Box<Cause>>,
     /// Wall time of the step on this host.
     pub elapsed: Duration,
 }
@@ -277,6 +323,7 @@ impl StepResult {
             changes: Vec::new(),
             bytes: 0,
             facts: Facts::new(),
+            cause: None,
             elapsed: Duration::ZERO,
         }
     }

@@ -41,6 +41,16 @@ pub fn spawn(work: impl Future<Output = ()> + 'static) {
     drop(tokio::task::spawn_local(work));
 }
 
+/// The time that waits are measured by. Tests may play it (`virtual_time`).
+#[must_use]
+pub fn now() -> Instant {
+    #[cfg(test)]
+    if let Some(now) = virtual_time::now() {
+        return now;
+    }
+    Instant::now()
+}
+
 /// Waits so long.
 pub async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
@@ -48,7 +58,70 @@ pub async fn sleep(time: Duration) {
 
 /// Waits until then.
 pub async fn sleep_until(at: Instant) {
+    #[cfg(test)]
+    if virtual_time::now().is_some() {
+        return virtual_time::reached(at).await;
+    }
     tokio::time::sleep_until(at.into()).await;
+}
+
+/// Time that passes only while everything waits, so that a test of ten minutes takes none.
+#[cfg(test)]
+pub(crate) mod virtual_time {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Instant;
+
+    thread_local! {
+        static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+        /// The earliest time that something waits for.
+        static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+
+    /// The time, where it is played on this thread.
+    pub(crate) fn now() -> Option<Instant> {
+        NOW.get()
+    }
+
+    /// Has everything looked at again then.
+    pub(crate) fn wake_at(at: Instant) {
+        NEXT.set(Some(NEXT.get().map_or(at, |next| next.min(at))));
+    }
+
+    /// Lets time pass for what does not wait.
+    pub(crate) fn pass(time: std::time::Duration) {
+        NOW.set(now().map(|now| now + time));
+    }
+
+    /// Waits until then.
+    pub(crate) async fn reached(at: Instant) {
+        poll_fn(|_| {
+            if now().is_some_and(|now| now >= at) {
+                return Poll::Ready(());
+            }
+            wake_at(at);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Runs this on this thread, which it must not leave. Where nothing is left to wait for, it hangs: a panic says so.
+    pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+        NOW.set(Some(Instant::now()));
+        let mut work = pin!(work);
+        let done = loop {
+            NEXT.set(None);
+            if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                break done;
+            }
+            let next = NEXT.get().expect("it waits for nothing that will ever come");
+            NOW.set(NOW.get().max(Some(next)));
+        };
+        NOW.set(None);
+        done
+    }
 }
 
 /// A wait that comes back at regular intervals.

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use crate::event::StepId;
 use crate::exit::ExitStatus;
-use crate::outcome::{Change, Facts, Failure, Outcome, StageState};
+use crate::outcome::{Cause, Change, Facts, Failure, Outcome, StageState};
 use crate::output::Output;
 use crate::stats::Counts;
 
@@ -29,6 +30,10 @@ pub struct RunReport {
     pub state: Option<String>,
     /// Hosts by verdict.
     pub counts: Counts,
+    /// A step that waits was begun, so that the chains tell how it ended.
+    pub waited: bool,
+    /// What was heard about the cluster, where a step asked one host for all.
+    pub cluster: Option<ClusterReport>,
     /// Every host of the run, in inventory order.
     pub hosts: Vec<HostReport>,
 }
@@ -50,6 +55,10 @@ pub struct HostReport {
     pub changed: bool,
     /// Why, where the verdict is not a success.
     pub failure: Option<Failure>,
+    /// What is behind that, where it is known.
+    pub cause: Option<Cause>,
+    /// False where nothing was begun on it but looks.
+    pub begun: bool,
     /// Attempts to connect that were made.
     pub attempts: u32,
     /// Time from the first attempt to the login.
@@ -74,11 +83,69 @@ pub struct HostReport {
     pub steps: Vec<StepReport>,
 }
 
+impl HostReport {
+    /// Stages that are missing on a host that was heard and that nobody has stopped on purpose.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<&StageState> {
+        if !self.outcome.is_success() || self.is_stopped() {
+            return Vec::new();
+        }
+        self.chain.iter().filter(|stage| !stage.up).collect()
+    }
+
+    /// Whether it is down, or going down, because somebody wanted it so.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        const ON_PURPOSE: [&str; 3] = ["stopped", "stopping", "stack-stopped"];
+        self.facts.get("state").is_some_and(|state| ON_PURPOSE.contains(&state.as_str()))
+    }
+}
+
+/// What a look at a cluster comes to for a script (`status --exit-code`): success only where every host has all its stages and
+/// the cluster, where it has a word for itself, says Normal.
+#[must_use]
+pub fn health(hosts: &[HostReport]) -> ExitStatus {
+    let unseen = |host: &HostReport| !host.outcome.is_success() && !host.facts.contains_key("state");
+    let well = |host: &HostReport| host.outcome.is_success() && host.chain.iter().all(|stage| stage.up);
+    let mut words = hosts.iter().filter_map(|host| host.facts.get("cluster_state"));
+    if hosts.iter().any(unseen) {
+        ExitStatus::Unreachable
+    } else if hosts.iter().all(well) && words.all(|word| word == "Normal") {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Failed
+    }
+}
+
+/// A cluster, as the hosts that were asked about it said. What is wrong with it is no host's failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterReport {
+    /// The latest answer.
+    pub state: Option<String>,
+    /// Hosts that were asked, and what each said last.
+    pub asked: Vec<Asked>,
+    /// Why, where it is not as it was wanted.
+    pub failure: Option<Failure>,
+    /// What is behind that, where it is known.
+    pub cause: Option<Cause>,
+}
+
+/// A host that was asked about the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The host's name.
+    pub host: String,
+    /// What it said.
+    pub answer: String,
+}
+
 /// One step on one host.
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// The step's name.
     pub name: String,
+    /// Its place in the plan; `None` for what the run does besides: cleanups, states that the hosts are told.
+    pub step: Option<StepId>,
     /// The verdict.
     pub outcome: Outcome,
     /// Why, where it is not a success.

@@ -94,12 +94,16 @@ pub struct RunStats {
     pub signalled: usize,
     /// Hosts on which something runs now.
     pub running: usize,
+    /// The cluster was not as it was wanted, whatever its hosts came to.
+    pub cluster_failed: bool,
     /// The run was refused before anything was changed.
     pub refused: bool,
     /// Why the run was cut short, if it was.
     pub cancelled: Option<CancelReason>,
     /// A report could not be written, or something inside gsctl broke.
     pub broken: bool,
+    /// What was found counts as the exit status (`status --exit-code`), and this is it.
+    pub health: Option<ExitStatus>,
 }
 
 impl RunStats {
@@ -121,11 +125,13 @@ impl RunStats {
             ExitStatus::Broken
         } else if self.refused || self.counts.refused > 0 {
             ExitStatus::Refused
+        } else if let Some(status) = self.health {
+            status
         } else if self.counts.timed_out > 0 || self.signalled > 0 || self.cancelled == Some(CancelReason::Deadline) {
             ExitStatus::TimedOut
         } else if self.counts.unreachable > 0 {
             ExitStatus::Unreachable
-        } else if self.counts.failed > 0 || self.counts.cancelled > 0 {
+        } else if self.counts.failed > 0 || self.counts.cancelled > 0 || self.cluster_failed {
             ExitStatus::Failed
         } else {
             ExitStatus::Success

@@ -1,6 +1,7 @@
 //! What integration tests, benches and fuzz targets use of the program. Everything else is private, so that the compiler
 //! says what is not used any more.
 
+pub use crate::budget::Reserved;
 pub use crate::credentials::known_hosts::KnownHosts;
 pub use crate::event::{Event, EventKind, Stream};
 pub use crate::exit::ExitStatus;
@@ -13,8 +14,8 @@ pub use crate::playbook::{Loader, Sources};
 pub use crate::report::{HostReport, RunReport};
 pub use crate::reporter::json::write_report;
 pub use crate::reporter::{
-    CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup, Reporters,
-    When,
+    Afterwards, CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup,
+    Reporters, When,
 };
 pub use crate::stats::{Counts, RunStats};
 pub use crate::transport::exec::parser::TrailerParser;

@@ -17,6 +17,8 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         outcome: Outcome::Ok,
         changed: false,
         failure: None,
+        cause: None,
+        begun: true,
         attempts: 1,
         connect: None,
         elapsed: Duration::ZERO,
@@ -36,6 +38,8 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         elapsed: Duration::ZERO,
         status: ExitStatus::Success,
         state: None,
+        waited: true,
+        cluster: None,
         counts: Counts::default(),
         hosts: vec![host],
     };

@@ -1,287 +1,41 @@
-# Does one thing with the Greenplum instances of this node, as the variable `verb` says:
-#   gpstart, gpstop, gpactivatestandby   launch the program of that name, detached: its end is seen by node.sh
-#   start-segments, start-coordinator, start-utility, start-standby, stop-coordinator, stop-rest, promote   pg_ctl, without waiting
-# What runs already, or is stopped already, is left alone. POSIX sh (dash, bash, busybox); gsctl sets the variables of node.sh
-# before this text, and: verb  mode (fast, immediate)  limit_seconds
-
-# >>> instances: the same text in every script of this folder that needs it (tests/it/greenplum_scripts.rs compares them)
-nl='
-'
-
-# bounded SECONDS COMMAND...: with a time limit, where the node can set one.
-bounded() {
-    limit_s=$1
-    shift
-    if timeout 1 true >/dev/null 2>&1; then timeout "$limit_s" "$@"; else "$@"; fi
-}
-
-# use_programs: the C programs need no more than this; greenplum_path.sh is written for bash, and only gpstart and its like
-# need it.
-use_programs() {
-    gphome=${gphome%/}
-    PATH=$gphome/bin:$PATH
-    LD_LIBRARY_PATH=$gphome/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-    LC_ALL=C
-    export PATH LD_LIBRARY_PATH LC_ALL
-}
-
-in_group() {
-    case " $groups " in
-        *" $1 "*) return 0 ;;
-        *) return 1 ;;
-    esac
-}
-
-# hidden PATH: a directory above it that we may not search makes everything below look absent.
-hidden() {
-    up=$1
-    while [ -n "$up" ] && [ ! -e "$up" ]; do
-        case $up in
-            */*) up=${up%/*} ;;
-            *) return 1 ;;
-        esac
-    done
-    [ -n "$up" ] && [ -d "$up" ] && [ ! -x "$up" ]
-}
-
-# line_of FILE NUMBER: leaves in $line a line of a small file.
-line_of() {
-    line= at=0
-    [ -r "$1" ] || return 1
-    while IFS= read -r text || [ -n "$text" ]; do
-        at=$((at + 1))
-        if [ "$at" = "$2" ]; then
-            line=$text
-            return 0
-        fi
-    done <"$1"
-    return 1
-} 2>/dev/null
-
-# port_of DIR: as the running postmaster wrote it, else as configured, else as given or 5432.
-port_of() {
-    line_of "$1/postmaster.pid" 4
-    case $line in
-        '' | *[!0-9]*) line=$(sed -n "s/^[[:space:]]*port[[:space:]]*=\{0,1\}[[:space:]]*'\{0,1\}\([0-9][0-9]*\).*/\1/p" \
-            "$1/postgresql.conf" 2>/dev/null | tail -n 1) ;;
-    esac
-    port_is=${line:-${coordinator_port:-5432}}
-}
-
-# follows DIR: it is set up to recover from another one. Greenplum 7 has the signal file, 6 and before recovery.conf.
-follows() {
-    [ -e "$1/standby.signal" ] || [ -e "$1/recovery.conf" ]
-}
-
-# one_segment WORD: DATADIR:PORT:ROLE[:CONTENT] into a line of $instances. Roles change places when a mirror takes over: the
-# directory knows better than any list.
-one_segment() {
-    s_dir=${1%%:*}
-    s_rest=${1#*:}
-    s_port=${s_rest%%:*}
-    s_rest=${s_rest#*:}
-    s_role=${s_rest%%:*}
-    s_content=
-    case $s_rest in
-        *:*) s_content=${s_rest#*:} ;;
-    esac
-    case $s_role in
-        p | primary) s_role=primary ;;
-        m | mirror) s_role=mirror ;;
-        *) return ;;
-    esac
-    if follows "$s_dir"; then
-        s_role=mirror
-    elif [ "$s_role" = mirror ] && line_of "$s_dir/PG_VERSION" 1; then
-        # Up to 5 a mirror is marked by nothing.
-        case $line in
-            8.*) ;;
-            *) s_role=primary ;;
-        esac
-    fi
-    instances="$instances$s_role $s_port ${s_content:--} $s_dir$nl"
-}
-
-# find_instances: leaves in $instances `ROLE PORT CONTENT DIR` a line, and in $source where the segments are known from.
-find_instances() {
-    instances= source=none
-    data=${coordinator_data:-${master_data:-$found_coordinator_data}}
-    if in_group coordinator && [ -n "$data" ]; then
-        port_of "$data"
-        instances="${instances}coordinator $port_is -1 $data$nl"
-    fi
-    if in_group standby && [ -n "${standby_data:-$data}" ]; then
-        port_of "${standby_data:-$data}"
-        instances="${instances}standby $port_is -1 ${standby_data:-$data}$nl"
-    fi
-    if [ -n "$segments" ]; then
-        source=hosts-file
-        set -f
-        for word in $segments; do
-            one_segment "$word"
-        done
-        set +f
-    elif [ -n "$share_segments" ]; then
-        source=catalog
-        own=" $host $address $(uname -n 2>/dev/null) "
-        set -f
-        for word in $share_segments; do
-            # HOSTNAME,ADDRESS=DATADIR:PORT:ROLE:CONTENT
-            names=${word%%=*}
-            case $own in
-                *" ${names%%,*} "* | *" ${names#*,} "*) one_segment "${word#*=}" ;;
-            esac
-        done
-        set +f
-    elif in_group segments; then
-        source=unknown
-    fi
-}
-
-# process_of DIR: leaves in $pid the live postmaster of a data directory, and in $stale whether a pid file of a dead one is there.
-process_of() {
-    pid= stale=no
-    line_of "$1/postmaster.pid" 1 || return 1
-    case $line in
-        '' | *[!0-9]*) return 1 ;;
-    esac
-    stale=yes p_name= p_state=
-    while read -r key value _; do
-        case $key in
-            Name:) p_name=$value ;;
-            State:)
-                p_state=$value
-                break
-                ;;
-        esac
-    done <"/proc/$line/status"
-    case $p_name/$p_state in
-        postgres/[ZX]) return 1 ;;
-        postgres/*) ;;
-        *) return 1 ;;
-    esac
-    # After a boot the number may be that of another instance's postmaster.
-    case $nl$(tr '\0' '\n' <"/proc/$line/cmdline")$nl in
-        *"$nl-D$nl$1$nl"* | *"$nl-D$nl$1/$nl"*) ;;
-        *"$nl-D$nl"* | "${nl}postgres:"*) return 1 ;;
-    esac
-    pid=$line stale=no
-} 2>/dev/null
-
-# classify STATUS TEXT: leaves in $answer what psql heard.
-classify() {
-    case $1 in
-        0)
-            answer=accepting
-            return
-            ;;
-        124 | 137 | 143)
-            answer=silent
-            return
-            ;;
-    esac
-    case $2 in
-        *'mirror or uninitialized mode'*) answer=mirror ;;
-        *'only utility mode connections are allowed'*) answer=utility ;;
-        *'in recovery mode'*) answer=recovery ;;
-        *'Hot standby mode is disabled'*) answer=recovery ;;
-        *'not yet accepting connections'* | *'starting up'*) answer=starting ;;
-        *'shutting down'*) answer=stopping ;;
-        # It is past its startup; only not for us.
-        *'too many clients already'* | *'connection slots are reserved'* | *'no pg_hba.conf entry'* | \
-            *'authentication failed'* | *'no password supplied'* | *' does not exist'*) answer=accepting ;;
-        # The process is there, its socket not yet.
-        *'No such file or directory'* | *'Connection refused'*) answer=starting ;;
-        *'timeout expired'*) answer=silent ;;
-        *) answer=unknown ;;
-    esac
-}
-
-# connect OPTIONS PORT DIR SQL: leaves $said, $said_rc and $answer.
-connect() {
-    socket=
-    line_of "$3/postmaster.pid" 5 && case $line in
-        /*) socket=$line ;;
-    esac
-    said=$(PGOPTIONS=$1 PGCONNECT_TIMEOUT=5 bounded 6 "$gphome/bin/psql" -X -w ${socket:+-h "$socket"} -p "$2" -d template1 \
-        -Atq -c "$4" 2>&1 </dev/null)
-    said_rc=$?
-    classify "$said_rc" "$said"
-}
-
-# ask PORT DIR [SQL]: a utility session, for which even a mirror has an answer.
-ask() {
-    if [ -x "$gphome/bin/psql" ]; then
-        connect '-c gp_role=utility' "$1" "$2" "${3:-select 1}"
-        # Up to 6 the parameter has another name.
-        case $said in
-            *'parameter "gp_role"'*) connect '-c gp_session_role=utility' "$1" "$2" "${3:-select 1}" ;;
-        esac
-        return
-    fi
-    said=
-    bounded 6 "$gphome/bin/pg_isready" -q -p "$1" >/dev/null 2>&1 </dev/null
-    case $? in
-        0) answer=accepting ;;
-        1) answer=starting ;;
-        2 | 124) answer=silent ;;
-        *) answer=unknown ;;
-    esac
-}
-
-# state_of ROLE PORT DIR: leaves in $state one of no-data, denied, down, starting, recovery, mirror, utility, accepting,
-# streaming, stopping, silent, unknown.
-state_of() {
-    if [ ! -e "$3/PG_VERSION" ]; then
-        if hidden "$3/PG_VERSION"; then state=denied; else state=no-data; fi
-        return
-    fi
-    if ! process_of "$3"; then
-        state=down
-        return
-    fi
-    answer=
-    if [ "$1" = coordinator ] && [ -x "$gphome/bin/psql" ]; then
-        connect '' "$2" "$3" 'select 1'
-    else
-        ask "$2" "$3"
-    fi
-    state=$answer
-    [ "$1" != standby ] || ! receives "$pid" || state=streaming
-}
-
-# receives PID: a postmaster with a WAL receiver. A standby that has one says `starting up` for as long as it lives.
-receives() {
-    for file in $(grep -lx "PPid:[[:space:]]*$1" /proc/[0-9]*/status); do
-        case $(tr '\0' ' ' <"${file%/status}/cmdline") in
-            *walreceiver* | *'wal receiver'*) return 0 ;;
-        esac
-    done
-    return 1
-} 2>/dev/null
-# <<< instances
+# Does one thing with the Greenplum instances of this node, as the variable `verb` says. Comes after lib.sh. POSIX sh.
+#   gpstart, gpstart-without-standby, gpstop, gpactivatestandby, gpinitstandby, gprecoverseg, gprecoverseg-r
+#       launch the program of that name, detached: its end is seen by look.sh
+#   start-segments, start-coordinator, start-utility, start-standby, stop-coordinator, stop-rest, promote
+#       pg_ctl, without waiting
+#   remove-lock, remove-lock-there   the lock file of a dead coordinator, on this host or on the one that the standby follows
+#   probe-scan                       has the coordinator look at its segments
+# What runs already, or is stopped already, is left alone. gsctl sets, besides the variables of lib.sh: verb, limit_seconds,
+# mode (fast, immediate, smart), gpstart_options, old_host, old_port. `changed=yes` says that something was done.
 
 say() {
     printf '%s\n' "$*"
 }
 
-# launch PROGRAM ARGUMENTS...: these are Python and need greenplum_path.sh, which is written for bash. They get a session of
-# their own: broken off half-way by a lost connection or a Ctrl-C they would leave half a cluster. So that they end all the
+# refuse BECAUSE [HINT]
+refuse() {
+    fact because "$1"
+    [ -z "$2" ] || fact hint "$2"
+    return 1
+}
+
+# launch PROGRAM DATADIR PORT ARGUMENTS...: these are Python and need greenplum_path.sh, which is written for bash. They get a session
+# of their own: broken off half-way by a lost connection or a Ctrl-C they would leave half a cluster. So that they end all the
 # same, they have a limit.
 launch() {
+    [ -n "$2" ] || {
+        refuse "it is not known where the coordinator's data directory is" 'set coordinator_data=DIRECTORY for this host in the hosts file'
+        return 1
+    }
     if [ ! -x "$gphome/bin/$1" ]; then
-        say "$gphome/bin/$1 is not there"
+        refuse "$gphome/bin/$1 is not there"
         return 1
     fi
     logs=$HOME/gpAdminLogs
     mkdir -p "$logs" || return 1
     mark=$logs/gsctl-run
-    if line_of "$mark.pid" 1 && [ -n "$line" ] && [ -d "/proc/$line" ] && [ ! -e "$mark.rc" ]; then
-        say "$(sed -n 2p "$mark.pid" 2>/dev/null) that gsctl launched before is still running, as process $line"
-        return 1
-    fi
     rm -f "$mark.rc" "$mark.pid" "$mark.out"
-    export gphome mark logs limit_seconds
+    export gphome mark limit_seconds
     export GSCTL_DATA="$2" GSCTL_PORT="$3"
     program=$1
     shift 3
@@ -291,11 +45,14 @@ launch() {
     command -v setsid >/dev/null 2>&1 && detached=setsid
     inside=sh
     command -v bash >/dev/null 2>&1 && inside=bash
+    # The mark: process, what it is for, and when the process began.
     $detached "$inside" -c '
         { if [ -r "$gphome/greenplum_path.sh" ]; then . "$gphome/greenplum_path.sh"; fi; } >/dev/null 2>&1
         set +eu
         export GPHOME="${GPHOME:-$gphome}" COORDINATOR_DATA_DIRECTORY="$GSCTL_DATA" MASTER_DATA_DIRECTORY="$GSCTL_DATA" PGPORT="$GSCTL_PORT"
-        printf "%s\n%s\n" "$$" "$1" >"$mark.pid"
+        begun=$(sed "s/^.*) //" /proc/$$/stat | cut -d" " -f20)
+        printf "%s\n%s\n%s\n" "$$" "$1" "$begun" >"$mark.new"
+        mv "$mark.new" "$mark.pid"
         program=$gphome/bin/$1
         shift
         if timeout 1 true >/dev/null 2>&1; then
@@ -314,7 +71,9 @@ launch() {
         tries=$((tries + 1))
     done
     [ -s "$mark.pid" ] || return 1
-    say "$program launched as process $(sed -n 1p "$mark.pid"), its output is in $mark.out"
+    shift
+    say "$program $* launched as process $(sed -n 1p "$mark.pid"); its output is in $mark.out"
+    changed=yes
 }
 
 # pg_ctl_start DIR PORT OPTIONS: without waiting.
@@ -323,17 +82,20 @@ pg_ctl_start() {
         say "$1 runs already"
         return
     fi
-    mkdir -p "$1/log" 2>/dev/null
-    told=$(bounded 20 "$gphome/bin/pg_ctl" -D "$1" -l "$1/log/startup.log" -W -t 600 -o " -p $2 $3" start 2>&1 </dev/null)
+    log_dir "$1"
+    mkdir -p "$logs" 2>/dev/null
+    told=$(bounded 20 "$gphome/bin/pg_ctl" -D "$1" -l "$logs/startup.log" -W -t 600 -o " -p $2 $3" start 2>&1 </dev/null)
     rc=$?
-    say "$1: pg_ctl start: $rc $(printf '%s' "$told" | tail -n 1)"
+    [ "$rc" != 0 ] || changed=yes
+    say "$1, pg_ctl start, $rc, $(printf '%s' "$told" | tail -n 1)"
 }
 
 pg_ctl_stop() {
     process_of "$1" || return 0
     told=$(bounded 20 "$gphome/bin/pg_ctl" -D "$1" -W -m "${mode:-fast}" stop 2>&1 </dev/null)
     rc=$?
-    say "$1: pg_ctl stop: $rc $(printf '%s' "$told" | tail -n 1)"
+    [ "$rc" != 0 ] || changed=yes
+    say "$1, pg_ctl stop, $rc, $(printf '%s' "$told" | tail -n 1)"
 }
 
 # each ROLES VERB...: for the instances of these roles.
@@ -341,22 +103,22 @@ each() {
     wanted=$1
     shift
     rest=$instances
-    while [ -n "$rest" ]; do
-        one=${rest%%"$nl"*}
-        rest=${rest#*"$nl"}
-        role=${one%% *}
-        one=${one#* }
-        at_port=${one%% *}
-        one=${one#* }
-        dir=${one#* }
+    while next_instance; do
         case " $wanted " in
             *" $role "*) "$@" ;;
         esac
     done
 }
 
+# start_as ROLE: with the options that gpstart gives. 6 and before know no gp_role on the command line but utility.
 start_as() {
-    pg_ctl_start "$dir" "$at_port" "-c gp_role=$1"
+    version_of "$dir"
+    case $version/$1 in
+        [89]/utility) pg_ctl_start "$dir" "$at_port" '-c gp_role=utility' ;;
+        [89]/dispatch) pg_ctl_start "$dir" "$at_port" -E ;;
+        [89]/*) pg_ctl_start "$dir" "$at_port" ;;
+        *) pg_ctl_start "$dir" "$at_port" "-c gp_role=$1" ;;
+    esac
 }
 
 stop_one() {
@@ -369,8 +131,51 @@ promote_one() {
         failed=1
         return
     fi
-    told=$(bounded 50 "$gphome/bin/pg_ctl" -D "$dir" -W promote 2>&1 </dev/null) || failed=1
+    told=$(bounded 50 "$gphome/bin/pg_ctl" -D "$dir" -W promote 2>&1 </dev/null)
+    rc=$?
+    if [ "$rc" = 0 ]; then changed=yes; else failed=1; fi
     say "$told"
+}
+
+# remove_lock PORT: on this host, unless a live postgres holds it.
+remove_lock() {
+    lock=/tmp/.s.PGSQL.$1.lock
+    [ -e "$lock" ] || return 0
+    line_of "$lock" 1
+    if is_postgres "$line"; then
+        refuse "a postgres lives behind $lock, as process $line"
+        return 1
+    fi
+    if rm -f "$lock" && [ ! -e "$lock" ]; then
+        say "removed $lock: its process $line is dead"
+        changed=yes
+    else
+        refuse "$lock can't be removed" 'it belongs to whoever ran the coordinator: remove it as that user'
+        return 1
+    fi
+}
+
+# remove_lock_there: the same over ssh, as gpactivatestandby goes there.
+remove_lock_there() {
+    lock=/tmp/.s.PGSQL.$old_port.lock
+    told=$(bounded 20 ssh -n -o BatchMode=yes -o ConnectTimeout=5 "$old_host" \
+        "if read -r p <$lock; then case \$(grep -l -x 'Name:[[:space:]]*postgres' /proc/\$p/status 2>/dev/null) in '') rm -f $lock; test -e $lock || echo gsctl_removed ;; esac; fi" 2>/dev/null </dev/null)
+    case $told in
+        *gsctl_removed*)
+            say "removed $lock on $old_host: its process is dead"
+            changed=yes
+            ;;
+        *)
+            refuse "the stale $lock on $old_host can't be removed from here" "remove it there, then promote again"
+            return 1
+            ;;
+    esac
+}
+
+probe_scan() {
+    the_coordinator || return 1
+    connect '' "$c_port" "$c_dir" 'select gp_request_fts_probe_scan()'
+    return 0
 }
 
 main() {
@@ -380,41 +185,42 @@ main() {
         promote | gpactivatestandby) in_group standby || groups="$groups standby" ;;
     esac
     find_instances
-    failed=0
+    failed=0 changed=no
     # The coordinator's port and directory, for the programs that want them.
-    c_port=${coordinator_port:-5432}
-    case $instances in
-        'coordinator '* | 'standby '*)
-            c_rest=${instances#* }
-            c_port=${c_rest%% *}
-            ;;
+    rest=$instances at_port=
+    ! next_instance || case $role in
+        coordinator | standby) ;;
+        *) at_port= ;;
     esac
+    c_port=${at_port:-${coordinator_port:-5432}}
+    set -f
+    # shellcheck disable=SC2086
     case $verb in
-        gpstart) launch gpstart "$data" "$c_port" -a -d "$data" || failed=1 ;;
+        gpstart) launch gpstart "$data" "$c_port" -a -d "$data" $gpstart_options || failed=1 ;;
+        gpstart-without-standby) launch gpstart "$data" "$c_port" -a -S -y -d "$data" $gpstart_options || failed=1 ;;
         gpstop) launch gpstop "$data" "$c_port" -a -M "${mode:-fast}" -d "$data" || failed=1 ;;
         gpactivatestandby)
             launch gpactivatestandby "${standby_data:-$data}" "$c_port" -a -d "${standby_data:-$data}" || failed=1
             ;;
+        gpinitstandby) launch gpinitstandby "$data" "$c_port" -a -n || failed=1 ;;
+        gprecoverseg) launch gprecoverseg "$data" "$c_port" -a -d "$data" || failed=1 ;;
+        gprecoverseg-r) launch gprecoverseg "$data" "$c_port" -a -r -d "$data" || failed=1 ;;
+        start-segments) each 'primary mirror' start_as execute ;;
+        start-coordinator) each coordinator start_as dispatch ;;
+        start-utility) each coordinator start_as utility ;;
+        start-standby) each standby start_as dispatch ;;
+        stop-coordinator) each coordinator stop_one ;;
+        stop-rest) each 'coordinator standby primary mirror' stop_one ;;
+        promote) each standby promote_one ;;
+        remove-lock) remove_lock "$c_port" || failed=1 ;;
+        remove-lock-there) remove_lock_there || failed=1 ;;
+        probe-scan) probe_scan || failed=1 ;;
         *)
-            # What gpstart once said no longer matters.
-            case $verb in
-                start-* | promote) rm -f "$HOME/gpAdminLogs/gsctl-run.rc" "$HOME/gpAdminLogs/gsctl-run.pid" ;;
-            esac
-            case $verb in
-                start-segments) each 'primary mirror' start_as execute ;;
-                start-coordinator) each coordinator start_as dispatch ;;
-                start-utility) each coordinator start_as utility ;;
-                start-standby) each standby start_as dispatch ;;
-                stop-coordinator) each coordinator stop_one ;;
-                stop-rest) each 'coordinator standby primary mirror' stop_one ;;
-                promote) each standby promote_one ;;
-                *)
-                    say "unknown verb $verb"
-                    failed=1
-                    ;;
-            esac
+            say "unknown verb $verb"
+            failed=1
             ;;
     esac
+    fact changed "$changed"
     return "$failed"
 }
 

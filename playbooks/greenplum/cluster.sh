@@ -1,310 +1,120 @@
-# Asks the coordinator about the whole cluster and prints facts, `key=value` a line. Changes nothing.
-# POSIX sh (dash, bash, busybox). gsctl sets the variables of node.sh before this text.
+# Asks the coordinator about the whole cluster and prints facts, `key=value` a line. Changes nothing. Comes after lib.sh. POSIX sh.
 
-# >>> instances: the same text in every script of this folder that needs it (tests/it/greenplum_scripts.rs compares them)
-nl='
-'
-
-# bounded SECONDS COMMAND...: with a time limit, where the node can set one.
-bounded() {
-    limit_s=$1
-    shift
-    if timeout 1 true >/dev/null 2>&1; then timeout "$limit_s" "$@"; else "$@"; fi
+# judge: from the catalog and from who streams, as `gpstate -e` and `gpstate -f` have it: the catalog learns of a dead mirror more
+# than a minute later. Reads `r|CONTENT|STATE|SYNC` and `c|CONTENT|ROLE|PREFERRED|MODE|STATUS|PORT|HOST|DIR`.
+judge() {
+    awk -F'|' -v asked="$1" -v trouble="$2" -v roles="$roles" '
+        function why(text) {
+            reasons++
+            if (reasons <= 3) because = because (because == "" ? "" : "; ") text
+        }
+        $1 == "r" && $3 == "streaming" { streams[$2] = 1 }
+        $1 == "c" { rows++; content[rows] = $2; role[rows] = $3; preferred[rows] = $4; mode[rows] = $5; status[rows] = $6
+                    port[rows] = $7; host[rows] = $8; dir[rows] = $9 }
+        END {
+            if (trouble != "") { unsynced++; why("which mirrors stream could not be asked: " trouble) }
+            for (i = 1; i <= rows; i++) {
+                at = " (" host[i] ", port " port[i] (dir[i] == "" ? "" : ", " dir[i]) ")"
+                name = "the " (role[i] == "p" ? "primary" : "mirror") " of content " content[i] at
+                if (content[i] < 0) {
+                    if (role[i] == "m" && asked && !streams[content[i]]) { standby++; why("the standby" at " does not stream") }
+                    continue
+                }
+                total++
+                if (role[i] != preferred[i]) {
+                    swapped++
+                    if (role[i] == "p") why("the mirror of content " content[i] at " acts as its primary")
+                }
+                if (role[i] != "m") {
+                    if (status[i] == "d") { down++; stuck++; why(name " is down") }
+                    continue
+                }
+                if (status[i] == "d") {
+                    down++
+                    if (!streams[content[i]]) stuck++
+                    why(name " is down")
+                } else if (asked && !streams[content[i]]) {
+                    unsynced++
+                    why(name " does not stream")
+                } else if (mode[i] != "s") {
+                    unsynced++
+                    why(name " is not in step yet")
+                }
+            }
+            if (reasons > 3) because = because "; and " (reasons - 3) " more"
+            print "cluster_segments=" total + 0
+            print "cluster_down=" down + 0
+            print "cluster_not_preferred=" swapped + 0
+            print "cluster_not_synced=" unsynced + 0
+            print "cluster_standby=" (standby ? "not streaming" : "ok")
+            # What will not mend itself.
+            print "cluster_stuck=" (stuck ? "down" : (unsynced || standby || down) ? "none" : swapped ? "roles" : "none")
+            # What greenplum/recover does about it.
+            print "recover_standby=" (standby ? "yes" : "no")
+            print "recover_segments=" (down ? "yes" : "no")
+            print "recover_roles=" (swapped ? "yes" : "no")
+            todo = standby ? "gpinitstandby -n starts the standby" : ""
+            if (down) todo = todo (todo == "" ? "" : "; ") "gprecoverseg -a starts the segments that are down"
+            if (swapped && roles == "preferred") todo = todo (todo == "" ? "" : "; ") "gprecoverseg -r gives the preferred roles back"
+            print "to_do=" (todo == "" ? "nothing" : todo)
+            print "cluster_whole=" (down + unsynced + standby + (roles == "preferred" ? swapped : 0) == 0 ? "yes" : "no")
+            print "cluster_because=" because
+            print "found_because=" because
+            print "cluster_state=" (down + swapped + unsynced + standby == 0 ? "Normal" : "Degraded")
+        }'
 }
 
-# use_programs: the C programs need no more than this; greenplum_path.sh is written for bash, and only gpstart and its like
-# need it.
-use_programs() {
-    gphome=${gphome%/}
-    PATH=$gphome/bin:$PATH
-    LD_LIBRARY_PATH=$gphome/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-    LC_ALL=C
-    export PATH LD_LIBRARY_PATH LC_ALL
-}
-
-in_group() {
-    case " $groups " in
-        *" $1 "*) return 0 ;;
-        *) return 1 ;;
-    esac
-}
-
-# hidden PATH: a directory above it that we may not search makes everything below look absent.
-hidden() {
-    up=$1
-    while [ -n "$up" ] && [ ! -e "$up" ]; do
-        case $up in
-            */*) up=${up%/*} ;;
-            *) return 1 ;;
-        esac
-    done
-    [ -n "$up" ] && [ -d "$up" ] && [ ! -x "$up" ]
-}
-
-# line_of FILE NUMBER: leaves in $line a line of a small file.
-line_of() {
-    line= at=0
-    [ -r "$1" ] || return 1
-    while IFS= read -r text || [ -n "$text" ]; do
-        at=$((at + 1))
-        if [ "$at" = "$2" ]; then
-            line=$text
-            return 0
-        fi
-    done <"$1"
-    return 1
-} 2>/dev/null
-
-# port_of DIR: as the running postmaster wrote it, else as configured, else as given or 5432.
-port_of() {
-    line_of "$1/postmaster.pid" 4
-    case $line in
-        '' | *[!0-9]*) line=$(sed -n "s/^[[:space:]]*port[[:space:]]*=\{0,1\}[[:space:]]*'\{0,1\}\([0-9][0-9]*\).*/\1/p" \
-            "$1/postgresql.conf" 2>/dev/null | tail -n 1) ;;
-    esac
-    port_is=${line:-${coordinator_port:-5432}}
-}
-
-# follows DIR: it is set up to recover from another one. Greenplum 7 has the signal file, 6 and before recovery.conf.
-follows() {
-    [ -e "$1/standby.signal" ] || [ -e "$1/recovery.conf" ]
-}
-
-# one_segment WORD: DATADIR:PORT:ROLE[:CONTENT] into a line of $instances. Roles change places when a mirror takes over: the
-# directory knows better than any list.
-one_segment() {
-    s_dir=${1%%:*}
-    s_rest=${1#*:}
-    s_port=${s_rest%%:*}
-    s_rest=${s_rest#*:}
-    s_role=${s_rest%%:*}
-    s_content=
-    case $s_rest in
-        *:*) s_content=${s_rest#*:} ;;
-    esac
-    case $s_role in
-        p | primary) s_role=primary ;;
-        m | mirror) s_role=mirror ;;
-        *) return ;;
-    esac
-    if follows "$s_dir"; then
-        s_role=mirror
-    elif [ "$s_role" = mirror ] && line_of "$s_dir/PG_VERSION" 1; then
-        # Up to 5 a mirror is marked by nothing.
-        case $line in
-            8.*) ;;
-            *) s_role=primary ;;
-        esac
-    fi
-    instances="$instances$s_role $s_port ${s_content:--} $s_dir$nl"
-}
-
-# find_instances: leaves in $instances `ROLE PORT CONTENT DIR` a line, and in $source where the segments are known from.
-find_instances() {
-    instances= source=none
-    data=${coordinator_data:-${master_data:-$found_coordinator_data}}
-    if in_group coordinator && [ -n "$data" ]; then
-        port_of "$data"
-        instances="${instances}coordinator $port_is -1 $data$nl"
-    fi
-    if in_group standby && [ -n "${standby_data:-$data}" ]; then
-        port_of "${standby_data:-$data}"
-        instances="${instances}standby $port_is -1 ${standby_data:-$data}$nl"
-    fi
-    if [ -n "$segments" ]; then
-        source=hosts-file
-        set -f
-        for word in $segments; do
-            one_segment "$word"
-        done
-        set +f
-    elif [ -n "$share_segments" ]; then
-        source=catalog
-        own=" $host $address $(uname -n 2>/dev/null) "
-        set -f
-        for word in $share_segments; do
-            # HOSTNAME,ADDRESS=DATADIR:PORT:ROLE:CONTENT
-            names=${word%%=*}
-            case $own in
-                *" ${names%%,*} "* | *" ${names#*,} "*) one_segment "${word#*=}" ;;
-            esac
-        done
-        set +f
-    elif in_group segments; then
-        source=unknown
-    fi
-}
-
-# process_of DIR: leaves in $pid the live postmaster of a data directory, and in $stale whether a pid file of a dead one is there.
-process_of() {
-    pid= stale=no
-    line_of "$1/postmaster.pid" 1 || return 1
-    case $line in
-        '' | *[!0-9]*) return 1 ;;
-    esac
-    stale=yes p_name= p_state=
-    while read -r key value _; do
-        case $key in
-            Name:) p_name=$value ;;
-            State:)
-                p_state=$value
-                break
-                ;;
-        esac
-    done <"/proc/$line/status"
-    case $p_name/$p_state in
-        postgres/[ZX]) return 1 ;;
-        postgres/*) ;;
-        *) return 1 ;;
-    esac
-    # After a boot the number may be that of another instance's postmaster.
-    case $nl$(tr '\0' '\n' <"/proc/$line/cmdline")$nl in
-        *"$nl-D$nl$1$nl"* | *"$nl-D$nl$1/$nl"*) ;;
-        *"$nl-D$nl"* | "${nl}postgres:"*) return 1 ;;
-    esac
-    pid=$line stale=no
-} 2>/dev/null
-
-# classify STATUS TEXT: leaves in $answer what psql heard.
-classify() {
-    case $1 in
-        0)
-            answer=accepting
-            return
-            ;;
-        124 | 137 | 143)
-            answer=silent
-            return
-            ;;
-    esac
-    case $2 in
-        *'mirror or uninitialized mode'*) answer=mirror ;;
-        *'only utility mode connections are allowed'*) answer=utility ;;
-        *'in recovery mode'*) answer=recovery ;;
-        *'Hot standby mode is disabled'*) answer=recovery ;;
-        *'not yet accepting connections'* | *'starting up'*) answer=starting ;;
-        *'shutting down'*) answer=stopping ;;
-        # It is past its startup; only not for us.
-        *'too many clients already'* | *'connection slots are reserved'* | *'no pg_hba.conf entry'* | \
-            *'authentication failed'* | *'no password supplied'* | *' does not exist'*) answer=accepting ;;
-        # The process is there, its socket not yet.
-        *'No such file or directory'* | *'Connection refused'*) answer=starting ;;
-        *'timeout expired'*) answer=silent ;;
-        *) answer=unknown ;;
-    esac
-}
-
-# connect OPTIONS PORT DIR SQL: leaves $said, $said_rc and $answer.
-connect() {
-    socket=
-    line_of "$3/postmaster.pid" 5 && case $line in
-        /*) socket=$line ;;
-    esac
-    said=$(PGOPTIONS=$1 PGCONNECT_TIMEOUT=5 bounded 6 "$gphome/bin/psql" -X -w ${socket:+-h "$socket"} -p "$2" -d template1 \
-        -Atq -c "$4" 2>&1 </dev/null)
-    said_rc=$?
-    classify "$said_rc" "$said"
-}
-
-# ask PORT DIR [SQL]: a utility session, for which even a mirror has an answer.
-ask() {
-    if [ -x "$gphome/bin/psql" ]; then
-        connect '-c gp_role=utility' "$1" "$2" "${3:-select 1}"
-        # Up to 6 the parameter has another name.
-        case $said in
-            *'parameter "gp_role"'*) connect '-c gp_session_role=utility' "$1" "$2" "${3:-select 1}" ;;
-        esac
-        return
-    fi
-    said=
-    bounded 6 "$gphome/bin/pg_isready" -q -p "$1" >/dev/null 2>&1 </dev/null
-    case $? in
-        0) answer=accepting ;;
-        1) answer=starting ;;
-        2 | 124) answer=silent ;;
-        *) answer=unknown ;;
-    esac
-}
-
-# state_of ROLE PORT DIR: leaves in $state one of no-data, denied, down, starting, recovery, mirror, utility, accepting,
-# streaming, stopping, silent, unknown.
-state_of() {
-    if [ ! -e "$3/PG_VERSION" ]; then
-        if hidden "$3/PG_VERSION"; then state=denied; else state=no-data; fi
-        return
-    fi
-    if ! process_of "$3"; then
-        state=down
-        return
-    fi
-    answer=
-    if [ "$1" = coordinator ] && [ -x "$gphome/bin/psql" ]; then
-        connect '' "$2" "$3" 'select 1'
-    else
-        ask "$2" "$3"
-    fi
-    state=$answer
-    [ "$1" != standby ] || ! receives "$pid" || state=streaming
-}
-
-# receives PID: a postmaster with a WAL receiver. A standby that has one says `starting up` for as long as it lives.
-receives() {
-    for file in $(grep -lx "PPid:[[:space:]]*$1" /proc/[0-9]*/status); do
-        case $(tr '\0' ' ' <"${file%/status}/cmdline") in
-            *walreceiver* | *'wal receiver'*) return 0 ;;
-        esac
-    done
-    return 1
-} 2>/dev/null
-# <<< instances
-
-fact() {
-    printf '%s=%s\n' "$1" "$2"
-}
-
-# counted SQL: leaves in $said one number, or nothing.
-counted() {
-    connect '' "$c_port" "$c_dir" "$1"
-    case $said in
-        '' | *[!0-9]*) return 1 ;;
-    esac
+# unavailable WHY
+unavailable() {
+    fact cluster_stuck none
+    fact cluster_because "$1"
+    fact found_because "$1"
+    fact cluster_state Unavailable
 }
 
 main() {
     use_programs
     find_instances
-    cluster_state=Unavailable total= down= unbalanced= unsynced= error=
-    case $instances in
-        'coordinator '*)
-            c_line=${instances%%"$nl"*}
-            c_rest=${c_line#coordinator }
-            c_port=${c_rest%% *}
-            c_dir=${c_rest#* -1 }
-            if process_of "$c_dir"; then
-                # Goes to every primary.
-                if counted 'select count(*) from gp_dist_random('"'gp_id'"')'; then
-                    counted 'select count(*) from gp_segment_configuration where content >= 0' && total=$said
-                    counted "select count(*) from gp_segment_configuration where status = 'd'" && down=$said
-                    counted 'select count(*) from gp_segment_configuration where role <> preferred_role' && unbalanced=$said
-                    # A coordinator without standby, and a cluster without mirrors, have nobody to be in step with.
-                    counted "select count(*) from gp_segment_configuration where content >= 0 and mode not in ('s') and role = 'p' and content in (select content from gp_segment_configuration where role = 'm')" && unsynced=$said
-                    case $total/$down/$unbalanced/$unsynced in
-                        */0/0/0) cluster_state=Normal ;;
-                        [0-9]*/[0-9]*/[0-9]*/[0-9]*) cluster_state=Degraded ;;
-                    esac
-                else
-                    error=$(printf '%s\n' "$said" | sed -n -e 's/.*FATAL: *//p' -e 's/.*ERROR: *//p' | head -n 1)
-                fi
-            fi
-            ;;
-    esac
-    fact cluster_segments "$total"
-    fact cluster_down "$down"
-    fact cluster_not_preferred "$unbalanced"
-    fact cluster_not_synced "$unsynced"
-    fact cluster_error "$error"
-    # Last, so that a reader that has it has everything.
-    fact cluster_state "$cluster_state"
+    if ! the_coordinator; then
+        unavailable 'the data directory of the coordinator is not known'
+        return
+    fi
+    if ! process_of "$c_dir"; then
+        unavailable 'the coordinator does not run'
+        return
+    fi
+    # Goes to every primary.
+    connect '' "$c_port" "$c_dir" "select count(*) from gp_dist_random('gp_id')"
+    if [ "$said_rc" != 0 ]; then
+        reason_of "$said"
+        [ "$answer" != silent ] || reason='the coordinator takes connections and does not answer: it waits for a primary'
+        unavailable "${reason:-the coordinator does not answer}"
+        return
+    fi
+    version_of "$c_dir"
+    directory=datadir
+    [ "$version" != 8 ] || directory="''"
+    connect '' "$c_port" "$c_dir" "select content||'|'||role||'|'||preferred_role||'|'||mode||'|'||status||'|'||port||'|'||hostname||'|'||$directory from gp_segment_configuration order by content, role desc"
+    rows=$said
+    if [ "$said_rc" != 0 ]; then
+        reason_of "$said"
+        unavailable "$reason"
+        return
+    fi
+    asked=0 streams= trouble=
+    if [ "$version" != 8 ]; then
+        connect '' "$c_port" "$c_dir" "select gp_segment_id||'|'||state||'|'||coalesce(sync_state, '') from gp_stat_replication where application_name = 'gp_walreceiver'"
+        if [ "$said_rc" = 0 ]; then
+            asked=1 streams=$said
+        else
+            reason_of "$said"
+            trouble=${reason:-no answer}
+        fi
+    fi
+    {
+        printf '%s\n' "$streams" | sed 's/^/r|/'
+        printf '%s\n' "$rows" | sed 's/^/c|/'
+    } | judge "$asked" "$trouble"
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.

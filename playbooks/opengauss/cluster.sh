@@ -1,71 +1,7 @@
 # Asks the cluster about itself with `cm_ctl query -Cv` and prints facts, `key=value` a line. Changes nothing.
-# POSIX sh (dash, bash, busybox). gsctl sets the variables gausshome and env_file before this text; env_file may be empty.
-
-# >>> environment: the same text in every script of this folder that needs it (tests/it/scripts.rs compares them)
-nl='
-'
-
-# inside_shell PROFILES COMMANDS: openGauss' programs need /etc/profile, ~/.bashrc and the separate environment file, which
-# are written for bash. What those print goes nowhere, what they read is empty, what they leave running holds no pipe of ours
-# (sed ends at the last line, not at the end of file), and all of it has ten seconds.
-inside_shell() {
-    inside=sh bound=
-    command -v bash >/dev/null 2>&1 && inside=bash
-    timeout 1 true >/dev/null 2>&1 && bound='timeout 10'
-    {
-        GSCTL_PROFILES=$1 GSCTL_COMMANDS=$2 GSCTL_GAUSSHOME=$gausshome GSCTL_ENV_FILE=$env_file $bound "$inside" -c '
-            if [ "$GSCTL_PROFILES" = yes ]; then
-                if [ -r /etc/profile ]; then . /etc/profile; fi
-                if [ -r "$HOME/.bashrc" ]; then . "$HOME/.bashrc"; fi
-                if [ -r "$GSCTL_ENV_FILE" ]; then . "$GSCTL_ENV_FILE"; fi
-                set +eu
-            fi
-            exec >&8 2>&1 8>&-
-            echo gsctl_inside
-            echo "env_gausshome=$GAUSSHOME"
-            echo "env_gausslog=$GAUSSLOG"
-            export GAUSSHOME="$GSCTL_GAUSSHOME"
-            export PATH="$GAUSSHOME/bin:$PATH"
-            export LD_LIBRARY_PATH="$GAUSSHOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-            eval "$GSCTL_COMMANDS"
-        ' 8>&1 >/dev/null 2>&1 </dev/null
-        printf '\ngsctl_rc=%s\n' "$?"
-    } | sed '/^gsctl_rc=/q'
-}
-
-# inside COMMANDS: leaves in $said what they print and in $said_rc their status. A profile that hangs, or leaves the shell,
-# is left out the second time, and $profile says so.
-inside() {
-    profile=ok
-    said=$(inside_shell yes "$1")
-    case $said in
-        *gsctl_inside*) ;;
-        *)
-            profile=broken
-            said=$(inside_shell no "$1")
-            ;;
-    esac
-    said_rc=${said##*gsctl_rc=}
-    said=${said%"$nl"gsctl_rc=*}
-    said=${said#*gsctl_inside"$nl"}
-}
-
-# said_value KEY: from a `KEY=value` line of $said.
-said_value() {
-    case $nl$said in
-        *"$nl$1="*)
-            value=$nl$said
-            value=${value#*"$nl$1="}
-            value=${value%%"$nl"*}
-            ;;
-        *) value= ;;
-    esac
-}
-# <<< environment
-
-fact() {
-    printf '%s=%s\n' "$1" "$2"
-}
+# lib.sh stands before it. gsctl sets the variables gausshome and env_file before both; each may be empty.
+#   cluster_state: CM's own word, or `unreachable` (this node reaches no primary cm_server, another may), `electing` (a majority
+#   of cm_server is there, without a primary so far), `unknown`
 
 # colon_value LINE: what stands after `key   :`.
 colon_value() {
@@ -134,8 +70,9 @@ count_kinds() {
 
 main() {
     gausshome=${gausshome%/}
+    find_home
     inside '"$GAUSSHOME/bin/cm_ctl" query -Cv'
-    state= balanced= pausing= primary= kinds= section= error= replicas=
+    state= balanced= pausing= primary= kinds= section= error= replicas= servers=0 standing=0 down= held=
     IFS=$nl
     set -f
     for line in $said; do
@@ -160,12 +97,22 @@ main() {
                     case $section in
                         servers)
                             replicas="${replicas}cm_server_$r_node=$r_role$nl"
+                            servers=$((servers + 1))
+                            case $r_role in
+                                Primary | Standby) standing=$((standing + 1)) ;;
+                                *) down="$down${down:+, }$r_node" ;;
+                            esac
                             [ "$r_role" != Primary ] || primary=$r_node
                             ;;
                         datanodes)
                             kind=$r_role${r_state:+ $r_state}
                             kinds=$kinds$kind$nl
                             replicas="${replicas}datanode_$r_node=$kind$nl"
+                            case $r_state in
+                                'Disk damaged' | 'Manually stopped' | 'Port conflicting')
+                                    held="$held${held:+, }datanode of node $r_node: $r_state"
+                                    ;;
+                            esac
                             ;;
                     esac
                 done
@@ -187,6 +134,15 @@ main() {
     case $said_rc in
         124 | 143) [ -n "$error" ] || error='cm_ctl query did not answer within 10 s' ;;
     esac
+    note=
+    if [ "$state" = unreachable ] && [ "$servers" -gt 0 ]; then
+        if [ $((standing * 2)) -gt "$servers" ]; then
+            state=electing note='cm_server has no primary yet'
+            [ -z "$down" ] || note="the former primary of cm_server may be missing (Down: node $down), this takes up to a minute"
+        else
+            note="from here $standing of $servers cm_server are seen, which is no majority"
+        fi
+    fi
     count_kinds
     fact cluster_rc "$said_rc"
     fact balanced "$balanced"
@@ -194,7 +150,16 @@ main() {
     fact cm_primary "$primary"
     fact datanodes "$counted"
     printf '%s' "$replicas"
+    fact cluster_held "$held"
     fact cluster_error "$error"
+    fact note_cluster_state "$note"
+    case $state/$(readlink -f /bin/sh 2>/dev/null) in
+        Unavailable/*/dash)
+            case $counted in
+                *'Down Unknown'*) fact hint_cluster_state '/bin/sh is dash on this node, with which the Cluster Manager brings no datanode up: make it bash on every node' ;;
+            esac
+            ;;
+    esac
     # Last, so that a reader that has it has everything.
     fact cluster_state "$state"
 }

@@ -1,113 +1,14 @@
 # Looks at one openGauss node and prints facts, `key=value` a line. Changes nothing, needs no root, and no openGauss program.
-# POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; every one may be missing or empty:
+# lib.sh, view.sh, agent.sh and hints.sh stand before it. gsctl sets these variables before all; every one may be missing or empty:
 #   gausshome  env_file  cm_data  nofile_min
 #   light            1: once a second, while waiting: no program of openGauss, no crontab, no profile
 #   node, address    which node of `cm_ctl view` this is: its number, the address gsctl connected to
-#   expect_cm_server expect_gaussdb expect_datanodes found_cm_data: in a light look, what the full one printed
-# The facts are listed at the end, in main.
-
-# >>> environment: the same text in every script of this folder that needs it (tests/it/scripts.rs compares them)
-nl='
-'
-
-# inside_shell PROFILES COMMANDS: openGauss' programs need /etc/profile, ~/.bashrc and the separate environment file, which
-# are written for bash. What those print goes nowhere, what they read is empty, what they leave running holds no pipe of ours
-# (sed ends at the last line, not at the end of file), and all of it has ten seconds.
-inside_shell() {
-    inside=sh bound=
-    command -v bash >/dev/null 2>&1 && inside=bash
-    timeout 1 true >/dev/null 2>&1 && bound='timeout 10'
-    {
-        GSCTL_PROFILES=$1 GSCTL_COMMANDS=$2 GSCTL_GAUSSHOME=$gausshome GSCTL_ENV_FILE=$env_file $bound "$inside" -c '
-            if [ "$GSCTL_PROFILES" = yes ]; then
-                if [ -r /etc/profile ]; then . /etc/profile; fi
-                if [ -r "$HOME/.bashrc" ]; then . "$HOME/.bashrc"; fi
-                if [ -r "$GSCTL_ENV_FILE" ]; then . "$GSCTL_ENV_FILE"; fi
-                set +eu
-            fi
-            exec >&8 2>&1 8>&-
-            echo gsctl_inside
-            echo "env_gausshome=$GAUSSHOME"
-            echo "env_gausslog=$GAUSSLOG"
-            export GAUSSHOME="$GSCTL_GAUSSHOME"
-            export PATH="$GAUSSHOME/bin:$PATH"
-            export LD_LIBRARY_PATH="$GAUSSHOME/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-            eval "$GSCTL_COMMANDS"
-        ' 8>&1 >/dev/null 2>&1 </dev/null
-        printf '\ngsctl_rc=%s\n' "$?"
-    } | sed '/^gsctl_rc=/q'
-}
-
-# inside COMMANDS: leaves in $said what they print and in $said_rc their status. A profile that hangs, or leaves the shell,
-# is left out the second time, and $profile says so.
-inside() {
-    profile=ok
-    said=$(inside_shell yes "$1")
-    case $said in
-        *gsctl_inside*) ;;
-        *)
-            profile=broken
-            said=$(inside_shell no "$1")
-            ;;
-    esac
-    said_rc=${said##*gsctl_rc=}
-    said=${said%"$nl"gsctl_rc=*}
-    said=${said#*gsctl_inside"$nl"}
-}
-
-# said_value KEY: from a `KEY=value` line of $said.
-said_value() {
-    case $nl$said in
-        *"$nl$1="*)
-            value=$nl$said
-            value=${value#*"$nl$1="}
-            value=${value%%"$nl"*}
-            ;;
-        *) value= ;;
-    esac
-}
-# <<< environment
-
-fact() {
-    printf '%s=%s\n' "$1" "$2"
-}
+#   expect_cm_server expect_gaussdb expect_datanodes found_cm_data found_agent_log: in a light look, what the full one printed
+# The facts are listed at the end, in main. A fact hint_X says what to do where the fact X is not as it should be.
 
 # yes_no FACT FILE
 yes_no() {
     if [ -e "$2" ]; then fact "$1" yes; else fact "$1" no; fi
-}
-
-# own_uid: without id(1).
-own_uid() {
-    uid=
-    while read -r key value _; do
-        if [ "$key" = Uid: ]; then
-            uid=$value
-            break
-        fi
-    done </proc/self/status
-} 2>/dev/null
-
-# of_us PID: a live process of this user. /proc/PID/status, because a process may put what it likes into stat.
-of_us() {
-    while read -r key value _; do
-        case $key in
-            State:)
-                case $value in
-                    Z | X) return 1 ;;
-                esac
-                ;;
-            Uid:)
-                [ "$value" = "$uid" ]
-                return
-                ;;
-        esac
-    done <"/proc/$1/status"
-    return 1
-} 2>/dev/null
-
-arguments() {
-    tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null
 }
 
 # count_process PID NAME
@@ -116,24 +17,35 @@ count_process() {
     case $2 in
         om_monitor) om_monitor=running om_monitor_pid=$1 ;;
         cm_agent) cm_agent=running cm_agent_pid=$1 ;;
-        cm_server) cm_server=running ;;
+        cm_server) cm_server=running left="$left${left:+, }cm_server (pid $1)" ;;
         gaussdb)
-            case $nl$(arguments "$1")$nl in
+            called=$nl$(arguments "$1")$nl
+            case $called in
                 # The master of fenced functions lives and dies with cm_agent; it is no datanode.
                 *"$nl"--fenced"$nl"*) ;;
-                *) datanodes=$((datanodes + 1)) ;;
+                *)
+                    datanodes=$((datanodes + 1))
+                    case $called in
+                        *"$nl-D$nl"*)
+                            called=${called#*"$nl-D$nl"}
+                            called=" in ${called%%"$nl"*}"
+                            ;;
+                        *) called= ;;
+                    esac
+                    left="$left${left:+, }gaussdb (pid $1$called)"
+                    ;;
             esac
             ;;
     esac
 }
 
-# find_processes: by executable, as a name proves nothing; (deleted) is what an upgrade leaves. One ls for all of /proc.
+# find_processes: by executable, as a name proves nothing; (deleted) is what an upgrade leaves.
 find_processes() {
-    om_monitor=none om_monitor_pid= cm_agent=none cm_agent_pid= cm_server=none datanodes=0
+    om_monitor=none om_monitor_pid= cm_agent=none cm_agent_pid= cm_server=none datanodes=0 left=
+    executables
     IFS=$nl
     set -f
-    for line in $(set +f; QUOTING_STYLE=literal LC_ALL=C ls -l /proc/[0-9]*/exe 2>/dev/null |
-        grep -F -e " -> $bin/" -e " -> $real/"); do
+    for line in $(printf '%s\n' "$programs" | grep -F -e " -> $bin/" -e " -> $real/"); do
         unset IFS
         target=${line#* -> }
         target=${target% (deleted)}
@@ -179,147 +91,6 @@ hidden() {
     [ -n "$up" ] && [ -d "$up" ] && [ ! -x "$up" ]
 }
 
-# read_view: `cm_ctl view` as one record a node: number|name|addresses|cmDataPath|cm_server|datanodes. It writes `key:value` and
-# `key :value`, and heads some nodes twice.
-read_view() {
-    records= v_node=
-    IFS=$nl
-    set -f
-    for line in $said; do
-        unset IFS
-        case $line in
-            *:*) ;;
-            *) continue ;;
-        esac
-        key=${line%%:*}
-        key=${key%"${key##*[! ]}"}
-        value=${line#*:}
-        value=${value#"${value%%[! ]*}"}
-        case $key in
-            node)
-                if [ "$value" != "$v_node" ]; then
-                    end_record
-                    v_node=$value v_name= v_addresses= v_data= v_server=no v_datanodes=0
-                fi
-                ;;
-            nodeName) v_name=$value ;;
-            sshChannel*) v_addresses="$v_addresses $value" ;;
-            cmDataPath) v_data=$value ;;
-            cmServer\ *) v_server=yes ;;
-            datanodeCount)
-                case $value in
-                    '' | *[!0-9]*) ;;
-                    *) v_datanodes=$value ;;
-                esac
-                ;;
-        esac
-    done
-    unset IFS
-    set +f
-    end_record
-}
-
-end_record() {
-    [ -z "$v_node" ] || records="$records$v_node|$v_name|$v_addresses|$v_data|$v_server|$v_datanodes$nl"
-}
-
-# match FIELD WORDS: leaves the record in $mine if exactly one node has one of the words in that field.
-match() {
-    [ -z "$mine" ] || return
-    field=$1 words=" $2 " hits=0
-    IFS=$nl
-    set -f
-    for record in $records; do
-        IFS='|'
-        set -- $record
-        unset IFS
-        case $field in
-            number) has=$1 ;;
-            name) has=$2 ;;
-            address) has=$3 ;;
-            any) has=any ;;
-        esac
-        for one in $has; do
-            case $words in
-                *" $one "*)
-                    hits=$((hits + 1)) hit=$record
-                    break
-                    ;;
-            esac
-        done
-    done
-    unset IFS
-    set +f
-    [ "$hits" -ne 1 ] || mine=$hit
-}
-
-own_addresses() {
-    ip -o addr show 2>/dev/null | sed 's/.* inet6\{0,1\} \([^ /]*\).*/\1/' | tr '\n' ' '
-    hostname -I 2>/dev/null
-}
-
-# find_node: which node of the view this is. Several may share a machine, so what gsctl knows comes first.
-find_node() {
-    mine=
-    [ -z "$node" ] || match number "$node"
-    if [ -n "$address" ]; then
-        match address "$address"
-        match name "$address"
-    fi
-    # sshd tells which address the connection came to.
-    server=${SSH_CONNECTION% *}
-    [ "$server" = "$SSH_CONNECTION" ] || match address "${server##* }"
-    match any any
-    [ -n "$mine" ] || match address "$(own_addresses | tr '\n' ' ')"
-    [ -n "$mine" ] || match name "$(hostname 2>/dev/null || uname -n)"
-}
-
-# look_by_cm_ctl: what the node should run, and what cm_ctl itself thinks.
-look_by_cm_ctl() {
-    inside '
-        echo "env_nofile=$(ulimit -n)"
-        if [ -x "$GAUSSHOME/bin/cm_ctl" ]; then
-            "$GAUSSHOME/bin/cm_ctl" check -B cm_agent -T "$GAUSSHOME/bin/cm_agent" >/dev/null 2>&1
-            echo "env_check=$?"
-            echo env_view=
-            "$GAUSSHOME/bin/cm_ctl" view
-        fi'
-    said_value env_gausshome
-    env_gausshome=$value
-    said_value env_nofile
-    session_nofile=$value
-    said_value env_check
-    cm_check=$value
-    records=
-    case $said in
-        *"${nl}env_view=$nl"*)
-            said=${said#*"${nl}env_view=$nl"}
-            read_view
-            ;;
-    esac
-    find_node
-    cm_node=unknown expect_cm_server=unknown expect_gaussdb=unknown expect_datanodes=
-    if [ -n "$mine" ]; then
-        IFS='|'
-        set -f
-        set -- $mine
-        unset IFS
-        set +f
-        cm_node=$1 found_cm_data=$4 expect_cm_server=$5 expect_datanodes=$6
-        [ "$expect_datanodes" = 0 ] && expect_gaussdb=no || expect_gaussdb=yes
-    elif [ -n "$records" ]; then
-        # Nobody knows which, but often every node is alike.
-        case $records in
-            *'|no|'*) ;;
-            *) expect_cm_server=yes ;;
-        esac
-        case $records in
-            *"|0$nl"*) ;;
-            *) expect_gaussdb=yes ;;
-        esac
-    fi
-}
-
 look_at_config() {
     config=
     if [ -n "$cm_data" ]; then
@@ -329,14 +100,16 @@ look_at_config() {
     fi
     if [ -z "$config" ]; then
         # A light look that was not told where says nothing, and what the full one said stands.
-        [ "$light" = 1 ] || fact agent_config unknown
+        agent_config=unknown
+        [ "$light" != 1 ] || return 0
     elif [ -r "$config" ]; then
-        fact agent_config ok
+        agent_config=ok
     elif [ -e "$config" ] || hidden "$config"; then
-        fact agent_config unreadable
+        agent_config=unreadable
     else
-        fact agent_config missing
+        agent_config=missing
     fi
+    fact agent_config "$agent_config"
 }
 
 # look_at_nofile: om_monitor refuses to start below the limit. One that runs tells its own; else a shell set up as cron's.
@@ -362,148 +135,176 @@ look_at_nofile() {
     esac
 }
 
-# age_of PID: leaves in $age for how many seconds it has run, where the clocks of /proc agree.
-age_of() {
-    age=0
-    read -r line <"/proc/$1/stat" || return
-    read -r up _ </proc/uptime || return
-    set -f
-    set -- ${line##*) }
-    set +f
-    age=$((${up%.*} - ${20:-0} / 100))
-} 2>/dev/null
-
-# look_at_deaths: an agent that dies at once is started again each second, so now it runs and now it does not. The log of
-# om_monitor counts its deaths; those before the last stop don't matter, nor do any once an agent has lived for a while.
-look_at_deaths() {
-    deaths=0 age=0
-    [ -z "$cm_agent_pid" ] || age_of "$cm_agent_pid"
-    if [ -n "$om_monitor_pid" ] && [ "$age" -lt 30 ]; then
-        dir=$(arguments "$om_monitor_pid" | sed -n '/^-L$/{n;p;q;}')
-        log=
-        [ -z "$dir" ] || log=$(ls -t "$dir"/om_monitor-*-current.log 2>/dev/null | head -n 1)
-        if [ -n "$log" ]; then
-            IFS=$nl
-            set -f
-            for line in $(tail -n 60 "$log" 2>/dev/null | grep -e cluster_manual_start=1 -e 'cm_agent have die!'); do
-                case $line in
-                    *cluster_manual_start=1*) deaths=0 ;;
-                    *'exit status is 0') ;;
-                    *) deaths=$((deaths + 1)) ;;
-                esac
-            done
-            unset IFS
-            set +f
-        fi
-    fi
-    fact agent_deaths "$deaths"
-}
-
-look_at_cron() {
-    if ! command -v crontab >/dev/null 2>&1; then
-        fact cron unknown
-    elif table=$(LC_ALL=C crontab -l 2>&1 </dev/null); then
-        if printf '%s\n' "$table" | grep -v '^[[:space:]]*#' | grep -q om_monitor; then fact cron yes; else fact cron no; fi
-    else
-        case $table in
-            *'no crontab for'* | *"can't open"*) fact cron no ;;
-            *) fact cron unknown ;;
+# own_starter: a `cm_ctl start` of this user on this node, which may have left bin/cluster_manual_starting for itself.
+own_starter() {
+    starter=no
+    IFS=$nl
+    for line in $(printf '%s\n' "$programs" | grep -F -e ' -> '"$bin/cm_ctl" -e ' -> '"$real/cm_ctl"); do
+        unset IFS
+        pid=${line%% -> *}
+        pid=${pid##*/proc/}
+        case $nl$(arguments "${pid%/exe}")$nl in
+            *"${nl}start$nl"*) starter=yes ;;
         esac
-    fi
+        IFS=$nl
+    done
+    unset IFS
 }
 
-# chain_fact FACT RUNNING EXPECTED: what does not run either should, or this node has none.
+# foreign: GAUSSHOME belongs to another user, none of whose processes count here.
+foreign() {
+    [ "$place" = ok ] && [ "$om_monitor$cm_agent$cm_server$datanodes" = nonenonenone0 ] || return 1
+    owner=$(LC_ALL=C ls -lnd "$bin/cm_agent" 2>/dev/null) || return 1
+    set -f
+    set -- $owner
+    set +f
+    owner=$3
+    [ -n "$owner" ] && [ "$owner" != "$uid" ]
+}
+
+# chain_fact FACT RUNNING EXPECTED: what does not run either should, or this node has none, or it was stopped on purpose.
 chain_fact() {
     if [ "$2" = yes ]; then
         fact "$1" running
     elif [ "$3" = no ]; then
         fact "$1" none
+    elif [ "$state" = stopped ]; then
+        fact "$1" stopped
     else
         fact "$1" missing
     fi
 }
 
-main() {
-    gausshome=${gausshome%/}
-    bin=$gausshome/bin
-    real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
-    own_uid
-
-    # Is it here, and may we look?
+# look_at_files: is openGauss here, may we look, and which markers are there.
+look_at_files() {
     installed=no place=missing
     if [ -d "$bin" ] && [ -x "$bin" ]; then
         place=ok
-        if [ -e "$bin/cm_agent" ] || [ -e "$bin/om_monitor" ] || [ -e "$bin/cm_ctl" ]; then
-            installed=yes
-        fi
+        ! usable "$gausshome" || installed=yes
     elif hidden "$bin/x"; then
         place=denied
     fi
     fact installed "$installed"
     fact gausshome_dir "$place"
     fact uid "$uid"
-
-    # Marker files.
     marker=absent
     if [ -e "$bin/cluster_manual_start" ]; then
         marker=present
-    elif [ "$place" = denied ]; then
+    elif [ "$installed" = no ]; then
         marker=unknown
     fi
-    fact marker "$marker"
-    markers=0
+    instances= markers=0
     for file in "$bin"/instance_manual_start_*; do
-        if [ -e "$file" ] || [ -L "$file" ]; then markers=$((markers + 1)); fi
+        if [ -e "$file" ] || [ -L "$file" ]; then
+            markers=$((markers + 1)) instances="$instances $file"
+        fi
     done
     fact instance_markers "$markers"
     yes_no paused "$bin/cluster_manual_pause"
-    yes_no starting_flag "$bin/cluster_manual_starting"
     yes_no dilatation "$bin/cluster_dilatation_status"
     if [ -x "$bin/cm_agent" ] && [ -f "$bin/cm_agent" ]; then
-        fact agent_binary ok
+        agent_binary=ok
     elif [ -e "$bin/cm_agent" ]; then
-        fact agent_binary not-executable
+        agent_binary=not-executable
     else
-        fact agent_binary missing
+        agent_binary=missing
     fi
+    fact agent_binary "$agent_binary"
+}
 
-    # Processes, and which of them there should be.
-    find_processes
-    if [ "$light" != 1 ]; then
-        look_by_cm_ctl
-        fact env_gausshome "$env_gausshome"
-        fact profile "$profile"
-        fact cm_check "$cm_check"
-        fact cm_node "$cm_node"
-        fact expect_cm_server "$expect_cm_server"
-        fact expect_gaussdb "$expect_gaussdb"
-        fact expect_datanodes "$expect_datanodes"
-        fact found_cm_data "$found_cm_data"
-        look_at_nofile
-        look_at_cron
+# look_for_left_start: the file is for as long as a start of a paused cluster lasts. An empty one that no cm_ctl start of this
+# node is there for was left by a start that was killed.
+look_for_left_start() {
+    yes_no starting_flag "$bin/cluster_manual_starting"
+    own_starter
+    if [ -e "$bin/cluster_manual_starting" ] && [ ! -s "$bin/cluster_manual_starting" ] && [ "$starter" = no ]; then
+        fact starting_left yes
+    else
+        fact starting_left no
     fi
+}
+
+look_deeply() {
+    look_by_cm_ctl
+    fact env_gausshome "$env_gausshome"
+    fact profile "$profile"
+    fact cm_node "$cm_node"
+    fact expect_cm_server "$expect_cm_server"
+    fact expect_gaussdb "$expect_gaussdb"
+    fact expect_datanodes "$expect_datanodes"
+    fact found_cm_data "$found_cm_data"
+    agent_logs "${cm_data:-$found_cm_data}" "${env_gausslog:-$gausslog}"
+    found_agent_log=$agent_log
+    fact found_agent_log "$found_agent_log"
+    look_at_nofile
+    crontab_line
+    fact cron "$cron"
+    sh_is=$(readlink -f /bin/sh 2>/dev/null)
+    fact found_sh "${sh_is##*/}"
+    found_sh=${sh_is##*/}
+}
+
+# name_state: openGauss' own four states, from our own facts, and those in which it is not for us to say.
+name_state() {
+    case $installed/$cm_agent/$marker in
+        no/*) [ "$place" = denied ] && state=no-access || state=not-installed ;;
+        */none/present)
+            [ -z "$left" ] && state=stopped || state=unmanaged
+            ;;
+        */none/*)
+            [ -n "$left" ] && [ "$om_monitor" = none ] && state=unmanaged || state=starting
+            ;;
+        */running/absent) state=running ;;
+        */crashing/absent) state=starting ;;
+        *) state=stopping ;;
+    esac
+    ! foreign || state=no-access
+}
+
+main() {
+    gausshome=${gausshome%/}
+    found= cron=unknown crash= held= held_server= fatal= owner=
+    own_uid
+    [ "$light" = 1 ] || find_home
+    fact gausshome "$gausshome"
+    [ -z "$found" ] || fact found_gausshome "$found"
+    [ -z "$found" ] || [ -z "$env_file" ] || fact found_env_file "$env_file"
+    bin=$gausshome/bin
+    [ -n "$gausshome" ] || bin=/nonexistent/bin
+    real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
+    look_at_files
+    find_processes
+    look_for_left_start
+    [ "$light" = 1 ] || look_deeply
+    sh_is=$found_sh agent_log=$found_agent_log
     look_at_config
     look_at_deaths
-    fact om_monitor "$om_monitor"
-    fact cm_agent "$cm_agent"
-    [ "$cm_server" = running ] && up=yes || up=no
-    chain_fact cm_server "$up" "$expect_cm_server"
+    name_state
+    [ "$state" != no-access ] || marker=unknown
+    least=1
     case $expect_datanodes in
-        '' | *[!0-9]* | 0) least=1 ;;
+        '' | *[!0-9]* | 0) ;;
         *) least=$expect_datanodes ;;
     esac
-    [ "$datanodes" -ge "$least" ] && up=yes || up=no
-    chain_fact gaussdb "$up" "$expect_gaussdb"
+    [ "$cm_server" = running ] && server_up=yes || server_up=no
+    [ "$datanodes" -ge "$least" ] && database_up=yes || database_up=no
+    if [ "$cm_agent" != none ] && [ "$server_up$database_up" != yesyes ] || [ "$deaths" -gt 0 ]; then
+        look_at_agent_log
+        [ "$database_up" = no ] && [ "$expect_gaussdb" != no ] || held=
+        [ "$server_up" = no ] && [ "$expect_cm_server" != no ] || held_server=
+    fi
+    fact agent_crash "$crash${crash:+${fatal:+; its last words: $fatal}}"
+    fact gaussdb_held "$held"
+    fact cm_server_held "$held_server"
+    fact left_running "$([ "$cm_agent" != none ] || printf '%s' "$left")"
+    fact marker "$marker"
+    fact om_monitor "$om_monitor"
+    fact cm_agent "$cm_agent"
+    chain_fact cm_server "$server_up" "$expect_cm_server"
+    chain_fact gaussdb "$database_up" "$expect_gaussdb"
     fact datanodes_running "$datanodes"
-
-    # openGauss' own four states, from our own facts.
-    case $installed/$cm_agent/$marker in
-        */running/absent) fact state running ;;
-        */running/*) fact state stopping ;;
-        no/*) fact state not-installed ;;
-        */present) fact state stopped ;;
-        *) fact state starting ;;
-    esac
+    hints
+    fact state "$state"
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.

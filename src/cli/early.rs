@@ -39,6 +39,7 @@ pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
+    let words = &super::order::command_first(words, &Cli::command());
     let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };

@@ -4,6 +4,7 @@ pub mod config;
 mod early;
 mod environment;
 mod files;
+mod order;
 mod peer_words;
 mod privilege;
 pub mod pssh;
@@ -183,20 +184,20 @@ pub struct RunOptions {
     /// Time for the whole run [default: none].
     #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_DEADLINE")]
     pub deadline: Option<Duration>,
-    /// Batches of so many hosts, one after the other [default: all at once].
+    /// Batches of so many hosts, one after the other; `play`: all steps for a batch before the next one begins [default: all at once].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_SERIAL")]
     pub serial: Option<Share>,
-    /// Stop once more hosts than that have failed [default: never].
+    /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 where `play` has batches].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
     pub max_fail: Option<Share>,
-    /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. For commands of one
-    /// step; playbooks have --serial.
+    /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. `play` does all steps
+    /// on them first.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), env = "GSCTL_CANARY")]
     pub canary: Option<u32>,
     /// Do not ask: go on once the canaries are fine, remove files on many hosts.
     #[arg(long, global = true)]
     pub yes: bool,
-    /// Print, per step and host, exactly what would run; contact nobody.
+    /// Print what would be done and on which hosts, step by step; with -v, and for commands, exactly what would run; contact nobody.
     #[arg(long, global = true)]
     pub dry_run: bool,
     /// Leave the config file out (`gsctl config --path`).
@@ -294,7 +295,7 @@ pub enum Command {
     /// Stop the cluster, and wait until its processes are gone on every node.
     Stop(Stop),
     /// What every node is doing; one row per node.
-    Status(System),
+    Status(Status),
     /// Make a standby the primary, where the system has that (greenplum, postgres).
     Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
@@ -454,6 +455,18 @@ pub struct Stop {
     pub preflight: Preflight,
 }
 
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// Let the exit status tell: 0 only where every node has what it should have and the cluster is Normal, 4 where a node could
+    /// not be looked at, else 5.
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
 /// Arguments of `promote`.
 #[derive(Debug, Args)]
 pub struct Promote {
@@ -470,6 +483,7 @@ pub struct Promote {
 
 /// Arguments of `play`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Play {
     /// A playbook file, or a built-in such as `opengauss/start`.
     #[arg(required_unless_present_any = ["list", "show", "schema", "resume"], value_name = "PLAYBOOK")]
@@ -493,6 +507,12 @@ pub struct Play {
     /// Print the JSON Schema of playbooks, for editors.
     #[arg(long, exclusive = true)]
     pub schema: bool,
+    /// Only check that the playbook is right; no hosts are needed.
+    #[arg(long, conflicts_with_all = ["resume", "from"])]
+    pub syntax_check: bool,
+    /// Only list the hosts that each step is for; contact nobody.
+    #[arg(long, conflicts_with_all = ["resume", "from"])]
+    pub list_hosts: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,

@@ -99,6 +99,9 @@ pub struct Pssh {
     /// Whose lines and exit statuses are spoken.
     #[arg(long, env = "GSCTL_PSSH_DIALECT", default_value = "pssh")]
     pub dialect: Dialect,
+    /// Print a Python file that hands over to this gsctl, for callers that run `python3 .../pssh` (openGauss' OM).
+    #[arg(long)]
+    pub print_shim: bool,
     /// The command; several words are joined by spaces. Options end where it begins.
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<String>,

@@ -56,6 +56,8 @@ pub enum StopMode {
     Fast,
     /// Kill; the next start recovers.
     Immediate,
+    /// Wait until sessions end by themselves, where the system has that.
+    Smart,
 }
 
 impl StopMode {
@@ -65,6 +67,7 @@ impl StopMode {
         match self {
             Self::Fast => "fast",
             Self::Immediate => "immediate",
+            Self::Smart => "smart",
         }
     }
 }

@@ -141,6 +141,11 @@ impl RunJournal {
         }
     }
 
+    /// Whether the run can be resumed where it does not come to its end.
+    pub(super) fn is_resumable(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_durable)
+    }
+
     /// Writes down that the run is over. Gives what went wrong, and whether that makes the run a failure.
     pub(super) fn close(&mut self, report: &RunReport) -> Option<(String, bool)> {
         let writer = self.writer.as_mut()?;

@@ -16,6 +16,7 @@ mod names;
 mod oneshot;
 mod openssh;
 mod origins;
+mod outline;
 mod output_filter;
 mod outputs;
 mod passwords;
@@ -29,6 +30,7 @@ mod run;
 mod runs;
 mod selection;
 mod signals;
+mod standard_stream;
 mod targets;
 
 use std::ffi::OsString;
@@ -37,7 +39,7 @@ use std::io::Write;
 use crate::cli::config as known;
 use crate::cli::{Cli, Command, Options, Play, Preflight, Rm};
 use crate::exit::ExitStatus;
-use crate::plan::Plan;
+use crate::plan::{Plan, Share};
 use crate::playbook::builtin;
 use crate::reporter::CommandKind;
 use crate::reporter::style::Styles;
@@ -107,18 +109,40 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
         Command::Play(Play { show: Some(name), .. }) => Ok(show(name)?),
         Command::Play(args) if args.resume.is_some() || args.from.is_some() => {
             let (asked, resume) = resume::asked(args, options, environment)?;
-            let (plan, digest) = asked.load(timeout, environment)?;
+            let (mut plan, digest) = asked.load(timeout, environment)?;
+            roll(&mut plan, options);
             let playbook =
                 PlaybookRef { file: asked.file(), digest, given: asked.given, resume, from: args.from.clone() };
             run_plan(plan, CommandKind::Playbook, playbook, Some(&args.preflight), cli, environment)
         }
-        Command::Play(args) => run_playbook(PlaybookRequest::play(args), Some(&args.preflight)),
+        Command::Play(args) => {
+            let asked = PlaybookRequest::play(args);
+            let (mut plan, digest) = asked.load(timeout, environment)?;
+            if args.syntax_check {
+                return Ok(ExitStatus::Success);
+            }
+            roll(&mut plan, options);
+            let playbook = PlaybookRef { file: asked.file(), digest, given: asked.given, ..PlaybookRef::default() };
+            run_plan(plan, CommandKind::Playbook, playbook, Some(&args.preflight), cli, environment)
+        }
         Command::Hosts(args) => Ok(hosts::hosts(args, options, environment)?),
         Command::Runs(args) => Ok(runs::runs(args, options, environment)?),
         // It needs the words of the command line, so it was done before.
         Command::Config(_) => Ok(ExitStatus::Success),
         Command::Completions(args) => Ok(completions::completions(args.shell)?),
         Command::Man(args) => Ok(man::man(args)?),
+    }
+}
+
+/// Has a playbook done batch by batch, where the options say so.
+fn roll(plan: &mut Plan, options: &Options) {
+    let run = &options.run;
+    let first = run.canary.map(|first| usize::try_from(first).unwrap_or(usize::MAX));
+    if run.serial.is_some() || first.is_some() {
+        let serial = run.serial.unwrap_or(Share::Percent(100));
+        plan.roll(serial, run.max_fail.unwrap_or(Share::Count(0)), first);
+    } else if let Some(max_fail) = run.max_fail {
+        plan.blocks.iter_mut().for_each(|block| block.max_fail = max_fail);
     }
 }
 
@@ -154,15 +178,21 @@ fn run_plan_on(
     let allow = preflight.map_or(AllowUnreachable::Count(0), playbook::allowance);
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
-    PendingRun { plan, selected, playbook, kind, allow, force, sudo, canary, options, environment }.execute()
+    let list_hosts = matches!(&cli.command, Command::Play(args) if args.list_hosts);
+    let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
+    PendingRun { plan, selected, playbook, kind, allow, force, judged, sudo, canary, list_hosts, options, environment }
+        .execute()
 }
 
 /// The hosts that go first, and who is asked before the others follow.
 fn canary(plan: &Plan, options: &Options) -> Result<Option<Canary>, Diagnostic> {
     let Some(first) = options.run.canary else { return Ok(None) };
-    if plan.steps.len() > 1 {
-        return Err(Diagnostic::usage(format!("`--canary` is for commands of one step; `{}` has more", plan.name))
-            .hint("--serial does each step in batches, and --max-fail 0 ends it at the first failure"));
+    if plan.steps.len() > 1 && plan.blocks.is_empty() {
+        return Err(Diagnostic::usage(format!(
+            "`--canary` has no meaning for `{}`: its steps are about all hosts",
+            plan.name
+        ))
+        .hint("`gsctl play PLAYBOOK --canary N` does all steps on the first hosts before the others follow"));
     }
     if !options.run.yes && !options.run.dry_run && !confirm::has_terminal() {
         return Err(Diagnostic::usage(

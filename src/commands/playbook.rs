@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Stop, System};
+use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Status, Stop, System};
 use crate::plan::Plan;
 use crate::plan::push::{Content, PushFile};
 use crate::playbook::{Loader, Sources, builtin};
@@ -54,8 +54,8 @@ impl PlaybookRequest {
     ///
     /// # Errors
     /// When there is no such system.
-    pub(super) fn status(args: &System) -> Result<Self, Diagnostic> {
-        Self::system(args, "status")
+    pub(super) fn status(args: &Status) -> Result<Self, Diagnostic> {
+        Self::system(&args.system, "status")
     }
 
     /// `promote`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Cli, Command, Options, OutputOptions};
 use crate::plan::push::Content;
 use crate::plan::{Action, Plan};
-use crate::reporter::{ReportTarget, WholeFile};
+use crate::reporter::{Counted, Hurry, ReportTarget, WholeFile};
 
 use super::config;
 use super::environment::Environment;
@@ -140,13 +140,14 @@ pub(super) fn open_whole(path: Option<&Path>) -> Result<Option<ReportTarget>, Di
 }
 
 /// Opens a report file, before anything is contacted.
-pub(super) fn open(path: Option<&Path>) -> Result<Option<ReportTarget>, Diagnostic> {
+pub(super) fn open(path: Option<&Path>, hurry: &Hurry) -> Result<Option<ReportTarget>, Diagnostic> {
     let Some(path) = path else { return Ok(None) };
     if path == Path::new("-") {
         return Ok(Some(ReportTarget::Stdout));
     }
     let file = File::create(path).map_err(|error| unwritable(path, &error))?;
-    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(BufWriter::new(file)))))
+    let file = BufWriter::new(Counted::new(file, hurry.clone()));
+    Ok(Some(ReportTarget::File(path.display().to_string(), Box::new(file))))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indexmap::IndexMap;
@@ -11,23 +12,27 @@ use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::plan::{Plan, vars};
+use crate::playbook::builtin;
 use crate::reactor::Reactor;
-use crate::report::RunReport;
+use crate::report::{RunReport, health};
 use crate::reporter::{
-    CommandKind, EndTable, Mode, OutputDir, OutputInputs, OutputSettings, ReporterSetup, Reporters, When,
+    Afterwards, CommandKind, EndTable, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue,
+    ReporterSetup, Reporters, When,
 };
 use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings, fleet::Fleet};
-use crate::stats::RunStats;
+use crate::stats::{CancelReason, RunStats};
 use crate::transport::Connector;
 
 use super::environment::Environment;
 use super::journal::{PlaybookRef, RunJournal};
 use super::limits;
 use super::openssh;
+use super::outline;
 use super::passwords;
 use super::report_files;
 use super::selection::{self, Selected};
 use super::signals;
+use super::standard_stream::{StandardStream, Which};
 use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
@@ -45,10 +50,14 @@ pub(super) struct PendingRun<'a> {
     pub(super) allow: AllowUnreachable,
     /// Go on whatever a preflight finds.
     pub(super) force: bool,
+    /// What is found counts as the exit status.
+    pub(super) judged: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
     pub(super) canary: Option<Canary>,
+    /// Only say which hosts each step is for.
+    pub(super) list_hosts: bool,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
@@ -82,6 +91,13 @@ impl PendingRun<'_> {
                 .map_err(|said| Diagnostic::usage(format!("host `{}`: {said}", run_host.name)))?;
         }
         super::copy::can_pull(&self.plan, &run_hosts)?;
+        if self.list_hosts {
+            return printed(&outline::host_lists(&self.plan, &run_hosts));
+        }
+        if self.options.run.dry_run && self.kind == CommandKind::Playbook && self.options.output.verbose == 0 {
+            let serial = self.options.run.serial.filter(|_| self.plan.blocks.is_empty());
+            return printed(&outline::outline(&self.plan, &run_hosts, serial));
+        }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
@@ -100,41 +116,37 @@ impl PendingRun<'_> {
         let mut journal = RunJournal::open(&self, &run_hosts, &targets, started)?;
         warnings.append(&mut journal.warnings);
         let names: Arc<[String]> = run_hosts.iter().map(|run_host| run_host.name.clone()).collect();
-        let mut reporters = self.reporters(names)?;
+        let hurry = Hurry::default();
+        let reporters = self.reporters(names, &journal, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = journal.resume.take();
         let transport = self.options.ssh.transport;
         warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, transport));
-        let mut watcher = Watcher {
-            reporters: &mut reporters,
+        let signals = signals::listen().context("cannot listen for signals")?;
+        let watcher = Watcher {
+            reporters,
             warnings,
             size: terminal_size(self.environment),
-            environment: self.environment,
+            environment: self.environment.clone(),
         };
+        let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
         let targets = Targets { list: targets, warnings: Vec::new() };
-        let finished = carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut watcher)?;
-        let mut stats = finished.stats;
-        let mut report = RunReport {
+        let mut finished =
+            carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
+        finished.stats.health = self.judged.then(|| health(&finished.hosts));
+        let report = RunReport {
             run: journal.run.clone(),
             command: self.plan.name.clone(),
             started: started.to_string(),
             elapsed: finished.elapsed,
-            status: stats.exit_status(),
+            status: finished.stats.exit_status(),
             state: finished.state,
-            counts: stats.counts.clone(),
+            counts: finished.stats.counts.clone(),
+            waited: finished.waited,
+            cluster: finished.cluster,
             hosts: finished.hosts,
         };
-        stats.broken |= !reporters.errors().is_empty();
-        report.status = stats.exit_status();
-        if let Some((message, broken)) = journal.close(&report) {
-            stats.broken |= broken;
-            report.status = stats.exit_status();
-            let kind = EventKind::Warning { message };
-            reporters.event(&Event { at: finished.elapsed, kind }, &stats);
-        }
-        reporters.finish(&report, &stats);
-        stats.broken |= !reporters.errors().is_empty();
-        Ok(stats.exit_status())
+        Ok(close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals))
     }
 
     /// The password for sudo, where the user wants to give one.
@@ -226,8 +238,9 @@ impl PendingRun<'_> {
             fanout: usize::try_from(run.fanout).unwrap_or(usize::MAX).min(hosts.max(1)),
             keep: true,
             canary: self.canary.clone(),
-            serial: run.serial,
-            max_fail: run.max_fail,
+            // A playbook that rolls has its own.
+            serial: run.serial.filter(|_| self.plan.blocks.is_empty()),
+            max_fail: run.max_fail.filter(|_| self.plan.blocks.is_empty()),
             deadline: run.deadline.filter(|limit| !limit.is_zero()),
             allow_unreachable: self.allow,
             force: self.force,
@@ -238,7 +251,7 @@ impl PendingRun<'_> {
     }
 
     /// Opens every report, then makes the reporters.
-    fn reporters(&self, names: Arc<[String]>) -> Result<Reporters, Diagnostic> {
+    fn reporters(&self, names: Arc<[String]>, journal: &RunJournal, hurry: &Hurry) -> Result<Reporters, Diagnostic> {
         let output = &self.options.output;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
@@ -258,15 +271,32 @@ impl PendingRun<'_> {
             } else {
                 EndTable::Chains
             },
-            stdout: Box::new(std::io::stdout()),
-            stderr: Box::new(std::io::stderr()),
-            json: report_files::open(output.json.as_deref())?,
-            jsonl: report_files::open(output.jsonl.as_deref())?,
-            junit: report_files::open(output.junit.as_deref())?,
+            afterwards: self.afterwards(journal),
+            stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
+            stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
+            json: report_files::open(output.json.as_deref(), hurry)?,
+            jsonl: report_files::open(output.jsonl.as_deref(), hurry)?,
+            junit: report_files::open(output.junit.as_deref(), hurry)?,
             html: report_files::open_whole(output.html.as_deref())?,
             output_dir,
             more: Vec::new(),
         }))
+    }
+
+    /// What the user can do once the run is over.
+    fn afterwards(&self, journal: &RunJournal) -> Afterwards {
+        let system = self.plan.name.split('/').next().unwrap_or_default();
+        let has_status =
+            builtin::source(&self.plan.name).is_some() && builtin::source(&format!("{system}/status")).is_some();
+        let status = match system {
+            "opengauss" => "gsctl status".to_owned(),
+            system => format!("gsctl status --system {system}"),
+        };
+        Afterwards {
+            status: Some(status).filter(|_| has_status),
+            goes_on: self.plan.goes_on.clone(),
+            resume: journal.is_resumable().then(|| format!("gsctl play --resume {}", journal.run)),
+        }
     }
 
     fn inputs(&self, hosts: usize) -> OutputInputs {
@@ -302,10 +332,16 @@ impl PendingRun<'_> {
     }
 }
 
+/// Prints text that was asked for. A reader that went away is no error.
+fn printed(text: &str) -> anyhow::Result<ExitStatus> {
+    let mut out = std::io::stdout().lock();
+    Ok(super::hosts::finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?)
+}
+
 /// Hosts at once that one thread serves with ease.
 const HOSTS_A_SHARD: usize = 64;
 
-/// Starts the fleet and the listening for signals, and carries out the plan.
+/// Starts the fleet and carries out the plan.
 pub(super) fn carry_out(
     plan: &Plan,
     run_hosts: Vec<RunHost>,
@@ -313,6 +349,7 @@ pub(super) fn carry_out(
     targets: Targets,
     run_log: &mut dyn runner::RunLog,
     reporter: &mut dyn Reporter,
+    signals: async_channel::Receiver<CancelReason>,
 ) -> anyhow::Result<runner::RunResult> {
     let Targets { list, .. } = targets;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -323,12 +360,87 @@ pub(super) fn carry_out(
         .thread_name(|index| format!("shard-{index}"))
         .build()
         .context("cannot start threads")?;
-    let signals = signals::listen().context("cannot listen for signals")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
     let executor =
         Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
+}
+
+/// Closes the journal and the reports of a run, and gives the exit status.
+///
+/// The journal is written before the reports, which may wait for a reader, and again where they made a difference.
+fn close(
+    mut report: RunReport,
+    mut stats: RunStats,
+    journal: &mut RunJournal,
+    queue: &mut ReportQueue<Watcher>,
+    hurry: &Hurry,
+    signals: &async_channel::Receiver<CancelReason>,
+) -> ExitStatus {
+    if let Some((message, broken)) = journal.close(&report) {
+        stats.broken |= broken;
+        report.status = stats.exit_status();
+        let warning = Event { at: report.elapsed, kind: EventKind::Warning { message } };
+        stats.broken |= queue.take(warning, &stats).is_err();
+    }
+    let report = Arc::new(report);
+    queue.finish(Arc::clone(&report), &stats);
+    let written = written(queue, hurry, signals);
+    stats.broken |= written.reporter.as_ref().is_some_and(|watcher| !watcher.reporters.errors().is_empty());
+    stats.broken |= written.is_broken;
+    if let Some(reason) = written.interrupted {
+        stats.cancelled.get_or_insert(reason);
+    }
+    let exit = stats.exit_status();
+    if exit != report.status {
+        let mut report = Arc::unwrap_or_clone(report);
+        report.status = exit;
+        // An error here was told the first time.
+        let _ = journal.close(&report);
+    }
+    exit
+}
+
+/// How the end of a run was written.
+pub(super) struct Written<R> {
+    /// The reporter, unless it was left behind.
+    pub(super) reporter: Option<R>,
+    /// The reporter panicked.
+    is_broken: bool,
+    /// The user did not want to wait for it.
+    interrupted: Option<CancelReason>,
+}
+
+/// Time in which at least something must have been written, once the run was cut short.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
+/// Waits until all is written. A signal, and the end of a run that was cut short, wait for no reader that has stopped.
+pub(super) fn written<R: Reporter + Send + 'static>(
+    queue: &mut ReportQueue<R>,
+    hurry: &Hurry,
+    signals: &async_channel::Receiver<CancelReason>,
+) -> Written<R> {
+    let mut interrupted = None;
+    let (mut writes, mut since) = (hurry.writes(), Instant::now());
+    loop {
+        match queue.join(Duration::from_millis(20)) {
+            Some(Ok(reporter)) => return Written { reporter: Some(reporter), is_broken: false, interrupted },
+            Some(Err(_)) => return Written { reporter: None, is_broken: true, interrupted },
+            None => {}
+        }
+        if let Ok(reason) = signals.try_recv() {
+            interrupted.get_or_insert(reason);
+            hurry.begin();
+        }
+        if hurry.writes() != writes || !hurry.has_begun() {
+            (writes, since) = (hurry.writes(), Instant::now());
+        } else if since.elapsed() >= LONGEST_WRITE {
+            let said = b"warning: a report was not written to its end: its reader has stopped reading\n";
+            let _ = StandardStream::new(Which::Err, hurry.clone()).write_all(said);
+            return Written { reporter: None, is_broken: false, interrupted };
+        }
+    }
 }
 
 /// Width and height of the terminal, where there is one.
@@ -361,21 +473,21 @@ fn when(when: CliWhen) -> When {
 }
 
 /// Passes events on, with the warnings from before the run in front.
-struct Watcher<'a> {
-    reporters: &'a mut Reporters,
+struct Watcher {
+    reporters: Reporters,
     warnings: Vec<String>,
     /// Of the terminal, as last seen.
     size: Option<(usize, usize)>,
-    environment: &'a Environment,
+    environment: Environment,
 }
 
-impl Watcher<'_> {
+impl Watcher {
     /// The live view must know the width that its lines have by now, before anything is written over them.
     fn look_at_the_terminal(&mut self) {
         if !self.reporters.is_live() {
             return;
         }
-        let size = terminal_size(self.environment);
+        let size = terminal_size(&self.environment);
         if size != self.size
             && let Some((columns, rows)) = size
         {
@@ -385,7 +497,7 @@ impl Watcher<'_> {
     }
 }
 
-impl Reporter for Watcher<'_> {
+impl Reporter for Watcher {
     fn event(&mut self, event: &Event, stats: &RunStats) -> std::io::Result<()> {
         self.look_at_the_terminal();
         self.reporters.event(event, stats);
@@ -393,6 +505,16 @@ impl Reporter for Watcher<'_> {
             let warning = Event { at: event.at, kind: EventKind::Warning { message } };
             self.reporters.event(&warning, stats);
         }
+        Ok(())
+    }
+
+    fn finish(&mut self, report: &RunReport, stats: &RunStats) -> std::io::Result<()> {
+        if self.reporters.errors().is_empty() || stats.broken {
+            self.reporters.finish(report, stats);
+            return Ok(());
+        }
+        let stats = RunStats { broken: true, ..stats.clone() };
+        self.reporters.finish(&RunReport { status: stats.exit_status(), ..report.clone() }, &stats);
         Ok(())
     }
 

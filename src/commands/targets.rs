@@ -333,6 +333,13 @@ impl TargetBuilder<'_> {
     }
 }
 
+/// A time for an attempt; zero is no limit.
+pub(super) fn no_limit_where_zero(limit: Duration) -> Duration {
+    // Nobody waits so long.
+    const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    if limit.is_zero() { EVER } else { limit }
+}
+
 /// Lines of a known hosts file that count for nothing: a key that is not found there may stand in one of them.
 fn bad_lines(file: &Path, lines: &[usize]) -> String {
     const SHOWN: usize = 5;
@@ -341,13 +348,6 @@ fn bad_lines(file: &Path, lines: &[usize]) -> String {
     let (noun, verb) = if lines.len() == 1 { ("line", "is") } else { ("lines", "are") };
     let (file, shown) = (file.display(), shown.join(", "));
     format!("known hosts file `{file}`, {noun} {shown}{more}: {verb} not understood, and passed over as ssh does")
-}
-
-/// A time for an attempt; zero is no limit.
-pub(super) fn no_limit_where_zero(limit: Duration) -> Duration {
-    // Longer than any run.
-    const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-    if limit.is_zero() { EVER } else { limit }
 }
 
 /// A jump host that is reached through itself.

@@ -121,7 +121,7 @@ pub fn to_hosts_file(nodes: &[CmNode]) -> String {
         let mut settings = vec![("node", node.number.to_string())];
         let address = node.ssh.first().filter(|address| *address != name).cloned();
         settings.extend(node.az.clone().map(|az| ("az", az)));
-        settings.extend(node.cm_data_path.clone().map(|path| ("cm_data_path", path)));
+        settings.extend(node.cm_data_path.clone().map(|path| ("cm_data", path)));
         settings.extend((!node.data_paths.is_empty()).then(|| ("data_paths", node.data_paths.join(","))));
         settings.extend((node.ssh.len() > 1).then(|| ("other_addresses", node.ssh[1..].join(","))));
         text.push_str(name);
@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(
             text,
             "# Made from the output of `cm_ctl view`.\n\
-             cmnode1 address=127.0.3.1 node=1 az=AZ1 cm_data_path=/data/cm data_paths=/data/dn1\n\
-             cmnode2 address=127.0.3.2 node=2 az=AZ2 cm_data_path=/data/cm data_paths=/data/dn1\n\
+             cmnode1 address=127.0.3.1 node=1 az=AZ1 cm_data=/data/cm data_paths=/data/dn1\n\
+             cmnode2 address=127.0.3.2 node=2 az=AZ2 cm_data=/data/cm data_paths=/data/dn1\n\
              2001:db8::3 node=3 other_addresses=127.0.3.3\n\
              \n[AZ1]\ncmnode1\n\n[AZ2]\ncmnode2\n\n[cm_server]\ncmnode1\ncmnode2\n\n[datanode]\ncmnode1\ncmnode2\n"
         );
@@ -264,7 +264,7 @@ mod tests {
             let hosts = to_hosts_file(&nodes);
             let inventory = file::parse(hosts.as_bytes(), "hosts").unwrap_or_else(|problem| panic!("{problem}\n{hosts}"));
             prop_assert_eq!(inventory.hosts[0].get("az"), nodes[0].az.as_deref());
-            prop_assert_eq!(inventory.hosts[0].get("cm_data_path"), nodes[0].cm_data_path.as_deref());
+            prop_assert_eq!(inventory.hosts[0].get("cm_data"), nodes[0].cm_data_path.as_deref());
         }
     }
 }

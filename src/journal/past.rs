@@ -1,4 +1,4 @@
-//! A run's hosts by what became of them: `@ok`, `@failed`, `@unreachable`.
+//! A run's hosts by what became of them: `@ok`, `@failed`, `@unreachable`, `@not-begun`, `@retry`.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use super::{Journal, JournalError};
 use crate::outcome::Outcome;
 
 /// Names of the groups.
-pub const GROUPS: [&str; 3] = ["ok", "failed", "unreachable"];
+pub const GROUPS: [&str; 5] = ["ok", "failed", "unreachable", "not-begun", "retry"];
 
 /// The hosts of a run that came to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ pub struct PastHost {
     pub port: u16,
     /// What became of it.
     pub outcome: Outcome,
+    /// Something was begun on it that is more than a look.
+    #[serde(default = "yes")]
+    pub begun: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl PastHost {
@@ -42,7 +49,10 @@ impl PastHost {
     pub fn is_in(&self, group: &str) -> bool {
         match group {
             "ok" => self.outcome.is_success(),
-            "failed" => !self.outcome.is_success(),
+            // Tried, and not done.
+            "failed" => matches!(self.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable),
+            "not-begun" => self.outcome == Outcome::Cancelled && !self.begun,
+            "retry" => !self.outcome.is_success(),
             "unreachable" => self.outcome == Outcome::Unreachable,
             _ => false,
         }

@@ -49,6 +49,8 @@ fn report(status: ExitStatus) -> RunReport {
         elapsed: std::time::Duration::ZERO,
         status,
         state: None,
+        waited: true,
+        cluster: None,
         counts: Counts::default(),
         hosts: Vec::new(),
     }

@@ -36,17 +36,44 @@ pub struct Plan {
     pub chain: Vec<Stage>,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
+    /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
+    pub state_groups: Vec<String>,
     /// Steps, in order. Each is done on all its hosts before the next begins.
     pub steps: Vec<Step>,
+    /// Steps that are done batch by batch, in order.
+    pub blocks: Vec<Block>,
     /// More hosts than this must not be selected.
     pub max_hosts: Option<usize>,
     /// Facts that are columns of the table at the end of a run that only looks.
     pub table: Vec<String>,
+    /// What goes on by itself on the nodes once the run is cut short, or does not wait for it.
+    pub goes_on: Option<String>,
     /// What the user should know about how it was put together.
     pub notes: Vec<String>,
 }
 
+/// Steps that are done batch by batch: all of them for some hosts before the next hosts begin.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The steps.
+    pub steps: std::ops::Range<usize>,
+    /// Hosts in a batch.
+    pub serial: Share,
+    /// With more failed hosts than this, no further batch begins.
+    pub max_fail: Share,
+    /// Hosts that go first, in a batch of their own.
+    pub first: Option<usize>,
+    /// Hosts for which this holds go last.
+    pub last: Option<Condition>,
+}
+
 impl Plan {
+    /// Does all steps batch by batch.
+    pub fn roll(&mut self, serial: Share, max_fail: Share, first: Option<usize>) {
+        let last = self.blocks.first().and_then(|block| block.last.clone());
+        self.blocks = vec![Block { steps: 0..self.steps.len(), serial, max_fail, first, last }];
+    }
+
     /// True when nothing is changed and nothing waited for: what the probes learn is all that is wanted.
     #[must_use]
     pub fn only_looks(&self) -> bool {
@@ -171,6 +198,8 @@ pub struct Step {
     pub on: On,
     /// A host for which this does not hold is skipped.
     pub when: Option<Condition>,
+    /// Of one host for all (`on: any`): an answer for which this holds is none, so another host is asked.
+    pub not_an_answer: Option<Condition>,
     /// Time for each command of the step; `None`: no limit.
     pub timeout: Option<Duration>,
     /// Times that a failed command is tried again. Only where the action is idempotent, or the author says so.
@@ -204,6 +233,7 @@ impl Step {
             action,
             on: On::All,
             when: None,
+            not_an_answer: None,
             timeout: None,
             retries: 0,
             serial: None,
@@ -239,6 +269,18 @@ pub enum On {
     Group(String),
     /// Hosts that are not of this group.
     NotGroup(String),
+}
+
+impl On {
+    /// Whether a host in these groups may be one of them.
+    #[must_use]
+    pub fn includes(&self, groups: &[String]) -> bool {
+        match self {
+            Self::All | Self::Any => true,
+            Self::Group(name) => groups.contains(name),
+            Self::NotGroup(name) => !groups.contains(name),
+        }
+    }
 }
 
 /// What a failed host means for the run.
@@ -291,6 +333,8 @@ pub enum Action {
         probe: String,
         /// States in which it is wrong to go on; the first that holds is the reason.
         refuse: Vec<Rule>,
+        /// What is worth a word before the run goes on.
+        warn: Vec<Remark>,
     },
     /// Hold only where every check does.
     Check {
@@ -433,6 +477,19 @@ pub struct Rule {
     pub hint: Option<Template>,
     /// Must have held for this long before it counts (waits only).
     pub after: Duration,
+}
+
+/// Something that the user should know once every host was looked at.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// What must hold on a host.
+    pub when: Condition,
+    /// It is about hosts that could not be looked at, not about those that were.
+    pub hosts_missing: bool,
+    /// What to say.
+    pub because: Template,
+    /// What to do about it.
+    pub hint: Option<Template>,
 }
 
 /// Tests that must all hold.

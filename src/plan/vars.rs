@@ -28,6 +28,8 @@ pub struct VarSpec {
     pub run_wide: bool,
     /// Its value on every host once a preflight has let the run go on without some hosts, whatever else gave one.
     pub when_missing: Option<String>,
+    /// Where nothing gives it a value, a probe may: its fact `found_NAME`, on the host where it was found. Until then it has none.
+    pub found: bool,
 }
 
 /// How a value is checked.
@@ -204,7 +206,11 @@ pub fn resolve<'h>(
         if spec.run_wide && host(name).is_some() && !command_line.contains_key(name) {
             return Err(VarError::RunWide { name: name.clone() });
         }
-        vars.insert(name, resolve_one(name, spec, command_line, &host, &env)?);
+        let value = resolve_one(name, spec, command_line, &host, &env)?;
+        // Without a value a path that it begins is no path, so nothing can be done to a wrong one.
+        if !(spec.found && value.is_empty()) {
+            vars.insert(name, value);
+        }
     }
     Ok(vars)
 }

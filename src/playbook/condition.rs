@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::node::{Node, Text};
 use super::problem::{Complaint, any_of};
 use super::scope::Scope;
-use crate::plan::{Condition, Rule, Template};
+use crate::duration;
+use crate::plan::{Condition, Remark, Rule, Template};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 7] = ["fact", "state", "var", "is", "not", "exists", "missing"];
+pub(super) const KEYS: [&str; 8] = ["fact", "state", "var", "is", "not", "below", "exists", "missing"];
+/// Keys of an entry of `warn`.
+pub(super) const REMARK_KEYS: [&str; 4] = ["when", "hosts_missing", "because", "hint"];
 
 /// What is left of a condition once the variables in it are known.
 #[derive(Debug)]
@@ -59,10 +62,11 @@ fn add(scope: &Scope<'_>, node: &Node, what: &str, all: &mut Condition) -> Resul
             let any = |texts: Vec<Text>| -> Result<bool, Complaint> {
                 texts.iter().try_fold(false, |any, text| Ok(any | (scope.now(text)? == value)))
             };
-            holds = match (is, not) {
-                (Some(is), None) => any(is)?,
-                (None, Some(not)) => !any(not)?,
-                _ => return Err(Complaint::new(fields.at, "`var` takes either `is` or `not`")),
+            holds = match (is, not, fields.text("below")?) {
+                (Some(is), None, None) => any(is)?,
+                (None, Some(not), None) => !any(not)?,
+                (None, None, Some(below)) => is_below(scope, &value, &below)?,
+                _ => return Err(Complaint::new(fields.at, "`var` takes one of `is`, `not` and `below`")),
             };
         }
         (Some(_), Some(var)) => {
@@ -87,6 +91,38 @@ fn add(scope: &Scope<'_>, node: &Node, what: &str, all: &mut Condition) -> Resul
         return Err(Complaint::new(fields.at, format!("{what} is empty, expected {}", any_of(KEYS))));
     }
     Ok(holds)
+}
+
+/// Whether a time is shorter than another one. No time at all is not a short one: nothing is waited for.
+fn is_below(scope: &Scope<'_>, value: &str, limit: &Text) -> Result<bool, Complaint> {
+    let limit_text = scope.now(limit)?;
+    let Ok(wanted) = duration::parse(&limit_text) else {
+        return Err(Complaint::new(limit.at, format!("`{limit_text}` is no time such as `90s`")));
+    };
+    Ok(duration::parse(value).is_ok_and(|value| !value.is_zero() && value < wanted))
+}
+
+/// What is said once every host was looked at. Remarks that can't apply are left out.
+pub(super) fn remarks(scope: &Scope<'_>, node: &Node) -> Result<Vec<Remark>, Complaint> {
+    let mut remarks = Vec::new();
+    for node in node.list("`warn`")? {
+        let fields = node.fields("an entry of `warn`", &REMARK_KEYS)?;
+        let when = match fields.get("when") {
+            Some(node) => condition(scope, node, "`when`")?,
+            None => Test::Where(Condition::default()),
+        };
+        let because = scope.template(&fields.need("because")?.text("`because`")?)?;
+        let hint = scope.optional(&fields, "hint")?;
+        let hosts_missing = fields.flag("hosts_missing")?.unwrap_or(false);
+        match when {
+            Test::Never => {}
+            Test::Where(when) if !when.exists.is_empty() || !when.missing.is_empty() => {
+                return Err(Complaint::new(fields.at, "an entry of `warn` tests a file, expected facts"));
+            }
+            Test::Where(when) => remarks.push(Remark { when, hosts_missing, because, hint }),
+        }
+    }
+    Ok(remarks)
 }
 
 fn known(scope: &Scope<'_>, var: &Text) -> Result<String, Complaint> {

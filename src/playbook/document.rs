@@ -15,9 +15,24 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 9] =
-    ["name", "summary", "max_hosts", "vars", "probes", "chain", "table", "state_file", "steps"];
-pub(super) const VAR_KEYS: [&str; 7] = ["default", "env", "check", "one_of", "help", "required", "when_missing"];
+pub(super) const KEYS: [&str; 14] = [
+    "name",
+    "summary",
+    "max_hosts",
+    "vars",
+    "probes",
+    "chain",
+    "table",
+    "state_file",
+    "state_groups",
+    "goes_on",
+    "serial",
+    "max_fail",
+    "last",
+    "steps",
+];
+pub(super) const VAR_KEYS: [&str; 8] =
+    ["default", "env", "check", "one_of", "help", "required", "when_missing", "found"];
 /// This shell variable tells a probe that only what changes matters.
 const LIGHT: &str = "light";
 
@@ -32,6 +47,13 @@ pub(super) struct Document<'n> {
     pub table: Option<Vec<Text>>,
     pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
+    pub goes_on: Option<String>,
+    /// Batches in which all its steps are done.
+    pub serial: Option<Text>,
+    pub max_fail: Option<Text>,
+    /// Hosts that go last.
+    pub last: Option<&'n Node>,
+    pub state_groups: Vec<Text>,
     pub steps: &'n [Node],
 }
 
@@ -84,6 +106,15 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,
+        goes_on: fields.string("goes_on")?,
+        serial: fields.text("serial")?,
+        max_fail: fields.text("max_fail")?,
+        last: fields.get("last"),
+        state_groups: fields
+            .get("state_groups")
+            .map(|node| node.texts("`state_groups`"))
+            .transpose()?
+            .unwrap_or_default(),
         steps: steps.list("`steps`")?,
     })
 }
@@ -217,6 +248,7 @@ fn var(node: &Node) -> Result<VarSpec, Complaint> {
         help: fields.string("help")?,
         run_wide: false,
         when_missing: when_missing.map(|text| text.value),
+        found: fields.flag("found")?.unwrap_or(false),
     })
 }
 

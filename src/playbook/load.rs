@@ -13,14 +13,15 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::builtin;
+use super::condition::{Test, condition};
 use super::document::{Document, chain, document, states};
 use super::node::{Node, Text, parse};
 use super::problem::{Complaint, Position, Problem};
 use super::scope::{Scope, names};
-use super::step::{StepItem, step};
+use super::step::{StepItem, share, step};
 use crate::plan::push::PushFile;
 use crate::plan::script::without_comments;
-use crate::plan::{Plan, Probe};
+use crate::plan::{Block, Plan, Probe, Share};
 use crate::text::{did_you_mean, io_cause, uncapitalized};
 
 /// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
@@ -116,7 +117,10 @@ impl Loader<'_> {
         }
         // What the outer playbook says about a variable stands.
         for (name, spec) in &document.vars {
-            plan.vars.entry(name.clone()).or_insert_with(|| spec.clone());
+            let mut spec = spec.clone();
+            // What somebody asked for in so many words is not overruled.
+            spec.when_missing = spec.when_missing.filter(|_| !self.given.contains_key(name));
+            plan.vars.entry(name.clone()).or_insert(spec);
         }
         let vars = plan.vars.clone();
         let plays = document
@@ -138,11 +142,31 @@ impl Loader<'_> {
             run_wide: RefCell::new(BTreeSet::new()),
         };
         Self::head(plan, &scope, &document).map_err(problem)?;
+        if plan.goes_on.is_none() {
+            plan.goes_on.clone_from(&document.goes_on);
+        }
         if let Some(path) = &document.state_file {
             plan.state_file = Some(scope.path(path, false).map_err(problem)?);
+            plan.state_groups = document.state_groups.iter().map(|text| text.value.clone()).collect();
         }
         for node in document.steps {
             self.entry(plan, &scope, node, stack, text, prefix)?;
+        }
+        if let Some(serial) = &document.serial {
+            if stack.len() > 1 || !plan.blocks.is_empty() {
+                let message =
+                    "`serial` at the head of a playbook that is played by another one, or has blocks of its own";
+                return Err(problem(
+                    Complaint::new(serial.at, message).hint("give the steps a `block` with its own `serial`"),
+                ));
+            }
+            let batches = batches(&scope, serial, document.max_fail.as_ref(), document.last).map_err(problem)?;
+            plan.blocks.push(Block { steps: 0..plan.steps.len(), ..batches });
+        } else if let Some(key) = document.max_fail.as_ref().map(|text| text.at).or(document.last.map(|node| node.at)) {
+            return Err(problem(Complaint::new(
+                key,
+                "`max_fail` and `last` at the head of a playbook are for one with `serial`",
+            )));
         }
         let run_wide = scope.run_wide.into_inner();
         for note in notes.into_inner() {
@@ -200,6 +224,9 @@ impl Loader<'_> {
         let file = stack.last().cloned().unwrap_or_default();
         let problem = |complaint: Complaint| complaint.in_file(&file, text);
         let joined = |name: &str| prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}: {name}"));
+        if node.pairs("a step").is_ok_and(|pairs| pairs.iter().any(|(key, _)| key.value == "block")) {
+            return self.block(plan, scope, node, stack, text, prefix);
+        }
         match step(scope, node, self.step_timeout).map_err(problem)? {
             StepItem::Nothing => {}
             StepItem::Step { mut step, at } => {
@@ -230,6 +257,45 @@ impl Loader<'_> {
                 self.add(plan, stack, &inner_text, prefix.as_deref())?;
                 stack.pop();
             }
+        }
+        Ok(())
+    }
+
+    /// A block of steps that is done batch by batch.
+    fn block(
+        &self,
+        plan: &mut Plan,
+        scope: &Scope<'_>,
+        node: &Node,
+        stack: &mut Vec<String>,
+        text: &str,
+        prefix: Option<&str>,
+    ) -> Result<(), Problem> {
+        let file = stack.last().cloned().unwrap_or_default();
+        let problem = |complaint: Complaint| complaint.in_file(&file, text);
+        let fields = node.fields("a block", &["name", "block", "serial", "max_fail", "last"]).map_err(problem)?;
+        let serial = fields.text("serial").map_err(problem)?;
+        let Some(serial) = serial else {
+            let hint = "write how many hosts a batch has; without batches the steps need no block";
+            return Err(problem(Complaint::new(fields.at, "a `block` has no `serial`").hint(hint)));
+        };
+        let max_fail = fields.text("max_fail").map_err(problem)?;
+        let batches = batches(scope, &serial, max_fail.as_ref(), fields.get("last")).map_err(problem)?;
+        let name = fields.text("name").map_err(problem)?.map(|name| name.value);
+        let prefix = match (prefix, name) {
+            (Some(prefix), Some(name)) => Some(format!("{prefix}: {name}")),
+            (prefix, name) => name.or_else(|| prefix.map(str::to_owned)),
+        };
+        let (first, blocks) = (plan.steps.len(), plan.blocks.len());
+        let steps = fields.need("block").and_then(|node| node.list("`block`")).map_err(problem)?;
+        for node in steps {
+            self.entry(plan, scope, node, stack, text, prefix.as_deref())?;
+        }
+        if plan.blocks.len() > blocks {
+            return Err(problem(Complaint::new(fields.at, "a block inside a block, expected steps")));
+        }
+        if plan.steps.len() > first {
+            plan.blocks.push(Block { steps: first..plan.steps.len(), ..batches });
         }
         Ok(())
     }
@@ -318,6 +384,21 @@ impl Loader<'_> {
         }
         Ok(text.to_owned())
     }
+}
+
+/// The batches of a block, whose steps are not known yet.
+fn batches(scope: &Scope<'_>, serial: &Text, max_fail: Option<&Text>, last: Option<&Node>) -> Result<Block, Complaint> {
+    let last = match last.map(|node| condition(scope, node, "`last`")).transpose()? {
+        Some(Test::Where(condition)) => Some(condition).filter(|condition| !condition.is_empty()),
+        Some(Test::Never) | None => None,
+    };
+    Ok(Block {
+        steps: 0..0,
+        serial: share(scope, serial, 1)?,
+        max_fail: max_fail.map(|text| share(scope, text, 0)).transpose()?.unwrap_or(Share::Count(0)),
+        first: None,
+        last,
+    })
 }
 
 fn unreadable(name: &str, at: Position, error: &io::Error) -> Complaint {

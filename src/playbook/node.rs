@@ -54,6 +54,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Complaint> {
         strict_booleans: true,
         reject_unsupported_tags: true,
         with_snippet: false,
+        // They are kept for nobody, and more than a few in a row would be an error.
+        emit_comments: false,
         budget: serde_saphyr::budget! { max_depth: 32 },
     };
     // The byte offsets are counted without the mark.
@@ -283,6 +285,13 @@ fn syntax_hint(message: &str, line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_may_be_many() {
+        let comments = |indent: &str| format!("{indent}# one\n").repeat(200);
+        let text = format!("{}a:\n{}  - b: c\n{}    d: e\n", comments(""), comments("  "), comments("    "));
+        assert_eq!(parse(&text).expect("parses").fields("it", &["a"]).expect("fields").keys().count(), 1);
+    }
 
     #[test]
     fn text_stays_what_it_is() {

@@ -4,23 +4,24 @@
 
 use std::time::Duration;
 
-use super::condition::{Test, condition, verdicts};
+use super::condition::{Test, condition, remarks, verdicts};
 use super::exec_options;
 use super::files;
-use super::node::{Fields, Node, Text};
+use super::node::{Fields, Node, NodeKind, Text};
 use super::problem::{Complaint, Position, any_of};
 use super::scope::{Scope, Script};
 use super::wait::{on_facts, wait};
-use crate::plan::{Action, Check, Cleanup, Look, On, OnFailure, Share, Step};
+use crate::plan::{Action, Check, Cleanup, Condition, Look, On, OnFailure, Share, Step};
 use crate::text::did_you_mean;
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 22] = [
+pub(super) const SETTINGS: [&str; 24] = [
     "name",
     "on",
     "when",
+    "not_an_answer",
     "timeout",
     "retries",
     "idempotent",
@@ -38,6 +39,7 @@ pub(super) const SETTINGS: [&str; 22] = [
     "shell",
     "stdin",
     "pty",
+    "warn",
     "hint",
     "evidence",
 ];
@@ -82,8 +84,8 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.retries = retries(&fields, &step.action)?;
     step.serial = fields.text("serial")?.map(|text| share(scope, &text, 1)).transpose()?;
     step.max_fail = fields.text("max_fail")?.map(|text| share(scope, &text, 0)).transpose()?;
-    if let Some(text) = fields.text("on_failure")? {
-        step.on_failure = word(&text, &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)])?;
+    if let Some(node) = fields.get("on_failure") {
+        step.on_failure = on_failure(scope, node)?;
     }
     if let Some(text) = fields.text("cleanup")? {
         step.cleanup = Some(word(&text, &[("remove", Cleanup::Remove)])?);
@@ -101,7 +103,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
     let of_commands = exec_options::KEYS.map(|key| (key, "run"));
-    let owners = [("refuse", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
+    let owners = [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
     for (key, owner) in owners.into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(
@@ -110,6 +112,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
             ));
         }
     }
+    step.not_an_answer = not_an_answer(scope, &fields, &step)?;
     step.hint = scope.optional(&fields, "hint")?;
     step.evidence = fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?;
     if let Some(node) = fields.get("when") {
@@ -120,6 +123,22 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         }
     }
     Ok(StepItem::Step { step: Box::new(step), at: name.at })
+}
+
+/// What counts as no answer of the one host that is asked for all.
+fn not_an_answer(scope: &Scope<'_>, fields: &Fields<'_>, step: &Step) -> Result<Option<Condition>, Complaint> {
+    let Some((key, node)) = fields.entry("not_an_answer") else { return Ok(None) };
+    if step.on != On::Any || !matches!(step.action, Action::Probe { .. } | Action::Wait(_)) {
+        return Err(Complaint::new(key.at, "`not_an_answer` on a step that does not ask one host for all")
+            .hint("it is for a `probe` or a `wait` with `on: any`"));
+    }
+    match condition(scope, node, "`not_an_answer`")? {
+        Test::Where(condition) if !condition.exists.is_empty() || !condition.missing.is_empty() => {
+            Err(Complaint::new(node.at, "`not_an_answer` is about facts, not about files"))
+        }
+        Test::Never => Ok(None),
+        Test::Where(condition) => Ok(Some(condition).filter(|condition| !condition.is_empty())),
+    }
 }
 
 /// The action of a step: exactly one.
@@ -167,6 +186,7 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
                 Some(node) => on_facts(node, "`refuse`", verdicts(scope, node, "`refuse`", false)?)?,
                 None => Vec::new(),
             },
+            warn: fields.get("warn").map(|node| remarks(scope, node)).transpose()?.unwrap_or_default(),
         },
         "remove" => Action::Remove { paths: scope.paths(node, &what, true)? },
         "touch" => Action::Touch {
@@ -259,7 +279,7 @@ fn on(text: &Text) -> Result<On, Complaint> {
     }
 }
 
-fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
+pub(super) fn share(scope: &Scope<'_>, text: &Text, least: usize) -> Result<Share, Complaint> {
     let value = scope.now(text)?;
     let share = match value.strip_suffix('%') {
         Some(percent) => percent.parse().ok().filter(|p| *p <= 100 && usize::from(*p) >= least).map(Share::Percent),
@@ -273,6 +293,19 @@ fn state_name(text: &Text) -> Result<String, Complaint> {
         .check(&text.value)
         .map(|()| text.value.clone())
         .map_err(|expected| Complaint::new(text.at, format!("state `{}` must be {expected}", text.value)))
+}
+
+/// `stop`, `continue`, or `continue` where a condition on the variables of this run holds.
+fn on_failure(scope: &Scope<'_>, node: &Node) -> Result<OnFailure, Complaint> {
+    if let NodeKind::Map(_) = node.kind {
+        let fields = node.fields("`on_failure`", &["continue"])?;
+        return match condition(scope, fields.need("continue")?, "`continue`")? {
+            Test::Never => Ok(OnFailure::Stop),
+            Test::Where(when) if when.is_empty() => Ok(OnFailure::Continue),
+            Test::Where(_) => Err(Complaint::new(node.at, "`on_failure` asks for a fact, expected a variable")),
+        };
+    }
+    word(&node.text("`on_failure`")?, &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)])
 }
 
 fn word<T: Copy>(text: &Text, words: &[(&str, T)]) -> Result<T, Complaint> {

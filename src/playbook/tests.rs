@@ -74,7 +74,7 @@ fn the_example() {
     let plan = load(EXAMPLE).unwrap_or_else(|problem| panic!("{problem}"));
     assert_eq!((plan.name.as_str(), plan.steps.len(), plan.chain.len()), ("opengauss/start", 5, 5));
     assert_eq!(plan.chain[3].up, ["running", "none"]);
-    let Action::Probe { probe, refuse } = &plan.steps[0].action else { panic!("a probe") };
+    let Action::Probe { probe, refuse, .. } = &plan.steps[0].action else { panic!("a probe") };
     assert_eq!((probe.as_str(), refuse.len(), refuse[0].when.facts[0].0.as_str()), ("node", 1, "state"));
     let Action::Remove { paths } = &plan.steps[1].action else { panic!("a remove") };
     assert_eq!(paths[1].to_string(), "{gausshome}/bin/instance_manual_start_*");
@@ -181,7 +181,7 @@ fn mistakes() {
             "steeps: []\n",
             1,
             1,
-            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `max_hosts`, `vars`, `probes`, `chain`, `table`, `state_file`, `steps` | did you mean `steps`?",
+            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `max_hosts`, `vars`, `probes`, `chain`, `table`, `state_file`, `state_groups`, `goes_on`, `serial`, `max_fail`, `last`, `steps` | did you mean `steps`?",
         ),
         ("name: a\n", 1, 1, "a playbook has no `steps`"),
         ("steps: []\n", 1, 8, "`steps` is empty, expected at least one step"),

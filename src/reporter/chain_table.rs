@@ -13,7 +13,7 @@ use super::style::{Glyphs, Tone};
 use super::table::Table;
 use super::{View, ViewContext, plural, sanitize, status_lines};
 use crate::event::{Event, EventKind, HostId};
-use crate::outcome::{Failure, StageState};
+use crate::outcome::{Failure, Outcome, StageState};
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
@@ -109,9 +109,12 @@ impl View for ChainTable {
         screen: &mut Screen,
     ) -> io::Result<()> {
         // A refused run has a table of its own, and nothing was to come up in it.
-        if ctx.settings.quiet || stats.refused {
+        // Where nothing was waited for, what the first look found is no outcome.
+        if ctx.settings.quiet || stats.refused || !report.waited {
             return Ok(());
         }
+        // Who was interrupted did not wait to the end: what is missing by then is no fault.
+        let is_fault = stats.cancelled.is_none();
         let end = self.over.unwrap_or(report.elapsed);
         let mut groups: IndexMap<Vec<(bool, Option<&str>)>, Vec<HostId>> = IndexMap::new();
         for (id, host) in report.hosts.iter().enumerate().filter(|(_, host)| !host.chain.is_empty()) {
@@ -138,9 +141,11 @@ impl View for ChainTable {
             } else {
                 pad(&fit_middle(set, names, ctx.glyphs.ellipsis), names)
             };
-            let row = stages_row(chain, ChainMoment::AtTheEnd, &ctx.glyphs, room).paint_all(&ctx.out);
+            let row =
+                stages_row(chain, if is_fault { ChainMoment::AtTheEnd } else { ChainMoment::Now }, &ctx.glyphs, room)
+                    .paint_all(&ctx.out);
             screen.out_line(&format!("{set_row}  {row}"))?;
-            let Some(stage) = first_missing(chain) else { continue };
+            let Some(stage) = first_missing(chain).filter(|_| is_fault) else { continue };
             let indent = pad("", names);
             let longest = hosts.iter().filter_map(|&host| self.missing_for(host, &stage.stage, end)).max();
             let time = longest.map_or(String::new(), |time| format!(" for {}", short_time(time)));
@@ -192,17 +197,33 @@ pub(crate) fn write_refused(
         };
         groups.entry((state, cause)).or_default().push(*host);
     }
+    refused_table(&groups, ctx, screen)?;
+    let missing = hosts.iter().filter(|(_, failure)| failure.outcome() == Outcome::Unreachable).count();
+    if missing > 0 {
+        let text = format!(
+            "to go on without hosts that can't be reached: --allow-unreachable {missing}, or leave them out with -x"
+        );
+        screen.err_line(&format!("{} {text}", ctx.err.paint(Tone::Hint, "hint:")))?;
+    }
+    Ok(())
+}
+
+fn refused_table(
+    groups: &IndexMap<(String, String), Vec<HostId>>,
+    ctx: &ViewContext,
+    screen: &mut Screen,
+) -> io::Result<()> {
     let columns = ctx.settings.columns.filter(|_| ctx.settings.stderr_tty);
     if columns.is_some_and(|columns| columns < 72) {
         // A table would cut the reasons; lines wrap.
-        for ((state, cause), hosts) in &groups {
+        for ((state, cause), hosts) in groups {
             screen.err_line(&format!("{}  {}", ctx.fold(hosts), ctx.err.paint(Tone::Bad, state)))?;
             screen.err_line(&format!("    {cause}"))?;
         }
         return Ok(());
     }
     let mut table = Table::new(["host", "state", "reason"]);
-    for ((state, cause), hosts) in &groups {
+    for ((state, cause), hosts) in groups {
         table.toned([(Tone::Plain, ctx.fold(hosts).as_str()), (Tone::Bad, state), (Tone::Plain, cause)]);
     }
     let mut text = Vec::new();

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
-use crate::outcome::{Failure, StageState};
-use crate::report::{HostReport, RunReport, SCHEMA, StepReport};
+use crate::outcome::{Failure, Outcome, StageState};
+use crate::report::{Asked, ClusterReport, HostReport, RunReport, SCHEMA, StepReport};
 use crate::stats::RunStats;
 
 /// Writes the report of a run.
@@ -119,6 +119,7 @@ impl Serialize for RunJson<'_> {
         map.serialize_entry("status", &StatusJson(run.status))?;
         some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
+        some(&mut map, "cluster", run.cluster.as_ref().map(Cluster).as_ref())?;
         map.serialize_entry("hosts", &JsonList(&run.hosts, HostJson))?;
         map.end()
     }
@@ -137,6 +138,10 @@ impl Serialize for HostJson<'_> {
         map.serialize_entry("outcome", &host.outcome)?;
         map.serialize_entry("changed", &host.changed)?;
         failure(&mut map, host.failure.as_ref())?;
+        some(&mut map, "cause", host.cause.as_ref())?;
+        if host.outcome == Outcome::Cancelled && !host.begun {
+            map.serialize_entry("begun", &false)?;
+        }
         map.serialize_entry("attempts", &host.attempts)?;
         some(&mut map, "connect_ms", host.connect.map(ms).as_ref())?;
         map.serialize_entry("elapsed_ms", &ms(host.elapsed))?;
@@ -160,6 +165,31 @@ impl Serialize for HostJson<'_> {
         if !host.steps.is_empty() {
             map.serialize_entry("steps", &JsonList(&host.steps, StepJson))?;
         }
+        map.end()
+    }
+}
+
+pub(crate) struct Cluster<'a>(pub(crate) &'a ClusterReport);
+
+impl Serialize for Cluster<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cluster = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        some(&mut map, "state", cluster.state.as_ref())?;
+        map.serialize_entry("asked", &JsonList(&cluster.asked, AskedHost))?;
+        failure(&mut map, cluster.failure.as_ref())?;
+        some(&mut map, "cause", cluster.cause.as_ref())?;
+        map.end()
+    }
+}
+
+struct AskedHost<'a>(&'a Asked);
+
+impl Serialize for AskedHost<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("host", &self.0.host)?;
+        map.serialize_entry("answer", &self.0.answer)?;
         map.end()
     }
 }
@@ -205,7 +235,7 @@ pub(crate) mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::outcome::{Facts, Outcome};
+    use crate::outcome::Facts;
     use crate::stats::Counts;
 
     /// Parses both forms back and compares them with each other.
@@ -239,6 +269,8 @@ pub(crate) mod tests {
             outcome: Outcome::Failed,
             changed: false,
             failure: None,
+            cause: None,
+            begun: true,
             attempts: 1,
             connect: Some(Duration::from_micros(12_900)),
             elapsed: Duration::from_millis(40),
@@ -259,6 +291,8 @@ pub(crate) mod tests {
             status: ExitStatus::Failed,
             state: None,
             counts: Counts { failed: 1, ..Counts::default() },
+            waited: true,
+            cluster: None,
             hosts: vec![host],
         }
     }

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::encoded;
-use super::json::{JsonList, StageJson, StatusJson, failure, ms, some, write_line};
+use super::json::{Cluster, JsonList, StageJson, StatusJson, failure, ms, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
@@ -105,6 +105,7 @@ impl EventLine<'_> {
 }
 
 impl Serialize for EventLine<'_> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("at_ms", &ms(self.event.at))?;
@@ -134,6 +135,17 @@ impl Serialize for EventLine<'_> {
                 failure(&mut map, Some(why))?;
                 map.serialize_entry("retry_in_ms", &ms(*retry_in))?;
             }
+            EventKind::BatchStarted { batch, of, hosts } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("hosts", &JsonList(hosts, |host: &HostId| self.names.get(*host)))?;
+            }
+            EventKind::BatchStopped { batch, of, failed, left } => {
+                map.serialize_entry("batch", batch)?;
+                map.serialize_entry("of", of)?;
+                map.serialize_entry("failed", &JsonList(failed, |host: &HostId| self.names.get(*host)))?;
+                map.serialize_entry("left", &JsonList(left, |host: &HostId| self.names.get(*host)))?;
+            }
             EventKind::StepStarted { step, hosts } => {
                 self.step(&mut map, *step)?;
                 map.serialize_entry("hosts", hosts)?;
@@ -142,7 +154,7 @@ impl Serialize for EventLine<'_> {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
             }
-            EventKind::Output { host, step, stream, bytes: raw } => {
+            EventKind::Output { host, step, stream, bytes: raw, .. } => {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
                 match stream {
@@ -164,6 +176,10 @@ impl Serialize for EventLine<'_> {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
                 some(&mut map, "what", what.as_ref())?;
+            }
+            EventKind::ClusterSeen { step, cluster } => {
+                self.step(&mut map, *step)?;
+                map.serialize_entry("cluster", &Cluster(cluster))?;
             }
             EventKind::HostStepFinished { host, step, result } => {
                 self.host(&mut map, *host)?;
@@ -258,6 +274,8 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::PhaseStarted { .. } => "phase_started",
         EventKind::Connected { .. } => "connected",
         EventKind::AttemptFailed { .. } => "attempt_failed",
+        EventKind::BatchStarted { .. } => "batch_started",
+        EventKind::BatchStopped { .. } => "batch_stopped",
         EventKind::StepStarted { .. } => "step_started",
         EventKind::HostStepStarted { .. } => "host_step_started",
         EventKind::Output { .. } => "output",
@@ -265,6 +283,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::ChainSeen { .. } => "chain_seen",
         EventKind::Waiting { .. } => "waiting",
         EventKind::Missing { .. } => "missing",
+        EventKind::ClusterSeen { .. } => "cluster_seen",
         EventKind::HostStepFinished { .. } => "host_step_finished",
         EventKind::StepFinished { .. } => "step_finished",
         EventKind::Refused { .. } => "refused",

@@ -21,13 +21,15 @@ pub struct JunitReport {
     writer: Box<dyn Write + Send>,
     timelines: Timelines,
     steps: Vec<String>,
+    /// The run only looks: what it found missing is a failure, though none of its steps failed.
+    looks: bool,
 }
 
 impl JunitReport {
     /// A report to this writer, opened before anything was contacted.
     #[must_use]
-    pub fn new(writer: Box<dyn Write + Send>, hosts: usize, steps: Vec<String>) -> Self {
-        Self { writer, timelines: Timelines::new(hosts), steps }
+    pub fn new(writer: Box<dyn Write + Send>, hosts: usize, steps: Vec<String>, looks: bool) -> Self {
+        Self { writer, timelines: Timelines::new(hosts), steps, looks }
     }
 
     fn suite(&self, report: &RunReport) -> TestSuite {
@@ -52,6 +54,9 @@ impl JunitReport {
             let reported = steps.iter().any(|(_, result)| result.outcome == host.outcome);
             if steps.is_empty() || !host.outcome.is_success() && !reported {
                 suite.add_test_case(whole(&name, suite.name.as_str(), self.steps.len() > 1, host));
+            }
+            if let Some(finding) = super::state_table::finding(host).filter(|_| self.looks) {
+                suite.add_test_case(case(&name, "startup chain", Outcome::Failed, Some(&finding), host.elapsed));
             }
         }
         suite

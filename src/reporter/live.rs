@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bytes::{bytes, rate};
 use super::chain_table::{ChainMoment, first_missing, stages_row};
 use super::columns::{StyledRow, fit, fit_middle, pad, short_time, width};
-use super::settings::CommandKind;
+use super::settings::{CommandKind, Mode};
 use super::style::Tone;
 use super::{ViewContext, plural, sanitize};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
@@ -17,6 +17,8 @@ use crate::stats::RunStats;
 
 /// Lines of the terminal that the live view leaves alone.
 const SPARED: usize = 4;
+/// Time without output after which the view says why there is none.
+const SILENT: Duration = Duration::from_secs(5);
 /// Columns of the bar.
 const BAR: usize = 20;
 /// Narrower terminals get no bar.
@@ -55,6 +57,8 @@ pub(crate) struct Live {
     /// When the first bytes of files went over the line.
     moving_since: Option<Duration>,
     cancelling: bool,
+    /// When a host ended last, so that its output could be seen.
+    shown: Duration,
 }
 
 impl Live {
@@ -123,6 +127,7 @@ impl Live {
                 self.waiting = None;
             }
             EventKind::HostFinished { host, .. } => {
+                self.shown = at;
                 self.hosts[*host].activity = None;
                 self.hosts[*host].done = true;
             }
@@ -163,6 +168,12 @@ impl Live {
             let text = format!("{}: {value}", sanitize::words(fact));
             let place = format!("  {} {}", ctx.name(*host), short_time(at.saturating_sub(*since)));
             rows.push(StyledRow::default().with(Tone::Plain, text).with(Tone::Dim, place));
+        }
+        // Who waits for output should know that there may be some.
+        let is_gathered = ctx.settings.command == CommandKind::Output && ctx.settings.mode == Mode::Gather;
+        if is_gathered && at.saturating_sub(self.shown) >= SILENT {
+            let text = "output is gathered until a host has ended; --stream shows it as it comes";
+            rows.push(StyledRow::default().with(Tone::Dim, text));
         }
         if chains.is_empty()
             && let Some(row) = self.slowest(at, ctx, room)

@@ -13,6 +13,7 @@ pub mod output_dir;
 mod phases;
 pub mod plural;
 pub mod pssh;
+pub mod queue;
 pub mod sanitize;
 pub mod schema;
 pub mod settings;
@@ -46,6 +47,7 @@ use std::time::Duration;
 pub(crate) use crate::inventory::hostset::fold;
 pub use filter::{Keep, OutputFilter};
 pub use output_dir::OutputDir;
+pub use queue::{Counted, Hurry, ReportQueue};
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
 pub use table::Table;
 pub use whole_file::WholeFile;
@@ -75,6 +77,17 @@ pub enum EndTable {
     States(Vec<String>),
 }
 
+/// What the user can do after a run, for its last lines.
+#[derive(Debug, Clone, Default)]
+pub struct Afterwards {
+    /// The command that shows how far the nodes are.
+    pub status: Option<String>,
+    /// What goes on by itself on the nodes.
+    pub goes_on: Option<String>,
+    /// The command that goes on with the run.
+    pub resume: Option<String>,
+}
+
 /// What reporters are made from.
 pub struct ReporterSetup {
     /// How the output looks.
@@ -87,6 +100,8 @@ pub struct ReporterSetup {
     pub filter: OutputFilter,
     /// What is said about hosts and their startup chains at the end.
     pub end_table: EndTable,
+    /// What the user can do afterwards.
+    pub afterwards: Afterwards,
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
@@ -132,6 +147,7 @@ impl Reporters {
             steps,
             filter,
             end_table,
+            afterwards,
             stdout,
             stderr,
             json,
@@ -141,6 +157,7 @@ impl Reporters {
             output_dir,
             more,
         } = setup;
+        let looks = matches!(end_table, EndTable::States(_));
         let taken = [&json, &jsonl, &junit, &html].iter().any(|target| matches!(target, Some(ReportTarget::Stdout)));
         // A report on the terminal itself and a live view would tear each other.
         settings.live &= !(taken && settings.stdout_tty);
@@ -163,11 +180,11 @@ impl Reporters {
         }
         if let Some(target) = junit {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone())));
+            add(name, is_stdout, Box::new(junit::JunitReport::new(writer, names.len(), steps.clone(), looks)));
         }
         if let Some(target) = html {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len())));
+            add(name, is_stdout, Box::new(html::HtmlReport::new(writer, names.len(), looks)));
         }
         for (name, reporter) in more {
             add(name, false, reporter);
@@ -177,6 +194,7 @@ impl Reporters {
             names,
             steps,
             filter,
+            afterwards,
             out: Styles::new(settings.color_out),
             err: Styles::new(settings.color_err),
             glyphs: Glyphs::new(settings.unicode),
@@ -275,6 +293,7 @@ pub(crate) struct ViewContext {
     names: Arc<[String]>,
     steps: Vec<String>,
     filter: OutputFilter,
+    afterwards: Afterwards,
     settings: OutputSettings,
     /// Styles of standard output.
     out: Styles,

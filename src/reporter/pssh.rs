@@ -56,19 +56,19 @@ enum End {
 }
 
 /// Speaks as pssh does.
-pub struct PsshLines<'a> {
+pub struct PsshLines {
     format: PsshFormat,
     names: Vec<String>,
     files: Vec<String>,
     started: Zoned,
-    out: &'a mut (dyn Write + Send),
-    err: &'a mut (dyn Write + Send),
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
     ends: Vec<End>,
     reported: Vec<bool>,
     held: HashMap<(HostId, bool), LineBuffer>,
 }
 
-impl<'a> PsshLines<'a> {
+impl PsshLines {
     /// Makes the directories for output.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl<'a> PsshLines<'a> {
         format: PsshFormat,
         names: Vec<String>,
         started: Zoned,
-        out: &'a mut (dyn Write + Send),
-        err: &'a mut (dyn Write + Send),
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
         for dir in [&format.outdir, &format.errdir].into_iter().flatten() {
             fs::create_dir_all(dir)?;
@@ -128,8 +128,8 @@ impl<'a> PsshLines<'a> {
             stderr = builder.finish();
         }
         if self.format.shell {
-            write_ended(&stderr, self.err)?;
-            write_ended(&result.stdout, self.out)?;
+            write_ended(&stderr, self.err.as_mut())?;
+            write_ended(&result.stdout, self.out.as_mut())?;
             if end == End::Killed {
                 writeln!(self.err, "{name}: Timed out, Killed by signal 9")?;
             }
@@ -137,7 +137,7 @@ impl<'a> PsshLines<'a> {
             let inline = self.format.inline || self.format.inline_stdout;
             if self.format.opengauss && !inline && !result.stdout.is_empty() {
                 write!(self.out, "{name}: ")?;
-                write_ended(&result.stdout, self.out)?;
+                write_ended(&result.stdout, self.out.as_mut())?;
             }
             let time = self.started.saturating_add(jiff::SignedDuration::try_from(at).unwrap_or_default());
             let time = time.strftime("%H:%M:%S");
@@ -153,13 +153,13 @@ impl<'a> PsshLines<'a> {
                 End::Cancelled => writeln!(self.out, "[{count}] {time} [FAILURE] {name} Cancelled")?,
             }
             if inline {
-                result.stdout.copy_to(self.out)?;
+                result.stdout.copy_to(self.out.as_mut())?;
             }
             if self.format.inline && !stderr.is_empty() {
                 if !self.format.no_headers {
                     self.out.write_all(b"Stderr: ")?;
                 }
-                stderr.copy_to(self.out)?;
+                stderr.copy_to(self.out.as_mut())?;
             }
         }
         self.out.flush()?;
@@ -204,7 +204,7 @@ impl<'a> PsshLines<'a> {
     }
 }
 
-impl Reporter for PsshLines<'_> {
+impl Reporter for PsshLines {
     fn event(&mut self, event: &Event, _: &RunStats) -> io::Result<()> {
         match &event.kind {
             EventKind::Output { host, stream, bytes, .. } if self.format.print && !self.format.opengauss => {

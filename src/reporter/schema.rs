@@ -46,6 +46,7 @@ pub fn schema() -> Value {
                 "required": Outcome::ALL.map(Outcome::name),
                 "properties": counts,
             },
+            "cluster": { "$ref": "#/$defs/cluster" },
             "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
         },
         "$defs": {
@@ -62,6 +63,8 @@ pub fn schema() -> Value {
                     "changed": { "type": "boolean" },
                     "phase": { "$ref": "#/$defs/phase" },
                     "error": text, "hint": text,
+                    "cause": { "$ref": "#/$defs/cause" },
+                    "begun": { "const": false, "description": "there where nothing was begun on the host but looks" },
                     "attempts": count, "connect_ms": ms, "elapsed_ms": ms,
                     "exit_status": { "type": "integer" },
                     "signal": text,
@@ -73,6 +76,8 @@ pub fn schema() -> Value {
                     "steps": { "type": "array", "items": { "$ref": "#/$defs/step" } },
                 },
             },
+            "cluster": cluster(),
+            "cause": cause(),
             "stage": {
                 "type": "object",
                 "additionalProperties": false,
@@ -102,6 +107,50 @@ pub fn schema() -> Value {
                     "action": { "enum": ["removed", "absent", "created", "present", "written", "same", "denied"] },
                     "note": text,
                 },
+            },
+        },
+    })
+}
+
+/// What was heard about the cluster.
+fn cluster() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "description": "what the hosts said that were asked about the cluster; what is wrong with it is no host's failure",
+        "additionalProperties": false,
+        "required": ["asked"],
+        "properties": {
+            "state": text,
+            "asked": { "type": "array", "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["host", "answer"],
+                "properties": { "host": text, "answer": text },
+            } },
+            "phase": { "$ref": "#/$defs/phase" },
+            "error": text, "hint": text,
+            "cause": { "$ref": "#/$defs/cause" },
+        },
+    })
+}
+
+/// What is behind a failure.
+fn cause() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["cause"],
+        "properties": {
+            "id": text, "stage": text, "cause": text,
+            "wait": { "enum": ["no", "may_pass", "passes"] },
+            "hint": text,
+            "proof": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["file", "lines"],
+                "properties": { "file": text, "lines": { "type": "array", "items": text } },
             },
         },
     })

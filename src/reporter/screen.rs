@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::event::Stream;
+
 use super::progress::{LiveArea, SharedWriter};
 use super::settings::OutputSettings;
 
@@ -142,6 +144,15 @@ impl Screen {
     #[must_use]
     pub(crate) fn stdout(&self) -> Box<dyn Write + Send> {
         Box::new(Shared(Arc::clone(&self.out.writer)))
+    }
+
+    /// True once the reader of a stream has gone away.
+    #[must_use]
+    pub(crate) fn is_closed(&self, stream: Stream) -> bool {
+        match stream {
+            Stream::Stdout => self.out.closed,
+            Stream::Stderr => self.err.closed,
+        }
     }
 
     /// True where there is a live view.

@@ -13,6 +13,7 @@ use super::style::Tone;
 use super::table::Table;
 use super::{View, ViewContext, sanitize, status_lines};
 use crate::event::{Event, HostId};
+use crate::outcome::{Failure, Phase};
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 
@@ -66,26 +67,75 @@ impl View for StateTable {
     }
 }
 
-/// The state that its probe gave; where no probe ended well, the outcome.
+/// The state that its probe gave; where no probe ended well, the outcome. One that claims to run and lacks something is incomplete.
 fn state(host: &HostReport) -> (Tone, String) {
     if !host.outcome.is_success() {
         return (Tone::Bad, status_lines::word(host.outcome).to_lowercase());
     }
-    let up = !host.chain.is_empty() && host.chain.iter().all(|stage| stage.up);
-    let tone = if up { Tone::Ok } else { Tone::Warn };
-    (tone, host.facts.get("state").cloned().unwrap_or_else(|| "unknown".to_owned()))
+    let state = host.facts.get("state").cloned().unwrap_or_else(|| "unknown".to_owned());
+    if !host.chain.is_empty() && host.chain.iter().all(|stage| stage.up) {
+        return (Tone::Ok, state);
+    }
+    match incomplete(host) {
+        None => (Tone::Warn, state),
+        Some(incomplete) if state == "running" => (Tone::Bad, incomplete),
+        Some(_) => (Tone::Bad, state),
+    }
+}
+
+/// `incomplete (cm_server, gaussdb)`.
+fn incomplete(host: &HostReport) -> Option<String> {
+    let lacks = host.lacks();
+    let names: Vec<&str> = lacks.iter().map(|stage| stage.stage.as_str()).collect();
+    (!names.is_empty()).then(|| format!("incomplete ({})", names.join(", ")))
+}
+
+/// What a look found missing on a host, for reports that know only success and failure.
+pub(crate) fn finding(host: &HostReport) -> Option<Failure> {
+    let lacks = host.lacks();
+    let first = lacks.first()?;
+    let each: Vec<String> = lacks
+        .iter()
+        .map(|stage| format!("{} ({})", stage.stage, stage.value.as_deref().unwrap_or("no answer")))
+        .collect();
+    let state = host.facts.get("state").map(String::as_str).filter(|state| *state != "running");
+    let cause = format!("{}: {} missing", state.unwrap_or("incomplete"), each.join(", "));
+    Some(Failure { hint: first.hint.clone(), ..Failure::new(Phase::Command, cause) })
 }
 
 /// What the host that was asked says of the whole: `cluster: Normal (1 Primary Normal, 2 Standby Normal)`.
 fn cluster(report: &RunReport) -> Option<String> {
-    let facts = report.hosts.iter().map(|host| &host.facts).find(|facts| facts.contains_key("cluster_state"))?;
+    if report
+        .hosts
+        .iter()
+        .all(|host| host.outcome.is_success() && host.is_stopped() && host.facts["state"] == "stopped")
+    {
+        // Nobody is there to be asked, and nobody should be.
+        return Some("cluster: stopped".to_owned());
+    }
+    // Of several who were asked, the last one had the answer.
+    let asked = report.cluster.as_ref().and_then(|cluster| cluster.asked.last());
+    let said = |host: &&HostReport| asked.is_none_or(|asked| asked.host == host.host);
+    let reported = |host: &&HostReport| host.facts.contains_key("cluster_state");
+    let facts =
+        report.hosts.iter().filter(reported).find(said).or_else(|| report.hosts.iter().find(reported))?.facts.clone();
     let fact = |name: &str| facts.get(name).map(|value| sanitize::words(value)).filter(|value| !value.is_empty());
     let mut line = format!("cluster: {}", fact("cluster_state").unwrap_or_else(|| "unknown".to_owned()));
     if let Some(members) = fact("datanodes") {
         line.push_str(&format!(" ({})", members.replace(',', ", ")));
     }
+    if let Some(note) = fact("note_cluster_state") {
+        line.push_str(&format!(", {note}"));
+    }
+    if let Some(pair) = fact("disaster_recovery") {
+        line.push_str(&format!("; disaster recovery: {pair}"));
+    }
     if fact("pausing").as_deref() == Some("Yes") {
         line.push_str(", paused");
+    }
+    if let Some(because) = fact("cluster_because") {
+        line.push_str(": ");
+        line.push_str(&because);
     }
     Some(line)
 }

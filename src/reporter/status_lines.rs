@@ -19,7 +19,7 @@ use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
 use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StageState, StepResult};
-use crate::report::RunReport;
+use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 
 /// Narrower terminals get lines without times and counts.
@@ -28,6 +28,8 @@ const NARROW: usize = 60;
 const EXCERPT: usize = 5;
 /// Bytes of its end in which they are looked for.
 const EXCERPT_BYTES: usize = 16 * 1024;
+/// Time before a stage that a host is at again is said again.
+const FLAPPING: Duration = Duration::from_secs(30);
 /// Groups of slow hosts that one line names.
 const SLOW: usize = 6;
 
@@ -42,6 +44,8 @@ pub(crate) struct StatusLines {
     said: Vec<bool>,
     /// First missing stage of each host's chain, as last shown.
     stages: Vec<Option<String>>,
+    /// The stages that were said of each host, and when last.
+    chains_told: Vec<Vec<(String, Duration)>>,
     changes: IndexMap<String, Vec<HostId>>,
     /// The fact `state` of each host, as probed.
     states: Vec<Option<String>>,
@@ -61,6 +65,7 @@ impl StatusLines {
             chain_news,
             said: vec![false; hosts],
             stages: vec![None; hosts],
+            chains_told: vec![Vec::new(); hosts],
             changes: IndexMap::new(),
             states: vec![None; hosts],
             phases: Phases::new(hosts),
@@ -153,7 +158,14 @@ impl StatusLines {
             None => (String::new(), format!("all {} up", plural::stages(stages.len()))),
         };
         if self.stages[host].as_ref() != Some(&key) {
-            self.stages[host] = Some(key);
+            self.stages[host] = Some(key.clone());
+            // A stage that comes and goes all the time is said now and then.
+            let told = self.chains_told[host].iter_mut().find(|(known, _)| *known == key);
+            match told {
+                Some((_, last)) if at.saturating_sub(*last) < FLAPPING => return,
+                Some((_, last)) => *last = at,
+                None => self.chains_told[host].push((key, at)),
+            }
             // The live view shows the chain itself.
             if self.chain_news && !ctx.settings.live {
                 self.say(host, "Chain", Tone::Plain, detail, at, ctx);
@@ -192,6 +204,7 @@ impl StatusLines {
 }
 
 impl View for StatusLines {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn event(&mut self, event: &Event, stats: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         let at = event.at;
         let verbose = ctx.settings.verbose;
@@ -230,6 +243,24 @@ impl View for StatusLines {
                 let detail = format!("attempt {attempt} of {of}: {}", why(failure));
                 self.say(*host, "RETRY", Tone::Warn, detail, at, ctx);
             }
+            EventKind::BatchStarted { batch, of, hosts } => {
+                let text = format!("{batch} of {of}: {} ({})", ctx.fold(hosts), plural::hosts(hosts.len()));
+                let text = timed_line("Batch", Tone::Strong, at, &text, ctx);
+                self.run_line(&text, ctx, screen)?;
+            }
+            EventKind::BatchStopped { batch, of, failed, left } => {
+                let failed =
+                    if failed.is_empty() { "failed".to_owned() } else { format!("failed on {}", ctx.fold(failed)) };
+                let text = format!(
+                    "batch {batch} of {of} {failed}: the other {} were left alone: {}",
+                    plural::hosts(left.len()),
+                    ctx.fold(left)
+                );
+                let text = timed_line("Stopped", Tone::Bad, at, &text, ctx);
+                self.run_line(&text, ctx, screen)?;
+            }
+            // One that concerns no host is not done.
+            EventKind::StepStarted { hosts: 0, .. } => {}
             EventKind::StepStarted { step, hosts } if playbook => {
                 let mut text = sanitize::words(ctx.step(*step));
                 if *hosts != ctx.names.len() {
@@ -250,6 +281,11 @@ impl View for StatusLines {
             EventKind::HostStepFinished { host, step, result } => {
                 self.commands[*host] = Some(result.elapsed);
                 self.step_finished(*host, *step, result, at, ctx);
+            }
+            EventKind::ClusterSeen { step, cluster: ClusterReport { failure: Some(failure), .. } } => {
+                let text = format!("cluster  step `{}`: {}", sanitize::words(ctx.step(*step)), cluster_words(failure));
+                let text = timed_line("FAILED", Tone::Bad, at, &text, ctx);
+                self.run_line(&text, ctx, screen)?;
             }
             EventKind::StepFinished { .. } => {
                 Self::write(self.grouping.drain(), ctx, screen)?;
@@ -377,6 +413,11 @@ pub(crate) fn why(failure: &Failure) -> String {
     }
 }
 
+/// Why the cluster is not as it was wanted. It is no host's failure, so there is no phase of a host.
+pub(crate) fn cluster_words(failure: &Failure) -> String {
+    sanitize::words(&failure.cause)
+}
+
 /// What is known about a command that was stopped.
 pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<bool>) -> &'static str {
     match (outcome, remote_killed) {
@@ -401,13 +442,29 @@ fn change_words(changes: &[Change], all: bool) -> String {
 fn excerpt(result: &StepResult) -> Vec<String> {
     let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
     let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(EXCERPT)..].iter().map(|&line| line.to_owned()).collect()
+    // Who fails again and again says the same again and again.
+    let mut lines: Vec<(&str, usize)> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match lines.last_mut() {
+            Some((last, times)) if *last == line => *times += 1,
+            _ => lines.push((line, 1)),
+        }
+    }
+    let shown = |(line, times): &(&str, usize)| match times {
+        1 => (*line).to_owned(),
+        times => format!("{line} ({times} times)"),
+    };
+    lines[lines.len().saturating_sub(EXCERPT)..].iter().map(shown).collect()
 }
 
 fn cancel_words(reason: CancelReason, running: usize) -> String {
+    let is_idle = running == 0;
     let running = plural::hosts(running);
     match reason {
+        CancelReason::Interrupt if is_idle => "interrupted: nothing runs on the nodes".to_owned(),
+        CancelReason::Terminate if is_idle => "terminated: nothing runs on the nodes".to_owned(),
+        CancelReason::Deadline if is_idle => "deadline passed: nothing runs on the nodes".to_owned(),
+        CancelReason::MaxFail if is_idle => "too many hosts failed: no new host is begun".to_owned(),
         CancelReason::Interrupt => {
             format!("interrupted, {running} running: killing what runs on the nodes; Ctrl-C again leaves at once")
         }

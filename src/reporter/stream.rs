@@ -55,6 +55,10 @@ impl StreamView {
         ctx: &ViewContext,
         screen: &mut Screen,
     ) -> io::Result<()> {
+        // What nobody reads any more need not be made.
+        if screen.is_closed(stream) {
+            return Ok(());
+        }
         let tty = tty(stream, ctx);
         if self.pass_through && !tty && ctx.filter.keep.is_none() {
             return put(stream, bytes, screen);

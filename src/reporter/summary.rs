@@ -5,17 +5,19 @@
 use std::fmt::Write as _;
 use std::io;
 
+use indexmap::IndexMap;
+
 use super::bytes::{bytes, rate};
 use super::columns::{pad_left, width};
 use super::grouping::shape;
 use super::screen::Screen;
 use super::settings::CommandKind;
-use super::status_lines::{killed_words, plain_line, tone, why, word};
+use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, word};
 use super::style::Tone;
-use super::{ViewContext, plural, sanitize};
+use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
 use crate::outcome::Outcome;
-use crate::report::{HostReport, RunReport};
+use crate::report::{ClusterReport, HostReport, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
@@ -49,6 +51,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
+    write_cluster(report, ctx, screen)?;
     for (i, group) in groups.iter().enumerate() {
         let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
         let hosts = ctx.fold(&group.hosts);
@@ -69,7 +72,49 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
             ))?;
         }
     }
+    write_afterwards(report, stats, ctx, screen)
+}
+
+/// What goes on by itself, and what the user can do now.
+fn write_afterwards(report: &RunReport, stats: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    if ctx.settings.quiet || stats.refused {
+        return Ok(());
+    }
+    let Afterwards { status, goes_on, resume } = &ctx.afterwards;
+    let has_chain = report.hosts.iter().any(|host| !host.chain.is_empty());
+    let changed = report.hosts.iter().any(|host| host.changed);
+    let is_cut_short = stats.cancelled.is_some();
+    let mut lines = Vec::new();
+    if has_chain && !report.waited && (changed || !is_cut_short) {
+        let shows =
+            status.as_ref().map(|status| format!(": `{status}` shows how far the nodes are")).unwrap_or_default();
+        lines.push(format!("the nodes were not waited for{shows}"));
+    }
+    if changed && (is_cut_short || !report.waited) {
+        lines.extend(goes_on.clone());
+    }
+    if is_cut_short || report.counts.bad() > 0 || stats.cluster_failed {
+        lines.extend(resume.as_ref().map(|resume| format!("`{resume}` goes on with this run")));
+    }
+    for line in lines {
+        screen.err_line(&format!("{} {line}", ctx.err.paint(Tone::Hint, &pad_left("note:", 18))))?;
+    }
     Ok(())
+}
+
+/// What is wrong with the cluster: no host's failure. Whom it was asked of stands with it where they did not agree.
+fn write_cluster(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    let Some(ClusterReport { failure: Some(failure), asked, .. }) = &report.cluster else { return Ok(()) };
+    let text = join("cluster", &cluster_words(failure));
+    screen.err_line(&plain_line("FAILED", Tone::Bad, &text, ctx))?;
+    let mut answers: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for asked in asked {
+        answers.entry(&asked.answer).or_default().push(&asked.host);
+    }
+    let answers = answers.iter().map(|(answer, hosts)| format!("{} said {}", fold(hosts), sanitize::words(answer)));
+    screen.err_line(&plain_line("asked:", Tone::Plain, &answers.collect::<Vec<_>>().join(", "), ctx))?;
+    let Some(hint) = &failure.hint else { return Ok(()) };
+    screen.err_line(&format!("{} {}", ctx.err.paint(Tone::Hint, &pad_left("hint:", 18)), sanitize::words(hint)))
 }
 
 fn join(hosts: &str, detail: &str) -> String {
@@ -83,7 +128,7 @@ fn headline(report: &RunReport, stats: &RunStats) -> (&'static str, Tone) {
         Some(CancelReason::Deadline) => ("Deadline", Tone::Bad),
         Some(CancelReason::MaxFail) => ("Stopped", Tone::Bad),
         None if stats.refused => ("Refused", Tone::Bad),
-        None if report.counts.bad() > 0 => ("Summary", Tone::Bad),
+        None if report.counts.bad() > 0 || stats.cluster_failed => ("Summary", Tone::Bad),
         None => ("Summary", Tone::Ok),
     }
 }
@@ -154,6 +199,7 @@ fn detail(host: &HostReport, ctx: &ViewContext) -> String {
     }
     match &host.failure {
         Some(failure) => out.push_str(&why(failure)),
+        None if host.outcome == Outcome::Cancelled && !host.begun => out.push_str("not begun"),
         None if host.outcome == Outcome::Cancelled => out.push_str("not finished"),
         None => {}
     }

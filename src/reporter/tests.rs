@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::screen::tests::{Broken, Sink, replay};
 use super::settings::tests::{pipe, terminal};
 use super::*;
+use crate::budget::Reserved;
 use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StageState, StepResult};
@@ -45,6 +46,7 @@ impl Play {
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
             filter: OutputFilter::default(),
             end_table: EndTable::Chains,
+            afterwards: Afterwards::default(),
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
             json: Some(ReportTarget::File("run.json".into(), Box::new(json.clone()))),
@@ -62,6 +64,8 @@ impl Play {
             elapsed: Duration::ZERO,
             status: ExitStatus::Success,
             state: None,
+            waited: true,
+            cluster: None,
             counts: crate::stats::Counts::default(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
         };
@@ -93,6 +97,7 @@ impl Play {
                 report.facts.extend(result.facts.clone());
                 report.steps.push(StepReport {
                     name: START[*step].into(),
+                    step: None,
                     outcome: result.outcome,
                     failure: result.failure.clone(),
                     elapsed: result.elapsed,
@@ -150,6 +155,8 @@ fn host_report(name: &str) -> HostReport {
         outcome: Outcome::Skipped,
         changed: false,
         failure: None,
+        cause: None,
+        begun: true,
         attempts: 1,
         connect: None,
         elapsed: Duration::ZERO,
@@ -317,7 +324,10 @@ fn stream() {
         assert!(play.reporters.wants_output());
         let last = names.len() - 1;
         let mut output = |host, stream, bytes: &[u8]| {
-            play.send(0.1, EventKind::Output { host, step: 0, stream, bytes: bytes.to_vec() });
+            play.send(
+                0.1,
+                EventKind::Output { host, step: 0, stream, bytes: bytes.to_vec(), reserved: Reserved::default() },
+            );
         };
         output(0, Stream::Stdout, b"first ");
         output(last, Stream::Stdout, b"tab\there\nno newline \xff");
@@ -458,6 +468,7 @@ fn live_views() {
         let ctx = ViewContext {
             names: Arc::from(names.clone()),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
+            afterwards: Afterwards::default(),
             filter: OutputFilter::default(),
             settings: OutputSettings { columns: Some(columns), command, ..settings.clone() },
             out: Styles::default(),
@@ -567,7 +578,13 @@ fn a_report_on_standard_output_stands_there_alone() {
     let mut play = Play::with(&pipe(CommandKind::Output, 1), &["node01"], &["run"], |setup| {
         setup.json = Some(ReportTarget::Stdout);
     });
-    let kind = EventKind::Output { host: 0, step: 0, stream: Stream::Stdout, bytes: b"text\n".to_vec() };
+    let kind = EventKind::Output {
+        host: 0,
+        step: 0,
+        stream: Stream::Stdout,
+        bytes: b"text\n".to_vec(),
+        reserved: Reserved::default(),
+    };
     play.send(0.1, kind);
     play.step(0.1, 0, printed(0, b"text\n", b""));
     play.done(0.2, 0, Outcome::Ok);

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::event::{HostId, StepId};
+use crate::reactor::now;
 use crate::stats::CancelReason;
 
 use super::Run;
@@ -42,7 +43,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 impl<C: Executor> Run<'_, C> {
     /// Does the step on the first hosts. True where the others may follow.
-    pub(super) async fn run_canary(&mut self, id: StepId, canary: &Canary, first: &[HostId], others: usize) -> bool {
+    pub(super) async fn run_canary(&mut self, id: StepId, first: &[HostId], others: usize) -> bool {
         self.run_on_hosts(id, first).await;
         if self.stats.cancelled.is_some() {
             return false;
@@ -55,19 +56,30 @@ impl<C: Executor> Run<'_, C> {
             self.cancel_run(CancelReason::MaxFail);
             return false;
         }
-        let Some(gate) = canary.ask.clone() else { return true };
+        self.may_follow(first.len(), others).await
+    }
+
+    /// Asks, where somebody is to be asked, whether the other hosts may follow the first ones.
+    pub(super) async fn may_follow(&mut self, first: usize, others: usize) -> bool {
+        let Some(gate) = self.settings.canary.as_ref().and_then(|canary| canary.ask.clone()) else { return true };
         // What the canaries said is to be read before the answer.
-        self.reporter.tick(self.start.elapsed());
-        let question =
-            format!("{} of {} hosts are done, go on with the other {others}?", first.len(), first.len() + others);
+        self.reporter.tick(now() - self.start);
+        let shown = self.reporter.shown();
+        let question = format!("{first} of {} hosts are done, go on with the other {others}?", first + others);
         let (tell, answer) = async_channel::bounded(1);
-        blocking::unblock(move || tell.try_send((gate.0)(&question))).detach();
+        let ask = move || {
+            shown();
+            tell.try_send((gate.0)(&question))
+        };
+        blocking::unblock(ask).detach();
         while self.stats.cancelled.is_none() {
             match answer.try_recv() {
                 Ok(true) => return true,
-                Ok(false) => self.cancel_run(CancelReason::Interrupt),
+                Ok(false) => {
+                    self.cancel_run(CancelReason::Interrupt);
+                }
                 Err(_) => {
-                    self.next_event(Some(Instant::now() + LOOK)).await;
+                    self.next_event(Some(now() + LOOK)).await;
                 }
             }
         }

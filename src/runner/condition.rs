@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::{Facts, StageState};
-use crate::plan::{Condition, Plan, Probe, Share, Stage, Vars};
+use crate::plan::{Condition, Plan, Probe, Rule, Share, Stage, Vars};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.
 #[must_use]
@@ -50,8 +50,23 @@ pub(super) fn stages(
         .collect()
 }
 
+/// What to do about a stage: what the probe says (`hint_FACT`), which knows more, else what the playbook says.
 fn hint(stage: &Stage, facts: &Facts, vars: &Vars) -> Option<String> {
-    stage.hint.as_ref().map(|hint| hint.render_words(vars, facts))
+    said(facts, "hint", &stage.fact).or_else(|| stage.hint.as_ref().map(|hint| hint.render_words(vars, facts)))
+}
+
+/// What a probe has to say about one of its facts: `hint_FACT`, what to do about it; `note_FACT`, what it means.
+pub(super) fn said(facts: &Facts, what: &str, fact: &str) -> Option<String> {
+    facts.get(&format!("{what}_{fact}")).filter(|text| !text.is_empty()).cloned()
+}
+
+/// Why a rule counts. Where a fact must not have a value, the one that it has is what the user wants to know.
+pub(super) fn reason(verdict: &Rule, facts: &Facts, vars: &Vars) -> String {
+    let because = verdict.because.render_words(vars, facts);
+    match verdict.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
+        Some(value) if !value.is_empty() => format!("{because}: {value}"),
+        _ => because,
+    }
 }
 
 impl Share {

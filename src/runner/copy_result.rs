@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
-use crate::plan::Action;
 use crate::transport::{CommandEnd, CopyEnd, CopyResult};
 
 use super::job_result::{heard, of_changes, of_end};
 
 /// The verdict on a copy to one host. `limit` is the time that it had.
-pub(super) fn of_copy(action: &Action, limit: Option<Duration>, moved: CopyResult) -> StepResult {
+pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult) -> StepResult {
     let CopyResult { end, changes, bytes, elapsed } = moved;
-    let is_pull = matches!(action, Action::Pull(_));
     let failure = match end {
         CopyEnd::Whole => {
             let mut result = of_changes(changes, 0);

@@ -15,7 +15,8 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
 
-use crate::cancel::{CancelToken, Deadline, race};
+use crate::budget::{Budget, Reserved};
+use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
 use crate::reactor::{Reactor, sleep, spawn};
@@ -67,8 +68,8 @@ pub enum FleetEvent {
     },
     /// Bytes of files that have gone over the line, and of how many.
     Moving(u64, u64),
-    /// A command printed something.
-    Output(Stream, Vec<u8>),
+    /// A command printed something, and keeps more from coming until it is written.
+    Output(Stream, Vec<u8>, Reserved),
     /// The job is over.
     Done(JobResult),
 }
@@ -103,9 +104,13 @@ pub trait Executor {
     fn ready(&mut self) -> Option<(HostId, FleetEvent)>;
 }
 
-/// Notes that may wait for the run before shards are held up: back-pressure, so that a slow terminal slows the nodes down
-/// and not the memory up.
+/// Notes that may wait for the run before shards are held up.
 const QUEUED_EVENTS: usize = 4096;
+/// Bytes of output that may be under way between the connections and whoever writes them: back-pressure, so that a slow
+/// terminal slows the nodes down and not the memory up.
+const OUTPUT: u32 = 1024 * 1024;
+/// Bytes that a piece of output takes besides its own.
+const PIECE: usize = 512;
 
 /// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most.
 const GATHER: Duration = Duration::from_micros(50);
@@ -137,6 +142,7 @@ impl Fleet {
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
+        let output = Budget::new(OUTPUT);
         let shards = (0..count)
             .map(|_| {
                 let (inbox, jobs) = async_channel::unbounded();
@@ -145,6 +151,7 @@ impl Fleet {
                     connector: connector.clone(),
                     mark: mark.clone(),
                     events: sender.clone(),
+                    output: output.clone(),
                 };
                 let alive = alive.clone();
                 let reactor = Reactor::new()?;
@@ -202,6 +209,7 @@ struct Shard {
     connector: Arc<Connector>,
     mark: Mark,
     events: Sender<(HostId, FleetEvent)>,
+    output: Budget,
 }
 
 /// Connections that nothing runs on.
@@ -349,10 +357,14 @@ impl Shard {
         if !job.stream {
             return session.run(command, &self.mark, Some(&job.cancel), None).await;
         }
-        let (sink, queue) = async_channel::bounded(16);
+        let (sink, queue) = async_channel::bounded::<(Stream, Vec<u8>)>(1);
+        let deadline = Deadline::after(command.timeout);
         let forward = async {
             while let Ok((stream, bytes)) = queue.recv().await {
-                self.send(host, FleetEvent::Output(stream, bytes)).await;
+                // Who is to be killed must not wait for a reader that has stopped; what was heard by then is little.
+                let reserved = race(self.output.reserve(bytes.len() + PIECE), deadline, Some(&job.cancel)).await;
+                let reserved = if let Raced::Done(reserved) = reserved { reserved } else { Reserved::default() };
+                self.send(host, FleetEvent::Output(stream, bytes, reserved)).await;
             }
         };
         let work = async {

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::event::{Activity, StepId};
-use crate::outcome::{Facts, Failure, Outcome, StageState, StepResult};
+use crate::outcome::{Cause, Facts, Failure, Outcome, StageState, StepResult};
 use crate::output::Output;
-use crate::plan::Vars;
+use crate::plan::{Action, On, Step, Vars};
+use crate::reactor::now;
 use crate::report::{HostReport, StepReport};
+
+use super::condition::holds;
 
 /// A host as a run is given it.
 #[derive(Debug, Clone)]
@@ -34,6 +37,10 @@ pub(super) struct HostState {
     /// Its verdict, once it takes part in nothing more.
     pub(super) verdict: Option<Outcome>,
     pub(super) failure: Option<Failure>,
+    /// What is behind the failure, where it is known.
+    pub(super) cause: Option<Cause>,
+    /// Something was begun on it that is more than a look.
+    pub(super) begun: bool,
     /// Why it is out of the run, although its verdict comes at the end.
     pub(super) out: bool,
     pub(super) changed: bool,
@@ -44,6 +51,8 @@ pub(super) struct HostState {
     pub(super) facts: Facts,
     pub(super) chain: Vec<StageState>,
     pub(super) steps: Vec<StepReport>,
+    /// The latest step of the plan that it has ended.
+    pub(super) ended: Option<StepId>,
     /// The step that it is at, or was at last.
     pub(super) step: StepId,
     /// What it is at, and since when.
@@ -64,6 +73,8 @@ impl HostState {
             began: None,
             verdict: None,
             failure: None,
+            cause: None,
+            begun: false,
             out: false,
             changed: false,
             attempts: 0,
@@ -72,6 +83,7 @@ impl HostState {
             facts: Facts::new(),
             chain: Vec::new(),
             steps: Vec::new(),
+            ended: None,
             step: 0,
             activity: None,
             last: None,
@@ -89,17 +101,34 @@ impl HostState {
     /// Remembers what it is at. What it is waited for says more than how it is being asked.
     pub(super) fn set_activity(&mut self, activity: Activity) {
         if !matches!(self.activity, Some((Activity::Stage(..), _))) {
-            self.activity = Some((activity, Instant::now()));
+            self.activity = Some((activity, now()));
         }
     }
 
-    /// Takes the result of a step into account.
-    pub(super) fn record(&mut self, name: &str, result: &StepResult) {
+    /// Whether a step is for this host by what is known now. One for any host concerns none, as another may do it.
+    pub(super) fn is_concerned_by(&self, step: &Step) -> bool {
+        let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
+        step.on != On::Any
+            && step.on.includes(&self.run_host.groups)
+            && !matches!(step.action, Action::State { .. })
+            && !waits_for_nothing
+            && step.when.as_ref().is_none_or(|when| holds(when, &self.facts, &self.run_host.vars))
+    }
+
+    /// The latest row about a step of the plan.
+    pub(super) fn row_of(&self, step: StepId) -> Option<&StepReport> {
+        self.steps.iter().rfind(|row| row.step == Some(step))
+    }
+
+    /// Takes a result into account: of a step of the plan, or of what the run does besides (cleanups, states).
+    pub(super) fn record(&mut self, name: &str, step: Option<StepId>, result: &StepResult) {
+        self.ended = self.ended.max(step);
         self.changed |=
             result.outcome == Outcome::Changed || result.changes.iter().any(|change| change.action.is_change());
         self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
         self.steps.push(StepReport {
             name: name.to_owned(),
+            step,
             outcome: result.outcome,
             failure: result.failure.clone(),
             elapsed: result.elapsed,
@@ -110,6 +139,7 @@ impl HostState {
         if !result.outcome.is_success() {
             if !self.out || self.failure.is_none() {
                 self.failure.clone_from(&result.failure);
+                self.cause = result.cause.as_deref().cloned();
             }
             self.out = true;
         } else if result.outcome == Outcome::Skipped && self.failure.is_none() {
@@ -140,6 +170,8 @@ impl HostState {
             outcome: self.verdict.unwrap_or(Outcome::Cancelled),
             changed: self.changed,
             failure: self.failure,
+            cause: self.cause,
+            begun: self.begun,
             attempts: self.attempts,
             connect: self.connect,
             elapsed: self.elapsed,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, Check, script};
+use crate::plan::{Action, Check, Look, script};
 use crate::runner::fleet::JobResult;
 use crate::transport::{CommandEnd, CommandResult};
 
@@ -14,49 +14,89 @@ pub(super) const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// Bytes of the end of standard error in which a reason is looked for.
 const LAST_WORDS: usize = 16 * 1024;
 
+/// How the end of a job is understood.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Parser<'a> {
+    /// That it came is enough.
+    Reached,
+    /// By its exit status; what it printed need not be understood.
+    Status,
+    /// Facts, and its exit status.
+    Facts,
+    /// Facts; without any it was no look.
+    Probe,
+    /// A script of a playbook's own, which says itself what it did.
+    Script,
+    /// Results of checks.
+    Checks(&'a [Check]),
+    /// What became of paths.
+    Changes,
+    /// Files that were copied to the node.
+    Push,
+    /// Files that were copied from it.
+    Pull,
+}
+
+impl<'a> Parser<'a> {
+    /// That of an action.
+    pub(super) fn of(action: &'a Action) -> Self {
+        match action {
+            Action::Ping | Action::State { .. } => Self::Reached,
+            Action::Run { .. } => Self::Status,
+            Action::Script { .. } => Self::Script,
+            Action::Probe { .. } => Self::Probe,
+            Action::Wait(wait) if matches!(wait.look, Look::Probe(_)) => Self::Probe,
+            Action::Wait(_) => Self::Facts,
+            Action::Check { checks } => Self::Checks(checks),
+            Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => Self::Changes,
+            Action::Push(_) => Self::Push,
+            Action::Pull(_) => Self::Pull,
+        }
+    }
+}
+
 /// The verdict on one step on one host. `limit` is the time that its command had.
 #[must_use]
-pub(super) fn evaluate(action: &Action, limit: Option<Duration>, done: JobResult) -> StepResult {
+pub(super) fn evaluate(parser: Parser<'_>, limit: Option<Duration>, done: JobResult) -> StepResult {
     match done {
         JobResult::Unreached { failure: Some(failure), .. } => StepResult::failed(failure),
         JobResult::Unreached { failure: None, .. } => StepResult::new(Outcome::Cancelled),
         JobResult::Reached => StepResult::new(Outcome::Ok),
-        JobResult::Command(ran) => of_command(action, limit, *ran),
-        JobResult::Copied(moved) => super::copy_result::of_copy(action, limit, *moved),
+        JobResult::Command(ran) => of_command(parser, limit, *ran),
+        JobResult::Copied(moved) => super::copy_result::of_copy(matches!(parser, Parser::Pull), limit, *moved),
     }
 }
 
-fn of_command(action: &Action, limit: Option<Duration>, ran: CommandResult) -> StepResult {
+fn of_command(parser: Parser<'_>, limit: Option<Duration>, ran: CommandResult) -> StepResult {
     let failure = match &ran.end {
         CommandEnd::Exit(_) => None,
-        CommandEnd::Cancelled => return cut_off(action, ran, StepResult::new(Outcome::Cancelled)),
+        CommandEnd::Cancelled => return cut_off(parser, ran, StepResult::new(Outcome::Cancelled)),
         end => Some(of_end(limit, end, &ran)),
     };
     if let Some(failure) = failure {
         let signal = if let CommandEnd::Signal(signal) = &ran.end { Some(signal.clone()) } else { None };
         let result = StepResult { signal, ..StepResult::failed(failure) };
-        return cut_off(action, ran, result);
+        return cut_off(parser, ran, result);
     }
     let CommandEnd::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let stdout = ran.stdout.clone();
-    let said = match (action, stdout.whole(LONGEST_ANSWER)) {
+    let said = match (parser, stdout.whole(LONGEST_ANSWER)) {
         // Nobody has to understand it.
-        (Action::Run { .. } | Action::Ping | Action::State { .. }, _) => Cow::default(),
+        (Parser::Status | Parser::Reached, _) => Cow::default(),
         (_, Ok(said)) => said,
         (_, Err(error)) => {
             let failure = Failure::new(Phase::Command, format!("what the node answered cannot be understood: {error}"));
             return heard(ran, StepResult { exit_status: Some(status), ..StepResult::failed(failure) });
         }
     };
-    let mut result = match action {
-        Action::Run { .. } => of_status(status),
-        Action::Script { .. } => of_script(script::parse_facts(&said), status),
-        Action::Ping | Action::State { .. } => StepResult::new(Outcome::Ok),
-        Action::Probe { .. } | Action::Wait(_) => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
-        Action::Check { checks } => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
-        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } | Action::Push(_) | Action::Pull(_) => {
-            of_changes(script::parse_changes(&said), status)
-        }
+    let mut result = match parser {
+        Parser::Status => of_status(status),
+        Parser::Script => of_script(script::parse_facts(&said), status),
+        Parser::Reached => StepResult::new(Outcome::Ok),
+        Parser::Probe => of_probe(script::parse_facts(&said), status),
+        Parser::Facts => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
+        Parser::Checks(checks) => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
+        Parser::Changes | Parser::Push | Parser::Pull => of_changes(script::parse_changes(&said), status),
     };
     result.exit_status = Some(status);
     heard(ran, result)
@@ -69,9 +109,9 @@ pub(super) fn answer(result: &StepResult) -> Cow<'_, [u8]> {
 }
 
 /// A command that was not heard to the end has still done what it said it did.
-fn cut_off(action: &Action, ran: CommandResult, result: StepResult) -> StepResult {
-    let changes = match action {
-        Action::Remove { .. } | Action::Touch { .. } | Action::Write { .. } => {
+fn cut_off(parser: Parser<'_>, ran: CommandResult, result: StepResult) -> StepResult {
+    let changes = match parser {
+        Parser::Changes => {
             // The last line may be half of one, and half a path is another path.
             let said = ran.stdout.first(LONGEST_ANSWER).unwrap_or_default();
             let whole = said.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
@@ -158,6 +198,18 @@ fn not_begun(status: i32, ran: &CommandResult) -> Failure {
 
 fn of_status(status: i32) -> StepResult {
     if status == 0 { StepResult::new(Outcome::Ok) } else { StepResult::failed(exit_failure(status)) }
+}
+
+/// A look that heard no fact is no look, whatever its exit status.
+fn of_probe(facts: Facts, status: i32) -> StepResult {
+    if status == 0 && facts.is_empty() {
+        let failure =
+            Failure::new(Phase::Command, "the look at the node printed no fact, so nothing is known about it");
+        return StepResult::failed(
+            failure.hint("is its /bin/sh what it should be? `gsctl play --dry-run -v` shows what runs"),
+        );
+    }
+    StepResult { facts, ..of_status(status) }
 }
 
 /// A script of a playbook's own: it says itself whether it changed something, and why it failed.
@@ -252,8 +304,7 @@ mod tests {
             pid: None,
             elapsed: Duration::ZERO,
         };
-        let touch = Action::Touch { paths: Vec::new(), if_exists: None };
-        evaluate(&touch, None, JobResult::Command(Box::new(ran)))
+        evaluate(Parser::Changes, None, JobResult::Command(Box::new(ran)))
     }
 
     #[test]

@@ -4,21 +4,29 @@
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
 mod canary;
+mod cluster;
 mod condition;
 mod copy_request;
 mod copy_result;
+mod deal;
 pub mod fleet;
 mod host;
 mod job_result;
 mod preflight;
+mod pump;
 mod resume;
+mod rolling;
 mod run_log;
 mod script;
 mod step;
 mod sudo_failure;
+#[cfg(test)]
+mod tests;
 mod wait;
 mod wait_checks;
+mod waiting;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
@@ -27,15 +35,16 @@ use futures_lite::future;
 use crate::cancel::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
-use crate::plan::{Plan, Share};
-use crate::reactor::sleep_until;
-use crate::report::HostReport;
+use crate::plan::{Action, Plan, Share};
+use crate::reactor::{now, sleep_until};
+use crate::report::{ClusterReport, HostReport};
 use crate::stats::{CancelReason, RunStats};
 use crate::transport::ConnectProgress;
 pub use canary::{Canary, Confirm};
 use fleet::{Executor, FleetEvent, Job, JobResult};
 use host::HostState;
 pub use host::RunHost;
+use rolling::Batch;
 pub use run_log::{NoRunLog, Resume, RunLog, StepEnd};
 pub use script::rehearse;
 
@@ -92,6 +101,10 @@ impl AllowUnreachable {
 pub struct RunResult {
     /// Every host, in inventory order.
     pub hosts: Vec<HostReport>,
+    /// A step that waits was begun.
+    pub waited: bool,
+    /// What was heard about the cluster, where a step asked one host for all.
+    pub cluster: Option<ClusterReport>,
     /// The numbers.
     pub stats: RunStats,
     /// Wall time.
@@ -118,7 +131,7 @@ pub async fn run<C: Executor>(
     log: &mut dyn RunLog,
     reporter: &mut dyn Reporter,
 ) -> RunResult {
-    let now = Instant::now();
+    let start = now();
     let stats = RunStats { hosts: run_hosts.len(), ..RunStats::default() };
     let mut run = Run {
         plan,
@@ -132,13 +145,19 @@ pub async fn run<C: Executor>(
         looks: CancelToken::default(),
         stopped: false,
         step_failed: false,
+        batch: None,
+        failed_before: HashSet::new(),
+        waited: false,
+        chain_wait: None,
+        cluster_failed_at: None,
+        cluster: None,
         out: 0,
         log_failed: false,
         state: None,
         unsent_state: None,
-        start: now,
-        said: now,
-        ticked: now,
+        start,
+        said: start,
+        ticked: start,
         unflushed: false,
         settings,
     };
@@ -162,6 +181,18 @@ struct Run<'a, C> {
     stopped: bool,
     /// Some host failed at the step that is under way.
     step_failed: bool,
+    /// The hosts that a block of steps is done on at the moment.
+    batch: Option<Batch>,
+    /// Steps of a block that failed in an earlier batch.
+    failed_before: HashSet<StepId>,
+    /// A step that waits was begun.
+    waited: bool,
+    /// The latest step that waited for the chain: its hosts are looked at while the cluster is waited for.
+    chain_wait: Option<StepId>,
+    /// The step at which the cluster was not as it is wanted.
+    cluster_failed_at: Option<StepId>,
+    /// What was heard about the cluster.
+    cluster: Option<ClusterReport>,
     /// Hosts that are out of the run.
     out: usize,
     /// The ledger has failed, and that was said.
@@ -185,6 +216,8 @@ enum NextEvent {
     Done(HostId, JobResult),
     /// The time that was waited for has come, or the run was cut short.
     Time,
+    /// Nothing will ever come again.
+    Gone,
 }
 
 impl<C: Executor> Run<'_, C> {
@@ -192,11 +225,16 @@ impl<C: Executor> Run<'_, C> {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
         self.restore_resumed();
-        for id in 0..self.plan.steps.len() {
-            if self.stopped || self.stats.cancelled.is_some() {
-                break;
+        let mut next = 0;
+        while next < self.plan.steps.len() && !self.stopped && self.stats.cancelled.is_none() {
+            let plan = self.plan;
+            if let Some(block) = plan.blocks.iter().find(|block| block.steps.start == next) {
+                self.roll(block).await;
+                next = block.steps.end;
+            } else {
+                self.step(next).await;
+                next += 1;
             }
-            self.step(id).await;
         }
         self.clean_up().await;
         for host in 0..self.hosts.len() {
@@ -208,85 +246,92 @@ impl<C: Executor> Run<'_, C> {
     fn finish(self) -> RunResult {
         RunResult {
             hosts: self.hosts.into_iter().map(HostState::report).collect(),
+            waited: self.waited,
+            cluster: self.cluster,
             stats: self.stats,
-            elapsed: self.start.elapsed(),
+            elapsed: now() - self.start,
             state: self.state,
         }
     }
 
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
-        let event = Event { at: self.start.elapsed(), kind };
+        let event = Event { at: now() - self.start, kind };
         self.unflushed = true;
-        if self.reporter.event(&event, &self.stats).is_err() {
+        if self.reporter.take(event, &self.stats).is_err() {
             self.stats.broken = true;
         }
     }
 
     /// Waits for the end of a job, or for `until`. Everything else that happens meanwhile is dealt with here.
+    ///
+    /// Signals, the deadline, `until` and ticks come first each time: hosts may send faster than their notes can be taken.
     async fn next_event(&mut self, until: Option<Instant>) -> NextEvent {
         loop {
-            if let Ok(reason) = self.signals.try_recv() {
-                self.cancel_run(reason);
+            if self.is_cut_short_now() {
                 return NextEvent::Time;
             }
-            if let Some((host, event)) = self.executor.ready() {
-                match self.handle(host, event) {
-                    Some(done) => return NextEvent::Done(host, done),
-                    None => continue,
-                }
-            }
-            let now = Instant::now();
+            let now = now();
             if until.is_some_and(|until| until <= now) {
                 return NextEvent::Time;
             }
-            if self.deadline_at().is_some_and(|at| at <= now) && self.stats.cancelled.is_none() {
-                self.cancel_run(CancelReason::Deadline);
-                return NextEvent::Time;
-            }
             self.report_liveness(now);
-            let wake = [
-                until,
-                Some(self.next_liveness_check()),
-                self.deadline_at().filter(|_| self.stats.cancelled.is_none()),
-            ];
-            let pause = async {
-                match wake.into_iter().flatten().min() {
-                    Some(at) => sleep_until(at).await,
-                    None => future::pending().await,
-                }
-                Wake::Time
-            };
-            let event = async { Wake::Event(self.executor.next().await) };
-            let signal = async {
-                match self.signals.recv().await {
-                    Ok(reason) => Wake::Signal(reason),
-                    Err(_) => future::pending().await,
-                }
-            };
-            match future::or(event, future::or(signal, pause)).await {
-                Wake::Event(Some((host, event))) => {
-                    if let Some(done) = self.handle(host, event) {
-                        return NextEvent::Done(host, done);
+            let event = match self.executor.ready() {
+                Some(event) => Some(event),
+                None => match self.woken(until).await {
+                    Wake::Event(Some(event)) => Some(event),
+                    Wake::Event(None) => {
+                        // The fleet is gone, which is a bug; say so rather than hang.
+                        self.stats.broken = true;
+                        self.stopped = true;
+                        return NextEvent::Gone;
                     }
-                }
-                Wake::Signal(reason) => {
-                    self.cancel_run(reason);
-                    return NextEvent::Time;
-                }
-                // The fleet is gone, which is a bug; say so rather than hang.
-                Wake::Event(None) => {
-                    self.stats.broken = true;
-                    self.stopped = true;
-                    return NextEvent::Time;
-                }
-                Wake::Time => {}
+                    Wake::Signal(reason) if self.cancel_run(reason) => return NextEvent::Time,
+                    Wake::Signal(_) | Wake::Time => None,
+                },
+            };
+            if let Some((host, event)) = event
+                && let Some(done) = self.handle(host, event)
+            {
+                self.stats.running -= 1;
+                return NextEvent::Done(host, done);
             }
         }
     }
 
+    /// Takes a signal or the deadline into account. True where the run was cut short just now.
+    fn is_cut_short_now(&mut self) -> bool {
+        if let Ok(reason) = self.signals.try_recv()
+            && self.cancel_run(reason)
+        {
+            return true;
+        }
+        self.deadline_at().is_some_and(|at| at <= now()) && self.cancel_run(CancelReason::Deadline)
+    }
+
+    /// Waits for whatever comes next.
+    async fn woken(&mut self, until: Option<Instant>) -> Wake {
+        self.reporter.settle();
+        let wake = [until, Some(self.next_liveness_check()), self.deadline_at().filter(|_| !self.is_stopping())];
+        let pause = async {
+            match wake.into_iter().flatten().min() {
+                Some(at) => sleep_until(at).await,
+                None => future::pending().await,
+            }
+            Wake::Time
+        };
+        let event = async { Wake::Event(self.executor.next().await) };
+        let signal = async {
+            match self.signals.recv().await {
+                Ok(reason) => Wake::Signal(reason),
+                Err(_) => future::pending().await,
+            }
+        };
+        future::or(event, future::or(signal, pause)).await
+    }
+
     fn deadline_at(&self) -> Option<Instant> {
-        self.settings.deadline.map(|limit| self.start + limit)
+        self.settings.deadline.map(|limit| later(self.start, limit))
     }
 
     fn next_liveness_check(&self) -> Instant {
@@ -346,32 +391,42 @@ impl<C: Executor> Run<'_, C> {
                 let step = host.step;
                 self.emit(EventKind::Moving { host: id, step, moved, of });
             }
-            FleetEvent::Output(stream, bytes) => {
+            FleetEvent::Output(stream, bytes, reserved) => {
                 let step = host.step;
-                self.emit(EventKind::Output { host: id, step, stream, bytes });
+                self.emit(EventKind::Output { host: id, step, stream, bytes, reserved });
             }
         }
         None
     }
 
-    /// Stops everything that runs. Cleanups still come.
-    fn cancel_run(&mut self, reason: CancelReason) {
-        if self.stats.cancelled.is_some() {
-            return;
+    /// Whether what runs was told to end.
+    fn is_stopping(&self) -> bool {
+        self.stats.cancelled.is_some_and(|reason| reason != CancelReason::MaxFail)
+    }
+
+    /// Begins nothing more, and stops what runs; too many failures leave that to end by itself. Cleanups still come. False
+    /// where that was so already.
+    fn cancel_run(&mut self, reason: CancelReason) -> bool {
+        if self.is_stopping() || self.stats.cancelled == Some(reason) {
+            return false;
         }
         self.stats.cancelled = Some(reason);
         self.emit(EventKind::CancelRequested { reason, running: self.stats.running });
-        self.cancel.cancel();
-        self.looks.cancel();
+        if self.is_stopping() {
+            self.cancel.cancel();
+            self.looks.cancel();
+        }
+        true
     }
 
     /// Begins a job on a host.
     fn begin(&mut self, id: HostId, step: StepId, job: Job) {
         let host = &mut self.hosts[id];
         let first = host.began.is_none();
-        host.began.get_or_insert_with(Instant::now);
+        host.began.get_or_insert_with(now);
+        host.begun |= !matches!(self.plan.steps[step].action, Action::Probe { .. });
         host.step = step;
-        host.activity = Some((Activity::Step(step), Instant::now()));
+        host.activity = Some((Activity::Step(step), now()));
         self.stats.running += 1;
         if first {
             self.emit(EventKind::HostStarted { host: id });
@@ -397,10 +452,10 @@ impl<C: Executor> Run<'_, C> {
         let signalled = result.signal.is_some();
         self.step_failed |= !result.outcome.is_success() && result.outcome != Outcome::Cancelled;
         self.log_host_done(id, step, result.outcome);
-        let name = self.plan.steps[step].name.clone();
+        let name = &self.plan.steps[step].name;
         let host = &mut self.hosts[id];
         let was_out = host.out;
-        host.record(&name, &result);
+        host.record(name, Some(step), &result);
         self.out += usize::from(host.out && !was_out);
         if result.exit_status.is_some() || !result.outcome.is_success() {
             host.last = Some(result.clone());
@@ -413,25 +468,35 @@ impl<C: Executor> Run<'_, C> {
 
     /// Gives a host its verdict.
     fn conclude_host(&mut self, id: HostId) {
-        let refused = self.stats.refused;
-        let cancelled = self.stats.cancelled.is_some();
-        let all = self.plan.steps.len();
-        let host = &mut self.hosts[id];
-        if host.verdict.is_some() {
+        if self.hosts[id].verdict.is_some() {
             return;
         }
-        let outcome = match host.sum() {
+        let outcome = match self.hosts[id].sum() {
             outcome if !outcome.is_success() => outcome,
-            _ if refused => Outcome::Skipped,
-            _ if cancelled && host.steps.len() < all => Outcome::Cancelled,
+            _ if self.stats.refused => Outcome::Skipped,
+            _ if self.is_unfinished(id) => Outcome::Cancelled,
             outcome => outcome,
         };
+        let host = &mut self.hosts[id];
         host.verdict = Some(outcome);
-        host.elapsed = host.began.map(|began| began.elapsed()).unwrap_or_default();
+        host.elapsed = host.began.map(|began| now() - began).unwrap_or_default();
         let (failure, elapsed) = (host.failure.clone(), host.elapsed);
         self.stats.counts.add(outcome);
         self.emit(EventKind::HostFinished { host: id, outcome, failure, elapsed });
     }
+
+    /// Whether a host has not ended the last step that concerns it.
+    fn is_unfinished(&self, id: HostId) -> bool {
+        let host = &self.hosts[id];
+        let last = self.plan.steps.iter().rposition(|step| host.is_concerned_by(step));
+        last.is_some_and(|last| host.ended.is_none_or(|ended| ended < last))
+    }
+}
+
+/// A time so much later, or one that no run lives to see.
+fn later(at: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    at.checked_add(time.min(NEVER)).unwrap_or(at)
 }
 
 enum Wake {

@@ -1,82 +1,133 @@
 //! Preflight: whether what a probe found lets the run go on.
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Facts, Failure, Outcome, Phase};
-use crate::plan::{Rule, Vars};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::plan::{Remark, Rule};
 
 use super::Run;
-use super::condition::holds;
+use super::condition::{holds, reason, said};
 use super::fleet::Executor;
+use super::host::HostState;
+
+/// Hosts that a remark names.
+const NAMED: usize = 8;
 
 impl<C: Executor> Run<'_, C> {
-    /// Looks at what every host answered, once all of them have. Refuses for all if one is in a state in which it is wrong
-    /// to go on.
-    pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule]) {
+    /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
+    /// which it is wrong to go on.
+    pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule], asked: &[HostId]) {
         if refuse.is_empty() || self.stats.cancelled.is_some() {
             return;
         }
-        let name = &self.plan.steps[step].name;
         let mut missing = Vec::new();
         let mut bad: Vec<(HostId, Failure)> = Vec::new();
-        for (id, host) in self.hosts.iter().enumerate() {
-            match host.steps.last() {
-                Some(last) if &last.name == name && !last.outcome.is_success() => {
-                    let failure = last.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
-                    missing.push((id, failure));
-                }
+        for &id in asked {
+            let host = &self.hosts[id];
+            // Without a row it was not asked: of any host, one is enough.
+            let Some(row) = host.row_of(step) else { continue };
+            if !row.outcome.is_success() {
+                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                missing.push((id, failure));
+            } else if !self.was_good(step) {
                 // In a run that goes on, what is found may be its own doing.
-                Some(_) | None if self.was_good(step) => {}
-                Some(_) | None => {
-                    let vars = &host.run_host.vars;
-                    if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
-                        let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
-                        failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
-                        bad.push((id, failure));
-                    }
+                let vars = &host.run_host.vars;
+                if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
+                    let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
+                    let hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
+                    let seen = rule.when.facts.iter().chain(&rule.when.not);
+                    // A probe that says what to do about what was found knows more.
+                    failure.hint = seen.map(|(fact, _)| said(&host.facts, "hint", fact)).find_map(|hint| hint).or(hint);
+                    bad.push((id, failure));
                 }
             }
         }
-        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), self.hosts.len());
+        let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
-                self.apply_when_missing();
+                let missing: Vec<HostId> = missing.iter().map(|(id, _)| *id).collect();
+                self.apply_when_missing(&missing);
             }
+            return;
+        }
+        if self.batch.as_ref().is_some_and(|batch| batch.is_late) {
+            // Other hosts were changed by now, so this is no refusal: these hosts fail, before they are touched.
+            for (id, failure) in bad {
+                let host = &mut self.hosts[id];
+                if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                    row.outcome = Outcome::Failed;
+                    row.failure = Some(failure.clone());
+                }
+                host.failure = Some(failure.clone());
+                self.out += usize::from(!std::mem::replace(&mut host.out, true));
+                let result = StepResult::failed(failure);
+                self.emit(EventKind::HostStepFinished { host: id, step, result });
+            }
+            self.step_failed = true;
             return;
         }
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
             host.failure = Some(failure.clone());
-            if let Some(last) = host.steps.last_mut() {
-                last.outcome = Outcome::Refused;
-                last.failure = Some(failure.clone());
+            if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
+                row.outcome = Outcome::Refused;
+                row.failure = Some(failure.clone());
             }
         }
         self.stats.refused = true;
         self.stopped = true;
         let mut hosts = bad;
         if too_many_missing {
+            let without = format!("`--allow-unreachable {}` goes on without them", missing.len());
+            for (id, failure) in &mut missing {
+                let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
+                failure.hint = Some(hint);
+                self.hosts[*id].failure = Some(failure.clone());
+            }
             hosts.extend(missing);
         }
         hosts.sort_by_key(|(id, _)| *id);
         self.emit(EventKind::Refused { hosts });
     }
 
-    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for.
-    fn apply_when_missing(&mut self) {
+    /// Says what the user should know of what was found before the run goes on.
+    pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
+        let mut told = Vec::new();
+        for remark in remarks {
+            let concerned: Vec<&HostState> = self
+                .hosts
+                .iter()
+                .filter(|host| host.row_of(step).is_some_and(|row| row.outcome.is_success() != remark.hosts_missing))
+                .filter(|host| holds(&remark.when, &host.facts, &host.run_host.vars))
+                .collect();
+            let Some(first) = concerned.first() else { continue };
+            let names: Vec<&str> = concerned.iter().take(NAMED).map(|host| host.run_host.name.as_str()).collect();
+            let more = match concerned.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let because = remark.because.render_plain(&first.run_host.vars);
+            let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.run_host.vars)));
+            told.push(format!("{}{more}: {because}{}", names.join(", "), hint.unwrap_or_default()));
+        }
+        for message in told {
+            self.emit(EventKind::Warning { message });
+        }
+    }
+
+    /// Hosts are missing, and that is put up with: what cannot be had without them is not asked for. Their groups are the
+    /// variable `missing_groups`.
+    fn apply_when_missing(&mut self, missing: &[HostId]) {
+        let groups: std::collections::BTreeSet<&str> =
+            missing.iter().flat_map(|&id| self.hosts[id].run_host.groups.iter().map(String::as_str)).collect();
+        let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
+        for host in &mut self.hosts {
+            host.run_host.vars.insert("missing_groups", groups.as_str());
+        }
         let specs = self.plan.vars.iter();
         for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
             for host in &mut self.hosts {
                 host.run_host.vars.insert(name, value);
             }
         }
-    }
-}
-
-/// Why the run is refused. Where a fact must not have a value, the one that it has is what the user wants to know.
-fn reason(rule: &Rule, facts: &Facts, vars: &Vars) -> String {
-    let because = rule.because.render_words(vars, facts);
-    match rule.when.not.first().and_then(|(fact, _)| facts.get(fact)) {
-        Some(value) if !value.is_empty() => format!("{because}: {value}"),
-        _ => because,
     }
 }

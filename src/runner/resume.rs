@@ -10,9 +10,10 @@ use crate::plan::{Action, On, Step};
 use crate::transport::Command;
 
 use super::fleet::{Executor, Work};
-use super::job_result::evaluate;
+use super::job_result::{Parser, evaluate};
+use super::pump::Pump;
 use super::run_log::{RunLog, StepEnd};
-use super::{CLEANUP_TIMEOUT, NextEvent, Resume, Run, script};
+use super::{CLEANUP_TIMEOUT, Resume, Run, script};
 
 impl<C: Executor> Run<'_, C> {
     /// Takes up what an earlier run left: its state, and what it could not remove any more.
@@ -25,8 +26,11 @@ impl<C: Executor> Run<'_, C> {
         }
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
-            // It may have been written down here, and not there any more.
-            self.unsent_state = Some(state.clone());
+            // It may have been written down here, and not there any more. Whose it was is not known, where groups have
+            // their own; the steps that are done again tell.
+            if self.plan.state_groups.is_empty() {
+                self.unsent_state = Some(state.clone());
+            }
             self.emit(EventKind::StateChanged { state });
         }
     }
@@ -40,7 +44,7 @@ impl<C: Executor> Run<'_, C> {
         for host in passed {
             // Not written down: that would put "skipped" in the place of what it had come to.
             let result = StepResult::new(Outcome::Skipped);
-            self.hosts[host].record(&step.name, &result);
+            self.hosts[host].record(&step.name, Some(id), &result);
             self.emit(EventKind::HostStepFinished { host, step: id, result });
         }
         hosts
@@ -83,39 +87,36 @@ impl<C: Executor> Run<'_, C> {
     /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
     /// have failed, as long as they can be reached.
     pub(super) async fn send_state(&mut self, id: StepId) {
-        let Some(path) = &self.plan.state_file else { return };
+        let plan = self.plan;
+        let Some(path) = &plan.state_file else { return };
         if self.stats.refused || self.stats.cancelled.is_some() {
             return;
         }
         let Some(state) = self.unsent_state.take() else { return };
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
-        let mut queue: std::collections::VecDeque<HostId> =
-            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host])).collect();
+        let concerned = |host: &super::HostState| match &self.plan.steps[id].on {
+            On::Group(group) if self.plan.state_groups.contains(group) => host.run_host.groups.contains(group),
+            On::All | On::Any | On::Group(_) | On::NotGroup(_) => true,
+        };
+        let hosts: Vec<HostId> =
+            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host]) && concerned(&self.hosts[host])).collect();
         let name = format!("state: {state}");
-        let mut running = 0;
-        loop {
-            while running < self.settings.fanout && self.stats.cancelled.is_none() {
-                let Some(host) = queue.pop_front() else { break };
-                let path = path.render_plain(&self.hosts[host].run_host.vars);
-                let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
-                self.submit(host, id, Work::Command(command), false);
-                running += 1;
-            }
-            if running == 0 {
-                return;
-            }
-            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
-            let asked = Action::Remove { paths: Vec::new() };
-            let mut result = evaluate(&asked, Some(CLEANUP_TIMEOUT), done);
+        let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            let path = path.render_plain(&run.hosts[host].run_host.vars);
+            let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
+            run.submit(host, id, Work::Command(command), false);
+            true
+        };
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
+            let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
             if let Some(failure) = &mut result.failure {
                 let hint = format!("the run's own record says `{state}`; write that into the file by hand");
                 failure.cause = format!("the state `{state}` is not written on this host: {}", failure.cause);
                 failure.hint = Some(hint);
                 self.stopped = true;
             }
-            self.hosts[host].record(&name, &result);
+            self.hosts[host].record(&name, None, &result);
             self.emit(EventKind::HostStepFinished { host, step: id, result });
         }
     }
@@ -127,17 +128,19 @@ impl<C: Executor> Run<'_, C> {
             StepEnd::Stopped
         } else if self.settings.resume.as_ref().is_some_and(|resume| id < resume.from) && !is_look(step) {
             StepEnd::Passed
-        } else if self.step_failed && !preflight && !(step.on == On::Any && self.any_succeeded(step)) {
+        } else if self.step_failed && !preflight && !self.is_done_by_another(id) {
             StepEnd::Failed
         } else {
             StepEnd::Good
         }
     }
 
-    /// Whether some host did a step as it should.
-    pub(super) fn any_succeeded(&self, step: &Step) -> bool {
-        let did = |last: &crate::report::StepReport| last.name == step.name && last.outcome.is_success();
-        self.hosts.iter().any(|host| host.steps.last().is_some_and(did))
+    /// Whether a step is for any host, and some host did it as it should.
+    pub(super) fn is_done_by_another(&self, id: StepId) -> bool {
+        if self.plan.steps[id].on != On::Any || self.cluster_failed_at == Some(id) {
+            return false;
+        }
+        self.hosts.iter().any(|host| host.row_of(id).is_some_and(|row| row.outcome.is_success()))
     }
 
     /// Writes something down. Where that fails, the run is stopped before its next step, and that is said once.

@@ -125,6 +125,7 @@ pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>)
 /// When a path or value is not one that may be sent.
 pub fn rehearse(plan: &Plan, run_host: &RunHost) -> Result<Vec<(String, String)>, String> {
     let mut texts = Vec::new();
+    let run_host = &expecting(plan, run_host);
     for step in &plan.steps {
         if let Some(what) =
             copy_request::what(step, run_host).map_err(|said| format!("step `{}`: {said}", step.name))?
@@ -140,6 +141,17 @@ pub fn rehearse(plan: &Plan, run_host: &RunHost) -> Result<Vec<(String, String)>
         texts.push((step.name.clone(), text.map(|command| shown(&command)).unwrap_or_default()));
     }
     Ok(texts)
+}
+
+/// The member as it will be once a look has found what is to be found on it.
+fn expecting(plan: &Plan, run_host: &RunHost) -> RunHost {
+    let mut run_host = run_host.clone();
+    for (name, _) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if run_host.vars.get(name).is_none() {
+            run_host.vars.insert(name, format!("/<{name} of {}>", run_host.name));
+        }
+    }
+    run_host
 }
 
 /// A command as `--dry-run` shows it.

@@ -1,21 +1,25 @@
 //! One step on its hosts: who takes part, batches, retries, cleanups.
 
-use std::collections::VecDeque;
-
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, On, OnFailure, Step};
+use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
+use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
-use super::job_result::{answer, evaluate};
+use super::host::HostState;
+use super::job_result::{Parser, answer, evaluate};
+use super::pump::Pump;
 use super::script;
 use super::wait::EVIDENCE;
-use super::{CLEANUP_TIMEOUT, NextEvent, Run};
+use super::{CLEANUP_TIMEOUT, Run};
+
+/// What the names of secrets that one host tells to all begin with.
+const SECRET: &str = "share_secret_";
 
 impl<C: Executor> Run<'_, C> {
     /// Does one step on every host that it is for.
@@ -23,65 +27,82 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let hosts = self.hosts_for(step);
-        self.emit(EventKind::StepStarted { step: id, hosts: hosts.len() });
+        if hosts.is_empty() && self.batch.as_ref().is_some_and(|batch| !batch.is_last) {
+            return;
+        }
+        let concerned = |id: &&HostId| {
+            let host = &self.hosts[**id];
+            step.when.as_ref().is_none_or(|when| holds(when, &host.facts, &host.run_host.vars))
+        };
+        let concerned = hosts.iter().filter(concerned).count();
+        self.emit(EventKind::StepStarted { step: id, hosts: concerned });
         self.step_failed = false;
         let hosts = self.skip_done(id, hosts);
+        let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
+        let asked = if waits_for_nothing { Vec::new() } else { self.filter_by_when(id, hosts).await };
         // A state is named where the step is for somebody.
-        let mut named = false;
+        let named = !asked.is_empty();
         match &step.action {
-            Action::State { .. } => named = !self.filter_by_when(id, hosts).await.is_empty(),
-            Action::Wait(wait) if wait.timeout.is_zero() => {}
+            Action::State { .. } => {}
             Action::Wait(wait) => {
-                let hosts = self.filter_by_when(id, hosts).await;
-                self.wait(id, wait, hosts).await;
+                self.wait(id, wait, asked.clone()).await;
+                if matches!((&wait.until, &wait.look), (Until::Chain, Look::Probe(_))) && step.on != On::Any {
+                    self.chain_wait = Some(id);
+                }
             }
-            _ if step.on == On::Any => self.run_on_any(id, hosts).await,
-            _ => self.run_in_batches(id, hosts).await,
+            _ if step.on == On::Any => self.run_on_any(id, &asked).await,
+            _ => self.run_in_batches(id, asked.clone()).await,
         }
         self.emit(EventKind::StepFinished { step: id });
-        if let Action::Probe { refuse, .. } = &step.action {
-            self.check_preflight(id, refuse);
-        } else if step.on_failure == OnFailure::Stop && self.failed_at(step) {
-            self.stopped = true;
+        if let Action::Probe { refuse, warn, .. } = &step.action {
+            self.check_preflight(id, refuse, &asked);
+            if !self.stopped && self.stats.cancelled.is_none() {
+                self.remark(id, warn);
+            }
+        } else if step.on_failure == OnFailure::Stop && self.failed_at(id) {
+            // In a batch the hosts that are left go on to its end: `max_fail` says whether another one begins.
+            self.stopped |= self.batch.is_none() || self.cluster_failed_at == Some(id);
+        }
+        if let Some(batch) = &self.batch {
+            if self.step_failed {
+                self.failed_before.insert(id);
+            }
+            if !batch.is_last {
+                return;
+            }
+            self.step_failed |= self.failed_before.contains(&id);
         }
         self.log_step_done(id, named);
         self.send_state(id).await;
     }
 
     /// Hosts that a step is for: in its group, and still in the run.
-    fn hosts_for(&self, step: &Step) -> Vec<HostId> {
-        let wanted = |groups: &[String]| match &step.on {
-            On::All | On::Any => true,
-            On::Group(name) => groups.contains(name),
-            On::NotGroup(name) => !groups.contains(name),
-        };
+    pub(super) fn hosts_for(&self, step: &Step) -> Vec<HostId> {
         (0..self.hosts.len())
+            .filter(|&id| self.batch.as_ref().is_none_or(|batch| batch.has(id)))
             .filter(|&id| !self.hosts[id].out && self.hosts[id].verdict.is_none())
-            .filter(|&id| wanted(&self.hosts[id].run_host.groups))
+            .filter(|&id| step.on.includes(&self.hosts[id].run_host.groups))
             .collect()
     }
 
     /// True when the step failed on some host, and no other one could stand in.
-    fn failed_at(&self, step: &Step) -> bool {
-        let name = &step.name;
-        if step.on == On::Any && self.any_succeeded(step) {
+    fn failed_at(&self, id: StepId) -> bool {
+        if self.is_done_by_another(id) {
             return false;
         }
-        self.hosts.iter().any(|host| {
-            host.out && host.steps.last().is_some_and(|last| &last.name == name && !last.outcome.is_success())
-        })
+        self.cluster_failed_at == Some(id)
+            || self.hosts.iter().any(|host| host.out && host.row_of(id).is_some_and(|row| !row.outcome.is_success()))
     }
 
     /// One batch after the other.
-    async fn run_in_batches(&mut self, id: StepId, hosts: Vec<HostId>) {
+    async fn run_in_batches(&mut self, id: StepId, mut hosts: Vec<HostId>) {
         let serial = self.plan.steps[id].serial.or(self.settings.serial);
         let size = serial.map_or(hosts.len(), |share| share.to_begin(hosts.len())).max(1);
-        let mut hosts = self.filter_by_when(id, hosts).await;
         if let Some(canary) = self.settings.canary.clone()
             && canary.first < hosts.len()
         {
             let others = hosts.split_off(canary.first);
-            if !self.run_canary(id, &canary, &hosts, others.len()).await {
+            if !self.run_canary(id, &hosts, others.len()).await {
                 return;
             }
             hosts = others;
@@ -97,14 +118,37 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    /// One host after the other, until one can be reached.
-    async fn run_on_any(&mut self, id: StepId, hosts: Vec<HostId>) {
-        for host in hosts {
+    /// One host after the other, until one can be reached and has an answer.
+    async fn run_on_any(&mut self, id: StepId, hosts: &[HostId]) {
+        let step = &self.plan.steps[id];
+        let mut asked = Vec::new();
+        for &host in hosts {
             self.run_on_hosts(id, &[host]).await;
-            let reached = self.hosts[host].steps.last().is_none_or(|last| last.outcome != Outcome::Unreachable);
-            if reached || self.stats.cancelled.is_some() {
-                return;
+            let row = self.hosts[host].row_of(id);
+            let reached = row.is_none_or(|row| row.outcome != Outcome::Unreachable);
+            let failed = row.and_then(|row| row.failure.as_ref()).map(Failure::to_string);
+            let Some(no_answer) = &step.not_an_answer else {
+                if reached || self.stats.cancelled.is_some() {
+                    return;
+                }
+                continue;
+            };
+            let state = &self.hosts[host];
+            let fact = super::wait::waited_for(no_answer);
+            let answer = failed.clone().or_else(|| state.facts.get(&fact).cloned());
+            asked.push((host, answer.unwrap_or_else(|| "no answer".to_owned())));
+            let answered = failed.is_none() && !holds(no_answer, &state.facts, &state.run_host.vars);
+            if answered || self.stats.cancelled.is_some() {
+                break;
             }
+        }
+        if let Some((_, state)) = asked.last().filter(|_| self.stats.cancelled.is_none()) {
+            let state = Some(state.clone());
+            let asked =
+                asked.into_iter().map(|(host, answer)| Asked { host: self.hosts[host].run_host.name.clone(), answer });
+            let cluster = ClusterReport { state, asked: asked.collect(), failure: None, cause: None };
+            self.cluster = Some(cluster.clone());
+            self.emit(EventKind::ClusterSeen { step: id, cluster });
         }
     }
 
@@ -112,7 +156,7 @@ impl<C: Executor> Run<'_, C> {
     async fn filter_by_when(&mut self, id: StepId, hosts: Vec<HostId>) -> Vec<HostId> {
         let step = &self.plan.steps[id];
         let Some(when) = &step.when else { return hosts };
-        let (mut hosts, out): (Vec<_>, Vec<_>) =
+        let (hosts, out): (Vec<_>, Vec<_>) =
             hosts.into_iter().partition(|&host| holds(when, &self.hosts[host].facts, &self.hosts[host].run_host.vars));
         for host in out {
             self.end_step(host, id, StepResult::new(Outcome::Skipped));
@@ -121,40 +165,28 @@ impl<C: Executor> Run<'_, C> {
             return hosts;
         }
         let mut passed = Vec::new();
-        let mut queue: VecDeque<HostId> = std::mem::take(&mut hosts).into();
-        let mut running = 0;
-        loop {
-            while running < self.settings.fanout && self.stats.cancelled.is_none() {
-                let Some(host) = queue.pop_front() else { break };
-                let text = script::file_tests(step, &self.hosts[host].run_host.vars).unwrap_or_default();
-                let limit = script::limit(step, &self.hosts[host].run_host);
-                self.submit(host, id, Work::Command(Command::new(text, limit)), false);
-                running += 1;
-            }
-            if running == 0 {
-                break;
-            }
-            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
+        let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            let run_host = &run.hosts[host].run_host;
+            let text = script::file_tests(step, &run_host.vars).unwrap_or_default();
+            let command = Command::new(text, script::limit(step, run_host));
+            run.submit(host, id, Work::Command(command), false);
+            true
+        };
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
             let limit = script::limit(step, &self.hosts[host].run_host);
-            let asked = Action::Run {
-                command: crate::plan::Template::default(),
-                exec_options: crate::plan::ExecOptions::default(),
-            };
-            let result = evaluate(&asked, limit, done);
-            if result.outcome == Outcome::Ok || result.outcome == Outcome::Failed {
-                match node::parse_tests(&answer(&result)) {
-                    Tested::Holds => passed.push(host),
-                    Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
-                    Tested::Unknown(said) => {
-                        let failure =
-                            Failure::new(Phase::Command, format!("cannot tell whether the step is for it: {said}"));
-                        self.end_step(host, id, StepResult::failed(failure));
-                    }
-                }
-            } else {
+            let result = evaluate(Parser::Status, limit, done);
+            if result.outcome != Outcome::Ok && result.outcome != Outcome::Failed {
                 self.end_step(host, id, result);
+                continue;
+            }
+            match node::parse_tests(&answer(&result)) {
+                Tested::Holds => passed.push(host),
+                Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
+                Tested::Unknown(said) => {
+                    let cause = format!("cannot tell whether the step is for it: {said}");
+                    self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, cause)));
+                }
             }
         }
         passed.sort_unstable();
@@ -166,53 +198,53 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
-        let mut queue: VecDeque<(HostId, u32)> = hosts.iter().map(|&host| (host, step.retries)).collect();
-        let mut left: std::collections::HashMap<HostId, u32> = std::collections::HashMap::new();
-        // Hosts on which it failed, and that are asked why.
-        let mut asked: std::collections::HashMap<HostId, StepResult> = std::collections::HashMap::new();
-        let mut running = 0;
-        loop {
-            while running < self.settings.fanout && self.stats.cancelled.is_none() {
-                let Some((host, retries)) = queue.pop_front() else { break };
-                left.insert(host, retries);
-                match script::work(plan, step, &self.hosts[host].run_host) {
-                    Ok(work) => {
-                        self.submit(host, id, work, last);
-                        running += 1;
-                    }
-                    // Said before contact for every host, so this is a bug; the host must not be lost over it.
-                    Err(said) => self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said))),
+        let mut pump = Pump::new(hosts.iter().map(|&host| (host, Task::Do { retries: step.retries })));
+        let begin = |run: &mut Self, host: HostId, task: &Task| match task {
+            Task::AskWhy(_) => {
+                if let Some(evidence) = &step.evidence {
+                    let command = Command::new(run.evidence_text(evidence, host), Some(EVIDENCE));
+                    run.begin_quietly(host, id, command);
                 }
+                step.evidence.is_some()
             }
-            if running == 0 {
-                break;
-            }
-            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
-            if let Some(failed) = asked.remove(&host) {
-                self.end_step(host, id, with_evidence(failed, done));
-                self.check_max_fail(step);
-                continue;
-            }
+            Task::Do { .. } => match script::work(plan, step, &run.hosts[host].run_host) {
+                Ok(work) => {
+                    run.submit(host, id, work, last);
+                    true
+                }
+                // Said before contact for every host, so this is a bug; the host must not be lost over it.
+                Err(said) => {
+                    run.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said)));
+                    false
+                }
+            },
+        };
+        while let Some((host, task, done)) = self.next_end(&mut pump, begin).await {
+            let retries = match task {
+                Task::Do { retries } => retries,
+                Task::AskWhy(failed) => {
+                    self.end_step(host, id, with_evidence(*failed, done));
+                    self.check_max_fail(step);
+                    continue;
+                }
+            };
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
-            let mut result = evaluate(&step.action, limit, done);
-            if let Action::Probe { probe, .. } = &step.action {
-                self.add_probe_facts(host, probe, &mut result);
+            let mut result = evaluate(Parser::of(&step.action), limit, done);
+            match &step.action {
+                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
+                Action::Script { .. } => self.hand_on(host, &mut result),
+                _ => {}
             }
-            let again = left.remove(&host).unwrap_or(0);
-            if result.outcome == Outcome::Failed && again > 0 && self.stats.cancelled.is_none() {
-                queue.push_back((host, again - 1));
+            let goes_on = self.stats.cancelled.is_none();
+            if result.outcome == Outcome::Failed && retries > 0 && goes_on {
+                pump.push(host, Task::Do { retries: retries - 1 });
                 continue;
             }
             self.remember_cleanup(host, id, &result);
             self.name_way_out(step, host, &mut result);
-            if let Some(evidence) = step.evidence.as_ref().filter(|_| !gone && wants_evidence(&result)) {
-                let command = Command::new(self.evidence_text(evidence, host), Some(EVIDENCE));
-                self.begin_quietly(host, id, command);
-                asked.insert(host, result);
-                running += 1;
+            if step.evidence.is_some() && goes_on && !gone && wants_evidence(&result) {
+                pump.push(host, Task::AskWhy(Box::new(result)));
                 continue;
             }
             self.end_step(host, id, result);
@@ -220,6 +252,12 @@ impl<C: Executor> Run<'_, C> {
                 self.conclude_host(host);
             }
             self.check_max_fail(step);
+        }
+        // Where the run was cut short meanwhile, what failed is told without more.
+        for (host, task) in pump.into_left() {
+            if let Task::AskWhy(failed) = task {
+                self.end_step(host, id, *failed);
+            }
         }
     }
 
@@ -238,7 +276,8 @@ impl<C: Executor> Run<'_, C> {
         let undone = self.plan.steps[step].cleanup.is_some();
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
-        let job = Job { work, stream: self.settings.stream, last, cancel };
+        let secret = matches!(&self.plan.steps[step].action, Action::Script { script, .. } if script.contains(SECRET));
+        let job = Job { work, stream: self.settings.stream && !secret, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }
@@ -274,76 +313,60 @@ impl<C: Executor> Run<'_, C> {
 
     /// Undoes what steps asked to be undone, however the run ended.
     pub(super) async fn clean_up(&mut self) {
-        let mut queue: VecDeque<(HostId, StepId, Vec<String>)> = VecDeque::new();
-        for (host, state) in self.hosts.iter_mut().enumerate() {
-            for (step, paths) in std::mem::take(&mut state.to_clean) {
-                queue.push_back((host, step, paths));
-            }
-        }
-        if queue.is_empty() {
+        // A host has one job at a time, so what is to be undone there is undone one after the other.
+        let takes = |state: &mut HostState| std::mem::take(&mut state.to_clean);
+        let mut left: Vec<Vec<(StepId, Vec<String>)>> = self.hosts.iter_mut().map(takes).collect();
+        let hosts = left.iter().map(Vec::len).sum();
+        if hosts == 0 {
             return;
         }
-        self.emit(EventKind::CleanupStarted { hosts: queue.len() });
+        self.emit(EventKind::CleanupStarted { hosts });
         // The run may have been cancelled; this may not be.
         self.cancel = CancelToken::default();
-        let mut under_way: std::collections::HashMap<HostId, (StepId, Vec<String>)> = std::collections::HashMap::new();
-        loop {
-            let mut later = VecDeque::new();
-            while let Some((host, step, paths)) = queue.pop_front() {
-                if under_way.len() >= self.settings.fanout || under_way.contains_key(&host) {
-                    later.push_back((host, step, paths));
-                    continue;
-                }
-                let command = Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT));
-                under_way.insert(host, (step, paths));
-                self.submit(host, step, Work::Command(command), false);
+        let first = |(host, left): (HostId, &mut Vec<(StepId, Vec<String>)>)| Some((host, left.pop()?));
+        let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
+        let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
+            let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));
+            run.submit(host, *step, Work::Command(command), false);
+            true
+        };
+        while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
+            self.cleaned(host, step, &paths, evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
+            if let Some(next) = left[host].pop() {
+                pump.push(host, next);
             }
-            queue = later;
-            if under_way.is_empty() {
-                return;
-            }
-            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
-            self.stats.running -= 1;
-            let Some((step, paths)) = under_way.remove(&host) else { continue };
-            let removal = Action::Remove { paths: Vec::new() };
-            let mut result = evaluate(&removal, Some(CLEANUP_TIMEOUT), done);
-            if result.outcome == Outcome::Changed {
-                // Taking back what the run itself made leaves the node as it was.
-                result.outcome = Outcome::Ok;
-            }
-            if result.outcome == Outcome::Ok {
-                self.write_log(|log| log.cleaned(step, host));
-            } else if let Some(failure) = &mut result.failure {
-                failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
-                failure.hint = Some("remove it by hand".to_owned());
-            }
-            let name = format!("clean up: {}", self.plan.steps[step].name);
-            let known = &mut self.hosts[host];
-            // What is left behind must be told, also where something else went wrong before.
-            if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
-                first.cause = format!("{}; {}", first.cause, failure.cause);
-            }
-            known.record(&name, &result);
-            self.emit(EventKind::HostStepFinished { host, step, result });
         }
     }
 
-    /// Tells every host what one of them has to say to all: facts whose names begin with `share_` are from now on variables
-    /// of that name on each, where the playbook has such a variable and its `check:` would take the value from `--var` too.
-    pub(super) fn publish_facts(&mut self, facts: &Facts) {
-        let plan = self.plan;
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("share_")) {
-            let Some(spec) = plan.vars.get(name) else { continue };
-            if let Err(expected) = spec.check.check(value)
-                && !value.is_empty()
-            {
-                let message = format!("a host says `{name}={value}`, which is not taken: it wants {expected}");
-                self.emit(EventKind::Warning { message });
-                continue;
-            }
-            for host in &mut self.hosts {
-                host.run_host.vars.insert(name.as_str(), value.as_str());
-            }
+    /// Takes in how a cleanup went.
+    fn cleaned(&mut self, host: HostId, step: StepId, paths: &[String], mut result: StepResult) {
+        if result.outcome == Outcome::Changed {
+            // Taking back what the run itself made leaves the node as it was.
+            result.outcome = Outcome::Ok;
+        }
+        if result.outcome == Outcome::Ok {
+            self.write_log(|log| log.cleaned(step, host));
+        } else if let Some(failure) = &mut result.failure {
+            failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
+            failure.hint = Some("remove it by hand".to_owned());
+        }
+        let name = format!("clean up: {}", self.plan.steps[step].name);
+        let known = &mut self.hosts[host];
+        // What is left behind must be told, also where something else went wrong before.
+        if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
+            first.cause = format!("{}; {}", first.cause, failure.cause);
+        }
+        known.record(&name, None, &result);
+        self.emit(EventKind::HostStepFinished { host, step, result });
+    }
+
+    /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it
+    /// stands in no fact and no output of the result.
+    fn hand_on(&mut self, host: HostId, result: &mut StepResult) {
+        self.publish_facts(host, &mut result.facts);
+        if result.facts.keys().any(|name| name.starts_with(SECRET)) {
+            result.facts.retain(|name, _| !name.starts_with(SECRET));
+            result.stdout = crate::output::Output::default();
         }
     }
 
@@ -352,8 +375,9 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
-        self.publish_facts(&result.facts);
+        self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
+        take_found(plan, &mut state.run_host.vars, &result.facts);
         if plan.chain.is_empty() || !result.outcome.is_success() {
             return;
         }
@@ -367,6 +391,14 @@ impl<C: Executor> Run<'_, C> {
     }
 }
 
+/// What is done on a host for a step.
+enum Task {
+    /// The step, which may be tried again so many times.
+    Do { retries: u32 },
+    /// It failed so; the host is asked why.
+    AskWhy(Box<StepResult>),
+}
+
 /// Whether a command that ended so leaves a host that can be asked why.
 fn wants_evidence(result: &StepResult) -> bool {
     matches!(result.outcome, Outcome::Failed | Outcome::TimedOut)
@@ -374,9 +406,7 @@ fn wants_evidence(result: &StepResult) -> bool {
 
 /// What failed, and after what it printed what the host says of it.
 fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
-    let evidence =
-        Action::Run { command: crate::plan::Template::default(), exec_options: crate::plan::ExecOptions::default() };
-    let evidence = evaluate(&evidence, Some(EVIDENCE), said).stdout;
+    let evidence = evaluate(Parser::Status, Some(EVIDENCE), said).stdout;
     let mut both = failed.stdout.builder();
     // What cannot be read again is missing from the report, as it is without evidence.
     for output in [&failed.stdout, &evidence] {
@@ -392,4 +422,15 @@ fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
 /// True for an end after which the same host cannot be asked again.
 pub(super) fn is_gone(done: &JobResult) -> bool {
     matches!(done, JobResult::Unreached { .. })
+}
+
+/// Variables that nothing gave a value, and that a probe has found on the host.
+fn take_found(plan: &Plan, vars: &mut Vars, facts: &Facts) {
+    for (name, spec) in plan.vars.iter().filter(|(_, spec)| spec.found) {
+        if vars.get(name).is_none_or(str::is_empty)
+            && let Some(value) = facts.get(&format!("found_{name}")).filter(|value| spec.check.check(value).is_ok())
+        {
+            vars.insert(name, value);
+        }
+    }
 }

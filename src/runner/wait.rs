@@ -6,124 +6,65 @@ use crate::cancel::CancelToken;
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Action, Look, On, OnFailure, Quorum, Rule, Share, Step, Template, Until, Wait};
+use crate::plan::{Look, On, OnFailure, Quorum, Rule, Share, Template, Until, Wait};
+use crate::reactor::now;
 use crate::transport::Command;
 
-use super::condition::{holds, name_state, stages};
-use super::fleet::{Executor, Work};
-use super::job_result::evaluate;
+use super::condition::{holds, name_state, reason, said, stages};
+use super::fleet::{Executor, JobResult, Work};
+use super::job_result::{Parser, evaluate};
+use super::pump::Pump;
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::wait_checks::{may_come, not_yet, timed_out_failure};
-use super::{NextEvent, Run};
+use super::waiting::{WaitingHost, WaitingHosts};
+use super::{NextEvent, Run, later};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
-const SETTLE: Duration = Duration::from_secs(15);
+pub(super) const SETTLE: Duration = Duration::from_secs(15);
 /// Time for one look, where the step does not say.
-const LOOK: Duration = Duration::from_secs(15);
+pub(super) const LOOK: Duration = Duration::from_secs(15);
 /// Time for the evidence of a host that did not come up.
 pub(super) const EVIDENCE: Duration = Duration::from_secs(10);
-
-/// A host that is waited for.
-pub(super) struct WaitingHost {
-    pub(super) host: HostId,
-    /// When the next look is due.
-    due: Instant,
-    /// A look is under way since.
-    looking: Option<Instant>,
-    /// The latest look found it where it is wanted.
-    pub(super) there: bool,
-    /// It will not come, and this is why.
-    lost: Option<Failure>,
-    /// Since when each `give_up` rule has held.
-    held: Vec<Option<Instant>>,
-    /// Since when its first missing stage has been the first missing one.
-    pub(super) stuck: Instant,
-    /// What the latest look said about the fact that is waited for, or what it missed.
-    pub(super) value: Option<String>,
-    /// Why the latest look failed, if it did.
-    pub(super) trouble: Option<Failure>,
-    /// The boot id that was found first, where a reboot is waited for.
-    pub(super) boot: Option<String>,
-    pub(super) looks: u32,
-}
-
-impl WaitingHost {
-    fn new(host: HostId, wait: &Wait, now: Instant) -> Self {
-        Self {
-            host,
-            due: now,
-            looking: None,
-            there: false,
-            lost: None,
-            held: vec![None; wait.give_up.len()],
-            stuck: now,
-            value: None,
-            trouble: None,
-            boot: None,
-            looks: 0,
-        }
-    }
-
-    fn settled(&self) -> bool {
-        self.there || self.lost.is_some()
-    }
-}
 
 impl<C: Executor> Run<'_, C> {
     /// Waits on these hosts.
     pub(super) async fn wait(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
-        let began = Instant::now();
-        let step = &self.plan.steps[id];
-        let any = step.on == On::Any;
-        // One host is asked for all; the others stand by in case it goes away.
-        let mut spare: std::collections::VecDeque<HostId> = hosts.into();
-        let mut waiting: Vec<WaitingHost> = if any {
-            spare.pop_front().map(|host| WaitingHost::new(host, wait, began)).into_iter().collect()
-        } else {
-            spare.drain(..).map(|host| WaitingHost::new(host, wait, began)).collect()
-        };
-        if waiting.is_empty() {
+        if hosts.is_empty() {
             return;
         }
-        let need = if any { 1 } else { needed(wait.quorum, waiting.len()) };
-        let mut end = began + wait.timeout;
-        let mut cannot_reach_quorum = false;
+        self.waited = true;
         if self.stats.cancelled.is_none() {
             self.looks = CancelToken::default();
         }
+        if self.plan.steps[id].on == On::Any {
+            self.wait_for_cluster(id, wait, hosts).await;
+        } else {
+            self.wait_for_hosts(id, wait, hosts).await;
+        }
+        self.looks = self.cancel.clone();
+    }
+
+    async fn wait_for_hosts(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
+        let began = now();
+        let need = needed(wait.quorum, hosts.len());
+        let mut waiting = WaitingHosts::new(hosts, wait, began);
+        let mut end = later(began, wait.timeout);
         while self.stats.cancelled.is_none() {
-            let now = Instant::now();
-            if any
-                && waiting[0].lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable)
-                && let Some(host) = spare.pop_front()
-            {
-                let gone = std::mem::replace(&mut waiting[0], WaitingHost::new(host, wait, now));
-                self.settle(id, wait, gone, began, false);
-            }
-            if waiting.iter().filter(|host| host.there).count() >= need
-                || waiting.iter().all(WaitingHost::settled)
-                || now >= end
-            {
+            let now = now();
+            if waiting.there() >= need || waiting.are_settled() || now >= end {
                 break;
             }
-            let possible = waiting.iter().filter(|host| host.lost.is_none()).count();
             // Where the run goes on with the hosts that are left, each of them has its own time to come up.
-            if possible < need && !cannot_reach_quorum && step.on_failure == OnFailure::Stop {
-                cannot_reach_quorum = true;
-                end = end.min(now + SETTLE);
+            if waiting.possible() < need && self.plan.steps[id].on_failure == OnFailure::Stop {
+                end = end.min(later(waiting.hopeless_since(now), SETTLE));
             }
-            let more = self.start_due_looks(id, step, wait, &mut waiting, now);
-            let idle = waiting.iter().filter(|host| more && host.looking.is_none() && host.lost.is_none());
-            let next = idle.map(|host| host.due).min();
-            let until = next.map_or(end, |next| next.min(end));
-            if let NextEvent::Done(host, done) = self.next_event(Some(until)).await {
-                self.stats.running -= 1;
-                let Some(index) = waiting.iter().position(|waiting| waiting.host == host) else { continue };
-                let gone = is_gone(&done);
-                let limit = Some(script::limit(step, &self.hosts[host].run_host).unwrap_or(LOOK).min(LOOK));
-                let result = evaluate(&step.action, limit, done);
-                self.handle_look(id, wait, &mut waiting[index], result, gone, began);
+            self.start_due_looks(id, id, wait, &mut waiting, None);
+            let next = waiting.next_due().filter(|_| waiting.looking() < self.settings.fanout);
+            match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
+                NextEvent::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
+                NextEvent::Time => {}
+                NextEvent::Gone => break,
             }
         }
         if wait.patient {
@@ -131,48 +72,72 @@ impl<C: Executor> Run<'_, C> {
             self.looks.cancel();
         }
         self.drain(&mut waiting).await;
-        self.looks = self.cancel.clone();
-        let enough = waiting.iter().filter(|host| host.there).count() >= need;
+        let enough = waiting.there() >= need;
         self.collect_evidence(id, wait, &waiting, enough).await;
-        for host in waiting {
+        for host in waiting.into_hosts() {
             self.settle(id, wait, host, began, enough);
         }
     }
 
-    /// Begins a look on every host where one is due, the longest due first. True where there is room for more.
-    fn start_due_looks(
+    /// Begins a look on every host where one is due, the longest due first, as of the step `of`. Not on the one that is
+    /// `asked` something else at the moment.
+    pub(super) fn start_due_looks(
         &mut self,
         id: StepId,
-        step: &Step,
+        of: StepId,
         wait: &Wait,
-        waiting: &mut [WaitingHost],
-        now: Instant,
-    ) -> bool {
-        let mut running = waiting.iter().filter(|host| host.looking.is_some()).count();
-        let is_due = |host: &&mut WaitingHost| host.looking.is_none() && host.lost.is_none() && host.due <= now;
-        let mut due: Vec<&mut WaitingHost> = waiting.iter_mut().filter(is_due).collect();
-        due.sort_by_key(|host| host.due);
-        for host in due {
-            if running >= self.settings.fanout {
-                break;
+        waiting: &mut WaitingHosts,
+        asked: Option<HostId>,
+    ) {
+        let now = now();
+        let busy = usize::from(asked.is_some());
+        while waiting.looking() + busy < self.settings.fanout
+            && let Some(place) = waiting.pop_due(now)
+        {
+            let host = waiting.host(place);
+            if asked == Some(host) {
+                // It comes back with `WaitingHosts::resume`, once that is answered.
+                continue;
             }
-            let state = &self.hosts[host.host];
-            let Ok(Some(command)) = script::command(self.plan, step, &state.run_host, Depth::Light(&state.facts))
-            else {
+            let state = &self.hosts[host];
+            let command = script::command(self.plan, &self.plan.steps[of], &state.run_host, Depth::Light(&state.facts));
+            let Ok(Some(command)) = command else {
+                // Said before contact for every host, so this is a bug; the host must not be lost over it.
+                waiting.give_up(place, Failure::new(Phase::Command, "there is nothing to look at it with"));
                 continue;
             };
             let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
-            let command = Command { timeout: Some(limit), ..command };
-            host.looking = Some(now);
-            host.due = now + wait.every;
-            host.looks += 1;
-            self.begin_quietly(host.host, id, command);
-            if host.there {
-                self.hosts[host.host].activity = None;
+            waiting.begin(place, now, wait.every);
+            self.begin_quietly(host, id, Command { timeout: Some(limit), ..command });
+            if waiting.is_there(place) {
+                self.hosts[host].activity = None;
             }
-            running += 1;
         }
-        running < self.settings.fanout
+    }
+
+    /// Takes in the end of a look, as of the step `of`.
+    #[expect(clippy::too_many_arguments, reason = "the wait, and what came")]
+    pub(super) fn heard_look(
+        &mut self,
+        id: StepId,
+        of: StepId,
+        wait: &Wait,
+        waiting: &mut WaitingHosts,
+        host: HostId,
+        done: JobResult,
+        began: Instant,
+    ) {
+        let Some(place) = waiting.place(host) else { return };
+        let gone = is_gone(&done);
+        let result = self.look_result(of, host, done);
+        waiting.end(place, |waiting| self.handle_look(id, wait, waiting, result, gone, began));
+    }
+
+    /// What a look at a host came to.
+    pub(super) fn look_result(&self, of: StepId, host: HostId, done: JobResult) -> StepResult {
+        let step = &self.plan.steps[of];
+        let limit = Some(script::limit(step, &self.hosts[host].run_host).unwrap_or(LOOK).min(LOOK));
+        evaluate(Parser::of(&step.action), limit, done)
     }
 
     /// Begins a look: not worth an event of its own, once a second on every host.
@@ -191,7 +156,7 @@ impl<C: Executor> Run<'_, C> {
     }
 
     /// Takes in what a look brought.
-    fn handle_look(
+    pub(super) fn handle_look(
         &mut self,
         id: StepId,
         wait: &Wait,
@@ -200,8 +165,7 @@ impl<C: Executor> Run<'_, C> {
         gone: bool,
         began: Instant,
     ) {
-        let now = Instant::now();
-        host.looking = None;
+        let now = now();
         self.hosts[host.host].activity = Some((Activity::Step(id), began));
         if result.outcome == Outcome::Cancelled {
             return;
@@ -234,90 +198,107 @@ impl<C: Executor> Run<'_, C> {
             }
             name_state(&self.plan.probes[probe.as_str()], &mut facts, &self.hosts[host.host].run_host.vars);
         }
-        self.publish_facts(&facts);
-        let state = &mut self.hosts[host.host];
-        state.facts.extend(facts);
-        let vars = &state.run_host.vars;
+        self.publish_facts(host.host, &mut facts);
+        self.hosts[host.host].facts.extend(facts);
         match &wait.until {
             Until::Checks => {}
-            Until::Chain => {
-                let since = now.saturating_duration_since(began);
-                let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
-                host.there = seen.iter().all(|stage| stage.up);
-                if first_missing(&seen) != first_missing(&state.chain) {
-                    host.stuck = now;
-                }
-                if let Some(stage) = first_missing(&seen) {
-                    state.activity = Some((Activity::Stage(id, stage.stage.clone()), host.stuck));
-                }
-                if !same_stages(&seen, &state.chain) {
-                    state.chain.clone_from(&seen);
-                    self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
-                }
-            }
-            Until::Condition(condition) => {
-                host.there = holds(condition, &state.facts, vars);
-                // What is waited for is one fact; the look told about the whole chain.
-                if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
-                    let since = now.saturating_duration_since(began);
-                    let seen = stages(self.plan, &state.facts, vars, &state.chain, Some(since));
-                    if !same_stages(&seen, &state.chain) {
-                        state.chain.clone_from(&seen);
-                        self.emit(EventKind::ChainSeen { host: host.host, stages: seen });
-                    }
-                }
-                let state = &mut self.hosts[host.host];
-                let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
-                let fact = fact.unwrap_or_else(|| "exit_status".to_owned());
-                let value = state.facts.get(&fact).cloned();
-                let seen = value.as_deref().unwrap_or("unknown");
-                state.activity = Some((Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
-                if host.looks == 1 || value != host.value {
-                    host.value.clone_from(&value);
-                    self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
-                }
-            }
+            Until::Chain => self.seen_chain(id, host, began),
+            Until::Condition(condition) => self.seen_condition(id, wait, condition, host, began),
         }
         if !host.there {
             let state = &self.hosts[host.host];
-            host.lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
+            let lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
+            // The stage that is missed knows what to do where the rule does not.
+            let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
+            host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
+        }
+    }
+
+    /// Takes in how far a host's chain has come.
+    fn seen_chain(&mut self, id: StepId, host: &mut WaitingHost, began: Instant) {
+        let now = now();
+        let state = &mut self.hosts[host.host];
+        let since = now.saturating_duration_since(began);
+        let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
+        host.there = seen.iter().all(|stage| stage.up);
+        if first_missing(&seen) != first_missing(&state.chain) {
+            host.stuck = now;
+        }
+        state.activity = first_missing(&seen).map(|stage| (Activity::Stage(id, stage.stage.clone()), host.stuck));
+        self.tell_chain(host.host, seen);
+    }
+
+    /// Takes in what a host says about the one fact that is waited for.
+    fn seen_condition(
+        &mut self,
+        id: StepId,
+        wait: &Wait,
+        condition: &crate::plan::Condition,
+        host: &mut WaitingHost,
+        began: Instant,
+    ) {
+        let state = &self.hosts[host.host];
+        host.there = holds(condition, &state.facts, &state.run_host.vars);
+        // What is waited for is one fact; the look told about the whole chain.
+        if matches!(wait.look, Look::Probe(_)) && !self.plan.chain.is_empty() {
+            let since = now().saturating_duration_since(began);
+            let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
+            self.tell_chain(host.host, seen);
+        }
+        let state = &mut self.hosts[host.host];
+        let fact = waited_for(condition);
+        let note = said(&state.facts, "note", &fact);
+        let value = state.facts.get(&fact).cloned().map(|value| with_note(&value, note));
+        let seen = value.as_deref().unwrap_or("unknown");
+        // Only who is still waited for is at something.
+        let waited = (!host.there).then(|| (Activity::Stage(id, format!("{fact} {seen}")), host.stuck));
+        state.activity = waited;
+        if host.looks == 1 || value != host.value {
+            host.value.clone_from(&value);
+            self.emit(EventKind::Waiting { host: host.host, step: id, fact, value });
+        }
+    }
+
+    fn tell_chain(&mut self, host: HostId, seen: Vec<StageState>) {
+        let state = &mut self.hosts[host];
+        if !same_stages(&seen, &state.chain) {
+            state.chain.clone_from(&seen);
+            self.emit(EventKind::ChainSeen { host, stages: seen });
         }
     }
 
     /// Waits for looks that are under way, so that no answer goes to the wrong step.
-    async fn drain(&mut self, waiting: &mut [WaitingHost]) {
-        while waiting.iter().any(|host| host.looking.is_some()) {
-            if let NextEvent::Done(host, _) = self.next_event(None).await {
-                self.stats.running -= 1;
-                if let Some(waiting) = waiting.iter_mut().find(|waiting| waiting.host == host) {
-                    waiting.looking = None;
+    pub(super) async fn drain(&mut self, waiting: &mut WaitingHosts) {
+        while waiting.looking() > 0 {
+            match self.next_event(None).await {
+                NextEvent::Done(host, _) => {
+                    if let Some(place) = waiting.place(host) {
+                        waiting.end(place, |_| ());
+                    }
                 }
+                NextEvent::Time => {}
+                NextEvent::Gone => return,
             }
         }
     }
 
     /// Asks hosts that did not come up for the last lines of their log.
-    async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &[WaitingHost], enough: bool) {
+    pub(super) async fn collect_evidence(&mut self, id: StepId, wait: &Wait, waiting: &WaitingHosts, enough: bool) {
         let Some(evidence) = &wait.evidence else { return };
-        if enough || self.stats.cancelled.is_some() {
+        if enough {
             return;
         }
-        let mut running = 0;
-        for host in waiting.iter().filter(|host| !host.there) {
-            if host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable) {
-                continue;
-            }
-            let text = self.evidence_text(evidence, host.host);
-            self.begin_quietly(host.host, id, Command::new(text, Some(EVIDENCE)));
-            running += 1;
-        }
-        while running > 0 {
-            let NextEvent::Done(host, done) = self.next_event(None).await else { continue };
-            running -= 1;
-            self.stats.running -= 1;
-            let asked = Action::Run { command: Template::default(), exec_options: crate::plan::ExecOptions::default() };
-            let result = evaluate(&asked, Some(EVIDENCE), done);
-            self.hosts[host].evidence = result.stdout;
+        let unreachable =
+            |host: &&WaitingHost| host.lost.as_ref().is_some_and(|lost| lost.outcome() == Outcome::Unreachable);
+        let hosts = waiting.iter().filter(|host| !host.there && !unreachable(host)).map(|host| (host.host, ()));
+        let mut pump = Pump::new(hosts);
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            let text = run.evidence_text(evidence, host);
+            run.begin_quietly(host, id, Command::new(text, Some(EVIDENCE)));
+            true
+        };
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
+            self.hosts[host].evidence = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
         }
     }
 
@@ -333,8 +314,8 @@ impl<C: Executor> Run<'_, C> {
     }
 
     /// Says how the wait went for a host.
-    fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
-        let now = Instant::now();
+    pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
+        let now = now();
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
         } else if let (Until::Checks, true) = (&wait.until, enough) {
@@ -348,7 +329,7 @@ impl<C: Executor> Run<'_, C> {
             // Enough others are there, which is all that was asked.
             StepResult::new(Outcome::Ok)
         } else {
-            StepResult::failed(self.not_there(wait, &host, now, now < began + wait.timeout))
+            StepResult::failed(self.not_there(wait, &host, now, now < later(began, wait.timeout)))
         };
         if !result.outcome.is_success() {
             result.stdout = std::mem::take(&mut self.hosts[host.host].evidence);
@@ -363,7 +344,7 @@ impl<C: Executor> Run<'_, C> {
     }
 
     /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
-    fn not_there(&self, wait: &Wait, host: &WaitingHost, now: Instant, cut: bool) -> Failure {
+    pub(super) fn not_there(&self, wait: &Wait, host: &WaitingHost, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
         let limit = human(wait.timeout);
         if let Until::Checks = wait.until {
@@ -388,36 +369,56 @@ impl<C: Executor> Run<'_, C> {
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => (unmet(condition, &known.facts, vars, &limit), hint),
+            (Until::Condition(condition), _) => (
+                unmet(condition, &known.facts, vars, &format!("after {limit}")),
+                told(condition, &known.facts).or(hint),
+            ),
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
 }
 
 /// `cluster_state is Degraded after 600s, wanted Normal`.
-fn unmet(condition: &crate::plan::Condition, facts: &Facts, vars: &crate::plan::Vars, limit: &str) -> String {
+pub(super) fn unmet(
+    condition: &crate::plan::Condition,
+    facts: &Facts,
+    vars: &crate::plan::Vars,
+    after: &str,
+) -> String {
     let value = |fact: &str| facts.get(fact).map_or("unknown", String::as_str).to_owned();
+    let told = |fact: &str| with_note(&value(fact), said(facts, "note", fact));
     let words = |templates: &[Template]| {
-        templates.iter().map(|template| template.render_plain(vars)).collect::<Vec<_>>().join(" or ")
+        let words: indexmap::IndexSet<String> = templates.iter().map(|template| template.render_plain(vars)).collect();
+        words.into_iter().collect::<Vec<_>>().join(" or ")
     };
     let unmet: Vec<String> = condition
         .facts
         .iter()
         .filter(|(fact, wanted)| !wanted.iter().any(|wanted| wanted.render_plain(vars) == value(fact)))
-        .map(|(fact, wanted)| format!("{fact} is {} after {limit}, wanted {}", value(fact), words(wanted)))
+        .map(|(fact, wanted)| format!("{fact} is {} {after}, wanted {}", told(fact), words(wanted)))
         .chain(
             condition
                 .not
                 .iter()
                 .filter(|(fact, unwanted)| unwanted.iter().any(|unwanted| unwanted.render_plain(vars) == value(fact)))
-                .map(|(fact, _)| format!("{fact} is still {} after {limit}", value(fact))),
+                .map(|(fact, _)| format!("{fact} is still {} {after}", value(fact))),
         )
         .collect();
-    if unmet.is_empty() { format!("not there after {limit}") } else { unmet.join("; ") }
+    if unmet.is_empty() { format!("not there {after}") } else { unmet.join("; ") }
+}
+
+/// `electing (the former primary of cm_server is missing)`.
+fn with_note(value: &str, note: Option<String>) -> String {
+    note.map_or_else(|| value.to_owned(), |note| format!("{value} ({note})"))
+}
+
+/// What the probe says to do about the facts of a condition.
+pub(super) fn told(condition: &crate::plan::Condition, facts: &Facts) -> Option<String> {
+    condition.facts.iter().chain(&condition.not).find_map(|(fact, _)| said(facts, "hint", fact))
 }
 
 /// Hosts that must be there.
-fn needed(quorum: Quorum, of: usize) -> usize {
+pub(super) fn needed(quorum: Quorum, of: usize) -> usize {
     match quorum {
         Quorum::All => of,
         Quorum::Majority => of / 2 + 1,
@@ -425,6 +426,12 @@ fn needed(quorum: Quorum, of: usize) -> usize {
         Quorum::Percent(percent) => Share::Percent(percent).to_begin(of),
         Quorum::Any => 1,
     }
+}
+
+/// The fact that a condition is about.
+pub(super) fn waited_for(condition: &crate::plan::Condition) -> String {
+    let fact = condition.facts.first().or(condition.not.first()).map(|(fact, _)| fact.clone());
+    fact.unwrap_or_else(|| "exit_status".to_owned())
 }
 
 fn first_missing(stages: &[StageState]) -> Option<&StageState> {
@@ -452,7 +459,7 @@ fn gave_up(
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, rule.because.render_words(vars, facts));
+            let mut failure = Failure::new(Phase::Command, reason(rule, facts, vars));
             failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, facts));
             verdict = Some(failure);
         }

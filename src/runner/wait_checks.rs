@@ -6,11 +6,12 @@ use crate::duration::human;
 use crate::event::{Activity, EventKind, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
 use crate::plan::{Look, script};
+use crate::reactor::now;
 
 use super::Run;
 use super::fleet::Executor;
 use super::job_result::{answer, unmet};
-use super::wait::WaitingHost;
+use super::waiting::WaitingHost;
 
 /// Said of a host that nobody has had the time to look at.
 const UNSEEN: &str = "no look at it came to an end";
@@ -34,7 +35,7 @@ impl<C: Executor> Run<'_, C> {
         if result.exit_status.is_some() {
             host.trouble = None;
             if *rebooted {
-                missing.extend(not_rebooted(&mut host.boot, &result.facts, began.elapsed()));
+                missing.extend(not_rebooted(&mut host.boot, &result.facts, now().saturating_duration_since(began)));
             }
         }
         host.there = missing.is_empty();
@@ -51,7 +52,7 @@ impl<C: Executor> Run<'_, C> {
 
     fn report_missing(&mut self, id: StepId, host: &mut WaitingHost, missing: Option<String>) {
         if host.looks == 1 || missing != host.value {
-            host.stuck = Instant::now();
+            host.stuck = now();
             host.value.clone_from(&missing);
             self.emit(EventKind::Missing { host: host.host, step: id, what: missing.clone() });
         }

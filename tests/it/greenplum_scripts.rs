@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
+const LIB: &str = include_str!("../../playbooks/greenplum/lib.sh");
+const LOOK: &str = include_str!("../../playbooks/greenplum/look.sh");
 const NODE: &str = include_str!("../../playbooks/greenplum/node.sh");
 const ACT: &str = include_str!("../../playbooks/greenplum/act.sh");
 const CLUSTER: &str = include_str!("../../playbooks/greenplum/cluster.sh");
@@ -16,14 +18,6 @@ const STANDBY: &str = include_str!("../../playbooks/greenplum/standby.sh");
 
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
-
-/// The part of a script between `# >>> NAME` and `# <<< NAME`.
-#[track_caller]
-fn block<'a>(script: &'a str, name: &str) -> &'a str {
-    let start = script.find(&format!("# >>> {name}")).expect("start of the block");
-    let end = script.find(&format!("# <<< {name}")).expect("end of the block");
-    &script[start..end]
-}
 
 #[track_caller]
 fn run(shell: &[&str], text: &str, home: &Path) -> String {
@@ -35,12 +29,26 @@ fn run(shell: &[&str], text: &str, home: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What several scripts need stands once.
 #[test]
-fn the_shared_parts_are_one_text() {
-    for script in [ACT, CLUSTER, EVIDENCE, STANDBY] {
-        assert_eq!(block(script, "instances"), block(NODE, "instances"));
+fn no_function_stands_twice() {
+    let mut seen = std::collections::BTreeMap::new();
+    for (file, text) in [
+        ("lib", LIB),
+        ("look", LOOK),
+        ("node", NODE),
+        ("act", ACT),
+        ("cluster", CLUSTER),
+        ("evidence", EVIDENCE),
+        ("standby", STANDBY),
+    ] {
+        for name in text.lines().filter_map(|line| line.strip_suffix("() {")) {
+            if let Some(other) = seen.insert(name.to_owned(), file) {
+                assert!(name == "main" || name == "look_at_standby", "{name} is in {other} and in {file}");
+            }
+        }
     }
-    assert_eq!(block(STANDBY, "launched"), block(NODE, "launched"));
+    assert!(seen.len() > 40);
 }
 
 #[test]
@@ -56,6 +64,11 @@ fn answers_are_told_apart() {
             "psql: error: FATAL:  the database system is in recovery mode\nDETAIL:  last replayed record at 0/C000060\n\
              - VERSION: PostgreSQL 9.4.26 (Greenplum Database 6.20.0)",
             "recovery",
+        ),
+        (
+            "2",
+            "psql: FATAL:  System was started in master-only utility mode - only utility mode connections are allowed",
+            "utility",
         ),
         ("2", "psql: error: FATAL:  the database system is shutting down", "stopping"),
         ("2", "FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery", "starting"),
@@ -87,7 +100,7 @@ fn answers_are_told_apart() {
             let longer = if said.starts_with("FATAL") { format!("{psql}{said}") } else { (*said).to_owned() };
             format!("classify {status} {}\necho \"$answer\"\n", quote(&longer))
         });
-        let text = format!("{}{}", block(NODE, "instances"), calls.collect::<String>());
+        let text = format!("{}{}", LIB, calls.collect::<String>());
         let seen = run(shell, &text, Path::new("/"));
         let want = cases.iter().fold(String::new(), |want, (_, _, answer)| want + answer + "\n");
         assert_eq!(seen, want, "{shell:?}");
@@ -129,7 +142,7 @@ impl Fake {
         let all = [("gphome", gphome.as_str())];
         let all =
             all.iter().chain(vars).fold(String::new(), |all, (name, value)| all + name + "=" + &quote(value) + "\n");
-        parse_facts(run(shell, &(all + NODE), &self.dir.path().join("home")).as_bytes())
+        parse_facts(run(shell, &(all + LIB + LOOK + NODE), &self.dir.path().join("home")).as_bytes())
     }
 }
 
@@ -153,7 +166,7 @@ fn a_node_that_is_down() {
         // Noise in the profile, and a pid file of a process that is not a postmaster.
         fs::write(fake.dir.path().join("home/.bashrc"), "echo coordinator=accepting; echo noise >&2; cat\n").unwrap();
         fs::write(Path::new(&coordinator).join("postmaster.pid"), format!("{}\nx\n", std::process::id())).unwrap();
-        fs::write(Path::new(&coordinator).join("postgresql.conf"), "#port = 1\nport = 6000 # x\n").unwrap();
+        fs::write(Path::new(&coordinator).join("postgresql.conf"), "#port = 1\nport=6000 ##port 5432\t\n").unwrap();
         let facts = fake.look(shell, &[("groups", "all coordinator"), ("coordinator_data", &coordinator)]);
         has(
             shell,
@@ -171,6 +184,7 @@ fn a_node_that_is_down() {
                 ("segments_are", "none"),
                 ("share_coordinator", "down"),
                 ("postmasters", "0"),
+                ("admin_program", "none"),
             ],
         );
     }
@@ -203,12 +217,10 @@ fn segments_are_found_and_known_by_their_directories() {
         std::os::unix::fs::symlink(fake.dir.path(), &short).unwrap();
         let short = short.display().to_string();
         assert!(p.contains(' ') && base.contains('?') && old.contains(' '));
-        // Roles as the directories have them: the mirror has taken over, the primary follows.
-        let catalog = format!(
-            "sdw1,10.0.0.1={short}/p:6000:m:0 sdw1,10.0.0.1={short}/m:6001:p:0 sdw2,10.0.0.2=/x:6000:p:1 \
-             sdw1,10.0.0.1={short}/gone:6002:p:2"
-        );
-        let vars = [("groups", "segments"), ("host", "sdw1"), ("address", "127.0.0.1"), ("share_segments", &catalog)];
+        // What is set up to follow is a mirror. What is not, and does not run, is what the catalog has it for, but not what a
+        // list in the hosts file once said.
+        let words = format!("{short}/p:6000:m:0:d {short}/m:6001:p:0:u {short}/gone:6002:p:2:u");
+        let vars = [("groups", "segments"), ("host", "sdw1"), ("share_catalog", "read"), ("dealt_segments", &words)];
         let facts = fake.look(shell, &vars);
         let gone = format!("STATUS--DIR:{short}/gone--STARTED:False--REASONCODE:4--REASON:no such data directory");
         has(
@@ -216,20 +228,90 @@ fn segments_are_found_and_known_by_their_directories() {
             &facts,
             &[
                 ("segments_source", "catalog"),
-                ("primaries_total", "2"),
-                ("mirrors_total", "1"),
+                ("primaries_total", "1"),
+                ("mirrors_total", "2"),
                 ("primaries", "no-data"),
                 ("mirrors", "down"),
+                (
+                    "mirrors_seen",
+                    &format!("down, 0 of 2 up (content 0, port 6000, {short}/p; content 0, port 6001, {short}/m)"),
+                ),
                 ("missing_data", &format!("{short}/gone")),
+                ("segments_lost", "yes"),
                 ("segment_3", &gone),
                 ("own_way", "yes"),
+                ("conflict", "none"),
             ],
         );
-        // By address; and up to 5 nothing but the list tells a mirror.
-        let catalog = format!("x,10.0.0.9={short}/old:6000:m:0");
-        let vars = [("groups", "segments"), ("host", "a"), ("address", "10.0.0.9"), ("share_segments", &catalog)];
-        has(shell, &fake.look(shell, &vars), &[("mirrors_total", "1"), ("own_way", "no"), ("mirrors", "down")]);
+        let words = format!("{short}/p:6000:m:0 {short}/m:6001:p:0");
+        let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
+        has(shell, &facts, &[("segments_source", "hosts-file"), ("primaries_total", "1"), ("mirrors_total", "1")]);
+        // Up to 5 nothing but the list tells a mirror.
+        let words = format!("{short}/old:6000:m:0");
+        let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
+        has(shell, &facts, &[("mirrors_total", "1"), ("own_way", "no"), ("mirrors", "down")]);
+        // The catalog was read, and has nothing for this host.
+        let facts = fake.look(shell, &[("groups", "segments"), ("host", "a"), ("share_catalog", "read")]);
+        has(
+            shell,
+            &facts,
+            &[("segments_source", "not-in-catalog"), ("primaries", "unknown"), ("segments_are", "unknown")],
+        );
         let facts = fake.look(shell, &[("groups", "segments"), ("host", "a")]);
         has(shell, &facts, &[("segments_source", "unknown"), ("primaries", "unknown"), ("segments_are", "unknown")]);
+    }
+}
+
+/// By its version, never by trial: each wrong try is a FATAL in the log of the instance.
+#[test]
+fn the_option_for_utility_sessions_goes_by_the_version() {
+    for shell in SHELLS {
+        let fake = Fake::new();
+        fake.program("psql", "echo \"$PGOPTIONS\" >>\"$HOME/asked\"; echo 1");
+        for (version, option) in
+            [("8.3", "gp_session_role"), ("9.4", "gp_session_role"), ("12", "gp_role"), ("14", "gp_role")]
+        {
+            let dir = fake.data(version, version);
+            let gphome = fake.dir.path().join("gp").display().to_string();
+            let text = format!("gphome={}\n{LIB}use_programs\nask 6000 {}\n", quote(&gphome), quote(&dir));
+            run(shell, &text, &fake.dir.path().join("home"));
+            let asked = fs::read_to_string(fake.dir.path().join("home/asked")).unwrap();
+            assert_eq!(asked, format!("-c {option}=utility\n"), "{shell:?} {version}");
+            fs::remove_file(fake.dir.path().join("home/asked")).unwrap();
+        }
+    }
+}
+
+/// Where nothing in the hosts file says it, the profile does; and what the profile has in PATH is in nobody's way.
+#[test]
+fn the_login_environment_tells_where_things_are() {
+    for shell in SHELLS {
+        let fake = Fake::new();
+        let coordinator = fake.data("c d/gpseg-1", "9.4");
+        let home = fake.dir.path().join("home");
+        let gphome = fake.dir.path().join("gp").display().to_string();
+        fs::create_dir(home.join("bin")).unwrap();
+        for name in ["sed", "tr", "grep", "tail"] {
+            fs::write(home.join("bin").join(name), "#!/bin/sh\necho trouble\n").unwrap();
+            fs::set_permissions(home.join("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let profile = format!(
+            "export GPHOME={} MASTER_DATA_DIRECTORY={} PATH=$HOME/bin:$PATH\nsed() {{ echo trouble; }}\n",
+            quote(&gphome),
+            quote(&coordinator)
+        );
+        fs::write(home.join(".bash_profile"), profile).unwrap();
+        let text = format!("groups=coordinator\nPATH=$HOME/bin:$PATH\n{LIB}{LOOK}{NODE}");
+        let facts = parse_facts(run(shell, &text, &home).as_bytes());
+        has(
+            shell,
+            &facts,
+            &[
+                ("found_gphome", &gphome),
+                ("found_coordinator_data", &coordinator),
+                ("installed", "yes"),
+                ("coordinator", "down"),
+            ],
+        );
     }
 }

@@ -195,19 +195,6 @@ fn of_two_keys_for_one_name_only_the_first_is_taken() {
     assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 1);
 }
 
-#[test]
-fn lines_that_are_not_understood_are_named() {
-    let lab = Lab::start(2);
-    let known = |number| format!("{} {}\n", name_of(&lab, number), key_of(&lab, number, "ed25519"));
-    let text =
-        format!("# a comment\n{}broken\n\n{}{} ssh-ed25519 AAAA=not-a-key\n", known(1), known(2), name_of(&lab, 1));
-    let file = file(&lab, &text);
-    let run = ping(&lab, &file).run().expect(0);
-    let want =
-        format!("known hosts file `{}`, lines 3, 6: are not understood, and passed over as ssh does", file.display());
-    assert_eq!(run.stderr.matches(&want).count(), 1, "{want}\n{run}");
-}
-
 /// sshd has a certificate beside its key: gsctl cannot check one, so it asks for the key and records that.
 #[test]
 fn a_host_certificate_is_no_host_key() {
@@ -273,4 +260,17 @@ fn an_alias_goes_without_a_port_and_a_bare_name_only_where_there_is_no_other() {
     // An authority for the name with the port is no key of it.
     let authority = file(&lab, &format!("@cert-authority {name} {wrong}\n{ip} {key}\n"));
     ping(&lab, &authority).args(["--host-key-policy", "strict"]).run().expect(0);
+}
+
+#[test]
+fn lines_that_are_not_understood_are_named() {
+    let lab = Lab::start(2);
+    let known = |number| format!("{} {}\n", name_of(&lab, number), key_of(&lab, number, "ed25519"));
+    let text =
+        format!("# a comment\n{}broken\n\n{}{} ssh-ed25519 AAAA=not-a-key\n", known(1), known(2), name_of(&lab, 1));
+    let file = file(&lab, &text);
+    let run = ping(&lab, &file).run().expect(0);
+    let want =
+        format!("known hosts file `{}`, lines 3, 6: are not understood, and passed over as ssh does", file.display());
+    assert_eq!(run.stderr.matches(&want).count(), 1, "{want}\n{run}");
 }

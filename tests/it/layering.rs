@@ -15,7 +15,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("nix", &["account.rs"]),
     ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
     ("ssh_key", &["credentials/keys/"]),
-    ("tokio", &["reactor.rs"]),
+    ("tokio", &["budget.rs", "reactor.rs"]),
     ("signal_hook", &["commands/signals.rs", "main.rs"]),
     ("glob", &["ssh_config/glob.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),

@@ -153,6 +153,16 @@ fn check_looks_at_what_is_named() {
         let run = lab.gsctl().args(["--json", "-", "check", "--file", &here]).run().expect(5);
         assert_eq!((&run.json()["counts"]["ok"], &run.json()["counts"]["failed"]), (&1.into(), &1.into()), "{run}");
     }
+    if lab.is_private() {
+        // Others' processes can't be seen there, which does not make them absent.
+        lab.node(2).sh("mount -o remount,hidepid=2 /proc");
+        let run = lab.gsctl().args(["--json", "-", "check", "--process", "init_of_the_node"]).run().expect(5);
+        let said = |host: usize| run.json()["hosts"][host]["error"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(said(0), "no process named init_of_the_node", "{run}");
+        assert!(said(1).contains("others' are hidden on this node (hidepid)"), "{run}");
+        // What it can see it does.
+        lab.gsctl().args(["check", "--process", "sleep"]).run().expect(0);
+    }
     for wrong in [&["--port", "0"][..], &["--process", "="], &["--process", "x=relative"]] {
         lab.gsctl().arg("check").args(wrong).run().expect(2);
     }

@@ -116,3 +116,125 @@ fn the_parsers_of_opengauss_read_it_right() {
         assert_eq!(std::fs::read(err.join(host)).unwrap(), b"");
     }
 }
+
+/// What openGauss' OM makes of a run: its `SshTool`, written anew. The lines are split at blanks: the third field is the result,
+/// the fourth the host; then come the files of each host.
+struct SshTool<'lab> {
+    lab: &'lab Lab,
+    bin: std::path::PathBuf,
+    dir: std::path::PathBuf,
+}
+
+/// Each host with its result, and all that the hosts said.
+type Collected = (Vec<(String, bool)>, String);
+
+impl<'lab> SshTool<'lab> {
+    /// The shim under the names that OM calls.
+    fn new(lab: &'lab Lab) -> Self {
+        let (bin, dir) = (lab.dir().join("client/om's bin"), lab.dir().join("client/om"));
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::create_dir_all(&dir).unwrap();
+        let shim = Gsctl::at_home(&lab.client_home()).args(["pssh", "--print-shim"]).run().expect(0).text();
+        assert_eq!(shim.lines().count(), 3, "{shim}");
+        for name in ["pssh", "pscp"] {
+            std::fs::write(bin.join(name), &shim).unwrap();
+        }
+        Self { lab, bin, dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        gsctl::plan::quote::quote(self.dir.join(name).to_str().unwrap())
+    }
+
+    /// `subprocess.getstatusoutput`: both streams, without the last line end. tee's status is that of the whole.
+    fn call(&self, program: &str, options: &str, hosts: &[String], words: &str) -> String {
+        ["result", "out", "err"].iter().for_each(|name| {
+            let _ = std::fs::remove_dir_all(self.dir.join(name));
+        });
+        std::fs::write(self.dir.join("hosts"), hosts.join("\n") + "\n").unwrap();
+        let reach: Vec<String> = reach(self.lab).iter().map(|word| gsctl::plan::quote::quote(word)).collect();
+        let text = format!(
+            "source /etc/profile && python3 {} {} {options} -p 300 -h {} -o {} -e {} {words} 2>&1 | tee {}",
+            gsctl::plan::quote::quote(self.bin.join(program).to_str().unwrap()),
+            reach.join(" "),
+            self.path("hosts"),
+            self.path("out"),
+            self.path("err"),
+            self.path("result"),
+        );
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", &text]).env("HOME", self.lab.client_home()).env_remove("GSCTL_PSSH_DIALECT");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
+    fn collect(&self, hosts: &[String]) -> Collected {
+        let text = std::fs::read_to_string(self.dir.join("result")).unwrap();
+        let results: Vec<(String, bool)> = text
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .filter(|fields| fields.len() >= 4 && ["[SUCCESS]", "[FAILURE]"].contains(&fields[2]))
+            .map(|fields| (fields[3].to_owned(), fields[2] == "[SUCCESS]"))
+            .collect();
+        assert_eq!(results.len(), hosts.len(), "OM wants one result for each host\n{text}");
+        let files = hosts.iter().flat_map(|host| ["out", "err"].map(|name| self.dir.join(name).join(host)));
+        let said = files.map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+        (results, said)
+    }
+
+    fn get_ssh_status_output(&self, command: &str, hosts: &[String], seconds: u32) -> Result<Collected, String> {
+        let words = format!("\"source /etc/profile;source ~/.bashrc;{command}\"");
+        let output = self.call("pssh", &format!("-t {seconds} -P"), hosts, &words);
+        if output.contains("Timed out, Killed by signal 9") { Err(output) } else { Ok(self.collect(hosts)) }
+    }
+
+    /// With `checkenv` each line must be a success: what a profile prints is an error then.
+    fn execute_command(&self, command: &str, hosts: &[String]) -> Result<(), String> {
+        let words = format!("\"source /etc/profile;source ~/.bashrc;{command}\"");
+        let output = self.call("pssh", "-t 40 -P", hosts, &words);
+        let (results, said) = self.collect(hosts);
+        if results.iter().any(|(_, success)| !success) {
+            return Err(said);
+        }
+        match output.lines().find(|line| !line.is_empty() && !line.contains("[SUCCESS]")) {
+            Some(line) => Err(line.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    fn scp_files(&self, from: &str, to: &str, hosts: &[String]) -> Collected {
+        self.call("pscp", "-r -v -t 40", hosts, &format!("{from} {to}"));
+        self.collect(hosts)
+    }
+}
+
+#[test]
+fn om_calls_it_through_python() {
+    let lab = Lab::builder().nodes(2).shell("/bin/bash").start();
+    (1..=2).for_each(|number| lab.node(number).write("home/.bashrc", "export GREETING=hello\n"));
+    let hosts = [1, 2].map(|number| lab.node(number).address().ip().to_string());
+    let tool = SshTool::new(&lab);
+
+    let (results, said) = tool.get_ssh_status_output("echo \\$GREETING; echo oops >&2", &hosts, 40).unwrap();
+    assert!(results.iter().all(|(_, success)| *success), "{results:?}");
+    assert_eq!((said.matches("hello").count(), said.matches("oops").count()), (2, 2), "{said}");
+    let (results, said) = tool.get_ssh_status_output("echo GAUSS-51100 >&2; exit 3", &hosts, 40).unwrap();
+    assert!(results.iter().all(|(_, success)| !success) && said.contains("GAUSS-51100"), "{said}");
+
+    assert_eq!(tool.execute_command("true", &hosts), Ok(()));
+    assert!(tool.execute_command("echo a profile that talks", &hosts).unwrap_err().contains("talks"));
+    assert!(tool.execute_command("echo why >&2; exit 1", &hosts).unwrap_err().contains("why"));
+
+    let output = tool.get_ssh_status_output("sleep 4777", &hosts, 1).unwrap_err();
+    assert!(output.contains("Timed out, Killed by signal 9"), "{output}");
+    for number in 1..=2 {
+        crate::failures::until_gone(lab.node(number), "sleep 4777");
+    }
+
+    std::fs::create_dir_all(tool.dir.join("files")).unwrap();
+    std::fs::write(tool.dir.join("files/one"), "text").unwrap();
+    let (results, _) = tool.scp_files(&tool.path("files"), ".", &hosts);
+    assert!(results.iter().all(|(_, success)| *success), "{results:?}");
+    (1..=2).for_each(|number| assert_eq!(lab.node(number).text("home/files/one"), "text"));
+}

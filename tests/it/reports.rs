@@ -144,7 +144,7 @@ fn a_playbook_of_a_user() {
 
     // Looked at first: every step and host, and nobody is contacted.
     let before = contacts(&lab);
-    let run = lab.gsctl().hosts_file(&hosts).arg("--dry-run").arg("play").arg(&book).run().expect(0);
+    let run = lab.gsctl().hosts_file(&hosts).args(["--dry-run", "-v"]).arg("play").arg(&book).run().expect(0);
     assert!(run.text().contains("# on node") && run.text().contains("step 1 of 7: write everywhere"), "{run}");
     assert!(run.text().contains("touch /tmp/when") && run.text().contains("echo any >> /tmp/any"), "{run}");
     assert_eq!(contacts(&lab), before, "a dry run contacted somebody\n{run}");

@@ -11,9 +11,18 @@ use std::time::{Duration, Instant};
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
-const NODE: &str = include_str!("../../playbooks/opengauss/node.sh");
-const CLUSTER: &str = include_str!("../../playbooks/opengauss/cluster.sh");
-const EVIDENCE: &str = include_str!("../../playbooks/opengauss/evidence.sh");
+/// What the playbooks send: what is shared first.
+const NODE: &str = concat!(
+    include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/view.sh"),
+    include_str!("../../playbooks/opengauss/agent.sh"),
+    include_str!("../../playbooks/opengauss/hints.sh"),
+    include_str!("../../playbooks/opengauss/node.sh")
+);
+const CLUSTER: &str =
+    concat!(include_str!("../../playbooks/opengauss/lib.sh"), include_str!("../../playbooks/opengauss/cluster.sh"));
+const EVIDENCE: &str =
+    concat!(include_str!("../../playbooks/opengauss/lib.sh"), include_str!("../../playbooks/opengauss/evidence.sh"));
 
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
@@ -104,7 +113,7 @@ impl Node {
         }
         node.file("cm/cm_agent/cm_agent.conf", "log_dir = x\n");
         node.cm_ctl(&format!(
-            "case $1 in view) cat '{}' ;; check) exit 2 ;; esac",
+            "case $1 in view) cat '{}' ;; check) echo 0 >\"$GAUSSHOME/bin/result\"; exit 3 ;; esac",
             node.file("view", &VIEW.replace("@DATA@", &node.name("cm"))).replace('\'', "'\\''")
         ));
         node
@@ -217,17 +226,6 @@ fn has(shell: &[&str], facts: &Facts, want: &[(&str, &str)]) {
 }
 
 #[test]
-fn the_environment_is_one_text() {
-    let block = |script: &'static str| {
-        let start = script.find("# >>> environment").expect("start of the environment");
-        let end = script.find("# <<< environment").expect("end of the environment");
-        &script[start..end]
-    };
-    assert_eq!(block(NODE), block(CLUSTER));
-    assert_eq!(block(NODE), block(EVIDENCE));
-}
-
-#[test]
 fn the_four_states() {
     for shell in SHELLS {
         let mut node = Node::new();
@@ -250,12 +248,11 @@ fn the_four_states() {
                 ("agent_config", "ok"),
                 ("om_monitor", "none"),
                 ("cm_agent", "none"),
-                ("cm_server", "missing"),
-                ("gaussdb", "missing"),
+                ("cm_server", "stopped"),
+                ("gaussdb", "stopped"),
                 ("cm_node", "1"),
                 ("expect_cm_server", "yes"),
                 ("expect_gaussdb", "yes"),
-                ("cm_check", "2"),
                 ("profile", "ok"),
                 ("nofile_source", "session"),
                 ("state", "stopped"),
@@ -400,7 +397,7 @@ fn which_node_this_is() {
         has(
             shell,
             &node.look(shell, &[("cm_data", &node.name("cm"))]),
-            &[("cm_node", "unknown"), ("agent_config", "ok"), ("cm_check", "255")],
+            &[("cm_node", "unknown"), ("agent_config", "ok")],
         );
     }
 }
@@ -475,7 +472,7 @@ fn no_profile_can_spoil_it() {
         Command::new("kill").arg(fs::read_to_string(left).unwrap().trim()).status().unwrap();
         for broken in ["exit 3\n", "exec true\n"] {
             node.file("home/.bashrc", broken);
-            has(shell, &node.look(shell, &at), &[("cm_node", "1"), ("profile", "broken"), ("cm_check", "2")]);
+            has(shell, &node.look(shell, &at), &[("cm_node", "1"), ("profile", "broken")]);
         }
     }
 }
@@ -507,7 +504,16 @@ fn deaths_of_the_agent_are_counted() {
         has(shell, &node.look(shell, &light), &[("agent_deaths", "2")]);
         // One that runs for seconds only has proved nothing.
         node.start("cm_agent");
-        has(shell, &node.look(shell, &light), &[("agent_deaths", "2"), ("cm_agent", "running")]);
+        has(shell, &node.look(shell, &light), &[("agent_deaths", "2"), ("cm_agent", "running"), ("agent_crash", "")]);
+        // Three are a loop, whether one runs just now or not; the full look counts them all.
+        node.file(log, &[held, &[&*die("11"), tried].concat().repeat(70), &die("768")].concat());
+        let crash = "cm_agent died 71 times, last exit status 3";
+        has(
+            shell,
+            &node.look(shell, &[("node", "1")]),
+            &[("cm_agent", "crashing"), ("agent_crash", crash), ("state", "starting")],
+        );
+        has(shell, &node.look(shell, &light), &[("cm_agent", "crashing")]);
         fs::remove_file(node.path(log)).unwrap();
         has(shell, &node.look(shell, &light), &[("agent_deaths", "0")]);
     }
@@ -637,7 +643,7 @@ fn the_cluster_in_all_its_forms() {
             shell,
             &ask(&format!("{NO_SERVER}\u{1}255")),
             &[
-                ("cluster_state", "unreachable"),
+                ("cluster_state", "electing"),
                 ("cluster_rc", "255"),
                 ("cluster_error", "can't connect to cm_server."),
                 ("cm_primary", ""),
@@ -684,5 +690,191 @@ fn evidence_is_found_three_ways() {
         node.start_with("om_monitor", &["-L", &dir]);
         assert_eq!(said(&node, &[]), want, "{shell:?}");
         assert!(said(&node, &[("gausslog", "/nowhere")]).starts_with(&log));
+    }
+}
+
+/// What a node that was not told where openGauss is finds by itself.
+#[test]
+fn gausshome_is_found_in_the_login_environment() {
+    for shell in SHELLS {
+        let node = Node::new();
+        let home = node.name("app");
+        let look = |node: &Node| node.look(shell, &[("gausshome", ""), ("node", "1")]);
+        let export = format!("export GAUSSHOME={}\n", quote(&home));
+        let found = [("found_gausshome", &*home), ("installed", "yes"), ("cm_node", "1")];
+        node.file("home/.bashrc", &export);
+        has(shell, &look(&node), &found);
+        // A separate environment file that the profile names, or only the cron line.
+        let file = node.file("env", &export);
+        node.file("home/.bashrc", &format!("export MPPDB_ENV_SEPARATE_PATH={}\n", quote(&file)));
+        has(shell, &look(&node), &[found[0], ("found_env_file", &file)]);
+        fs::remove_file(node.path("home/.bashrc")).unwrap();
+        fs::create_dir(node.path("tools")).unwrap();
+        let plain = tempfile::tempdir().unwrap();
+        let environment = plain.path().join("env");
+        fs::write(&environment, &export).unwrap();
+        node.file(
+            "tools/crontab",
+            &format!(
+                "#!/bin/sh\necho '* * * * * source /etc/profile;source ~/.bashrc;source {};nohup om_monitor -L x &'\n",
+                environment.display()
+            ),
+        );
+        node.mode("tools/crontab", 0o755);
+        let path = format!("{}:/usr/bin:/bin", node.name("tools"));
+        has(shell, &node.look(shell, &[("gausshome", ""), ("PATH", &path)]), &[found[0]]);
+        node.file("home/.profile", &export);
+        has(shell, &look(&node), &found);
+        fs::remove_file(node.path("home/.profile")).unwrap();
+        // The cluster's own look finds the same.
+        node.file("home/.bashrc", &export);
+        node.cm_ctl("[ -n \"$GAUSSHOME\" ] && echo 'cluster_state   : Normal'");
+        let cluster = parse_facts(&node.run(shell, CLUSTER, &[("gausshome", "")]).stdout);
+        has(shell, &cluster, &[("cluster_state", "Normal")]);
+        // What was said is taken, and a wrong one is named beside the right one.
+        let wrong = node.look(shell, &[("gausshome", "/nowhere"), ("node", "1")]);
+        has(shell, &wrong, &[("state", "not-installed"), ("env_gausshome", &home)]);
+        assert!(wrong["hint_marker"].contains(&format!("GAUSSHOME={home}")), "{wrong:#?}");
+        assert!(!wrong.contains_key("found_gausshome"), "{wrong:#?}");
+    }
+}
+
+#[test]
+fn instances_without_an_agent_are_a_state_of_their_own() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let at = [("node", "1")];
+        let marker = node.file("app/bin/cluster_manual_start", "0\n1\n2\n");
+        let server = node.start("cm_server");
+        let database = node.start_with("gaussdb", &["-D", "/data/dn1", "-M", "pending"]);
+        let left = format!("cm_server (pid {server}), gaussdb (pid {database} in /data/dn1)");
+        for light in ["0", "1"] {
+            let facts = node.look(shell, &[at[0], ("light", light)]);
+            has(shell, &facts, &[("state", "unmanaged"), ("marker", "present"), ("cm_server", "running")]);
+            let mut names: Vec<&str> = facts["left_running"].split(", ").collect();
+            names.sort_unstable();
+            assert_eq!(names.join(", "), left);
+            assert!(facts["hint_marker"].contains("gs_ctl stop -D"), "{facts:#?}");
+        }
+        // Without the marker om_monitor would look after them within a second, if it ran.
+        fs::remove_file(marker).unwrap();
+        has(shell, &node.look(shell, &at), &[("state", "unmanaged"), ("marker", "absent")]);
+        node.start("om_monitor");
+        has(shell, &node.look(shell, &at), &[("state", "starting")]);
+        assert!(!node.bin("result").exists(), "cm_ctl check was run");
+    }
+}
+
+#[test]
+fn what_an_agent_holds_back_is_in_its_log() {
+    let line = |held: &str| {
+        format!(
+            "2026-05-11 10:00:01.123 tid=21001 StartAndStop LOG: datanodeId=6001, {held}, g_dnBuild=0, g_ltranDown=0, g_dnStartCounts=0.\n"
+        )
+    };
+    let none = "dn_manual_stop=0, g_dnDiskDamage=0, g_nicDown=0, port_conflict=0";
+    for shell in SHELLS {
+        let mut node = Node::new();
+        node.start("om_monitor");
+        node.start("cm_agent");
+        fs::create_dir_all(node.path("log/cm/cm_agent")).unwrap();
+        node.file("cm/cm_agent/cm_agent.conf", &format!("log_dir = {}   # where\n", node.name("log/cm/cm_agent")));
+        let at = [("node", "1")];
+        let log = "log/cm/cm_agent/cm_agent-2026-current.log";
+        for (zero, one, word) in [
+            ("g_dnDiskDamage=0", "g_dnDiskDamage=1", "Disk damaged"),
+            ("dn_manual_stop=0", "dn_manual_stop=1", "Manually stopped"),
+            ("port_conflict=0", "port_conflict=1", "Port conflicting"),
+        ] {
+            node.file(log, &[line(none), line(&none.replace(zero, one))].concat());
+            let facts = node.look(shell, &at);
+            has(shell, &facts, &[("gaussdb_held", word), ("gaussdb", "missing"), ("state", "running")]);
+            assert!(word == "Manually stopped" || facts["hint_gaussdb"].contains(word), "{facts:#?}");
+            // A light look is told where the log is.
+            let directory = node.name("log/cm/cm_agent");
+            has(
+                shell,
+                &node.look(shell, &[("light", "1"), ("found_agent_log", &directory)]),
+                &[("gaussdb_held", word)],
+            );
+            // The newest line counts, and only what this agent said.
+            node.file(log, &[line(&none.replace(zero, one)), line(none)].concat());
+            has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
+            node.file(
+                log,
+                &[&line(&none.replace(zero, one)), "x StartAndStop LOG: agent start and stop thread start\n"].concat(),
+            );
+            has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
+        }
+        node.file(log, "x LOG: g_cmsNicDown is 1, cannot start cms.\n");
+        has(shell, &node.look(shell, &at), &[("cm_server_held", "Nic down")]);
+        node.start("gaussdb");
+        node.start("cm_server");
+        node.file(log, &line(&none.replace("dn_manual_stop=0", "dn_manual_stop=1")));
+        has(shell, &node.look(shell, &at), &[("gaussdb_held", ""), ("cm_server_held", "")]);
+    }
+}
+
+#[test]
+fn what_a_killed_start_left_is_told_from_one_that_goes_on() {
+    for shell in SHELLS {
+        let mut node = Node::new();
+        let at = [("node", "1")];
+        has(shell, &node.look(shell, &at), &[("starting_flag", "no"), ("starting_left", "no")]);
+        let file = node.file("app/bin/cluster_manual_starting", "");
+        has(shell, &node.look(shell, &at), &[("starting_flag", "yes"), ("starting_left", "yes")]);
+        // Somebody's own.
+        fs::write(&file, "theirs").unwrap();
+        has(shell, &node.look(shell, &at), &[("starting_flag", "yes"), ("starting_left", "no")]);
+        fs::write(&file, "").unwrap();
+        node.program("cm_ctl", "/bin/dash");
+        let mut command = Command::new(node.bin("cm_ctl"));
+        command.args(["-c", "read -r _; :", "start"]).stdin(Stdio::piped());
+        node.start_command(command);
+        has(shell, &node.look(shell, &at), &[("starting_flag", "yes"), ("starting_left", "no")]);
+    }
+}
+
+#[test]
+fn a_look_that_fails_says_so() {
+    for shell in SHELLS {
+        let node = Node::new();
+        // A PATH of the login's own that has no, or wrong, helpers does no harm.
+        fs::create_dir(node.path("tools")).unwrap();
+        for name in ["ls", "grep", "sed", "tr"] {
+            node.file(&format!("tools/{name}"), "#!/bin/sh\nexit 0\n");
+            node.mode(&format!("tools/{name}"), 0o755);
+        }
+        has(
+            shell,
+            &node.look(shell, &[("PATH", &node.name("tools"))]),
+            &[("cm_node", "unknown"), ("agent_binary", "ok")],
+        );
+    }
+}
+
+#[test]
+fn an_election_is_told_from_a_cluster_that_is_not_seen() {
+    let table = |states: [&str; 3]| {
+        let row = |(node, state): (usize, &&str)| format!("{0}  cmnode{0} {0}        {state}\n", node + 1);
+        let rows: String = states.iter().enumerate().map(row).collect();
+        format!(
+            "[  CMServer State   ]\n\nnode       instance state\n-------------------------\n{rows}\ncm_ctl: can't connect to cm_server.\nMaybe cm_server is not running, or timeout expired. Please try again.\n"
+        )
+    };
+    for shell in SHELLS {
+        let node = Node::new();
+        for (states, state, note) in [
+            (["Standby", "Standby", "Down"], "electing", "(Down: node 3)"),
+            (["Standby", "Standby", "Standby"], "electing", "no primary yet"),
+            (["Standby", "Down", "Down"], "unreachable", "1 of 3"),
+            (["Down", "Down", "Down"], "unreachable", "0 of 3"),
+        ] {
+            let text = node.file("query", &table(states)).replace('\'', "'\\''");
+            node.cm_ctl(&format!("cat '{text}'; exit 255"));
+            let facts = parse_facts(&node.run(shell, CLUSTER, &[]).stdout);
+            has(shell, &facts, &[("cluster_state", state), ("cluster_rc", "255")]);
+            assert!(facts["note_cluster_state"].contains(note), "{facts:#?}");
+        }
     }
 }

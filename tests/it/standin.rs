@@ -14,27 +14,27 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-const MARKER: &str = "cluster_manual_start";
+pub(crate) const MARKER: &str = "cluster_manual_start";
 const PORT: u16 = 15999;
 
 /// Three nodes; everything they started dies with this.
-struct Cluster {
+pub(crate) struct Cluster {
     directory: TempDir,
     /// The first three numbers of the nodes' addresses.
-    block: String,
+    pub(crate) block: String,
     monitors: Vec<Child>,
 }
 
 impl Cluster {
     /// Lays the nodes out, stopped: as after an installation, the marker is there.
-    fn new(extra: &str) -> Self {
+    pub(crate) fn new(extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let block = format!("127.{}.{}", fastrand::u8(1..255), fastrand::u8(..));
         let cluster = Self { directory, block, monitors: Vec::new() };
         for node in 1..=3 {
             let bin = cluster.home(node).join("bin");
             fs::create_dir_all(&bin).unwrap();
-            fs::create_dir_all(cluster.node(node).join("dn1")).unwrap();
+            cluster.lay_out_database(node);
             fs::create_dir_all(cluster.node(node).join("cm/cm_agent")).unwrap();
             fs::write(cluster.agent_conf(node), "").unwrap();
             for name in ["om_monitor", "cm_agent", "cm_server", "gaussdb", "cm_ctl"] {
@@ -52,7 +52,7 @@ impl Cluster {
     }
 
     /// Lays the nodes out and runs their monitors, which have all seen the marker: without that, a start is "abnormal".
-    fn watched(extra: &str) -> Self {
+    pub(crate) fn watched(extra: &str) -> Self {
         let mut cluster = Self::new(extra);
         for node in 1..=3 {
             cluster.monitor(node);
@@ -64,32 +64,42 @@ impl Cluster {
     }
 
     /// A cluster that is up.
-    fn normal(extra: &str) -> Self {
+    pub(crate) fn normal(extra: &str) -> Self {
         let cluster = Self::watched(extra);
         cluster.start();
         cluster.until_state("Normal");
         cluster
     }
 
-    fn node(&self, node: u32) -> PathBuf {
+    /// What a data directory must hold for CM to start a datanode in it.
+    pub(crate) fn lay_out_database(&self, node: u32) {
+        let directory = self.node(node).join("dn1");
+        fs::create_dir_all(directory.join("pg_tblspc")).unwrap();
+        for name in ["base", "global", "pg_xlog"] {
+            fs::create_dir_all(directory.join(name)).unwrap();
+            fs::write(directory.join(name).join("1"), "").unwrap();
+        }
+    }
+
+    pub(crate) fn node(&self, node: u32) -> PathBuf {
         // Processes are recognised by the path /proc shows.
         self.directory.path().canonicalize().unwrap().join(format!("n{node}"))
     }
 
-    fn home(&self, node: u32) -> PathBuf {
+    pub(crate) fn home(&self, node: u32) -> PathBuf {
         self.node(node).join("app")
     }
 
-    fn bin(&self, node: u32, name: &str) -> PathBuf {
+    pub(crate) fn bin(&self, node: u32, name: &str) -> PathBuf {
         self.home(node).join("bin").join(name)
     }
 
-    fn agent_conf(&self, node: u32) -> PathBuf {
+    pub(crate) fn agent_conf(&self, node: u32) -> PathBuf {
         self.node(node).join("cm/cm_agent/cm_agent.conf")
     }
 
     /// A program in the environment of the cluster's user.
-    fn command(&self, node: u32, name: &str) -> Command {
+    pub(crate) fn command(&self, node: u32, name: &str) -> Command {
         let mut command = Command::new(self.bin(node, name));
         command
             .env("GAUSSHOME", self.home(node))
@@ -100,41 +110,41 @@ impl Cluster {
         command
     }
 
-    fn monitor(&mut self, node: u32) {
+    pub(crate) fn monitor(&mut self, node: u32) {
         let mut command = self.command(node, "om_monitor");
         command.arg("-L").arg(self.node(node).join("log/cm/om_monitor"));
         self.monitors.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
 
-    fn ctl(&self, node: u32, arguments: &[&str]) -> Output {
+    pub(crate) fn ctl(&self, node: u32, arguments: &[&str]) -> Output {
         self.command(node, "cm_ctl").args(arguments).output().unwrap()
     }
 
-    fn stdout(&self, node: u32, arguments: &[&str]) -> String {
+    pub(crate) fn stdout(&self, node: u32, arguments: &[&str]) -> String {
         String::from_utf8(self.ctl(node, arguments).stdout).unwrap()
     }
 
     /// `cm_ctl check` of the agent, as `cm_ctl start` has it run on each node.
-    fn check(&self, node: u32) -> i32 {
+    pub(crate) fn check(&self, node: u32) -> i32 {
         let agent = self.bin(node, "cm_agent");
         self.ctl(node, &["check", "-B", "cm_agent", "-T", agent.to_str().unwrap()]).status.code().unwrap()
     }
 
-    fn mark(&self, node: u32, marker: &str, text: &str) {
+    pub(crate) fn mark(&self, node: u32, marker: &str, text: &str) {
         fs::write(self.bin(node, marker), text).unwrap();
     }
 
-    fn unmark(&self, node: u32, marker: &str) {
+    pub(crate) fn unmark(&self, node: u32, marker: &str) {
         fs::remove_file(self.bin(node, marker)).unwrap();
     }
 
-    fn start(&self) {
+    pub(crate) fn start(&self) {
         for node in 1..=3 {
             self.unmark(node, MARKER);
         }
     }
 
-    fn configure(&self, node: u32, line: &str) {
+    pub(crate) fn configure(&self, node: u32, line: &str) {
         let path = self.bin(node, "standin.conf");
         let key = line.split('=').next().unwrap();
         let text = fs::read_to_string(&path).unwrap();
@@ -143,28 +153,33 @@ impl Cluster {
         fs::write(path, text).unwrap();
     }
 
-    fn log(&self, node: u32) -> String {
-        let entries = fs::read_dir(self.node(node).join("log/cm/om_monitor")).into_iter().flatten().flatten();
+    pub(crate) fn log(&self, node: u32) -> String {
+        self.log_of(node, "om_monitor")
+    }
+
+    /// Everything in the log directory of a program.
+    pub(crate) fn log_of(&self, node: u32, program: &str) -> String {
+        let entries = fs::read_dir(self.node(node).join("log/cm").join(program)).into_iter().flatten().flatten();
         entries.map(|entry| fs::read_to_string(entry.path()).unwrap()).collect()
     }
 
     /// Processes of a node that run this program.
-    fn running(&self, node: u32, name: &str) -> Vec<u32> {
+    pub(crate) fn running(&self, node: u32, name: &str) -> Vec<u32> {
         let exe = self.bin(node, name);
         processes().filter(|(_, link)| *link == exe).map(|(pid, _)| pid).collect()
     }
 
-    fn state(&self, node: u32) -> String {
+    pub(crate) fn state(&self, node: u32) -> String {
         let text = self.stdout(node, &["query", "-Cv"]);
         let line = text.lines().find_map(|line| line.strip_prefix("cluster_state   : "));
         line.unwrap_or("none").to_owned()
     }
 
-    fn until_state(&self, state: &str) {
+    pub(crate) fn until_state(&self, state: &str) {
         until(&format!("cluster_state {state}"), || self.state(2) == state);
     }
 
-    fn until_gone(&self, node: u32) {
+    pub(crate) fn until_gone(&self, node: u32) {
         until("all instances gone", || {
             ["cm_agent", "cm_server", "gaussdb"].iter().all(|name| self.running(node, name).is_empty())
         });
@@ -203,11 +218,11 @@ fn processes() -> impl Iterator<Item = (u32, PathBuf)> {
     })
 }
 
-fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < Duration::from_secs(60), "never happened: {what}");
@@ -215,7 +230,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn cmdline(pid: u32) -> String {
+pub(crate) fn cmdline(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', "|")
 }
 
@@ -470,14 +485,14 @@ fn a_paused_cluster_does_not_come_up() {
 fn an_instance_can_be_held_by_its_own_marker_or_its_disk() {
     let cluster = Cluster::watched("");
     cluster.mark(1, "instance_manual_start_6001", "");
-    fs::remove_dir(cluster.node(3).join("dn1")).unwrap();
+    fs::remove_dir_all(cluster.node(3).join("dn1")).unwrap();
     cluster.start();
     cluster.until_state("Degraded");
     let text = || cluster.stdout(1, &["query", "-Cv"]);
     until("the reasons", || text().contains("Manually stopped") && text().contains("Disk damaged"));
     assert!(text().contains("balanced        : No\n"), "{}", text());
     assert_eq!(cluster.running(1, "gaussdb").len(), 1);
-    fs::create_dir(cluster.node(3).join("dn1")).unwrap();
+    cluster.lay_out_database(3);
     cluster.unmark(1, "instance_manual_start_6001");
     cluster.until_state("Normal");
 }

@@ -1,7 +1,7 @@
 //! A Greenplum cluster in a lab of three nodes: the stand-in under the names of the real programs.
 //!
 //! `node1` has the coordinator; `node2` the standby, the primary of content 0 and the mirror of 1; `node3` the primary of 1
-//! and the mirror of 0. What the programs do is the stand-in's business (`tests/standin_greenplum`).
+//! and the mirror of 0. What the programs do is the stand-in's business (`tests/standin_greenplum`); it is a 6.24.3, or a 7.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,9 +13,10 @@ use super::process::Process;
 use super::{Lab, opengauss, wait};
 
 /// The names that the stand-in goes by on every node.
-const PROGRAMS: [&str; 6] = ["postgres", "pg_ctl", "pg_controldata", "psql", "pg_isready", "gpsegd"];
+const PROGRAMS: [&str; 7] = ["postgres", "pg_ctl", "pg_controldata", "psql", "pg_isready", "gpsegd", "ssh"];
 /// Those that only a whole installation has.
-pub(crate) const MANAGEMENT: [&str; 4] = ["gpstart", "gpstop", "gpactivatestandby", "gpstate"];
+pub(crate) const MANAGEMENT: [&str; 6] =
+    ["gpstart", "gpstop", "gpactivatestandby", "gpinitstandby", "gprecoverseg", "gpstate"];
 
 pub(crate) const COORDINATOR: &str = "gpdata/coordinator/gpseg-1";
 pub(crate) const STANDBY: &str = "gpdata/standby/gpseg-1";
@@ -41,17 +42,24 @@ const AGENT_PORT: u16 = 16_500;
 pub(crate) struct Cluster<'lab> {
     pub(crate) lab: &'lab Lab,
     port: u16,
+    seven: bool,
 }
 
-/// Lays out a stopped cluster, with or without gpstart and its like.
+/// Lays out a stopped cluster of version 6, with or without gpstart and its like.
 #[track_caller]
 pub(crate) fn install(lab: &Lab, management: bool) -> Cluster<'_> {
+    install_version(lab, management, false)
+}
+
+/// The same of version 6 or 7.
+#[track_caller]
+pub(crate) fn install_version(lab: &Lab, management: bool, seven: bool) -> Cluster<'_> {
     assert_eq!(lab.nodes().len(), 3, "the cluster is for three nodes");
     let standin = opengauss::example("standin_greenplum");
     // Without namespaces the nodes share /tmp, and other labs do too.
-    let cluster = Cluster { lab, port: if lab.is_private() { 5432 } else { fastrand::u16(20_000..30_000) / 4 * 4 } };
-    let agents: Vec<_> = (1..=3).map(|number| format!("{}={}", cluster.name(number), cluster.agent(number))).collect();
-    for (number, node) in (1..).zip(lab.nodes()) {
+    let port = if lab.is_private() { 5432 } else { fastrand::u16(20_000..30_000) / 4 * 4 };
+    let cluster = Cluster { lab, port, seven };
+    for node in lab.nodes() {
         node.mkdir("gp/bin");
         node.mkdir("gp/lib");
         node.copy(&standin, "gp/bin/postgres");
@@ -61,32 +69,11 @@ pub(crate) fn install(lab: &Lab, management: bool) -> Cluster<'_> {
             let to = node.outside(Path::new("gp/bin").join(program));
             fs::hard_link(node.outside("gp/bin/postgres"), to).expect("both are ours");
         }
-        let (address, agent) = (node.address().ip(), cluster.agent(number));
-        node.write("gp/standin.conf", format!("address={address}\nagent={agent}\nagents={}\n", agents.join(",")));
         // The real one is written for bash.
         node.write("gp/greenplum_path.sh", format!("export GPHOME={}\n", node.base().join("gp").display()));
     }
-    let catalog = cluster.catalog();
-    for (number, dir, content, role, above) in INSTANCES {
-        let node = lab.node(number);
-        let file = |name: &str| Path::new(dir).join(name);
-        node.write(file("PG_VERSION"), "12\n");
-        node.write(file("postgresql.conf"), format!("# port=1\nport={}\n", cluster.port + above));
-        node.write(file("standin.control"), "timeline=1\nstate=shut down\n");
-        node.mkdir(file("log"));
-        if role == "m" {
-            node.write(file("standby.signal"), "");
-        }
-        if content < 0 {
-            node.write(file("standin.catalog"), &catalog);
-        }
-        if dir == STANDBY {
-            let (host, port) = (lab.node(1).address().ip(), cluster.port);
-            let line =
-                format!("primary_conninfo = 'user=gpadmin passfile=''/x'' host={host} port={port} sslmode=prefer'\n");
-            node.write(file("postgresql.auto.conf"), line);
-        }
-    }
+    cluster.settings("");
+    cluster.lay_out();
     for number in 1..=3 {
         cluster.start_agent(number);
     }
@@ -102,12 +89,150 @@ impl Cluster<'_> {
         format!("{}:{AGENT_PORT}", self.lab.node(number).address().ip())
     }
 
-    fn catalog(&self) -> String {
+    /// The settings of the stand-in on every node, and more of them: `fts=SECONDS`, `pace=MILLISECONDS`.
+    pub(crate) fn settings(&self, more: &str) {
+        let names = (1..=3).map(|number| format!("{}={}", self.name(number), self.agent(number)));
+        let addresses =
+            (1..=3).map(|number| format!("{}={}", self.lab.node(number).address().ip(), self.agent(number)));
+        let agents = names.chain(addresses).collect::<Vec<_>>().join(",");
+        let dialect = if self.seven { 7 } else { 6 };
+        for (number, node) in (1..).zip(self.lab.nodes()) {
+            let (address, agent) = (node.address().ip(), self.agent(number));
+            let text = format!("dialect={dialect}\naddress={address}\nagent={agent}\nagents={agents}\n{more}\n");
+            node.write("gp/standin.conf", text);
+        }
+    }
+
+    /// Writes every data directory as it is before the first start.
+    #[track_caller]
+    fn lay_out(&self) {
+        let catalog = self.catalog();
+        for (number, dir, content, role, above) in INSTANCES {
+            let node = self.lab.node(number);
+            let file = |name: &str| Path::new(dir).join(name);
+            node.write(file("PG_VERSION"), if self.seven { "12\n" } else { "9.4\n" });
+            node.write(file("postgresql.conf"), format!("# port=1\nport={} ##port 5432\t\n", self.port + above));
+            node.write(file("standin.control"), "timeline=1\nstate=shut down\n");
+            node.mkdir(file(if self.seven { "log" } else { "pg_log" }));
+            node.remove(file(self.follow_file()));
+            if role == "m" {
+                self.follow(number, dir);
+            }
+            if content < 0 {
+                node.write(file("standin.catalog"), &catalog);
+            }
+        }
+    }
+
+    /// Ends everything, and begins anew with every instance in its place.
+    #[track_caller]
+    pub(crate) fn begin_anew(&self) {
+        self.crash();
+        self.lay_out();
+    }
+
+    /// Makes a directory one of a mirror or standby.
+    fn follow(&self, number: usize, dir: &str) {
+        let node = self.lab.node(number);
+        let file = |name: &str| Path::new(dir).join(name);
+        let content = INSTANCES.iter().find(|instance| instance.1 == dir).map_or(-1, |instance| instance.2);
+        let source = INSTANCES.iter().find(|other| other.2 == content && other.3 == "p").expect("it has a primary");
+        let (host, port) = (self.lab.node(source.0).address().ip(), self.port + source.4);
+        let line = format!(
+            "primary_conninfo = 'user=gpadmin host={host} port={port} sslmode=disable sslcompression=1 \
+             krbsrvname=postgres application_name=gp_walreceiver'\n"
+        );
+        if self.seven {
+            node.write(file("standby.signal"), "");
+            node.write(file("postgresql.auto.conf"), line);
+        } else {
+            node.write(file("recovery.conf"), format!("standby_mode = 'on'\n{line}"));
+        }
+    }
+
+    /// The file that makes a directory one of a mirror or standby.
+    pub(crate) fn follow_file(&self) -> &'static str {
+        if self.seven { "standby.signal" } else { "recovery.conf" }
+    }
+
+    /// Lets the profile of the cluster's user say where things are, as an administrator does, for a hosts file that does not.
+    pub(crate) fn login_environment(&self) {
+        for number in 1..=3 {
+            let base = self.lab.node(number).base().display().to_string();
+            let data = match number {
+                1 => format!("export MASTER_DATA_DIRECTORY={base}/{COORDINATOR}\n"),
+                2 => format!("export MASTER_DATA_DIRECTORY={base}/{STANDBY}\n"),
+                _ => String::new(),
+            };
+            self.lab.node(number).write("home/.bashrc", format!("source {base}/gp/greenplum_path.sh\n{data}"));
+        }
+    }
+
+    /// A hosts file with nothing but hosts and groups.
+    #[track_caller]
+    pub(crate) fn plain_hosts_file(&self) -> PathBuf {
+        let lines = self.lab.nodes().iter().map(|node| self.lab.hosts_line(node.name(), node.address()));
+        let text: String = lines.map(|line| line.trim_end().to_owned() + "\n").collect();
+        self.lab.write_hosts_file(&(text + "[coordinator]\nnode1\n[standby]\nnode2\n[segments]\nnode2\nnode3\n"))
+    }
+
+    /// The rows of the catalog as the coordinator has them now, or the standby.
+    pub(crate) fn rows(&self, number: usize, dir: &str) -> Vec<String> {
+        let text = self.lab.node(number).text(Path::new(dir).join("standin.catalog"));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs a program of the installation on a node, as an administrator would who is logged in there.
+    pub(crate) fn run(&self, number: usize, command: &str) -> std::process::Output {
+        let bin = self.lab.node(number).base().join("gp/bin");
+        self.lab.node(number).sh_as_user(&format!("PATH={}:$PATH; {command}", bin.display()))
+    }
+
+    /// Ends the postmaster of one directory with SIGKILL.
+    #[track_caller]
+    pub(crate) fn kill_instance(&self, number: usize, dir: &str) {
+        let path = self.path(number, dir);
+        for (running, process) in self.postmasters(number) {
+            if running == path {
+                process.kill(Signal::KILL);
+            }
+        }
+        wait::until("it is dead", || !self.runs(number, dir));
+    }
+
+    /// A port of the cluster: 0 is that of coordinator and standby, 1 of primaries, 2 of mirrors.
+    pub(crate) fn port(&self, above: u16) -> u16 {
+        self.port + above
+    }
+
+    /// How the postmaster of a directory was started.
+    #[track_caller]
+    pub(crate) fn command_line(&self, number: usize, dir: &str) -> Vec<String> {
+        let path = self.path(number, dir);
+        let found = self.postmasters(number).into_iter().find(|(running, _)| *running == path);
+        found.unwrap_or_else(|| panic!("{dir} does not run: {}", self.census())).1.cmdline
+    }
+
+    /// Sessions that an instance which runs has refused for their kind, as its log has them.
+    pub(crate) fn refusals(&self, number: usize, dir: &str) -> Vec<String> {
+        let log = Path::new(dir).join(if self.seven { "log" } else { "pg_log" }).join("gpdb-2026-11-28_193428.csv");
+        if !self.lab.node(number).exists(&log) {
+            return Vec::new();
+        }
+        let text = self.lab.node(number).text(log);
+        let of_kind = |line: &&str| {
+            ["mode connections are allowed", "are not allowed", "parameter"].iter().any(|part| line.contains(part))
+        };
+        text.lines().filter(of_kind).map(str::to_owned).collect()
+    }
+
+    pub(crate) fn catalog(&self) -> String {
         let mut text = String::new();
         for (dbid, (number, dir, content, role, above)) in (1..).zip(INSTANCES) {
             let (name, data) = (self.name(number), self.path(number, dir));
-            let _ =
-                writeln!(text, "{dbid}|{content}|{role}|{role}|{}|{name}|{name}|{}", self.port + above, data.display());
+            let mode = if content < 0 && role == "p" { "n" } else { "s" };
+            let port = self.port + above;
+            let _ = writeln!(text, "{dbid}|{content}|{role}|{role}|{mode}|u|{port}|{name}|{name}|{}", data.display());
         }
         text
     }
@@ -197,7 +322,10 @@ impl Cluster<'_> {
     /// The role that the coordinator was started in last.
     pub(crate) fn coordinator_role(&self) -> Option<String> {
         let (_, process) = self.postmasters(1).into_iter().next()?;
-        process.cmdline.iter().find_map(|argument| argument.strip_prefix("gp_role=").map(str::to_owned))
+        let named = process.cmdline.iter().find_map(|argument| argument.strip_prefix("gp_role="));
+        named
+            .or_else(|| process.cmdline.iter().any(|argument| argument == "-E").then_some("dispatch"))
+            .map(str::to_owned)
     }
 
     /// Ends everything at once, with SIGKILL: pid files are left over.

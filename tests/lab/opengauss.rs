@@ -41,8 +41,13 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
     let cluster = Cluster { lab };
     let addresses: Vec<_> = lab.nodes().iter().map(|node| node.address().ip().to_string()).collect();
     for (index, node) in lab.nodes().iter().enumerate() {
-        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn1"] {
+        for dir in ["app/bin", "app/lib", "app/share", "data/cm/cm_agent", "data/cm/cm_server", "data/dn1/pg_tblspc"] {
             node.mkdir(dir);
+        }
+        // CM calls the disk damaged where one of these is empty.
+        for (dir, file) in [("base", "1"), ("global", "pg_control"), ("pg_xlog", "000000010000000000000001")] {
+            node.mkdir(Path::new("data/dn1").join(dir));
+            node.write(Path::new("data/dn1").join(dir).join(file), "");
         }
         node.mkdir("log/cm/om_monitor");
         node.mkdir("log/cm/cm_agent");
@@ -80,16 +85,27 @@ impl Cluster<'_> {
         (1..=self.lab.nodes().len()).for_each(|number| self.start_monitor(number));
     }
 
+    /// The same, in the environment of this file.
+    #[track_caller]
+    pub(crate) fn start_monitors_from(&self, environment: &str) {
+        (1..=self.lab.nodes().len()).for_each(|number| self.start_monitor_from(number, environment));
+    }
+
     /// Starts `om_monitor` on one node, the way cron does.
     #[track_caller]
     pub(crate) fn start_monitor(&self, number: usize) {
+        self.start_monitor_from(number, "home/.bashrc");
+    }
+
+    #[track_caller]
+    fn start_monitor_from(&self, number: usize, environment: &str) {
         if !self.running(number, "om_monitor").is_empty() {
             return;
         }
         let node = self.lab.node(number);
         let base = node.base().display();
         let output = node.sh_as_user(&format!(
-            ". {base}/home/.bashrc; cd {base}/home; \
+            ". {base}/{environment}; cd {base}/home; \
              nohup setsid om_monitor -L {base}/log/cm/om_monitor >>/dev/null 2>&1 </dev/null &"
         ));
         assert!(output.status.success(), "{}: om_monitor: {output:?}", node.name());
@@ -102,6 +118,16 @@ impl Cluster<'_> {
         for process in self.running(number, program) {
             process.kill(Signal::KILL);
             wait::until("it is dead", || Process::read(process.pid).is_none_or(|process| process.state == 'Z'));
+        }
+    }
+
+    /// Kills the datanode of a node, and nothing else.
+    #[track_caller]
+    pub(crate) fn kill_datanode(&self, number: usize) {
+        for process in self.running(number, "gaussdb") {
+            if !process.cmdline.iter().any(|argument| argument == "--fenced") {
+                process.kill(Signal::KILL);
+            }
         }
     }
 

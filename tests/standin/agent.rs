@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::conf::{Conf, Misbehaviour};
 use crate::database;
-use crate::home::{Home, MANUAL_PAUSE, MANUAL_START, instance_marker};
+use crate::home::{Home, MANUAL_PAUSE, MANUAL_START, datanode_id, instance_marker};
 use crate::log::Log;
 use crate::process::{Fate, Watched};
 use crate::wire::{self, Datanode};
@@ -32,9 +32,16 @@ const REPORT: Duration = Duration::from_millis(200);
 pub(crate) fn run(home: &Home) -> ExitCode {
     let Some(_lock) = home.lock("cm_agent.lock") else { return ExitCode::FAILURE };
     let Ok(conf) = home.conf() else { return ExitCode::FAILURE };
-    let log = Log::open(&conf.gausslog.join("cm/cm_agent"), "cm_agent");
+    let mut log = Log::open(&conf.gausslog.join("cm/cm_agent"), "cm_agent");
+    if conf.does(Misbehaviour::NoAddress) {
+        thread::sleep(conf.mes_wait);
+        log.fatal("init cma heartbeat conn by mes failed");
+        return ExitCode::FAILURE;
+    }
+    log.thread("LOG", "agent start and stop thread start");
     let datanode = Arc::new(AtomicU8::new(Datanode::Down as u8));
-    report(&conf, &datanode);
+    report(home, &conf, &datanode);
+    check(home, &conf);
     let mut agent = Agent::new(home.clone(), conf, log);
     loop {
         if let Some(code) = agent.turn() {
@@ -46,21 +53,38 @@ pub(crate) fn run(home: &Home) -> ExitCode {
 }
 
 /// Tells each `cm_server` about the datanode, from a thread each: one that is dead must not hold up the others.
-fn report(conf: &Conf, datanode: &Arc<AtomicU8>) {
+fn report(home: &Home, conf: &Conf, datanode: &Arc<AtomicU8>) {
     if !conf.datanodes.contains(&conf.node) {
         return;
     }
     let node = conf.node;
     for server in conf.cm_servers.iter().filter_map(|server| conf.server(*server)) {
-        let datanode = Arc::clone(datanode);
+        let (home, datanode) = (home.clone(), Arc::clone(datanode));
         thread::spawn(move || {
             loop {
+                if home.conf().is_ok_and(|conf| conf.does(Misbehaviour::Isolated)) {
+                    thread::sleep(REPORT);
+                    continue;
+                }
                 let state = Datanode::from_number(datanode.load(Ordering::Relaxed));
                 let _ = wire::ask(server, &format!("report {node} {}", state.word()));
                 thread::sleep(REPORT);
             }
         });
     }
+}
+
+/// Has `cm_ctl check -B gs_ctl` run once a second, as the real agent does: what it leaves in `bin/result` disturbs the checks
+/// of others (measured 1.1).
+fn check(home: &Home, conf: &Conf) {
+    let (mut command, path) = (Command::new(home.bin("cm_ctl")), conf.dn(conf.node));
+    command.args(["check", "-B", "gs_ctl", "-T"]).arg(path).stdin(Stdio::null()).stdout(Stdio::null());
+    thread::spawn(move || {
+        loop {
+            let _ = command.status();
+            thread::sleep(RETRY);
+        }
+    });
 }
 
 /// How the marker wants the database stopped.
@@ -82,6 +106,8 @@ struct Agent {
     stopping: Option<StopMode>,
     /// Since when all instances are gone.
     stopped: Option<Instant>,
+    /// When the datanode's line was last written to the log.
+    told: Option<Instant>,
 }
 
 impl Agent {
@@ -93,7 +119,7 @@ impl Agent {
         let database = Instance::new(&gaussdb, &["-D", &conf.dn(conf.node).display().to_string(), "-M", "pending"]);
         let server = Instance::new(&home.bin("cm_server"), &[]);
         let started = Instant::now();
-        Self { home, conf, log, started, fenced, server, database, stopping: None, stopped: None }
+        Self { home, conf, log, started, fenced, server, database, stopping: None, stopped: None, told: None }
     }
 
     /// One round; an exit code ends the agent.
@@ -113,6 +139,10 @@ impl Agent {
         }
         if self.stopping.is_none() && self.home.has(MANUAL_START) {
             self.log.say("shutdown requested, find start file!");
+            self.stopping = Some(StopMode::Fast);
+        }
+        // Read again each time: a new marker over a fast stop that hangs ends it (second reading 6).
+        if self.stopping.is_some() && self.home.has(MANUAL_START) {
             self.stopping = Some(self.stop_mode());
         }
         match self.stopping {
@@ -141,9 +171,13 @@ impl Agent {
 
     fn stop(&mut self, mode: StopMode) -> Option<ExitCode> {
         let polite = if mode == StopMode::Fast { Signal::INT } else { Signal::KILL };
-        self.database.stop(polite);
-        self.server.stop(Signal::TERM);
-        self.fenced.stop(Signal::TERM);
+        self.database.stop(polite, self.conf.does(Misbehaviour::Hang));
+        if self.conf.does(Misbehaviour::NoPstree) {
+            self.log.thread("FATAL", "/home/omm/script/py_pstree.py may be not exist.");
+            return (!self.database.is_up()).then_some(ExitCode::FAILURE);
+        }
+        self.server.stop(Signal::TERM, false);
+        self.fenced.stop(Signal::TERM, false);
         if [&self.fenced, &self.server, &self.database].into_iter().any(Instance::is_up) {
             return None;
         }
@@ -159,9 +193,16 @@ impl Agent {
             return;
         }
         let node = self.conf.node;
-        self.fenced.start(&self.conf.gausslog.join("cm/cm_agent"), "gaussdb_fenced");
+        let output = self.conf.gausslog.join("cm/cm_agent");
+        if self.conf.does(Misbehaviour::NicDown) {
+            self.log.thread("LOG", "g_cmsNicDown is 1, cannot start cms.");
+            self.server.stop(Signal::KILL, false);
+            self.database.stop(Signal::KILL, false);
+            return;
+        }
+        self.fenced.start(&output);
         if self.conf.cm_servers.contains(&node)
-            && let Some(log) = self.server.start(&self.conf.gausslog.join("cm/cm_server"), "system_call")
+            && let Some(log) = self.server.start(&output)
         {
             let program = self.home.bin("cm_server");
             self.log.say(&format!(
@@ -173,16 +214,31 @@ impl Agent {
         if !self.conf.datanodes.contains(&node) {
             return;
         }
-        if self.home.has(&instance_marker(node)) {
-            self.database.stop(Signal::INT);
+        let (held, damaged) = (self.home.has(&instance_marker(node)), !database::is_whole(&self.dn()));
+        let taken = self.conf.does(Misbehaviour::PortConflict) && !self.database.is_up();
+        if !self.database.is_up() && self.told.is_none_or(|told| told.elapsed() >= RETRY) {
+            self.told = Some(Instant::now());
+            let [held, damaged, taken] = [held, damaged, taken].map(u8::from);
+            self.log.thread(
+                "LOG",
+                &format!(
+                    "datanodeId={}, dn_manual_stop={held}, g_dnDiskDamage={damaged}, g_nicDown=0, port_conflict={taken}, \
+                     g_dnBuild=0, g_ltranDown=0, g_dnStartCounts={}.",
+                    datanode_id(node),
+                    self.database.starts,
+                ),
+            );
+        }
+        if held || damaged {
+            self.database.stop(if damaged { Signal::KILL } else { Signal::INT }, false);
             return;
         }
         // While paused, a datanode is started at the agent's first start only (facts 2).
-        let held = self.home.has(MANUAL_PAUSE) && self.database.starts > 0;
-        if held || !self.dn().is_dir() {
+        let paused = self.home.has(MANUAL_PAUSE) && self.database.starts > 0;
+        if paused || taken || self.conf.does(Misbehaviour::Dash) {
             return;
         }
-        if let Some(log) = self.database.start(&self.conf.gausslog.join("pg_log"), "postgresql") {
+        if let Some(log) = self.database.start(&output) {
             let (program, starts) = (self.home.bin("gaussdb"), self.database.starts);
             self.log.say(&format!(
                 "DN START system(command:{} -D {} -M pending >> \"{}\" 2>&1 &), try {starts}",
@@ -204,10 +260,12 @@ impl Agent {
             Datanode::Up
         } else if self.home.has(&instance_marker(self.conf.node)) {
             Datanode::ManuallyStopped
-        } else if self.dn().is_dir() {
-            Datanode::Down
-        } else {
+        } else if !database::is_whole(&self.dn()) {
             Datanode::DiskDamaged
+        } else if self.conf.does(Misbehaviour::PortConflict) {
+            Datanode::PortConflicting
+        } else {
+            Datanode::Down
         }
     }
 }
@@ -251,12 +309,12 @@ impl Instance {
     }
 
     /// Starts it if it is not there; returns the log that its output goes to.
-    fn start(&mut self, directory: &Path, log: &str) -> Option<PathBuf> {
+    fn start(&mut self, directory: &Path) -> Option<PathBuf> {
         if self.is_up() || self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
             return None;
         }
         self.tried = Some(Instant::now());
-        let (out, path) = Log::output(directory, log)?;
+        let (out, path) = Log::output(directory)?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stderr(out.try_clone().ok()?).stdout(out);
         self.process = Some(Watched::start(&self.program, &mut command).ok()?);
@@ -264,10 +322,12 @@ impl Instance {
         Some(path)
     }
 
-    /// Asks once, and kills what does not listen.
-    fn stop(&mut self, signal: Signal) {
+    /// Asks once, and kills what does not listen, unless it may take as long as it likes.
+    fn stop(&mut self, signal: Signal, for_ever: bool) {
         let Some(process) = &self.process else { return };
         match self.asked_to_stop {
+            Some(_) if signal == Signal::KILL => process.signal(signal),
+            Some(_) if for_ever => {}
             None => {
                 process.signal(signal);
                 self.asked_to_stop = Some(Instant::now());

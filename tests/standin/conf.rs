@@ -24,15 +24,39 @@ pub(crate) enum Misbehaviour {
     Degraded,
     /// `cm_agent` sees the marker and does not go away.
     StoppingForever,
+    /// `/bin/sh` is dash: `cm_server` runs, no datanode is ever started (measured, second reading 4).
+    Dash,
+    /// `gaussdb` does not end at a fast shutdown, only when it is killed (second reading 6).
+    Hang,
+    /// The network between this node and the others is cut: no `cm_server` is reached, and this one's reaches nobody.
+    Isolated,
+    /// `cm_ctl query` reaches no `cm_server` from this node; the rest of the node does.
+    Blind,
+    /// The node's address went away while the agent ran: it lives on, `cm_server` and the datanode go (second reading 5).
+    NicDown,
+    /// The node's address is missing when the agent starts: it dies with status 1 every few seconds (second reading 5).
+    NoAddress,
+    /// Somebody else listens on the datanode's port.
+    PortConflict,
+    /// `py_pstree.py` is missing: the agent dies in the middle of each stop (measured 1.6).
+    NoPstree,
 }
 
 impl Misbehaviour {
     /// Each with its key.
-    const ALL: [(&str, Self); 4] = [
+    const ALL: [(&str, Self); 12] = [
         ("crash_loop", Self::CrashLoop),
         ("cm_server_never", Self::CmServerNever),
         ("degraded", Self::Degraded),
         ("stopping_forever", Self::StoppingForever),
+        ("dash", Self::Dash),
+        ("hang", Self::Hang),
+        ("isolated", Self::Isolated),
+        ("blind", Self::Blind),
+        ("nic_down", Self::NicDown),
+        ("no_address", Self::NoAddress),
+        ("port_conflict", Self::PortConflict),
+        ("no_pstree", Self::NoPstree),
     ];
 }
 
@@ -57,6 +81,12 @@ pub(crate) struct Conf {
     pub(crate) slow: Duration,
     /// From the primary `cm_server` to the first arbitration; really about 8 s (measured 1.7).
     pub(crate) election: Duration,
+    /// How long a `cm_server` whose last vote was for another one leaves the election to it; really 60 s (second reading 1).
+    pub(crate) vote_wait: Duration,
+    /// How long a query takes while no primary `cm_server` is found; really up to 6 s (second reading 9).
+    pub(crate) query_delay: Duration,
+    /// How long an agent without its address lives; really 7 s (second reading 5).
+    pub(crate) mes_wait: Duration,
     /// From the last instance gone to the agent's exit; a real stop takes 8.8 s (measured 1.2).
     pub(crate) stop_delay: Duration,
     /// The shell of `cm_ctl check`, whose `echo -e` decides what it reads (measured 1.1).
@@ -103,6 +133,9 @@ impl Conf {
             datanodes: keys.list("datanodes")?.unwrap_or(all),
             slow: keys.seconds("slow", 0.0)?,
             election: keys.seconds("election", 2.0)?,
+            vote_wait: keys.seconds("vote_wait", 4.0)?,
+            query_delay: keys.seconds("query_delay", 0.0)?,
+            mes_wait: keys.seconds("mes_wait", 1.0)?,
             stop_delay: keys.seconds("stop_delay", 1.0)?,
             sh: keys.take("sh")?.unwrap_or_else(|| PathBuf::from("/bin/sh")),
             static_config: keys.flag("static_config", true)?,
@@ -140,6 +173,11 @@ impl Conf {
     /// The data directory of a node; its datanode is "Disk damaged" without it (measured 1.6).
     pub(crate) fn dn(&self, node: u32) -> PathBuf {
         self.dn.path(node)
+    }
+
+    /// Where the `cm_server` of this node keeps for whom it voted last, as DCC's store does.
+    pub(crate) fn vote(&self) -> PathBuf {
+        self.cm_data(self.node).join("dcc/vote")
     }
 
     /// The file that `om_monitor` must be able to read before it starts an agent (facts 2).

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
+use crate::conf::Misbehaviour;
+use crate::home::Home;
+
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -23,11 +26,24 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    signals.forever().next();
+    // One that hangs hears no polite signal; SIGKILL asks nobody.
+    let hangs = !fenced && Home::find().conf().is_ok_and(|conf| conf.does(Misbehaviour::Hang));
+    let mut asked = signals.forever();
+    while asked.next().is_some() && hangs {}
     if let Some(path) = own_file.filter(|path| postmaster(path) == Some(process::id())) {
         let _ = fs::remove_file(path);
     }
     ExitCode::SUCCESS
+}
+
+/// Lays out what a data directory must hold.
+pub(crate) const DIRECTORIES: [&str; 3] = ["base", "global", "pg_xlog"];
+
+/// Whether CM would start a datanode here: one of the directories that is empty makes the disk a damaged one, and so does a
+/// missing `pg_tblspc` (second reading 7).
+pub(crate) fn is_whole(directory: &Path) -> bool {
+    let holds = |name: &&str| fs::read_dir(directory.join(name)).is_ok_and(|mut entries| entries.next().is_some());
+    DIRECTORIES.iter().all(|name| holds(name)) && directory.join("pg_tblspc").is_dir()
 }
 
 /// The pid file of a data directory.

@@ -17,25 +17,31 @@ impl Log {
         Self { file: file.ok() }
     }
 
-    /// The current log as a file, for a program whose output goes there.
-    pub(crate) fn output(directory: &Path, program: &str) -> Option<(File, PathBuf)> {
-        let path = current(directory, program).ok()?;
+    /// `system_call-current.log` as a file: the output of all that an agent or `cm_server` starts (second reading 8).
+    pub(crate) fn output(directory: &Path) -> Option<(File, PathBuf)> {
+        fs::create_dir_all(directory).ok()?;
+        let path = directory.join("system_call-current.log");
         Some((File::options().create(true).append(true).open(&path).ok()?, path))
     }
 
     /// Writes `<time> tid=<pid>  LOG: <text>`.
     pub(crate) fn say(&mut self, text: &str) {
-        self.write("LOG", text);
+        self.write("", "LOG", text);
+    }
+
+    /// Writes a line of the thread that starts and stops the instances.
+    pub(crate) fn thread(&mut self, level: &str, text: &str) {
+        self.write("StartAndStop", level, text);
     }
 
     /// Writes a line after which the program gives up.
     pub(crate) fn fatal(&mut self, text: &str) {
-        self.write("FATAL", text);
+        self.write("", "FATAL", text);
     }
 
-    fn write(&mut self, level: &str, text: &str) {
+    fn write(&mut self, thread: &str, level: &str, text: &str) {
         let time = Time::now();
-        let line = format!("{} tid={}  {level}: {text}\n", time.stamp(), std::process::id());
+        let line = format!("{} tid={} {thread} {level}: {text}\n", time.stamp(), std::process::id());
         // One write, so that lines of two programs do not mix. A full disk must not stop a cluster.
         if let Some(file) = &mut self.file {
             let _ = file.write_all(line.as_bytes());

@@ -106,9 +106,9 @@ impl Monitor {
         if let Some(status) = status {
             let pid = agent.pid;
             self.log.say(&format!("child process cm_agent have die! pid is {pid}, exit status is {status}"));
-            let signal = status & 0x7f;
-            if signal != 0 {
-                self.log.say(&format!("cm_agent killed by signal {signal}"));
+            match status & 0x7f {
+                0 => self.log.say(&format!("cm_agent exited, status={}", status >> 8)),
+                signal => self.log.say(&format!("cm_agent killed by signal {signal}")),
             }
             self.previous_status = status;
             if status == 0 {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +60,9 @@ fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
 /// Keeps asking one peer.
 fn follow(peer: u32, address: SocketAddr, view: &Mutex<View>) {
     loop {
-        if let Some(pong) = wire::ask(address, "ping").ok().as_deref().and_then(Pong::parse) {
+        if !lock(view).conf.does(Misbehaviour::Isolated)
+            && let Some(pong) = wire::ask(address, "ping").ok().as_deref().and_then(Pong::parse)
+        {
             lock(view).peers.insert(peer, (Instant::now(), pong));
         }
         thread::sleep(INTERVAL);
@@ -70,6 +73,9 @@ fn serve(stream: &TcpStream, view: &Mutex<View>) {
     let _ = wire::answer(stream, |question| {
         let words: Vec<_> = question.split_ascii_whitespace().collect();
         let mut view = lock(view);
+        if view.conf.does(Misbehaviour::Isolated) {
+            return String::new();
+        }
         match words[..] {
             ["ping"] => view.pong().to_string(),
             ["report", node, state] => {
@@ -114,6 +120,9 @@ struct View {
     conf: Conf,
     peers: HashMap<u32, (Instant, Pong)>,
     reports: HashMap<u32, (Instant, Datanode)>,
+    born: Instant,
+    /// For whom it voted last, also before it was started: DCC keeps that.
+    voted: Option<u32>,
     /// Since when this one is the primary.
     primary: Option<Instant>,
     /// The node whose datanode is primary.
@@ -122,14 +131,17 @@ struct View {
 
 impl View {
     fn new(home: Home, conf: Conf) -> Self {
-        Self { home, conf, peers: HashMap::new(), reports: HashMap::new(), primary: None, promoted: None }
+        let voted = fs::read_to_string(conf.vote()).ok().and_then(|text| text.trim().parse().ok());
+        let (peers, reports) = (HashMap::new(), HashMap::new());
+        Self { home, conf, peers, reports, born: Instant::now(), voted, primary: None, promoted: None }
     }
 
     fn pong(&self) -> Pong {
         Pong { primary: self.primary.is_some(), promoted: self.promoted }
     }
 
-    /// Who leads: the one who already does, and else the lowest node, if a majority is there to agree.
+    /// Who leads, if a majority is there to agree: the one who already does, or did; another one only when that one has not
+    /// come for long enough.
     fn leader(&self) -> Option<(u32, Pong)> {
         let fresh = self.peers.iter().filter(|(_, (heard, _))| heard.elapsed() < STALE);
         let mut present: Vec<_> = fresh.map(|(node, (_, pong))| (*node, *pong)).collect();
@@ -138,7 +150,23 @@ impl View {
         if present.len() * 2 <= self.conf.cm_servers.len() {
             return None;
         }
-        present.iter().find(|(_, pong)| pong.primary).or(present.first()).copied()
+        let former = |node: &(u32, Pong)| Some(node.0) == self.voted;
+        let leads = present.iter().find(|(_, pong)| pong.primary).or_else(|| present.iter().find(|node| former(node)));
+        if leads.is_none() && self.voted.is_some() && self.born.elapsed() < self.conf.vote_wait {
+            return None;
+        }
+        leads.or(present.first()).copied()
+    }
+
+    fn vote(&mut self, leader: Option<u32>) {
+        if leader.is_none() || leader == self.voted {
+            return;
+        }
+        self.voted = leader;
+        let path = self.conf.vote();
+        // A lost vote is a quicker election, no harm to a test.
+        let _ = path.parent().map(fs::create_dir_all);
+        let _ = fs::write(path, leader.unwrap_or_default().to_string());
     }
 
     /// One round of election and arbitration; returns what is worth a line in the log.
@@ -147,6 +175,7 @@ impl View {
             self.conf = conf;
         }
         let leader = self.leader();
+        self.vote(leader.map(|(node, _)| node));
         if leader.map(|(node, _)| node) != Some(self.conf.node) {
             self.promoted = leader.map_or(self.promoted, |(_, pong)| pong.promoted);
             return self.primary.take().map(|_| "cm_server is standby now.".to_owned());
@@ -212,6 +241,7 @@ impl View {
                 Datanode::Up => ("Pending", "Normal"),
                 Datanode::ManuallyStopped => ("Down", "Manually stopped"),
                 Datanode::DiskDamaged => ("Down", "Disk damaged"),
+                Datanode::PortConflicting => ("Down", "Port conflicting"),
                 Datanode::Down => ("Down", "Unknown"),
             };
             // Writing to a string cannot fail.

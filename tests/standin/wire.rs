@@ -39,13 +39,20 @@ pub(crate) enum Datanode {
     Up,
     /// Held by its own marker.
     ManuallyStopped,
-    /// Its data directory is missing (measured 1.6).
+    /// Its data directory is missing, or what must be in it (measured 1.6, second reading 7).
     DiskDamaged,
+    /// Its port is taken.
+    PortConflicting,
 }
 
 impl Datanode {
-    const ALL: [(&str, Self); 4] =
-        [("down", Self::Down), ("up", Self::Up), ("manual", Self::ManuallyStopped), ("damaged", Self::DiskDamaged)];
+    const ALL: [(&str, Self); 5] = [
+        ("down", Self::Down),
+        ("up", Self::Up),
+        ("manual", Self::ManuallyStopped),
+        ("damaged", Self::DiskDamaged),
+        ("port", Self::PortConflicting),
+    ];
 
     /// The state that was stored as a number.
     pub(crate) fn from_number(number: u8) -> Self {

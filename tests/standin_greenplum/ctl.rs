@@ -36,6 +36,10 @@ pub(crate) fn pg_ctl(arguments: &[String]) -> u8 {
 }
 
 fn status(data: &Data) -> u8 {
+    if !data.0.is_dir() {
+        complain(&format!("pg_ctl: directory \"{}\" does not exist", data.0.display()));
+        return 4;
+    }
     if !data.is_there() {
         complain(&format!("pg_ctl: directory \"{}\" is not a database cluster directory", data.0.display()));
         return 4;
@@ -56,11 +60,6 @@ pub(crate) fn start(data: &Data, log: Option<&str>, options: &str, limit: Option
     }
     let mut command = Command::new(program("postgres"));
     command.arg("-D").arg(&data.0).args(options.split_whitespace());
-    if !options.split_whitespace().any(|word| word == "-p")
-        && let Some(port) = data.port()
-    {
-        command.arg("-p").arg(port.to_string());
-    }
     let output = log.and_then(|log| OpenOptions::new().create(true).append(true).open(log).ok());
     match output.as_ref().map(fs::File::try_clone) {
         Some(Ok(copy)) => command.stderr(copy).stdout(Stdio::null()),
@@ -82,7 +81,8 @@ pub(crate) fn start(data: &Data, log: Option<&str>, options: &str, limit: Option
             return 1;
         }
         if is_up(data) {
-            say("waiting for server to start.... done\nserver started");
+            let how = if data.follows() { " in mirror mode" } else { "" };
+            say(&format!("waiting for server to start.... done\nserver started{how}"));
             return 0;
         }
         thread::sleep(Duration::from_millis(50));
@@ -98,10 +98,10 @@ fn is_up(data: &Data) -> bool {
     if data.fails("hang") {
         return true;
     }
-    match client::ask(None, &port.to_string(), "-c gp_session_role=utility", "select 1") {
+    match client::ask(None, &port.to_string(), client::utility(), "select 1") {
         Said::Rows(_) => true,
         Said::Fatal(said) => data.follows() && !said.contains("starting up"),
-        Said::Error(_) | Said::Nobody(_) => false,
+        Said::Error(_) | Said::NoServer(_) => false,
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn stop(data: &Data, mode: &str, limit: Option<Duration>) -> u8 {
     0
 }
 
-/// `do_promote` (facts 5.5).
+/// As PostgreSQL's `do_promote`.
 pub(crate) fn promote(data: &Data, limit: Option<Duration>) -> u8 {
     let Some(pid) = data.postmaster().and_then(Pid::from_raw) else {
         complain("pg_ctl: PID file does not exist\nIs server running?");

@@ -1,13 +1,18 @@
 //! A stand-in for the Greenplum programs: one executable that is whichever program it is named after.
 //!
 //! It is copied into `GPHOME/bin` under the names below, so that a lab node has processes with the real names, paths and
-//! command lines. "The facts" in the comments are opengauss.md 5: what the real programs do, bad sides included.
-//! `gpsegd` is the one that is not real: it listens on every node for what the real gpstart does there over ssh.
+//! command lines. It says and does what a real Greenplum 6.24.3 was measured to say and do, bad sides included; with
+//! `dialect=7` in `standin.conf` it has the names and words of 7. `tests/it/standin_greenplum.rs` holds it to the measurement.
+//! `gpsegd` is the one that is not real: it listens on every node for what the real programs do there over ssh.
 
+mod answers;
+mod catalog;
 mod client;
 mod ctl;
 mod data;
+mod fts;
 mod manage;
+mod recover;
 mod segd;
 mod server;
 
@@ -24,10 +29,13 @@ fn main() -> ExitCode {
         Some("pg_controldata") => ctl::pg_controldata(arguments),
         Some("psql") => client::psql(arguments),
         Some("pg_isready") => client::pg_isready(arguments),
+        Some("ssh") => segd::ssh(arguments),
         Some("gpstart") => manage::gpstart(arguments),
         Some("gpstop") => manage::gpstop(arguments),
-        Some("gpactivatestandby") => manage::gpactivatestandby(arguments),
-        Some("gpstate") => manage::gpstate(arguments),
+        Some("gpactivatestandby") => recover::gpactivatestandby(arguments),
+        Some("gpinitstandby") => recover::gpinitstandby(arguments),
+        Some("gprecoverseg") => recover::gprecoverseg(arguments),
+        Some("gpstate") => recover::gpstate(arguments),
         Some("gpsegd") => segd::run(),
         _ => 64,
     };
@@ -47,4 +55,9 @@ fn complain(line: &str) {
 /// The value behind an option.
 fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1)).map(String::as_str)
+}
+
+/// Whether an option without a value is given.
+fn has(arguments: &[String], name: &str) -> bool {
+    arguments.iter().any(|argument| argument == name)
 }

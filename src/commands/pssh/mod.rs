@@ -15,11 +15,15 @@ use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
 use crate::plan::{Action, ExecOptions, OnFailure, Plan, Step, Template, Vars};
 use crate::reporter::pssh::{PsshFormat, PsshLines};
+use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
+use super::run;
 use super::run::carry_out;
 use super::selection::Selected;
+use super::signals::listen;
+use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
@@ -48,6 +52,10 @@ struct PsshHosts {
 /// A [`Diagnostic`] when something is wrong before anything was contacted; any other error is gsctl's own.
 pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
     let common = called.common();
+    if let Called::Pssh(Pssh { print_shim: true, .. }) = called {
+        io::stdout().write_all(shim()?.as_bytes())?;
+        return Ok(0);
+    }
     check(called, environment)?;
     let opengauss = matches!(called, Called::Pssh(args) if args.dialect == Dialect::Opengauss);
     let pssh_hosts = match pssh_hosts(common, opengauss, environment)? {
@@ -106,6 +114,19 @@ pub fn pssh(called: &Called, environment: &Environment) -> anyhow::Result<u8> {
             PsshRun { common, pssh_hosts, format, environment, seconds: 0 }.rsync(args, &flags)
         }
     }
+}
+
+/// A file for Python that becomes this program, under the name that the file itself has (`pssh`, `pscp`, ...).
+fn shim() -> anyhow::Result<String> {
+    let own = std::env::current_exe()?;
+    let own = own.to_str().ok_or_else(|| Diagnostic::usage("the path of gsctl is not UTF-8"))?;
+    // JSON writes a text as Python reads it.
+    let own = serde_json::to_string(own)?;
+    Ok(format!(
+        "#!/usr/bin/env python3\n\
+         import os, sys\n\
+         os.execve({own}, [os.path.basename(__file__)] + sys.argv[1:], dict({{\"GSCTL_PSSH_DIALECT\": \"opengauss\"}}, **os.environ))\n"
+    ))
 }
 
 /// What each of them wants to be there.
@@ -314,12 +335,15 @@ impl PsshRun<'_> {
             resume: None,
         };
         limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
-        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut lines)?;
-        let code = lines.code();
+        let hurry = Hurry::default();
+        let signals = listen()?;
+        let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
+        let mut queue = ReportQueue::start(lines, hurry.clone())?;
+        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
+        let written = run::written(&mut queue, &hurry, &signals);
+        let code = written.reporter.as_ref().map_or(1, PsshLines::code);
         // Lines or files that could not be written must not look like a success.
-        Ok(if finished.stats.broken && code == 0 { 1 } else { code })
+        Ok(if (finished.stats.broken || queue.has_failed()) && code == 0 { 1 } else { code })
     }
 
     /// prsync: one rsync a host, as prsync starts it.
@@ -346,20 +370,15 @@ impl PsshRun<'_> {
             jobs.push(rsync::RsyncJob { arguments, env: self.env(number, entry).into() });
         }
         let (par, limit) = (self.par(), self.limit());
-        let (mut out, mut err) = (io::stdout(), io::stderr());
-        let mut lines = lines(self.format, self.pssh_hosts.names, &mut out, &mut err)?;
+        let mut lines = lines(self.format, self.pssh_hosts.names, &Hurry::default())?;
         let told = rsync::run(jobs, par, limit, &mut lines)?;
         let code = lines.code();
         Ok(if !told && code == 0 { 1 } else { code })
     }
 }
 
-fn lines<'a>(
-    format: PsshFormat,
-    names: Vec<String>,
-    out: &'a mut (dyn io::Write + Send),
-    err: &'a mut (dyn io::Write + Send),
-) -> Result<PsshLines<'a>, Diagnostic> {
-    PsshLines::new(format, names, jiff::Zoned::now(), out, err)
+fn lines(format: PsshFormat, names: Vec<String>, hurry: &Hurry) -> Result<PsshLines, Diagnostic> {
+    let to = |which| Box::new(io::BufWriter::new(StandardStream::new(which, hurry.clone())));
+    PsshLines::new(format, names, jiff::Zoned::now(), to(Which::Out), to(Which::Err))
         .map_err(|error| Diagnostic::usage(format!("output directory: {error}")))
 }

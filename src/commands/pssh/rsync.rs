@@ -45,7 +45,7 @@ pub(super) fn run(
     jobs: Vec<RsyncJob>,
     par: usize,
     limit: Option<Duration>,
-    lines: &mut PsshLines<'_>,
+    lines: &mut PsshLines,
 ) -> anyhow::Result<bool> {
     let began = Instant::now();
     let signals = super::super::signals::listen()?;

@@ -73,6 +73,8 @@ pub(super) fn parse(text: &str, syntax: &str) -> Result<TreeNode, (usize, PieceE
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         strict_booleans: true,
         with_snippet: false,
+        // They are kept for nobody, and more than a few in a row would be an error.
+        emit_comments: false,
         // `!vault` and `!unsafe` are text to gsctl.
         reject_unsupported_tags: false,
         // As much as a cluster of a hundred thousand hosts takes.

@@ -46,6 +46,12 @@ gs_real() {
     readlink -f -- "$1" 2>/dev/null || printf '%s' "$1"
 }
 
+# gs_others_hidden: true where the node shows this user no processes but its own (hidepid of /proc): then none that is seen
+# is no proof that there is none.
+gs_others_hidden() {
+    grep -qE ' - proc .*hidepid=([12in]|ptraceable)' "$gs_proc/self/mountinfo" && ! cat "$gs_proc/1/cmdline" >/dev/null
+} 2>/dev/null
+
 # gs_process N NAME SHORT PATH: SHORT is NAME as the kernel keeps it; PATH may be empty.
 gs_process() {
     if [ ! -r "$gs_proc/self/stat" ]; then
@@ -83,6 +89,9 @@ gs_process() {
         gs_ok "$1"
         return
     done
+    if [ "$gs_saw" = "no process named $2" ] && gs_others_hidden; then
+        gs_saw="$gs_saw among this user's own; others' are hidden on this node (hidepid): log in as their owner or root"
+    fi
     gs_failed "$1" "$gs_saw"
 }
 

@@ -11,6 +11,7 @@ use super::json::ms;
 use super::sanitize;
 use super::timeline::{HostTimeline, SpanKind, Timelines, shown};
 use crate::event::{Event, EventKind, Reporter};
+use crate::outcome::Outcome;
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 
@@ -23,13 +24,15 @@ pub struct HtmlReport {
     writer: Box<dyn Write + Send>,
     timelines: Timelines,
     steps: Vec<String>,
+    /// The run only looks: a host on which something is missing is shown as failed.
+    looks: bool,
 }
 
 impl HtmlReport {
     /// A page to this writer, tried before anything was contacted.
     #[must_use]
-    pub fn new(writer: Box<dyn Write + Send>, hosts: usize) -> Self {
-        Self { writer, timelines: Timelines::new(hosts), steps: Vec::new() }
+    pub fn new(writer: Box<dyn Write + Send>, hosts: usize, looks: bool) -> Self {
+        Self { writer, timelines: Timelines::new(hosts), steps: Vec::new(), looks }
     }
 
     fn page(&self, report: &RunReport) -> io::Result<String> {
@@ -56,8 +59,11 @@ impl HtmlReport {
 
     fn data(&self, report: &RunReport) -> Value {
         let nothing = HostTimeline::default();
-        let hosts =
-            report.hosts.iter().enumerate().map(|(id, host)| data(host, self.timelines.of(id).unwrap_or(&nothing)));
+        let hosts = report
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(id, host)| data(host, self.timelines.of(id).unwrap_or(&nothing), self.looks));
         json!({
             "run": report.run,
             "command": sanitize::words(&report.command),
@@ -89,19 +95,20 @@ impl Reporter for HtmlReport {
     }
 }
 
-fn data(host: &HostReport, timeline: &HostTimeline) -> Value {
+fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
+    let finding = super::state_table::finding(host).filter(|_| looks);
     let spans: Vec<Value> = timeline.spans.iter().map(span).collect();
     let ups = timeline.ups.iter().map(|(stage, at)| json!({ "stage": sanitize::words(stage), "at": ms(*at) }));
     let chain = host.chain.iter().map(|stage| {
         json!({ "stage": sanitize::words(&stage.stage), "up": stage.up, "value": stage.value.as_deref().map(sanitize::words) })
     });
-    let failure = host.failure.as_ref();
+    let failure = finding.as_ref().or(host.failure.as_ref());
     json!({
         "host": sanitize::words(&host.host),
         "address": host.address.as_deref().map(sanitize::words),
         "user": host.user.as_deref().map(sanitize::words),
         "port": host.port,
-        "outcome": host.outcome,
+        "outcome": if finding.is_some() { Outcome::Failed } else { host.outcome },
         "phase": failure.map(|failure| failure.phase.words()),
         "error": failure.map(|failure| sanitize::words(&failure.cause)),
         "hint": failure.and_then(|failure| failure.hint.as_deref()).map(sanitize::words),

@@ -1,11 +1,12 @@
 //! One jump host: logs in when the first host behind it is asked for, and once more when the connection is lost.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future;
+use futures_lite::{FutureExt as _, future};
 
 use super::TunnelRequest;
 use super::session::JumpSession;
@@ -35,6 +36,15 @@ pub(super) enum PoolMessage {
         /// What it was asked for and has not begun.
         unopened: Option<TunnelRequest>,
     },
+}
+
+/// Serves a connection. Where that panics, which is a bug of ours, the jump host hears that the connection has ended: else
+/// whoever waits for it would wait for ever.
+async fn guarded(session: u64, serving: impl Future<Output = ()>, inbox: Sender<PoolMessage>) {
+    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
+        let why = "gsctl itself broke while it worked on the jump host".to_owned();
+        let _ = inbox.send(PoolMessage::Ended { session, why, unopened: None }).await;
+    }
 }
 
 /// One jump host.
@@ -127,7 +137,7 @@ impl JumpPool {
         };
         self.count += 1;
         let session = Rc::new(JumpSession::new(self.count, session, &self.target, self.queue.1.clone()));
-        spawn(session.clone().serve(self.inbox.clone()));
+        spawn(guarded(self.count, session.clone().serve(self.inbox.clone()), self.inbox.clone()));
         Ok(session)
     }
 
@@ -189,5 +199,20 @@ impl JumpPool {
             Ok(session) => self.sessions.push(session),
             Err(_) => self.most = self.sessions.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::Reactor;
+
+    #[test]
+    fn a_connection_whose_task_panics_has_ended() {
+        Reactor::new().unwrap().block_on(async {
+            let (inbox, notes) = async_channel::unbounded();
+            spawn(guarded(7, async { panic!("as a bug would") }, inbox));
+            assert!(matches!(notes.recv().await, Ok(PoolMessage::Ended { session: 7, unopened: None, .. })));
+        });
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::Answer;
-use crate::conf::Conf;
+use crate::conf::{Conf, Misbehaviour};
 use crate::home::datanode_id;
 use crate::wire;
 
@@ -19,10 +19,17 @@ pub(super) fn query(conf: &Conf, options: &[String]) -> Answer {
     if has('C') != has('v') {
         return Answer::refused(1, "cm_ctl: -Cv is needed.\n");
     }
-    let replies = ask(conf);
+    let replies = if conf.does(Misbehaviour::Isolated) || conf.does(Misbehaviour::Blind) {
+        conf.cm_servers.iter().map(|&node| (node, None)).collect()
+    } else {
+        ask(conf)
+    };
     let primary = replies.iter().filter_map(|(_, reply)| reply.as_ref()).find(|reply| reply.role == "Primary");
     if !has('C') {
         return primary.map_or_else(|| Answer::error(255, NO_PRIMARY), |reply| Answer::ok(plain(reply)));
+    }
+    if primary.is_none() {
+        thread::sleep(conf.query_delay);
     }
     let table = Table { conf, ip: has('i'), port: has('p'), path: has('d'), vertical: has('w') };
     let mut text = table.servers(&replies);

@@ -1,0 +1,284 @@
+//! Waits on the played fleet: for a chain, for a condition, for the cluster.
+
+use super::*;
+use crate::plan::{Condition, Look, On, Probe, Quorum, Rule, Stage, Until, Wait};
+
+fn fact(name: &str, values: &[&str]) -> Condition {
+    let values = values.iter().map(|value| Template::literal(*value)).collect();
+    Condition { facts: vec![(name.to_owned(), values)], ..Condition::default() }
+}
+
+fn wait_of(look: Look, until: Until, timeout: Duration) -> Wait {
+    Wait {
+        look,
+        until,
+        patient: false,
+        quorum: Quorum::All,
+        every: seconds(1),
+        timeout,
+        give_up: Vec::new(),
+        hint: None,
+        evidence: None,
+    }
+}
+
+fn chain_wait(timeout: Duration) -> Step {
+    let wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, timeout);
+    Step::new("wait for every node", Action::Wait(Box::new(wait)))
+}
+
+fn cluster_wait(timeout: Duration) -> Step {
+    let until = Until::Condition(fact("cluster_state", &["Normal"]));
+    let wait = Wait { every: seconds(2), ..wait_of(Look::Probe("cluster".to_owned()), until, timeout) };
+    Step {
+        on: On::Any,
+        not_an_answer: Some(fact("cluster_state", &["unreachable"])),
+        ..Step::new("wait for the cluster", Action::Wait(Box::new(wait)))
+    }
+}
+
+fn start(steps: Vec<Step>) -> Plan {
+    let mut plan = plan(steps);
+    for name in ["node", "cluster"] {
+        let probe = Probe { source: format!("{name}.sh"), script: format!("echo {name}"), states: Vec::new() };
+        plan.probes.insert(name.to_owned(), probe);
+    }
+    let stage =
+        |name: &str| Stage { name: name.to_owned(), fact: name.to_owned(), up: vec!["running".to_owned()], hint: None };
+    plan.chain = vec![stage("agent"), stage("database")];
+    plan
+}
+
+const UP: &str = "agent=running\ndatabase=running\n";
+const DOWN: &str = "agent=running\ndatabase=none\n";
+
+/// A node whose probe is asked for the so-many-th time.
+fn counted(mut says: impl FnMut(HostId, bool, usize) -> Reaction + 'static) -> impl FnMut(HostId, &str) -> Reaction {
+    let mut counts: std::collections::HashMap<(HostId, bool), usize> = std::collections::HashMap::new();
+    move |host, text| {
+        let is_cluster = text.contains("echo cluster");
+        let count = counts.entry((host, is_cluster)).or_default();
+        *count += 1;
+        says(host, is_cluster, *count)
+    }
+}
+
+#[test]
+fn a_wait_ends_as_soon_as_all_are_up() {
+    let script = counted(|host, _, count| Reaction::ok(if count > host + 2 { UP } else { DOWN }));
+    let played = Play::new(start(vec![chain_wait(seconds(600))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    assert!(played.finished.elapsed < seconds(6), "{:?}", played.finished.elapsed);
+}
+
+#[test]
+fn a_wait_ends_in_time_and_names_the_first_missing_stage() {
+    let script = counted(|host, _, _| Reaction::ok(if host == 1 { DOWN } else { UP }));
+    let played = Play::new(start(vec![chain_wait(seconds(20))]), 2, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok, Outcome::Failed]);
+    let cause = &played.failure(1).cause;
+    assert!(cause.starts_with("first missing stage: database (none)"), "{cause}");
+    assert!(played.finished.elapsed >= seconds(20) && played.finished.elapsed < seconds(22));
+}
+
+#[test]
+fn a_wait_without_end_does_not_panic_and_cleans_up() {
+    let long = Duration::from_secs(u64::MAX);
+    let script = counted(|_, _, count| Reaction::ok(if count > 5 { UP } else { DOWN }));
+    let mut plan = start(vec![touch_step("mark"), chain_wait(long)]);
+    if let Action::Wait(wait) = &mut plan.steps[1].action {
+        wait.every = long;
+    }
+    let played = Play::new(plan, 1, script)
+        .set(|s| s.deadline = Some(Duration::MAX))
+        .signal(seconds(60), CancelReason::Interrupt)
+        .run();
+    assert_eq!(played.outcomes(), [Outcome::Cancelled]);
+    assert!(played.nodes.borrow().files.is_empty());
+}
+
+#[test]
+fn a_look_is_never_begun_before_the_last_one_is_over_nor_beyond_the_fanout() {
+    let script = counted(|_, _, count| Reaction::ok(if count > 3 { UP } else { DOWN }).after(seconds(3)));
+    let played = Play::new(start(vec![chain_wait(seconds(600))]), 9, script).set(|s| s.fanout = 4).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 9]);
+    assert!(played.nodes.borrow().most <= 4);
+}
+
+#[test]
+fn waiting_costs_as_many_looks_for_each_of_many_hosts_as_of_few() {
+    // Two thousand hosts, ten looks each: with a scan of all hosts per answer this takes minutes.
+    let script = counted(|_, _, count| Reaction::ok(if count > 9 { UP } else { DOWN }));
+    let played = Play::new(start(vec![chain_wait(seconds(600))]), 2_000, script).set(|s| s.fanout = 2_000).run();
+    assert_eq!(played.finished.stats.counts.ok, 2_000);
+    assert!(played.nodes.borrow().jobs.values().all(|jobs| jobs.len() < 12));
+}
+
+#[test]
+fn once_one_is_beyond_help_the_others_get_some_time_more() {
+    let mut step = chain_wait(seconds(600));
+    if let Action::Wait(wait) = &mut step.action {
+        wait.give_up = vec![Rule {
+            when: fact("broken", &["yes"]),
+            because: Template::literal("it is broken"),
+            hint: None,
+            after: seconds(3),
+        }];
+    }
+    let script = counted(|host, _, count| match host {
+        0 => Reaction::ok("agent=none\nbroken=yes\n"),
+        1 => Reaction::ok(if count > 8 { UP } else { DOWN }),
+        _ => Reaction::ok(DOWN),
+    });
+    let played = Play::new(start(vec![step]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Failed, Outcome::Ok, Outcome::Failed]);
+    assert_eq!(played.failure(0).cause, "it is broken");
+    assert!(played.failure(2).cause.starts_with("no longer waited for"), "{}", played.failure(2));
+    assert!(played.finished.elapsed < seconds(25), "{:?}", played.finished.elapsed);
+}
+
+#[test]
+fn a_majority_is_enough_where_that_is_what_is_asked() {
+    let mut step = chain_wait(seconds(60));
+    if let Action::Wait(wait) = &mut step.action {
+        wait.quorum = Quorum::Majority;
+    }
+    let script = counted(|host, _, _| Reaction::ok(if host == 0 { DOWN } else { UP }));
+    let played = Play::new(start(vec![step]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    assert!(played.finished.elapsed < seconds(3));
+}
+
+#[test]
+fn the_cluster_is_asked_on_one_host_and_the_nodes_are_looked_at_meanwhile() {
+    let script = counted(|_, is_cluster, count| {
+        if is_cluster {
+            Reaction::ok(if count > 5 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" })
+        } else {
+            Reaction::ok(UP)
+        }
+    });
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    let cluster = played.finished.cluster.as_ref().expect("it was asked");
+    assert_eq!((cluster.state.as_deref(), &cluster.failure), (Some("Normal"), &None));
+    assert_eq!(cluster.asked.len(), 1);
+    // Node 2 was looked at all the time, although it was up.
+    assert!(played.jobs(2).len() > 8, "{}", played.jobs(2).len());
+}
+
+#[test]
+fn a_node_that_dies_while_the_cluster_is_waited_for_is_the_failed_one() {
+    let script = counted(|host, is_cluster, count| match (is_cluster, host) {
+        (true, _) => Reaction::ok("cluster_state=Degraded\n"),
+        (false, 2) if count > 4 => Reaction::new(Says::Unreachable),
+        (false, _) => Reaction::ok(UP),
+    });
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok, Outcome::Ok, Outcome::Unreachable]);
+    // Nothing better can come, so it is not waited for to the end.
+    assert!(played.finished.elapsed < seconds(30), "{:?}", played.finished.elapsed);
+    assert!(played.finished.stats.cluster_failed);
+}
+
+#[test]
+fn a_database_that_stops_at_the_last_moment_is_seen() {
+    // The cluster says Normal once more than it is.
+    let script = counted(|host, is_cluster, count| match (is_cluster, host) {
+        (true, _) => Reaction::ok(if count > 3 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" }),
+        (false, 1) if count > 7 => Reaction::ok(DOWN),
+        (false, _) => Reaction::ok(UP),
+    });
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(30))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok, Outcome::Failed, Outcome::Ok]);
+    assert!(played.failure(1).cause.starts_with("first missing stage: database"), "{}", played.failure(1));
+}
+
+#[test]
+fn a_cluster_that_is_not_normal_is_no_hosts_failure() {
+    let script = counted(|_, is_cluster, _| Reaction::ok(if is_cluster { "cluster_state=Degraded\n" } else { UP }));
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(20)), run_step("on")]), 3, script);
+    let played = played.run();
+    let cluster = played.finished.cluster.as_ref().expect("it was asked");
+    let cause = &cluster.failure.as_ref().expect("it is not Normal").cause;
+    assert_eq!(cause, "cluster_state is Degraded after 20s, wanted Normal");
+    assert_eq!(played.finished.stats.counts.failed, 0);
+    // The run does not go on, and the hosts did not do what came after.
+    assert_eq!(played.outcomes(), [Outcome::Cancelled; 3]);
+    assert_eq!(played.finished.stats.exit_status(), crate::exit::ExitStatus::Failed);
+    let script = counted(|_, is_cluster, _| Reaction::ok(if is_cluster { "cluster_state=Degraded\n" } else { UP }));
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(20))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    assert_eq!(played.finished.stats.exit_status(), crate::exit::ExitStatus::Failed);
+}
+
+#[test]
+fn who_cannot_reach_the_cluster_has_no_answer_and_another_is_asked() {
+    let script = counted(|host, is_cluster, _| match (is_cluster, host) {
+        (true, 0) => Reaction::ok("cluster_state=unreachable\n"),
+        (true, 1) => Reaction::failed(),
+        (true, _) => Reaction::ok("cluster_state=Normal\n"),
+        (false, _) => Reaction::ok(UP),
+    });
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    let cluster = played.finished.cluster.as_ref().expect("it was asked");
+    let asked: Vec<(&str, &str)> =
+        cluster.asked.iter().map(|asked| (asked.host.as_str(), asked.answer.as_str())).collect();
+    assert_eq!(asked, [("n0", "unreachable"), ("n1", "command: exit status 1"), ("n2", "Normal")]);
+    assert!(played.finished.elapsed < seconds(5), "{:?}", played.finished.elapsed);
+}
+
+#[test]
+fn where_no_host_has_an_answer_all_are_asked_again_and_again_until_the_end() {
+    let script = counted(|_, is_cluster, _| Reaction::ok(if is_cluster { "cluster_state=unreachable\n" } else { UP }));
+    let played = Play::new(start(vec![chain_wait(seconds(60)), cluster_wait(seconds(20))]), 3, script).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+    let cluster = played.finished.cluster.as_ref().expect("it was asked");
+    assert_eq!((cluster.state.as_deref(), cluster.asked.len()), (Some("unreachable"), 3));
+    assert!(cluster.failure.is_some());
+    assert!(played.finished.elapsed >= seconds(20) && played.finished.elapsed < seconds(25));
+}
+
+#[test]
+fn the_cluster_is_waited_for_also_with_one_job_at_a_time() {
+    let script = counted(|_, is_cluster, count| {
+        if is_cluster {
+            Reaction::ok(if count > 3 { "cluster_state=Normal\n" } else { "cluster_state=Starting\n" })
+        } else {
+            Reaction::ok(UP)
+        }
+    });
+    let plan = start(vec![chain_wait(seconds(60)), cluster_wait(seconds(600))]);
+    let played = Play::new(plan, 5, script).set(|s| s.fanout = 1).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 5]);
+    assert_eq!(played.nodes.borrow().most, 1);
+}
+
+#[test]
+fn a_signal_ends_a_wait_for_the_cluster_at_once() {
+    let script = counted(|_, is_cluster, _| {
+        if is_cluster {
+            Reaction::ok("cluster_state=Starting\n").after(seconds(9))
+        } else {
+            Reaction::ok(UP).after(seconds(3))
+        }
+    });
+    let plan = start(vec![touch_step("mark"), chain_wait(seconds(60)), cluster_wait(seconds(600))]);
+    let played = Play::new(plan, 3, script).signal(seconds(30), CancelReason::Interrupt).run();
+    assert!(played.finished.elapsed < seconds(45), "{:?}", played.finished.elapsed);
+    assert!(played.nodes.borrow().files.is_empty());
+    assert!(!played.finished.stats.cluster_failed);
+}
+
+#[test]
+fn evidence_is_asked_of_whom_it_is_about() {
+    let mut step = chain_wait(seconds(5));
+    if let Action::Wait(wait) = &mut step.action {
+        wait.evidence = Some(Look::Run(Template::literal("tail log")));
+    }
+    let script = counted(|host, _, _| Reaction::ok(if host == 1 { DOWN } else { UP }));
+    let played = Play::new(start(vec![step]), 3, script).run();
+    let asked = |host| played.jobs(host).iter().any(|text| text.contains("tail log"));
+    assert_eq!([0, 1, 2].map(asked), [false, true, false]);
+}

@@ -1,0 +1,228 @@
+//! The hosts that a wait is about. Each answer costs the same for ten hosts and for ten thousand.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::event::HostId;
+use crate::outcome::Failure;
+use crate::plan::Wait;
+
+use super::later;
+
+/// A host that is waited for.
+pub(super) struct WaitingHost {
+    pub(super) host: HostId,
+    /// When the next look is due.
+    due: Instant,
+    /// A look is under way.
+    looking: bool,
+    /// When the latest look began.
+    began: Instant,
+    /// The latest look found it where it is wanted.
+    pub(super) there: bool,
+    /// It will not come, and this is why.
+    pub(super) lost: Option<Failure>,
+    /// Since when each `give_up` rule has held.
+    pub(super) held: Vec<Option<Instant>>,
+    /// Since when its first missing stage has been the first missing one.
+    pub(super) stuck: Instant,
+    /// What the latest look said about the fact that is waited for, or what it missed.
+    pub(super) value: Option<String>,
+    /// Why the latest look failed, if it did.
+    pub(super) trouble: Option<Failure>,
+    /// The boot id that was found first, where a reboot is waited for.
+    pub(super) boot: Option<String>,
+    pub(super) looks: u32,
+}
+
+impl WaitingHost {
+    pub(super) fn new(host: HostId, wait: &Wait, now: Instant) -> Self {
+        Self {
+            host,
+            due: now,
+            looking: false,
+            began: now,
+            there: false,
+            lost: None,
+            held: vec![None; wait.give_up.len()],
+            stuck: now,
+            value: None,
+            trouble: None,
+            boot: None,
+            looks: 0,
+        }
+    }
+}
+
+/// All hosts of a wait, with what must be known about them at each turn.
+pub(super) struct WaitingHosts {
+    hosts: Vec<WaitingHost>,
+    places: HashMap<HostId, usize>,
+    /// Who is to be looked at next: neither under way nor lost. A time that is not the host's own counts no more.
+    due: BinaryHeap<Reverse<(Instant, usize)>>,
+    there: usize,
+    lost: usize,
+    looking: usize,
+    cannot_reach_quorum: Option<Instant>,
+    /// Since when the latest round goes, and who was not looked at in it yet.
+    round: Option<Instant>,
+    unseen: HashSet<usize>,
+}
+
+impl WaitingHosts {
+    pub(super) fn new(hosts: Vec<HostId>, wait: &Wait, now: Instant) -> Self {
+        let hosts: Vec<WaitingHost> = hosts.into_iter().map(|host| WaitingHost::new(host, wait, now)).collect();
+        let places = hosts.iter().enumerate().map(|(place, host)| (host.host, place)).collect();
+        let due = (0..hosts.len()).map(|place| Reverse((now, place))).collect();
+        Self {
+            hosts,
+            places,
+            due,
+            there: 0,
+            lost: 0,
+            looking: 0,
+            cannot_reach_quorum: None,
+            round: None,
+            unseen: HashSet::new(),
+        }
+    }
+
+    pub(super) fn place(&self, host: HostId) -> Option<usize> {
+        self.places.get(&host).copied()
+    }
+
+    pub(super) fn host(&self, place: usize) -> HostId {
+        self.hosts[place].host
+    }
+
+    pub(super) fn is_there(&self, place: usize) -> bool {
+        self.hosts[place].there
+    }
+
+    pub(super) fn is_looking(&self, host: HostId) -> bool {
+        self.place(host).is_some_and(|place| self.hosts[place].looking)
+    }
+
+    /// Hosts that are where they are wanted.
+    pub(super) fn there(&self) -> usize {
+        self.there
+    }
+
+    /// Hosts that are there or may still come.
+    pub(super) fn possible(&self) -> usize {
+        self.hosts.len() - self.lost
+    }
+
+    /// Looks that are under way.
+    pub(super) fn looking(&self) -> usize {
+        self.looking
+    }
+
+    /// True when each is there or will never be.
+    pub(super) fn are_settled(&self) -> bool {
+        self.there + self.lost == self.hosts.len()
+    }
+
+    /// When it became clear that too few can come.
+    pub(super) fn hopeless_since(&mut self, now: Instant) -> Instant {
+        *self.cannot_reach_quorum.get_or_insert(now)
+    }
+
+    /// When the next look is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// A host that is to be looked at by now.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<usize> {
+        while self.next_due().is_some_and(|at| at <= now) {
+            let Some(Reverse((at, place))) = self.due.pop() else { break };
+            let host = &self.hosts[place];
+            if host.due == at && !host.looking && host.lost.is_none() {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// A look begins; the next one is due so much later.
+    pub(super) fn begin(&mut self, place: usize, now: Instant, every: Duration) {
+        let host = &mut self.hosts[place];
+        host.looking = true;
+        host.began = now;
+        host.due = later(now, every);
+        host.looks += 1;
+        self.looking += 1;
+    }
+
+    /// A look is over, and says this about the host.
+    pub(super) fn end(&mut self, place: usize, says: impl FnOnce(&mut WaitingHost)) {
+        let host = &mut self.hosts[place];
+        if !std::mem::take(&mut host.looking) {
+            return;
+        }
+        self.looking -= 1;
+        let (there, lost) = (host.there, host.lost.is_some());
+        says(host);
+        // Who will not come is not there.
+        host.there &= host.lost.is_none();
+        self.there = self.there + usize::from(host.there) - usize::from(there);
+        self.lost = self.lost + usize::from(host.lost.is_some()) - usize::from(lost);
+        if host.lost.is_some() || self.round.is_some_and(|round| host.began >= round) {
+            self.unseen.remove(&place);
+        }
+        if host.lost.is_none() {
+            self.due.push(Reverse((host.due, place)));
+        }
+    }
+
+    /// There is no look at this host.
+    pub(super) fn give_up(&mut self, place: usize, why: Failure) {
+        self.there -= usize::from(std::mem::take(&mut self.hosts[place].there));
+        self.lost += usize::from(self.hosts[place].lost.replace(why).is_none());
+    }
+
+    /// A host can be looked at again.
+    pub(super) fn resume(&mut self, host: HostId, now: Instant) {
+        if let Some(place) = self.place(host)
+            && !self.hosts[place].looking
+            && self.hosts[place].lost.is_none()
+        {
+            self.hosts[place].due = self.hosts[place].due.max(now);
+            self.due.push(Reverse((self.hosts[place].due, place)));
+        }
+    }
+
+    /// Begins a round: every host is to be looked at once more, now.
+    pub(super) fn begin_round(&mut self, now: Instant) {
+        self.round = Some(now);
+        self.unseen.clear();
+        for place in 0..self.hosts.len() {
+            let host = &mut self.hosts[place];
+            if host.lost.is_some() {
+                continue;
+            }
+            self.unseen.insert(place);
+            if host.due > now {
+                host.due = now;
+                if !host.looking {
+                    self.due.push(Reverse((now, place)));
+                }
+            }
+        }
+    }
+
+    /// True where each host that is not lost was looked at in the latest round.
+    pub(super) fn is_round_over(&self) -> bool {
+        self.unseen.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &WaitingHost> {
+        self.hosts.iter()
+    }
+
+    pub(super) fn into_hosts(self) -> Vec<WaitingHost> {
+        self.hosts
+    }
+}
