@@ -106,7 +106,8 @@ impl Names {
         let (before, last) = typed.rsplit_once(',').map_or(("", typed), |(before, last)| (before, last));
         let before = if before.is_empty() { String::new() } else { format!("{before},") };
         let inventory = self.inventory();
-        let groups = inventory.groups.keys().map(String::as_str).chain(["failed", "ok", "unreachable"]);
+        let groups =
+            inventory.groups.keys().map(String::as_str).chain(["failed", "not-begun", "ok", "retry", "unreachable"]);
         let names = inventory.hosts.keys().cloned().chain(groups.map(|group| format!("@{group}")));
         names
             .filter(|name| name.starts_with(last))

@@ -49,9 +49,10 @@ fn the_others_follow_only_where_the_first_are_fine() {
     assert_eq!(visited(&lab), [true, false, false]);
     lab.node(1).sh("rm /tmp/broken");
 
-    // Nobody to ask is said before anything is contacted; so is a playbook.
+    // Nobody to ask is said before anything is contacted; so is a playbook about a whole cluster.
     let run = Gsctl::at_home(&lab.client_home()).args(["-w", "nowhere", "--canary", "1", "start"]).run().expect(2);
-    assert!(run.stderr.contains("`--canary` is for commands of one step") && run.stderr.contains("--serial"), "{run}");
+    assert!(run.stderr.contains("`--canary` has no meaning for `opengauss/start`"), "{run}");
+    assert!(run.stderr.contains("gsctl play PLAYBOOK --canary N"), "{run}");
 
     let (status, said) = typed(&lab, &format!("--canary 1 exec '{LOOK}'"), "y\n");
     assert_eq!(status, 0, "{said}");

@@ -36,7 +36,10 @@ fn hosts_groups_and_playbooks_are_known() {
         candidates(at, &["exec", "-w", "db7,node02,n"]),
         ["db7,node02,node01", "db7,node02,node02", "db7,node02,node03"]
     );
-    assert_eq!(candidates(at, &["exec", "-w", "@"]), ["@primary", "@failed", "@ok", "@unreachable"]);
+    assert_eq!(
+        candidates(at, &["exec", "-w", "@"]),
+        ["@primary", "@failed", "@not-begun", "@ok", "@retry", "@unreachable"]
+    );
     assert_eq!(candidates(at, &["-x", "db"]), ["db7"]);
     assert_eq!(candidates(at, &["ping", "-g", ""]), ["primary"]);
     assert_eq!(candidates(at, &["sta"]), ["start", "status"]);
