@@ -10,6 +10,7 @@ pub use crate::inventory::{cm_view, file as hosts_file};
 pub use crate::outcome::{Facts, Outcome, Phase, StepResult};
 pub use crate::plan::quote::quote;
 pub use crate::plan::script::{killer, parse_facts, without_comments};
+pub use crate::playbook::builtin::script as builtin_script;
 pub use crate::playbook::{Loader, Sources};
 pub use crate::report::{HostReport, RunReport};
 pub use crate::reporter::json::write_report;

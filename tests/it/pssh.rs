@@ -143,7 +143,7 @@ impl<'lab> SshTool<'lab> {
     }
 
     fn path(&self, name: &str) -> String {
-        gsctl::plan::quote::quote(self.dir.join(name).to_str().unwrap())
+        gsctl::testing::quote(self.dir.join(name).to_str().unwrap())
     }
 
     /// `subprocess.getstatusoutput`: both streams, without the last line end. tee's status is that of the whole.
@@ -152,10 +152,10 @@ impl<'lab> SshTool<'lab> {
             let _ = std::fs::remove_dir_all(self.dir.join(name));
         });
         std::fs::write(self.dir.join("hosts"), hosts.join("\n") + "\n").unwrap();
-        let reach: Vec<String> = reach(self.lab).iter().map(|word| gsctl::plan::quote::quote(word)).collect();
+        let reach: Vec<String> = reach(self.lab).iter().map(|word| gsctl::testing::quote(word)).collect();
         let text = format!(
             "source /etc/profile && python3 {} {} {options} -p 300 -h {} -o {} -e {} {words} 2>&1 | tee {}",
-            gsctl::plan::quote::quote(self.bin.join(program).to_str().unwrap()),
+            gsctl::testing::quote(self.bin.join(program).to_str().unwrap()),
             reach.join(" "),
             self.path("hosts"),
             self.path("out"),

@@ -355,7 +355,7 @@ const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["bus
 /// Runs parts of a script in a shell, without SSH: its facts and its status.
 fn part(shell: &[&str], base: &Path, mode: &str, script: &str, variables: &str) -> (Facts, i32) {
     let base = base.display();
-    let script = gsctl::playbook::builtin::script(script).expect("it is built in");
+    let script = gsctl::testing::builtin_script(script).expect("it is built in");
     let text = format!(
         "gausshome={base}/app env_file= gphome={base}/om pghost={base}/tmp data_dir={base}/data/dn dn_port=15400 mode={mode} \
          host=h address=127.0.0.1 user=omm groups= node=1 data_ip= peers=10.9.0.1,fe80::2 peer_port= hadr_user=hadr \
