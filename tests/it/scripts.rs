@@ -802,7 +802,8 @@ fn what_an_agent_holds_back_is_in_its_log() {
             has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
             node.file(
                 log,
-                &[&line(&nothing.replace(zero, one)), "x StartAndStop LOG: agent start and stop thread start\n"].concat(),
+                &[&line(&nothing.replace(zero, one)), "x StartAndStop LOG: agent start and stop thread start\n"]
+                    .concat(),
             );
             has(shell, &node.look(shell, &at), &[("gaussdb_held", "")]);
         }
