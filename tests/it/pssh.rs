@@ -148,9 +148,9 @@ impl<'lab> SshTool<'lab> {
 
     /// `subprocess.getstatusoutput`: both streams, without the last line end. tee's status is that of the whole.
     fn call(&self, program: &str, options: &str, hosts: &[String], words: &str) -> String {
-        ["result", "out", "err"].iter().for_each(|name| {
+        for name in ["result", "out", "err"] {
             let _ = std::fs::remove_dir_all(self.dir.join(name));
-        });
+        }
         std::fs::write(self.dir.join("hosts"), hosts.join("\n") + "\n").unwrap();
         let reach: Vec<String> = reach(self.lab).iter().map(|word| gsctl::testing::quote(word)).collect();
         let text = format!(

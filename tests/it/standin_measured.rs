@@ -101,14 +101,18 @@ fn without_its_former_primary_the_election_takes_longer() {
     (1..=3).for_each(|node| cluster.mark(node, MARKER, ""));
     (1..=3).for_each(|node| cluster.until_gone(node));
     let others: Vec<u32> = (1..=3).filter(|node| *node != primary).collect();
-    others.iter().for_each(|node| cluster.unmark(*node, MARKER));
+    for node in &others {
+        cluster.unmark(*node, MARKER);
+    }
     // Both are up and reach each other, and nobody leads.
     let asked = others[0];
     until("two standbys", || cluster.stdout(asked, &["query", "-Cv"]).matches("        Standby\n").count() == 2);
     let output = cluster.ctl(asked, &["query", "-Cv"]);
     assert_eq!(output.status.code(), Some(255));
     assert!(String::from_utf8_lossy(&output.stdout).contains("can't connect to cm_server."));
-    others.iter().for_each(|node| cluster.configure(*node, "vote_wait=0"));
+    for node in &others {
+        cluster.configure(*node, "vote_wait=0");
+    }
     until("Degraded", || cluster.state(asked) == "Degraded");
 }
 

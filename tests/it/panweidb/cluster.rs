@@ -1,4 +1,4 @@
-//! A cluster of two nodes with stand-ins for the database's programs, and a stand-in for gs_sdr that works on it.
+//! A cluster of two nodes with stand-ins for the database's programs, and a stand-in for `gs_sdr` that works on it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -156,7 +156,7 @@ impl Cluster {
         if self.side == PRIMARY { "primary" } else { "disaster_standby" }
     }
 
-    /// The stand-in of gs_sdr, on the first node: what it said, and its exit status.
+    /// The stand-in of `gs_sdr`, on the first node: what it said, and its exit status.
     pub(super) fn gs_sdr(&self, arguments: &[&str], dies_in: &str) -> (String, Option<i32>) {
         let index = usize::from(self.side == STANDBY);
         let nodes: Vec<_> = self.nodes().iter().map(|node| node.outside("").display().to_string()).collect();
@@ -175,14 +175,14 @@ impl Cluster {
         (said, output.status.code())
     }
 
-    /// gs_sdr starts, or goes on.
+    /// `gs_sdr` starts, or goes on.
     #[track_caller]
     pub(super) fn gs_sdr_starts(&self) {
         let (said, status) = self.gs_sdr(&["-t", "start", "-m", self.mode()], "");
         assert_eq!(status, Some(0), "{said}");
     }
 
-    /// gs_sdr is killed when a step is done and not recorded.
+    /// `gs_sdr` is killed when a step is done and not recorded.
     #[track_caller]
     pub(super) fn gs_sdr_dies_in(&self, step: &str) {
         let (said, status) = self.gs_sdr(&["-t", "start", "-m", self.mode()], step);
@@ -190,7 +190,7 @@ impl Cluster {
         self.remove_locks();
     }
 
-    /// By hand, as gs_sdr says.
+    /// By hand, as `gs_sdr` says.
     pub(super) fn remove_locks(&self) {
         for node in self.nodes() {
             for file in self.locks(node) {
@@ -199,6 +199,7 @@ impl Cluster {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "it reads as a question to the cluster")]
     pub(super) fn locks(&self, node: &Node) -> Vec<PathBuf> {
         let files = fs::read_dir(node.outside("tmp")).unwrap().map(|entry| entry.unwrap().path());
         files
@@ -313,7 +314,7 @@ impl Cluster {
         assert_eq!(run.status, -9, "{run}");
     }
 
-    /// The rules that gs_sdr gives a pair, and the node's own.
+    /// The rules that `gs_sdr` gives a pair, and the node's own.
     #[track_caller]
     fn assert_rules(&self, node: &Node) {
         let text = node.text("data/dn/pg_hba.conf");

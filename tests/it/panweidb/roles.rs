@@ -49,7 +49,7 @@ impl Drop for Network {
     }
 }
 
-/// A cluster that gs_sdr has made part of a pair.
+/// A cluster that `gs_sdr` has made part of a pair.
 fn made_by_gs_sdr(side: &'static str) -> Cluster {
     let cluster = Cluster::new(side);
     cluster.give_keys();

@@ -1,4 +1,4 @@
-//! What a start leaves on the nodes, what it refuses in time, and that neither gs_sdr nor gsctl works while the other does.
+//! What a start leaves on the nodes, what it refuses in time, and that neither `gs_sdr` nor gsctl works while the other does.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A start that was killed under gs_sdr or under gsctl, and goes on under either: step, side, who was killed, who goes on.
+//! A start that was killed under `gs_sdr` or under gsctl, and goes on under either: step, side, who was killed, who goes on.
 
 use super::cluster::{Cluster, PRIMARY, STANDBY};
 
@@ -18,7 +18,6 @@ fn cell(step: usize, killed_under: &'static str, goes_on: &'static str) -> Cell 
 fn try_cells(side: &'static str, cells: &[Cell]) {
     let cluster = Cluster::new(side);
     for cell in cells {
-        println!("{side}: {cell:?}");
         cluster.reset();
         cluster.give_keys();
         cluster.conf(1, "connected=yes\nstreaming=yes\n");
