@@ -313,7 +313,7 @@ fn mistakes() {
             "steps:\n- name: a\n  ping: true\n  when: {}\n",
             4,
             9,
-            "`when` is empty, expected one of `fact`, `state`, `var`, `is`, `not`, `exists`, `missing`",
+            "`when` is empty, expected one of `fact`, `state`, `var`, `is`, `not`, `below`, `exists`, `missing`",
         ),
         (
             "steps:\n- name: a\n  ping: true\n  when: { var: home, is: \"{host}\" }\n",

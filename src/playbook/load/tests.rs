@@ -142,14 +142,14 @@ fn what_the_command_line_says() {
         Loader { sources: &NoFiles, given, env: &|_| None, step_timeout: Some(Duration::from_secs(60)) }.load(name)
     };
     let plan = load(&given(&[("wait", "5m")]), "opengauss/start").expect("loads");
-    let Action::Wait(wait) = &plan.steps[3].action else { panic!("a wait") };
+    let Action::Wait(wait) = &plan.steps[4].action else { panic!("a wait") };
     assert_eq!(wait.timeout, Duration::from_secs(300));
     assert!(matches!(&wait.look, Look::Probe(name) if name == "node"));
-    assert!(plan.vars["wait"].run_wide && !plan.vars["gausshome"].run_wide && !plan.vars["accept"].run_wide);
+    assert!(plan.vars["wait"].run_wide && !plan.vars["gausshome"].run_wide && plan.vars["accept"].run_wide);
     assert_eq!(plan.steps[0].timeout, Some(Duration::from_secs(60)));
 
     let plan = load(&given(&[("wait", "0")]), "opengauss/start").expect("loads");
-    assert_eq!(plan.steps.len(), 3, "nothing is waited for");
+    assert_eq!(plan.steps.len(), 4, "nothing is waited for");
 
     for (mode, content) in [("fast", "0\n1\n2\n"), ("immediate", "0\n2\n2\n")] {
         let plan = load(&given(&[("mode", mode)]), "opengauss/stop").expect("loads");
