@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
+use indexmap::IndexSet;
+
 use crate::duration::human;
 use crate::inventory::hostset::fold;
 use crate::plan::{
@@ -195,7 +197,7 @@ fn waits(plan: &Plan, wait: &Wait, vars: &Vars) -> String {
 /// `fact state is paused and /tmp/x is there`.
 fn condition(condition: &Condition, vars: &Vars) -> String {
     let words = |values: &[Template]| {
-        let values: Vec<String> = values.iter().map(|value| value.render_plain(vars)).collect();
+        let values: IndexSet<String> = values.iter().map(|value| value.render_plain(vars)).collect();
         let shown = |value: &String| if value.is_empty() { "empty".to_owned() } else { value.clone() };
         values.iter().map(shown).collect::<Vec<_>>().join(" or ")
     };

@@ -293,7 +293,8 @@ impl PendingRun<'_> {
             system => format!("gsctl status --system {system}"),
         };
         Afterwards {
-            status: Some(status).filter(|_| has_status),
+            // What only looks has nothing to wait for.
+            status: Some(status).filter(|_| has_status && !self.plan.only_looks()),
             goes_on: self.plan.goes_on.clone(),
             resume: journal.is_resumable().then(|| format!("gsctl play --resume {}", journal.run)),
         }

@@ -85,10 +85,8 @@ fn write_afterwards(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
     let changed = report.hosts.iter().any(|host| host.changed);
     let is_cut_short = stats.cancelled.is_some();
     let mut lines = Vec::new();
-    if has_chain && !report.waited && (changed || !is_cut_short) {
-        let shows =
-            status.as_ref().map(|status| format!(": `{status}` shows how far the nodes are")).unwrap_or_default();
-        lines.push(format!("the nodes were not waited for{shows}"));
+    if let Some(status) = status.as_ref().filter(|_| has_chain && !report.waited && (changed || !is_cut_short)) {
+        lines.push(format!("the nodes were not waited for: `{status}` shows how far they are"));
     }
     if changed && (is_cut_short || !report.waited) {
         lines.extend(goes_on.clone());

@@ -57,7 +57,7 @@ fn dshbak_gathers_what_is_the_same() {
     // CLIClushTest.test_006: one host's output is no different gathered, and each line has its host when it is not.
     let alone = |option: &str| lab.gsctl().args([option, "-w", "node1", "exec", "echo ok"]).run().expect(0);
     assert_eq!(blocks(&alone("--gather")), [pair("node1 (1 host)", "ok")]);
-    assert_eq!(alone("--stream").text(), "ok\n");
+    assert_eq!(alone("--stream").text(), "node1: ok\n");
     assert_eq!(lab.gsctl().args(["--stream", "exec", "echo ok"]).run().expect(0).text().matches(": ok\n").count(), 3);
 }
 

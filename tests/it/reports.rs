@@ -238,11 +238,17 @@ fn a_dry_run_prints_what_would_run_and_contacts_nobody() {
     let before = contacts(&lab);
     let run = lab.gsctl().args(["--dry-run", "exec", "echo it's; {x}"]).run().expect(0);
     assert_eq!(run.text(), "# on node[1-2]\n## step 1 of 1: exec\necho it's; {x}\n");
-    for command in
-        [&["ping"][..], &["touch", "/tmp/x"], &["rm", "/tmp/x*"], &["check", "--port", "1"], &["start"], &["stop"]]
-    {
+    for command in [&["ping"][..], &["touch", "/tmp/x"], &["rm", "/tmp/x*"], &["check", "--port", "1"]] {
         let run = lab.gsctl().arg("--dry-run").args(command).run().expect(0);
         assert!(run.text().starts_with("# on node"), "{run}");
+    }
+    // Of a playbook what each step does and to whom; with -v exactly what would run.
+    for (verb, subject) in [("start", "remove "), ("stop", "write ")] {
+        let run = lab.gsctl().args(["--dry-run", verb]).run().expect(0);
+        assert!(run.text().starts_with(&format!("opengauss/{verb} on node[1-2] (2 hosts)\n")), "{run}");
+        assert!(run.text().contains(subject) && run.text().lines().count() < 80, "{run}");
+        let exact = lab.gsctl().args(["-v", "--dry-run", verb]).run().expect(0);
+        assert!(exact.text().starts_with("# on node") && exact.text().lines().count() > 200, "{exact}");
     }
     assert_eq!(contacts(&lab), before);
 }
