@@ -4,9 +4,7 @@
 
 use std::fmt::Write as _;
 
-use indexmap::IndexMap;
-
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::duration::human;
 use crate::inventory::hostset::fold;
