@@ -23,8 +23,7 @@ PACKAGES += ansible-core
 TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
 PACKAGES += dropbear-bin tinysshd python3-paramiko
 
-.PHONY: demo screenshot soak big-files sdr-matrix bench peers test lint unit lab docs tools build clean
-.PHONY: demo screenshot soak exits differential big-files bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak exits differential big-files sdr-matrix bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked

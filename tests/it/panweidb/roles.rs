@@ -110,7 +110,8 @@ fn each_ends_what_the_other_began() {
         cluster.remove_locks();
         let run = cluster.playbook("status").run().expect(0);
         if step != "2" {
-            assert!(run.text().contains("sdr-stop again") && !run.text().contains("sdr-start"), "{run}");
+            assert!(run.stderr.contains("run sdr-stop again"), "{run}");
+            assert!(!run.stderr.contains("sdr-start") && !run.text().contains("sdr-start"), "{run}");
         }
         cluster.playbook("stop").args(["--var", "peers=10.2.0.1,10.2.0.2"]).run().expect(0);
         assert_alone(&cluster, true);
@@ -184,7 +185,7 @@ fn a_failover_that_stands_half_way_is_ended_by_the_other() {
         "4_remove_hba_repl_done_for_failover"
     );
     let run = cluster.playbook("status").run().expect(0);
-    assert!(run.text().contains("promote_fail") && run.text().contains("sdr-failover again"), "{run}");
+    assert!(run.text().contains("promote_fail") && run.stderr.contains("run sdr-failover again"), "{run}");
     let (said, status) = cluster.gs_sdr(&["-t", "failover"], "");
     assert_eq!(status, Some(0), "{said}");
     assert_promoted(&cluster);
