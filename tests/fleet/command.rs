@@ -32,7 +32,7 @@ impl Request {
             return Self { mark: None, task: Task::of(text) };
         };
         let mark = Some(mark.as_str().to_owned());
-        if let Some(rest) = word.strip_prefix("\"$(dd bs=1 count=") {
+        if let Some(rest) = word.strip_prefix("\"$(dd bs=") {
             let bytes = rest.split(' ').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
             return Self { mark, task: Task::Read(bytes) };
         }

@@ -52,10 +52,13 @@ impl Mark {
     }
 
     /// The same for a command of so many bytes that come first on standard input: an SSH packet holds 35,000 at most, and
-    /// Linux gives a shell no argument longer than 128 KiB. `dd` reads a byte at a time, so what follows is left alone.
+    /// Linux gives a shell no argument longer than 128 KiB. `dd` reads no byte more, so what follows is left alone: one
+    /// block that is filled however often the pipe has less (a system call a byte took seconds for a long script); a
+    /// `dd` that does not know `fullblock` says so before it reads, and then a byte at a time it is.
     #[must_use]
     pub fn wrap_read(&self, options: &WrapOptions<'_>, bytes: usize) -> String {
-        self.frame(options, &format!("\"$(dd bs=1 count={bytes} 2>/dev/null)\""))
+        let block = format!("dd bs={bytes} count=1 iflag=fullblock 2>/dev/null");
+        self.frame(options, &format!("\"$({block}||dd bs=1 count={bytes} 2>/dev/null)\""))
     }
 
     /// The mark of a wrapped command, and the shell word that was wrapped: what a server that only plays at running
