@@ -46,6 +46,8 @@ find_home() {
 
 # look_around: the first thing a full look does.
 look_around() {
+    # What sshd or the user's own files have put into PATH is not for us.
+    PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
     if [ "$light" != 1 ]; then
         login_environment
         find_home

@@ -74,6 +74,7 @@ look_at_old_coordinator() {
     fact share_old_lock "$lock"
     fact found_lock "/tmp/.s.PGSQL.$at_port.lock"
     old_state=$share_old
+    fact old_state "$old_state"
 }
 
 look_at_standby() {

@@ -575,7 +575,7 @@ fn two_of_a_kind_are_called_out() {
     let old = cluster.path(3, PRIMARY1).display().to_string();
     cluster.run(3, &format!("pg_ctl -D {old} -w -o ' -p {} ' start", cluster.port(1)));
     let run = status().expect(0);
-    assert!(run.text().contains("content 1 has two primaries that run") && run.text().contains("drift apart"), "{run}");
+    assert!(run.text().contains("content 1 has two primaries that run") && run.stderr.contains("drift apart"), "{run}");
     let run = cluster.start().expect(7);
     assert!(run.text().contains("content 1 has two primaries"), "{run}");
     cluster.run(3, &format!("pg_ctl -D {old} -w -m fast stop"));

@@ -162,7 +162,6 @@ fn come_up(server: &Arc<Server>, follows: bool) {
 fn coordinate(server: &Arc<Server>) {
     let _probe = child(server.port, "bgworker: ftsprobe process");
     let _recovery = child(server.port, "bgworker: dtx recovery process");
-    let idle = Duration::from_secs(number("fts", 2));
     loop {
         fts::scan(&server.data);
         while !server.dispatches.load(Ordering::SeqCst) && !fts::all_served(&server.data) {
@@ -170,7 +169,11 @@ fn coordinate(server: &Arc<Server>) {
             fts::scan(&server.data);
         }
         server.dispatches.store(true, Ordering::SeqCst);
-        thread::sleep(idle);
+        // A test may change the interval while the server runs.
+        let scanned = std::time::Instant::now();
+        while scanned.elapsed() < Duration::from_secs(number("fts", 2)) {
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
