@@ -222,7 +222,7 @@ impl Gsctl {
 
 /// The same command by env(1), which sees to signals and then becomes it.
 fn under_env(command: &Command, signals: &str) -> Command {
-    let mut env = Command::new("env");
+    let mut env = Command::new("/usr/bin/env");
     env.arg(signals).arg(command.get_program()).args(command.get_args()).env_clear().process_group(0);
     env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(dir) = command.get_current_dir() {
