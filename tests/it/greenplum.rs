@@ -314,7 +314,7 @@ fn tells_what_hangs_under_gpstart() {
     let cluster = install(&lab, true);
     // The coordinator takes connections and says nothing: gpstart waits for ever (gpdb#2944), gsctl does not.
     cluster.fault(1, COORDINATOR, "hang");
-    let run = cluster.gsctl("start").args(["--wait", "7s"]).run().expect(5);
+    let run = cluster.gsctl("start").args(["--wait", "25s"]).run().expect(5);
     expect_failed(&run, "node1", "coordinator", "coordinator (silent)", "stuck");
     assert_eq!(fact(&run.json(), "node1", "launched"), "running");
     // gpstart goes on, and nobody starts a second one beside it.
@@ -490,7 +490,8 @@ fn a_degraded_cluster_is_accepted_or_not_waited_for() {
         lab.gsctl().hosts_file(cluster.hosts_file("")).args(["play", "greenplum/recover", "--var", "wait=60s"]).run()
     };
     let run = recover().expect(0);
-    let text = run.text();
+    // Steps and what they will do stand on standard error.
+    let text = &run.stderr;
     let told = text
         .find("gpinitstandby -n starts the standby; gprecoverseg -a starts the segments")
         .expect("it says what it will do");
@@ -505,7 +506,8 @@ fn a_degraded_cluster_is_accepted_or_not_waited_for() {
     recover().expect(0);
     cluster.expect_up();
     let run = cluster.gsctl("start").args(["--wait", "120s"]).run().expect(5);
-    assert!(run.text().contains("acts as its primary") && run.text().contains("gprecoverseg -r"), "{run}");
+    let said = format!("{}{}", run.text(), run.stderr);
+    assert!(said.contains("acts as its primary") && said.contains("gprecoverseg -r"), "{run}");
     accepting().expect(0);
     let run = lab
         .gsctl()
@@ -513,7 +515,7 @@ fn a_degraded_cluster_is_accepted_or_not_waited_for() {
         .args(["play", "greenplum/recover", "--var", "roles=preferred", "--var", "wait=60s"])
         .run()
         .expect(0);
-    assert!(run.text().contains("gprecoverseg -r gives the preferred roles back"), "{run}");
+    assert!(run.stderr.contains("gprecoverseg -r gives the preferred roles back"), "{run}");
     cluster.start().expect(0);
 }
 

@@ -241,6 +241,8 @@ fn gpstart_ends_as_measured() {
     let reason = format!("Segment data directory does not exist for: '{}'", cluster.path(2, PRIMARY0).display());
     cluster.expect(1, &cluster.gpstart(), 1, &["DBID:3  FAILED  host:'node2' datadir:", &reason]);
     cluster.begin_anew();
+    // It has put the primary's directory back.
+    away(2, PRIMARY0);
     away(3, MIRROR0);
     cluster.expect(
         1,
