@@ -44,7 +44,7 @@ lint: tools
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 
 docs: tools
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --lib
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked --lib --document-private-items
 	$(CARGO) test --doc --locked
 
 unit: tools

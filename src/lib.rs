@@ -9,7 +9,7 @@
 //!                                                └▶ stats ─▶ exit status
 //! ```
 //!
-//! What happens on a host is data ([`outcome`]), what happens in a run is an [`event`], and only [`reporter`] puts either
+//! What happens on a host is data (`outcome`), what happens in a run is an `event`, and only `reporter` puts either
 //! into words.
 
 #![recursion_limit = "256"] // `json!` of the reports' schema

@@ -56,7 +56,7 @@ use selection::Selected;
 /// Does what the command line says, with the defaults that the config file has.
 ///
 /// # Errors
-/// As [`run`]; also when the config file is wrong.
+/// As [`fn@run`]; also when the config file is wrong.
 pub fn gsctl(cli: Cli, words: &[OsString], environment: &Environment) -> anyhow::Result<ExitStatus> {
     match &cli.command {
         Command::Config(args) => Ok(config::config(args, &cli, words, environment)?),

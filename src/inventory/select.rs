@@ -45,7 +45,7 @@ pub struct Selected {
 ///
 /// # Errors
 ///
-/// As [`select`].
+/// When a set is wrong, or names a host or group that is not known.
 pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Result<Selected, SelectError> {
     let mut warnings = Vec::new();
     let mut hosts = if selection.hosts.is_empty() {

@@ -141,7 +141,7 @@ impl KnownHosts {
     /// These are types of keys, not algorithms: for `ssh-rsa` ask for `rsa-sha2-512` and `rsa-sha2-256`.
     ///
     /// Costs an HMAC for each hashed line: where there are tens of thousands, it is
-    /// cheaper to connect first and again only on [`HostKeyVerdict::OtherType`].
+    /// cheaper to connect first and again only on `HostKeyVerdict::OtherType`.
     #[must_use]
     pub fn key_types(&self, name: &str, port: u16) -> Vec<String> {
         let index = self.index();

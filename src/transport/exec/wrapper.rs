@@ -43,7 +43,7 @@ impl Mark {
     ///
     /// The command runs in a subshell of the login shell itself, so that it is what `ssh HOST COMMAND` would run: same
     /// shell, same start-up files, same `$$`. A shell with another syntax (csh, fish) stops at the function definition,
-    /// before anything is run; [`encode`] is for those. Where the other end is gone before the command
+    /// before anything is run; `encode` is for those. Where the other end is gone before the command
     /// begins (a profile that slept past the timeout), the first `printf` fails and the command is not run.
     /// Standard error is tried first: a restricted shell forbids `>&2`, and must say so before the command is run.
     #[must_use]
