@@ -54,7 +54,6 @@ unit: tools
 lab: tools
 	$(CARGO) build --locked --bin gsctl --examples
 	$(CARGO) test --locked --test it -- --test-threads $$(( 2 * $$(nproc) ))
-	$(CARGO) test --locked --test it -- --ignored --exact oracle_scripts::nothing_of_oracle_is_there
 
 # An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
 # SOAK_SEED repeats what went wrong. Optimised, for the sake of the reports' many bytes.

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
+use crate::lab::alone;
+
 const LIB: &str = include_str!("../../playbooks/greenplum/lib.sh");
 const LOOK: &str = include_str!("../../playbooks/greenplum/look.sh");
 const NODE: &str = include_str!("../../playbooks/greenplum/node.sh");
@@ -155,163 +157,179 @@ fn has(shell: &[&str], facts: &Facts, want: &[(&str, &str)]) {
 
 #[test]
 fn a_node_that_is_down() {
-    for shell in SHELLS {
-        let fake = Fake::new();
-        let coordinator = fake.data("c d/gpseg-1", "12");
-        fake.program("pg_ctl", "echo 'pg_ctl: no server running'; exit 3");
-        fake.program(
+    alone(|| {
+        for shell in SHELLS {
+            let fake = Fake::new();
+            let coordinator = fake.data("c d/gpseg-1", "12");
+            fake.program("pg_ctl", "echo 'pg_ctl: no server running'; exit 3");
+            fake.program(
             "pg_controldata",
             "echo \"Database cluster state:               shut down\"; echo \"Latest checkpoint's TimeLineID:       7\"",
         );
-        // Noise in the profile, and a pid file of a process that is not a postmaster.
-        fs::write(fake.dir.path().join("home/.bashrc"), "echo coordinator=accepting; echo noise >&2; cat\n").unwrap();
-        fs::write(Path::new(&coordinator).join("postmaster.pid"), format!("{}\nx\n", std::process::id())).unwrap();
-        fs::write(Path::new(&coordinator).join("postgresql.conf"), "#port = 1\nport=6000 ##port 5432\t\n").unwrap();
-        let facts = fake.look(shell, &[("groups", "all coordinator"), ("coordinator_data", &coordinator)]);
-        has(
-            shell,
-            &facts,
-            &[
-                ("installed", "yes"),
-                ("coordinator", "down"),
-                ("state", "stopped"),
-                ("coordinator_pg_ctl", "3"),
-                ("timeline", "7"),
-                ("share_timeline", "7"),
-                ("control_state", "shut down"),
-                ("standby", "none"),
-                ("primaries", "none"),
-                ("segments_are", "none"),
-                ("share_coordinator", "down"),
-                ("postmasters", "0"),
-                ("admin_program", "none"),
-            ],
-        );
-    }
+            // Noise in the profile, and a pid file of a process that is not a postmaster.
+            fs::write(fake.dir.path().join("home/.bashrc"), "echo coordinator=accepting; echo noise >&2; cat\n")
+                .unwrap();
+            fs::write(Path::new(&coordinator).join("postmaster.pid"), format!("{}\nx\n", std::process::id())).unwrap();
+            fs::write(Path::new(&coordinator).join("postgresql.conf"), "#port = 1\nport=6000 ##port 5432\t\n").unwrap();
+            let facts = fake.look(shell, &[("groups", "all coordinator"), ("coordinator_data", &coordinator)]);
+            has(
+                shell,
+                &facts,
+                &[
+                    ("installed", "yes"),
+                    ("coordinator", "down"),
+                    ("state", "stopped"),
+                    ("coordinator_pg_ctl", "3"),
+                    ("timeline", "7"),
+                    ("share_timeline", "7"),
+                    ("control_state", "shut down"),
+                    ("standby", "none"),
+                    ("primaries", "none"),
+                    ("segments_are", "none"),
+                    ("share_coordinator", "down"),
+                    ("postmasters", "0"),
+                    ("admin_program", "none"),
+                ],
+            );
+        }
+    });
 }
 
 #[test]
 fn the_standby_is_compared() {
-    for shell in SHELLS {
-        let fake = Fake::new();
-        let dir = fake.data("standby", "12");
-        fs::write(Path::new(&dir).join("standby.signal"), "").unwrap();
-        fake.program("pg_controldata", "echo \"Latest checkpoint's TimeLineID:       7\"");
-        for (other, ahead) in [("6", "yes"), ("7", "no"), ("8", "no"), ("", "unknown"), ("x", "unknown")] {
-            let vars = [("groups", "standby"), ("standby_data", dir.as_str()), ("share_timeline", other)];
-            has(shell, &fake.look(shell, &vars), &[("standby_ahead", ahead), ("standby_signal", "yes")]);
+    alone(|| {
+        for shell in SHELLS {
+            let fake = Fake::new();
+            let dir = fake.data("standby", "12");
+            fs::write(Path::new(&dir).join("standby.signal"), "").unwrap();
+            fake.program("pg_controldata", "echo \"Latest checkpoint's TimeLineID:       7\"");
+            for (other, ahead) in [("6", "yes"), ("7", "no"), ("8", "no"), ("", "unknown"), ("x", "unknown")] {
+                let vars = [("groups", "standby"), ("standby_data", dir.as_str()), ("share_timeline", other)];
+                has(shell, &fake.look(shell, &vars), &[("standby_ahead", ahead), ("standby_signal", "yes")]);
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn segments_are_found_and_known_by_their_directories() {
-    for shell in SHELLS {
-        let fake = Fake::new();
-        let (p, m, old) = (fake.data("p", "12"), fake.data("m", "12"), fake.data("old", "8.3"));
-        fs::write(Path::new(&m).join("standby.signal"), "").unwrap();
-        let base = fake.dir.path().display().to_string().replace(' ', "?");
-        // A blank ends a word; these have none.
-        let link = tempfile::Builder::new().prefix("gp").tempdir().unwrap();
-        let short = link.path().join("d");
-        std::os::unix::fs::symlink(fake.dir.path(), &short).unwrap();
-        let short = short.display().to_string();
-        assert!(p.contains(' ') && base.contains('?') && old.contains(' '));
-        // What is set up to follow is a mirror. What is not, and does not run, is what the catalog has it for, but not what a
-        // list in the hosts file once said.
-        let words = format!("{short}/p:6000:m:0:d {short}/m:6001:p:0:u {short}/gone:6002:p:2:u");
-        let vars = [("groups", "segments"), ("host", "sdw1"), ("share_catalog", "read"), ("dealt_segments", &words)];
-        let facts = fake.look(shell, &vars);
-        let gone = format!("STATUS--DIR:{short}/gone--STARTED:False--REASONCODE:4--REASON:no such data directory");
-        has(
-            shell,
-            &facts,
-            &[
-                ("segments_source", "catalog"),
-                ("primaries_total", "1"),
-                ("mirrors_total", "2"),
-                ("primaries", "no-data"),
-                ("mirrors", "down"),
-                (
-                    "mirrors_seen",
-                    &format!("down, 0 of 2 up (content 0, port 6000, {short}/p; content 0, port 6001, {short}/m)"),
-                ),
-                ("missing_data", &format!("{short}/gone")),
-                ("segments_lost", "yes"),
-                ("segment_3", &gone),
-                ("own_way", "yes"),
-                ("conflict", "none"),
-            ],
-        );
-        let words = format!("{short}/p:6000:m:0 {short}/m:6001:p:0");
-        let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
-        has(shell, &facts, &[("segments_source", "hosts-file"), ("primaries_total", "1"), ("mirrors_total", "1")]);
-        // Up to 5 nothing but the list tells a mirror.
-        let words = format!("{short}/old:6000:m:0");
-        let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
-        has(shell, &facts, &[("mirrors_total", "1"), ("own_way", "no"), ("mirrors", "down")]);
-        // The catalog was read, and has nothing for this host.
-        let facts = fake.look(shell, &[("groups", "segments"), ("host", "a"), ("share_catalog", "read")]);
-        has(
-            shell,
-            &facts,
-            &[("segments_source", "not-in-catalog"), ("primaries", "unknown"), ("segments_are", "unknown")],
-        );
-        let facts = fake.look(shell, &[("groups", "segments"), ("host", "a")]);
-        has(shell, &facts, &[("segments_source", "unknown"), ("primaries", "unknown"), ("segments_are", "unknown")]);
-    }
+    alone(|| {
+        for shell in SHELLS {
+            let fake = Fake::new();
+            let (p, m, old) = (fake.data("p", "12"), fake.data("m", "12"), fake.data("old", "8.3"));
+            fs::write(Path::new(&m).join("standby.signal"), "").unwrap();
+            let base = fake.dir.path().display().to_string().replace(' ', "?");
+            // A blank ends a word; these have none.
+            let link = tempfile::Builder::new().prefix("gp").tempdir().unwrap();
+            let short = link.path().join("d");
+            std::os::unix::fs::symlink(fake.dir.path(), &short).unwrap();
+            let short = short.display().to_string();
+            assert!(p.contains(' ') && base.contains('?') && old.contains(' '));
+            // What is set up to follow is a mirror. What is not, and does not run, is what the catalog has it for, but not what a
+            // list in the hosts file once said.
+            let words = format!("{short}/p:6000:m:0:d {short}/m:6001:p:0:u {short}/gone:6002:p:2:u");
+            let vars =
+                [("groups", "segments"), ("host", "sdw1"), ("share_catalog", "read"), ("dealt_segments", &words)];
+            let facts = fake.look(shell, &vars);
+            let gone = format!("STATUS--DIR:{short}/gone--STARTED:False--REASONCODE:4--REASON:no such data directory");
+            has(
+                shell,
+                &facts,
+                &[
+                    ("segments_source", "catalog"),
+                    ("primaries_total", "1"),
+                    ("mirrors_total", "2"),
+                    ("primaries", "no-data"),
+                    ("mirrors", "down"),
+                    (
+                        "mirrors_seen",
+                        &format!("down, 0 of 2 up (content 0, port 6000, {short}/p; content 0, port 6001, {short}/m)"),
+                    ),
+                    ("missing_data", &format!("{short}/gone")),
+                    ("segments_lost", "yes"),
+                    ("segment_3", &gone),
+                    ("own_way", "yes"),
+                    ("conflict", "none"),
+                ],
+            );
+            let words = format!("{short}/p:6000:m:0 {short}/m:6001:p:0");
+            let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
+            has(shell, &facts, &[("segments_source", "hosts-file"), ("primaries_total", "1"), ("mirrors_total", "1")]);
+            // Up to 5 nothing but the list tells a mirror.
+            let words = format!("{short}/old:6000:m:0");
+            let facts = fake.look(shell, &[("groups", "segments"), ("segments", &words)]);
+            has(shell, &facts, &[("mirrors_total", "1"), ("own_way", "no"), ("mirrors", "down")]);
+            // The catalog was read, and has nothing for this host.
+            let facts = fake.look(shell, &[("groups", "segments"), ("host", "a"), ("share_catalog", "read")]);
+            has(
+                shell,
+                &facts,
+                &[("segments_source", "not-in-catalog"), ("primaries", "unknown"), ("segments_are", "unknown")],
+            );
+            let facts = fake.look(shell, &[("groups", "segments"), ("host", "a")]);
+            has(
+                shell,
+                &facts,
+                &[("segments_source", "unknown"), ("primaries", "unknown"), ("segments_are", "unknown")],
+            );
+        }
+    });
 }
 
 /// By its version, never by trial: each wrong try is a FATAL in the log of the instance.
 #[test]
 fn the_option_for_utility_sessions_goes_by_the_version() {
-    for shell in SHELLS {
-        let fake = Fake::new();
-        fake.program("psql", "echo \"$PGOPTIONS\" >>\"$HOME/asked\"; echo 1");
-        for (version, option) in
-            [("8.3", "gp_session_role"), ("9.4", "gp_session_role"), ("12", "gp_role"), ("14", "gp_role")]
-        {
-            let dir = fake.data(version, version);
-            let gphome = fake.dir.path().join("gp").display().to_string();
-            let text = format!("gphome={}\n{LIB}use_programs\nask 6000 {}\n", quote(&gphome), quote(&dir));
-            run(shell, &text, &fake.dir.path().join("home"));
-            let asked = fs::read_to_string(fake.dir.path().join("home/asked")).unwrap();
-            assert_eq!(asked, format!("-c {option}=utility\n"), "{shell:?} {version}");
-            fs::remove_file(fake.dir.path().join("home/asked")).unwrap();
+    alone(|| {
+        for shell in SHELLS {
+            let fake = Fake::new();
+            fake.program("psql", "echo \"$PGOPTIONS\" >>\"$HOME/asked\"; echo 1");
+            for (version, option) in
+                [("8.3", "gp_session_role"), ("9.4", "gp_session_role"), ("12", "gp_role"), ("14", "gp_role")]
+            {
+                let dir = fake.data(version, version);
+                let gphome = fake.dir.path().join("gp").display().to_string();
+                let text = format!("gphome={}\n{LIB}use_programs\nask 6000 {}\n", quote(&gphome), quote(&dir));
+                run(shell, &text, &fake.dir.path().join("home"));
+                let asked = fs::read_to_string(fake.dir.path().join("home/asked")).unwrap();
+                assert_eq!(asked, format!("-c {option}=utility\n"), "{shell:?} {version}");
+                fs::remove_file(fake.dir.path().join("home/asked")).unwrap();
+            }
         }
-    }
+    });
 }
 
 /// Where nothing in the hosts file says it, the profile does; and what the profile has in PATH is in nobody's way.
 #[test]
 fn the_login_environment_tells_where_things_are() {
-    for shell in SHELLS {
-        let fake = Fake::new();
-        let coordinator = fake.data("c d/gpseg-1", "9.4");
-        let home = fake.dir.path().join("home");
-        let gphome = fake.dir.path().join("gp").display().to_string();
-        fs::create_dir(home.join("bin")).unwrap();
-        for name in ["sed", "tr", "grep", "tail"] {
-            fs::write(home.join("bin").join(name), "#!/bin/sh\necho trouble\n").unwrap();
-            fs::set_permissions(home.join("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    alone(|| {
+        for shell in SHELLS {
+            let fake = Fake::new();
+            let coordinator = fake.data("c d/gpseg-1", "9.4");
+            let home = fake.dir.path().join("home");
+            let gphome = fake.dir.path().join("gp").display().to_string();
+            fs::create_dir(home.join("bin")).unwrap();
+            for name in ["sed", "tr", "grep", "tail"] {
+                fs::write(home.join("bin").join(name), "#!/bin/sh\necho trouble\n").unwrap();
+                fs::set_permissions(home.join("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            let profile = format!(
+                "export GPHOME={} MASTER_DATA_DIRECTORY={} PATH=$HOME/bin:$PATH\nsed() {{ echo trouble; }}\n",
+                quote(&gphome),
+                quote(&coordinator)
+            );
+            fs::write(home.join(".bash_profile"), profile).unwrap();
+            let text = format!("groups=coordinator\nPATH=$HOME/bin:$PATH\n{LIB}{LOOK}{NODE}");
+            let facts = parse_facts(run(shell, &text, &home).as_bytes());
+            has(
+                shell,
+                &facts,
+                &[
+                    ("found_gphome", &gphome),
+                    ("found_coordinator_data", &coordinator),
+                    ("installed", "yes"),
+                    ("coordinator", "down"),
+                ],
+            );
         }
-        let profile = format!(
-            "export GPHOME={} MASTER_DATA_DIRECTORY={} PATH=$HOME/bin:$PATH\nsed() {{ echo trouble; }}\n",
-            quote(&gphome),
-            quote(&coordinator)
-        );
-        fs::write(home.join(".bash_profile"), profile).unwrap();
-        let text = format!("groups=coordinator\nPATH=$HOME/bin:$PATH\n{LIB}{LOOK}{NODE}");
-        let facts = parse_facts(run(shell, &text, &home).as_bytes());
-        has(
-            shell,
-            &facts,
-            &[
-                ("found_gphome", &gphome),
-                ("found_coordinator_data", &coordinator),
-                ("installed", "yes"),
-                ("coordinator", "down"),
-            ],
-        );
-    }
+    });
 }
