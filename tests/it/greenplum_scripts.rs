@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
-use crate::lab::alone;
+use crate::alone::alone;
 
 const LIB: &str = include_str!("../../playbooks/greenplum/lib.sh");
 const LOOK: &str = include_str!("../../playbooks/greenplum/look.sh");

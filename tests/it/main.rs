@@ -33,6 +33,7 @@ extern crate self as libfuzzer_sys;
 
 mod addresses;
 mod algorithms;
+mod alone;
 mod big_files;
 mod canary;
 mod certificates;

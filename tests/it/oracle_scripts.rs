@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
-use crate::lab::alone;
+use crate::alone::alone;
 
 use crate::oracle_forms::script;
 

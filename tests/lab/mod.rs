@@ -8,7 +8,6 @@
 
 pub(crate) mod account;
 pub(crate) mod address;
-mod alone;
 mod builder;
 pub(crate) mod faults;
 pub(crate) mod greenplum;
@@ -32,7 +31,6 @@ use std::thread;
 
 use tempfile::TempDir;
 
-pub(crate) use alone::alone;
 pub(crate) use builder::Builder;
 pub(crate) use key::Key;
 pub(crate) use node::Node;
