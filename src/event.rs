@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::budget::Reserved;
-use crate::outcome::{Failure, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Cause, Failure, Outcome, Phase, StageState, StepResult};
 use crate::report::ClusterReport;
 use crate::stats::{CancelReason, RunStats};
 
@@ -142,6 +142,13 @@ pub enum EventKind {
         host: HostId,
         /// Every stage, in order.
         stages: Vec<StageState>,
+    },
+    /// What holds back the first missing stage of a host; sent when another cause was found.
+    CauseSeen {
+        /// Which host.
+        host: HostId,
+        /// The cause.
+        cause: Cause,
     },
     /// A look at a fact that a step waits for; sent when its value changed.
     Waiting {

@@ -17,6 +17,7 @@
 mod account;
 mod budget;
 mod cancel;
+mod cause;
 mod cli;
 mod commands;
 mod credentials;

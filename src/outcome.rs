@@ -189,6 +189,17 @@ pub struct Cause {
     pub proof: Option<Proof>,
 }
 
+impl Cause {
+    /// On one line: `OG44 postgresql.conf has errors`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.id {
+            Some(id) => format!("{id} {}", self.cause),
+            None => self.cause.clone(),
+        }
+    }
+}
+
 /// Whether a cause passes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -208,6 +219,9 @@ pub struct Proof {
     pub file: String,
     /// Its decisive lines.
     pub lines: Vec<String>,
+    /// Seconds since the file was written to, where the lines need not be of a start that was just asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub age_s: Option<u64>,
 }
 
 /// What was done, or found already done, about one path on a node.

@@ -2,12 +2,13 @@
 //! says what is not used any more.
 
 pub use crate::budget::Reserved;
+pub use crate::cause::{Catalogue, Evidence, builtin as builtin_causes, diagnose, page as causes_page};
 pub use crate::credentials::known_hosts::KnownHosts;
 pub use crate::event::{Event, EventKind, Stream};
 pub use crate::exit::ExitStatus;
 pub use crate::inventory::hostset::expand;
 pub use crate::inventory::{cm_view, file as hosts_file};
-pub use crate::outcome::{Facts, Outcome, Phase, StepResult};
+pub use crate::outcome::{Cause, Facts, Outcome, Phase, StepResult};
 pub use crate::plan::quote::quote;
 pub use crate::plan::script::{killer, parse_facts, without_comments};
 pub use crate::playbook::builtin::script as builtin_script;

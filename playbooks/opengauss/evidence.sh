@@ -1,53 +1,115 @@
-# Prints the last lines of the newest om_monitor log of a node, and the last words of an agent that died, for the report on a
-# node that did not come up. Changes nothing. lib.sh stands before it. gsctl sets these variables before both; all may be empty:
-#   gausshome  env_file  gausslog  cm_data  evidence_lines (8)
+# Sends what tells why a node does not come up: the logs of the program that is missing, since the start was requested, and
+# what must be looked at otherwise. gsctl holds them against playbooks/opengauss/causes.yaml. Changes nothing, needs no root.
+# lib.sh, processes.sh and logs.sh stand before it. gsctl sets these variables before all; any may be empty:
+#   gausshome  env_file  gausslog  cm_data
+#   log_marks   what mark_logs printed before the first change; empty: nothing was started by this run
 
-# log_of_running: om_monitor is called as `om_monitor -L DIR`.
-log_of_running() {
-    dir=
-    for file in $(cd /proc && grep -slxF om_monitor [0-9]*/comm); do
-        case $(readlink "/proc/${file%/comm}/exe" 2>/dev/null) in
-            "$gausshome/bin/om_monitor"* | "$real/om_monitor"*) ;;
-            *) continue ;;
-        esac
-        dir=$(tr '\0' '\n' <"/proc/${file%/comm}/cmdline" 2>/dev/null | sed -n '/^-L$/{n;p;q;}')
-        [ -z "$dir" ] || return 0
-    done
-    return 1
+# say_state ID WORDS: a documented cause that no log tells of.
+say_state() {
+    printf '>> %s: %s\n' "$1" "$2"
+}
+
+# no_monitor: nothing starts om_monitor but cron.
+no_monitor() {
+    crontab_line
+    if [ "$cron" = no ]; then
+        say_state OG05 'no line of the crontab starts om_monitor'
+    elif [ -r /proc/1/comm ] && ! (cd /proc && grep -qsxE 'crond?|systemd-cron' [0-9]*/comm); then
+        # With hidepid only the own processes are there, and not number 1.
+        say_state OG06 'no process named cron or crond'
+    fi
+    if [ "$profile" = broken ]; then
+        say_state OG11 'the login profiles do not come to their end'
+    elif [ -n "$looked_inside" ] && [ -z "$env_gausshome" ]; then
+        say_state OG11 'GAUSSHOME is empty after /etc/profile and ~/.bashrc'
+    fi
+}
+
+# data_directory: of the datanode that cm_agent starts: it writes the whole command into its log.
+data_directory() {
+    data=
+    log_of AGENT "$1" && [ -r "$log" ] || return 1
+    data=$(tail -c 262144 "$log" | LC_ALL=C sed -n 's/.*DN START system(command:.*gaussdb  *-D  *\(.*[^ ]\)  *-M .*/\1/p' | tail -n 1)
+    [ -n "$data" ]
+}
+
+# server_log: the datanode's own log; it begins another file at each start.
+server_log() {
+    directory=$(LC_ALL=C sed -n "s/^[[:space:]]*log_directory[[:space:]]*=[[:space:]]*//p" "$data/postgresql.conf" 2>/dev/null | tail -n 1)
+    directory=${directory%%#*}
+    directory=${directory%"${directory##*[! 	]}"}
+    directory=${directory#\'}
+    directory=${directory%\'}
+    case $directory in
+        /*) ;;
+        *) directory=$data/${directory:-pg_log} ;;
+    esac
+    if [ -e "$directory" ] && [ ! -r "$directory" ]; then
+        printf '>> PGLOG unreadable %s\n' "$directory"
+        return
+    fi
+    log=$(ls -t "$directory"/postgresql-*.log 2>/dev/null | head -n 1)
+    [ -n "$log" ] || return 0
+    requested=${log_marks%%|*}
+    if [ -n "$requested" ]; then
+        age=$(age_of_file "$log")
+        # An older file is of an earlier start.
+        [ -z "$age" ] || [ "$age" -le $(($(date +%s) - requested + 1)) ] || return 0
+    fi
+    # A full disk hides itself: the log is there, and empty.
+    if [ ! -s "$log" ] && full_disk "$log"; then
+        say_state OG75 "$full, and $log is empty"
+    fi
+    send_file PGLOG "$log" 32768
 }
 
 main() {
     gausshome=${gausshome%/}
+    looked_inside= env_gausshome=
+    own_uid
     find_home
-    real=$(cd "$gausshome/bin" 2>/dev/null && pwd -P) || real=$gausshome/bin
-    log=
-    [ -z "$gausslog" ] || newest "${gausslog%/}/cm/om_monitor" om_monitor
-    if [ -z "$log" ] && log_of_running; then
-        newest "$dir" om_monitor
-        [ -n "$gausslog" ] || gausslog=${dir%/cm/om_monitor}
-    fi
-    if [ -z "$log" ]; then
+    bin=$gausshome/bin
+    [ -n "$gausshome" ] || bin=/nonexistent/bin
+    real=$(cd "$bin" 2>/dev/null && pwd -P) || real=$bin
+    find_processes
+    omm_dir= agent_dir= server_dir=
+    ! marked OMM || omm_dir=$mark_dir
+    ! marked AGENT || agent_dir=$mark_dir
+    ! marked CMS || server_dir=$mark_dir
+    if [ -z "$omm_dir$agent_dir" ] || [ "$om_monitor" = none ]; then
         inside :
+        looked_inside=yes
+        said_value env_gausshome
+        env_gausshome=$value
         said_value env_gausslog
-        [ -z "$value" ] || newest "${value%/}/cm/om_monitor" om_monitor
         [ -n "$gausslog" ] || gausslog=$value
-    fi
-    if [ -z "$log" ]; then
-        if [ -n "$gausslog" ]; then
-            echo "no om_monitor log in ${gausslog%/}/cm/om_monitor: om_monitor never ran here"
-        else
-            echo 'no om_monitor log: neither gausslog nor GAUSSLOG says where'
+        agent_logs "$cm_data" "$gausslog"
+        [ -n "$agent_dir" ] || agent_dir=$agent_log
+        [ -n "$server_dir" ] || [ -z "$gausslog" ] || server_dir=${gausslog%/}/cm/cm_server
+        if [ -z "$omm_dir" ]; then
+            monitor_logs "$gausslog"
         fi
-    elif [ -r "$log" ]; then
-        echo "$log:"
-        tail -n "${evidence_lines:-8}" "$log"
-    else
-        echo "$log: not readable"
     fi
-    agent_logs "$cm_data" "$gausslog"
-    if newest "$agent_log" cm_agent && [ -r "$log" ] && [ -n "$(find "$log" -mmin -2 2>/dev/null)" ]; then
-        fatal=$(tail -c 65536 "$log" | LC_ALL=C grep -a FATAL | tail -n 2)
-        [ -z "$fatal" ] || printf '%s:\n%s\n' "$log" "$fatal"
+    if [ "$om_monitor" = none ]; then
+        no_monitor
+        send_log OMM "$omm_dir"
+    elif [ "$cm_agent" = none ]; then
+        send_log OMM "$omm_dir"
+        send_log AGENT "$agent_dir"
+        send_log DNERR "$agent_dir"
+    else
+        # One that dies again and again runs now and then.
+        send_log OMM "$omm_dir"
+        send_log AGENT "$agent_dir"
+        if [ "$cm_server" = none ]; then send_log CMS "$server_dir"; fi
+        if [ "$datanodes" = 0 ]; then
+            send_log DNERR "$agent_dir"
+            ! data_directory "$agent_dir" || server_log
+        elif [ "$cm_server" != none ]; then
+            send_log CMS "$server_dir"
+            send_log KEY_EVENT "$server_dir"
+            ! data_directory "$agent_dir" || server_log
+        fi
     fi
 }
 

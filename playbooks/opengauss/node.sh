@@ -1,5 +1,5 @@
 # Looks at one openGauss node and prints facts, `key=value` a line. Changes nothing, needs no root, and no openGauss program.
-# lib.sh, view.sh, agent.sh and hints.sh stand before it. gsctl sets these variables before all; every one may be missing or empty:
+# lib.sh, processes.sh, view.sh, agent.sh and hints.sh stand before it, and logs.sh where a start follows. gsctl sets these variables before all; every one may be missing or empty:
 #   gausshome  env_file  cm_data  nofile_min
 #   light            1: once a second, while waiting: no program of openGauss, no crontab, no profile
 #   node, address    which node of `cm_ctl view` this is: its number, the address gsctl connected to
@@ -10,74 +10,6 @@
 yes_no() {
     if [ -e "$2" ]; then fact "$1" yes; else fact "$1" no; fi
 }
-
-# count_process PID NAME
-count_process() {
-    of_us "$1" || return
-    case $2 in
-        om_monitor) om_monitor=running om_monitor_pid=$1 ;;
-        cm_agent) cm_agent=running cm_agent_pid=$1 ;;
-        cm_server) cm_server=running left="$left${left:+, }cm_server (pid $1)" ;;
-        gaussdb)
-            called=$nl$(arguments "$1")$nl
-            case $called in
-                # The master of fenced functions lives and dies with cm_agent; it is no datanode.
-                *"$nl"--fenced"$nl"*) ;;
-                *)
-                    datanodes=$((datanodes + 1))
-                    case $called in
-                        *"$nl-D$nl"*)
-                            called=${called#*"$nl-D$nl"}
-                            called=" in ${called%%"$nl"*}"
-                            ;;
-                        *) called= ;;
-                    esac
-                    left="$left${left:+, }gaussdb (pid $1$called)"
-                    ;;
-            esac
-            ;;
-    esac
-}
-
-# find_processes: by executable, as a name proves nothing; (deleted) is what an upgrade leaves.
-find_processes() {
-    om_monitor=none om_monitor_pid= cm_agent=none cm_agent_pid= cm_server=none datanodes=0 left=
-    executables
-    IFS=$nl
-    set -f
-    for line in $(printf '%s\n' "$programs" | grep -F -e " -> $bin/" -e " -> $real/"); do
-        unset IFS
-        target=${line#* -> }
-        target=${target% (deleted)}
-        pid=${line%% -> *}
-        pid=${pid##*/proc/}
-        pid=${pid%/exe}
-        case $target in
-            "$real"/*) count_process "$pid" "${target#"$real/"}" ;;
-            "$bin"/*) count_process "$pid" "${target#"$bin/"}" ;;
-        esac
-    done
-    unset IFS
-    set +f
-    # A program with file capabilities hides its executable even from its own user. Then the name and the path it was called
-    # by must do.
-    if [ "$om_monitor$cm_agent$cm_server" != runningrunningrunning ] || [ "$datanodes" = 0 ]; then
-        find_hidden
-    fi
-}
-
-find_hidden() {
-    for file in $(cd /proc && grep -slxF -e om_monitor -e cm_agent -e cm_server -e gaussdb [0-9]*/comm); do
-        pid=${file%/comm}
-        [ -z "$(readlink "/proc/$pid/exe" 2>/dev/null)" ] || continue
-        read -r name <"/proc/$pid/comm" || continue
-        called=$(arguments "$pid")
-        called=${called%%"$nl"*}
-        case $called in
-            "$bin/$name" | "$real/$name" | "$name") count_process "$pid" "$name" ;;
-        esac
-    done
-} 2>/dev/null
 
 # hidden PATH: a directory above it that we may not search makes everything below look absent.
 hidden() {
@@ -236,6 +168,8 @@ look_deeply() {
     agent_logs "${cm_data:-$found_cm_data}" "${env_gausslog:-$gausslog}"
     found_agent_log=$agent_log
     fact found_agent_log "$found_agent_log"
+    # Only where a start follows.
+    ! command -v mark_logs >/dev/null || fact found_log_marks "$(mark_logs "${env_gausslog:-$gausslog}")"
     look_at_nofile
     crontab_line
     fact cron "$cron"

@@ -1,6 +1,6 @@
-# Prints the last lines of a PostgreSQL server's newest log, for the report on a node that did not come up. Changes nothing.
+# Sends the newest log of a PostgreSQL server, which tells why it does not come up. Changes nothing.
 # POSIX sh (dash, bash, busybox). gsctl sets these variables before this text; all but pgdata may be missing or empty:
-#   pgdata  log_file  evidence_lines (8)
+#   pgdata  log_file
 
 # >>> common: the same text in every script of this folder (tests/it/postgres.rs compares them)
 nl='
@@ -202,9 +202,23 @@ id_in() {
 }
 # <<< common
 
+# send_log CODES FILE: the end of a log, for gsctl to hold against playbooks/postgres/causes.yaml: no NUL, no line beyond 600
+# bytes, each behind a blank.
+send_log() {
+    if [ ! -r "$2" ]; then
+        printf '>> %s unreadable %s\n' "$1" "$2"
+        return
+    fi
+    written=$(stat -c %Y "$2" 2>/dev/null)
+    age=
+    [ -z "$written" ] || age=$(($(date +%s) - written))
+    printf '>> %s newest:%s %s\n' "$1" "$age" "$2"
+    tail -c 65536 "$2" | tr -d '\000' | cut -b 1-600 | sed 's/^/ /'
+}
+
 main() {
     resolve
-    log=
+    log= start=
     # The logging collector writes down where its file is, relative to the data directory.
     if [ -r "$real/current_logfiles" ]; then
         read -r _ log <"$real/current_logfiles"
@@ -214,16 +228,25 @@ main() {
         esac
     fi
     for file in "$log_file" "$real.log"; do
-        [ -z "$log" ] || break
-        [ ! -f "$file" ] || log=$file
+        [ -z "$start" ] || break
+        [ ! -f "$file" ] || start=$file
     done
-    if [ -z "$log" ]; then
-        echo "no log is known for $real: see journalctl, or log_directory"
-    elif [ -r "$log" ]; then
-        echo "$log:"
-        tail -n "${evidence_lines:-8}" "$log"
+    # What the server says before its collector runs is on its standard error alone.
+    if [ -n "$start" ] && [ -n "$log" ]; then
+        if [ "$start" -nt "$log" ]; then
+            send_log PGSTART "$start"
+            send_log PGLOG "$log"
+        else
+            send_log PGLOG "$log"
+            send_log PGSTART "$start"
+        fi
+    elif [ -n "$start$log" ]; then
+        send_log PGSTART,PGLOG "$start$log"
     else
-        echo "$log: not readable"
+        echo "no log is known for $real: see journalctl, or log_directory"
+    fi
+    if full=$(df -P "$real" 2>/dev/null | awk 'NR == 2 && $5 == "100%" { print $6 }') && [ -n "$full" ]; then
+        printf '>> PG36: %s is full\n' "$full"
     fi
 }
 

@@ -296,6 +296,13 @@ pub enum Command {
     Stop(Stop),
     /// What every node is doing; one row per node.
     Status(Status),
+    /// Say of every node what is missing, why, and what to do; changes nothing.
+    ///
+    /// Looks into the logs since the newest start that they tell of. Exit status 0 where everything is up, 5 where something is
+    /// not, 4 where a node could not be looked at.
+    Diagnose(Diagnose),
+    /// Explain a documented cause by its id, such as OG44: what it means, where the proof lies, what to do, whether waiting helps.
+    Explain(Explain),
     /// Make a standby the primary, where the system has that (greenplum, postgres).
     Promote(Promote),
     /// Run a playbook: a file, or a built-in by name.
@@ -465,6 +472,22 @@ pub struct Status {
     /// not be looked at, else 5.
     #[arg(long)]
     pub exit_code: bool,
+}
+
+/// Arguments of `diagnose`.
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The id of a cause; without one, all of them are listed.
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
 }
 
 /// Arguments of `promote`.

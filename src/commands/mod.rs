@@ -5,6 +5,7 @@ mod config;
 mod confirm;
 mod copy;
 mod environment;
+mod explain;
 mod hosts;
 mod identities;
 mod inventories;
@@ -103,6 +104,8 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
         Command::Start(args) => run_playbook(PlaybookRequest::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => run_playbook(PlaybookRequest::stop(args)?, Some(&args.preflight)),
         Command::Status(args) => run_playbook(PlaybookRequest::status(args)?, None),
+        Command::Diagnose(args) => run_playbook(PlaybookRequest::diagnose(args)?, None),
+        Command::Explain(args) => Ok(explain::explain(args)?),
         Command::Promote(args) => run_playbook(PlaybookRequest::promote(args)?, Some(&args.preflight)),
         Command::Play(args) if args.list => Ok(list()?),
         Command::Play(args) if args.schema => Ok(schema()?),

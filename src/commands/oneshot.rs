@@ -193,6 +193,7 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
             Some(Duration::ZERO) => FOREVER,
             Some(limit) => limit,
         },
+        looks: None,
         give_up: Vec::new(),
         hint: None,
         evidence: None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Status, Stop, System};
+use crate::cli::{Accept, AllowUnreachable, Diagnose, Play, Preflight, Promote, Start, Status, Stop, System};
 use crate::plan::Plan;
 use crate::plan::push::{Content, PushFile};
 use crate::playbook::{Loader, Sources, builtin};
@@ -56,6 +56,14 @@ impl PlaybookRequest {
     /// When there is no such system.
     pub(super) fn status(args: &Status) -> Result<Self, Diagnostic> {
         Self::system(&args.system, "status")
+    }
+
+    /// `diagnose`.
+    ///
+    /// # Errors
+    /// When there is no such system, or it has no chain that could be looked at.
+    pub(super) fn diagnose(args: &Diagnose) -> Result<Self, Diagnostic> {
+        Self::system(&args.system, "diagnose")
     }
 
     /// `promote`.

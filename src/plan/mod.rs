@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use crate::cause::Catalogue;
+
 pub use exec_options::ExecOptions;
 pub use pull::Pull;
 pub use push::Push;
@@ -34,6 +36,8 @@ pub struct Plan {
     pub probes: IndexMap<String, Probe>,
     /// The startup chain, in order; empty where the plan has none.
     pub chain: Vec<Stage>,
+    /// The documented causes of a chain that does not come up.
+    pub causes: Catalogue,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
     /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
@@ -432,6 +436,8 @@ pub struct Wait {
     pub every: Duration,
     /// Time for the whole wait.
     pub timeout: Duration,
+    /// A host that is not there after so many looks is not waited for.
+    pub looks: Option<u32>,
     /// States from which a node will not come up by itself: the wait ends for it at once.
     pub give_up: Vec<Rule>,
     /// What to do where the time runs out.

@@ -15,13 +15,14 @@ use crate::plan::vars::BUILTIN;
 use crate::plan::{Stage, StateRule, VarCheck, VarSpec};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "name",
     "summary",
     "max_hosts",
     "vars",
     "probes",
     "chain",
+    "causes",
     "table",
     "state_file",
     "state_groups",
@@ -44,6 +45,8 @@ pub(super) struct Document<'n> {
     pub vars: IndexMap<String, VarSpec>,
     pub probes: Vec<ProbeNode<'n>>,
     pub chain: Option<&'n Node>,
+    /// Catalogues of documented causes: systems that ship, or files.
+    pub causes: Vec<Text>,
     pub table: Option<Vec<Text>>,
     pub max_hosts: Option<usize>,
     pub state_file: Option<Text>,
@@ -103,6 +106,7 @@ pub(super) fn document(node: &Node) -> Result<Document<'_>, Complaint> {
         vars,
         probes,
         chain: fields.get("chain"),
+        causes: fields.get("causes").map(|node| node.texts("`causes`")).transpose()?.unwrap_or_default(),
         table: fields.get("table").map(|node| node.texts("`table`")).transpose()?,
         max_hosts: fields.text("max_hosts")?.map(|text| max_hosts(&text)).transpose()?,
         state_file: fields.text("state_file")?,

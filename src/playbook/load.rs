@@ -19,6 +19,7 @@ use super::node::{Node, Text, parse};
 use super::problem::{Complaint, Position, Problem};
 use super::scope::{Scope, names};
 use super::step::{StepItem, share, step};
+use crate::cause::Catalogue;
 use crate::plan::push::PushFile;
 use crate::plan::script::without_comments;
 use crate::plan::{Block, Plan, Probe, Share};
@@ -187,6 +188,9 @@ impl Loader<'_> {
         if plan.table.is_empty() {
             let table = document.table.iter().flatten().map(|fact| scope.fact(fact));
             plan.table = table.collect::<Result<_, _>>()?;
+        }
+        for text in &document.causes {
+            plan.causes.extend(causes(scope, text)?);
         }
         for probe in &document.probes {
             let source = names(&probe.script);
@@ -384,6 +388,21 @@ impl Loader<'_> {
         }
         Ok(text.to_owned())
     }
+}
+
+/// A catalogue of causes: that of a system that ships, or a file beside the playbook.
+fn causes(scope: &Scope<'_>, text: &Text) -> Result<Catalogue, Complaint> {
+    if let Some(catalogue) = crate::cause::builtin(&text.value) {
+        return Ok(catalogue);
+    }
+    let bytes = (scope.read_input)(text).map_err(|complaint| {
+        let systems: Vec<&str> = crate::cause::ids().into_iter().map(|(system, _)| system).collect();
+        complaint.hint(format!("name a system that has a catalogue ({}), or a file", systems.join(", ")))
+    })?;
+    let catalogue = Catalogue::read(&String::from_utf8_lossy(&bytes));
+    catalogue
+        .and_then(|catalogue| catalogue.check().map(|()| catalogue))
+        .map_err(|problem| Complaint::new(text.at, format!("causes `{}`: {problem}", text.value)))
 }
 
 /// The batches of a block, whose steps are not known yet.

@@ -21,6 +21,7 @@ pub fn schema() -> Value {
             "vars": { "type": "object", "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/variable" } },
             "probes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/probe" } },
             "chain": { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stage" }, "description": "the startup chain, in order" },
+            "causes": { "$ref": "#/$defs/scalars", "description": "catalogues of documented causes: systems that ship, or files beside the playbook; the evidence is held against them" },
             "table": { "$ref": "#/$defs/scalars", "description": "facts to show as columns where a playbook only looks" },
             "state_file": { "type": "string", "description": "a file in which the hosts, too, keep the state of the run" },
             "state_groups": {
@@ -116,6 +117,7 @@ fn wait() -> Value {
             "run": { "$ref": "#/$defs/command", "description": "a command whose key=value and key : value lines are facts" },
             "every": { "$ref": "#/$defs/duration" },
             "timeout": { "$ref": "#/$defs/duration" },
+            "looks": { "$ref": "#/$defs/scalar", "description": "a host that is not there after so many looks is not waited for" },
             "give_up": { "type": "array", "items": { "$ref": "#/$defs/verdict" } },
             "hint": { "type": "string" },
             "evidence": { "$ref": "#/$defs/command", "description": "a command whose output goes into the report of a host that did not come up" },

@@ -181,7 +181,7 @@ fn mistakes() {
             "steeps: []\n",
             1,
             1,
-            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `max_hosts`, `vars`, `probes`, `chain`, `table`, `state_file`, `state_groups`, `goes_on`, `serial`, `max_fail`, `last`, `steps` | did you mean `steps`?",
+            "unknown key `steeps` in a playbook, expected one of `name`, `summary`, `max_hosts`, `vars`, `probes`, `chain`, `causes`, `table`, `state_file`, `state_groups`, `goes_on`, `serial`, `max_fail`, `last`, `steps` | did you mean `steps`?",
         ),
         ("name: a\n", 1, 1, "a playbook has no `steps`"),
         ("steps: []\n", 1, 8, "`steps` is empty, expected at least one step"),

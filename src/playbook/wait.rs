@@ -11,8 +11,8 @@ use super::scope::Scope;
 use crate::plan::{Condition, Look, Quorum, Rule, Until, Wait};
 use crate::text::did_you_mean;
 
-pub(super) const KEYS: [&str; 10] =
-    ["chain", "probe", "run", "until", "quorum", "every", "timeout", "give_up", "hint", "evidence"];
+pub(super) const KEYS: [&str; 11] =
+    ["chain", "probe", "run", "until", "quorum", "every", "timeout", "looks", "give_up", "hint", "evidence"];
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -55,6 +55,7 @@ pub(super) fn wait(scope: &Scope<'_>, node: &Node) -> Result<Wait, Complaint> {
         quorum,
         every,
         timeout: scope.time(&fields, "timeout")?.unwrap_or(TIMEOUT),
+        looks: fields.text("looks")?.map(|text| looks(&text)).transpose()?,
         give_up,
         hint: scope.optional(&fields, "hint")?,
         evidence: fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?,
@@ -95,6 +96,13 @@ fn facts_only(scope: &Scope<'_>, node: &Node) -> Result<Condition, Complaint> {
             ))
         }
         Test::Where(when) => Ok(when),
+    }
+}
+
+fn looks(text: &Text) -> Result<u32, Complaint> {
+    match text.value.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(Complaint::new(text.at, format!("`{}` is no number of looks, expected 1 or more", text.value))),
     }
 }
 

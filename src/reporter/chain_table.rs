@@ -159,7 +159,8 @@ impl View for ChainTable {
                 let of_command =
                     report.steps.iter().any(|step| !step.outcome.is_success() && step.exit_status.is_some());
                 let hint = report.failure.as_ref().and_then(|failure| failure.hint.as_ref());
-                hint.is_some() && (hint == stage.hint.as_ref() || of_command)
+                // The remedy of a cause that is known is better than what the stage alone would say.
+                hint.is_some() && (hint == stage.hint.as_ref() || of_command || report.cause.is_some())
             };
             if let Some(hint) = stage.hint.as_ref().filter(|_| !hosts.iter().any(reported)) {
                 screen.out_line(&format!(

@@ -166,6 +166,10 @@ impl Serialize for EventLine<'_> {
                 self.host(&mut map, *host)?;
                 map.serialize_entry("chain", &JsonList(stages, StageJson))?;
             }
+            EventKind::CauseSeen { host, cause } => {
+                self.host(&mut map, *host)?;
+                map.serialize_entry("cause", cause)?;
+            }
             EventKind::Waiting { host, step, fact, value } => {
                 self.host(&mut map, *host)?;
                 self.step(&mut map, *step)?;
@@ -281,6 +285,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::Output { .. } => "output",
         EventKind::Moving { .. } => "moving",
         EventKind::ChainSeen { .. } => "chain_seen",
+        EventKind::CauseSeen { .. } => "cause_seen",
         EventKind::Waiting { .. } => "waiting",
         EventKind::Missing { .. } => "missing",
         EventKind::ClusterSeen { .. } => "cluster_seen",

@@ -270,6 +270,9 @@ impl View for StatusLines {
                 self.run_line(&text, ctx, screen)?;
             }
             EventKind::ChainSeen { host, stages } => self.chain_seen(*host, stages, at, ctx),
+            EventKind::CauseSeen { host, cause } if !ctx.settings.live || verbose > 0 => {
+                self.say(*host, "Cause", Tone::Warn, sanitize::words(&cause.words()), at, ctx);
+            }
             EventKind::Waiting { host, fact, value, .. } if !ctx.settings.live || verbose > 0 => {
                 let value = value.as_deref().map_or_else(|| "no answer".to_owned(), sanitize::words);
                 self.say(*host, "Waiting", Tone::Plain, format!("{}: {value}", sanitize::words(fact)), at, ctx);
@@ -440,6 +443,10 @@ fn change_words(changes: &[Change], all: bool) -> String {
 
 /// The last lines of what a failed command printed: its standard error if there is any.
 fn excerpt(result: &StepResult) -> Vec<String> {
+    // The summary has the proof of a cause, once for all hosts that share it.
+    if result.cause.as_ref().is_some_and(|cause| cause.proof.is_some()) {
+        return Vec::new();
+    }
     let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
     let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
     // Who fails again and again says the same again and again.

@@ -4,11 +4,12 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::bytes::{bytes, rate};
-use super::columns::{pad_left, width};
+use super::columns::{pad_left, short_time, width};
 use super::grouping::shape;
 use super::screen::Screen;
 use super::settings::CommandKind;
@@ -16,7 +17,7 @@ use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, wo
 use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Proof};
 use crate::report::{ClusterReport, HostReport, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
@@ -26,6 +27,8 @@ struct FailureGroup {
     detail: String,
     shape: String,
     hint: Option<String>,
+    /// Where the cause was seen on the first of them.
+    proof: Option<Proof>,
     hosts: Vec<HostId>,
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
             hosts
         };
         screen.err_line(&plain_line(word(group.outcome), tone(group.outcome), &join(&hosts, detail), ctx))?;
+        write_proof(group.proof.as_ref(), ctx, screen)?;
         let Some(hint) = &group.hint else { continue };
         // Said below the last of the groups that it is for.
         if !groups[i + 1..].iter().any(|later| later.hint.as_ref() == Some(hint)) {
@@ -73,6 +77,19 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         }
     }
     write_afterwards(report, stats, ctx, screen)
+}
+
+/// The lines that prove a cause: once for all hosts that have it.
+fn write_proof(proof: Option<&Proof>, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    let Some(proof) = proof else { return Ok(()) };
+    let head = pad_left("proof:", 18);
+    let age =
+        proof.age_s.map(|age| format!(", written {} ago", short_time(Duration::from_secs(age)))).unwrap_or_default();
+    screen.err_line(&format!("{} {}{age}", ctx.err.paint(Tone::Dim, &head), sanitize::words(&proof.file)))?;
+    for line in &proof.lines {
+        screen.err_line(&ctx.err.paint(Tone::Dim, &format!("{:>19}{}", "", sanitize::line(line.as_bytes()))))?;
+    }
+    Ok(())
 }
 
 /// What goes on by itself, and what the user can do now.
@@ -164,7 +181,14 @@ fn groups(report: &RunReport, stats: &RunStats, ctx: &ViewContext) -> Vec<Failur
         let hint = host.failure.as_ref().and_then(|failure| failure.hint.clone());
         groups
             .entry((host.outcome, shape.clone(), hint.clone()))
-            .or_insert_with(|| FailureGroup { outcome: host.outcome, detail, shape, hint, hosts: Vec::new() })
+            .or_insert_with(|| FailureGroup {
+                outcome: host.outcome,
+                detail,
+                shape,
+                hint,
+                proof: host.cause.as_ref().and_then(|cause| cause.proof.clone()),
+                hosts: Vec::new(),
+            })
             .hosts
             .push(id);
     }

@@ -145,6 +145,10 @@ impl<'a, C: Executor> Run<'a, C> {
         let step = self.chain_wait?;
         let plan = self.plan;
         let Action::Wait(wait) = &plan.steps[step].action else { return None };
+        // Where each host is looked at once, that was it.
+        if wait.looks.is_some() {
+            return None;
+        }
         let hosts: Vec<HostId> = self.hosts_for(&plan.steps[step]);
         let need = needed(wait.quorum, hosts.len());
         (!hosts.is_empty()).then(|| Nodes { step, wait, hosts: WaitingHosts::new(hosts, wait, now), need })
@@ -344,9 +348,12 @@ impl<'a, C: Executor> Run<'a, C> {
             if host.there {
                 continue;
             }
+            let given_up = host.lost.is_some();
             let failure = host.lost.clone().unwrap_or_else(|| self.not_there(wait, &host, now, false));
             let elapsed = now.saturating_duration_since(began);
-            self.end_step(host.host, id, StepResult { stdout: evidence, elapsed, ..StepResult::failed(failure) });
+            let mut result = StepResult { stdout: evidence, elapsed, ..StepResult::failed(failure) };
+            self.add_cause(host.host, &mut result, given_up);
+            self.end_step(host.host, id, result);
         }
     }
 }

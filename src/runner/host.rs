@@ -61,6 +61,8 @@ pub(super) struct HostState {
     pub(super) last: Option<StepResult>,
     /// Paths that this run created here and cleans up at its end, with the step that did.
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
+    /// What holds back its first missing stage, by the latest look that asked why.
+    pub(super) found: Option<Cause>,
     /// Last lines of a log, where a wait for it failed.
     pub(super) evidence: Output,
     pub(super) elapsed: Duration,
@@ -88,6 +90,7 @@ impl HostState {
             activity: None,
             last: None,
             to_clean: Vec::new(),
+            found: None,
             evidence: Output::default(),
             elapsed: Duration::ZERO,
         }

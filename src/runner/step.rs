@@ -3,6 +3,7 @@
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::output::Output;
 use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
@@ -223,7 +224,12 @@ impl<C: Executor> Run<'_, C> {
             let retries = match task {
                 Task::Do { retries } => retries,
                 Task::AskWhy(failed) => {
-                    self.end_step(host, id, with_evidence(*failed, done));
+                    let said = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
+                    let (cause, shown) = self.cause_in(host, &said);
+                    let mut result = with_evidence(*failed, &shown);
+                    self.hosts[host].found = cause;
+                    self.add_cause(host, &mut result, false);
+                    self.end_step(host, id, result);
                     self.check_max_fail(step);
                     continue;
                 }
@@ -405,11 +411,10 @@ fn wants_evidence(result: &StepResult) -> bool {
 }
 
 /// What failed, and after what it printed what the host says of it.
-fn with_evidence(mut failed: StepResult, said: JobResult) -> StepResult {
-    let evidence = evaluate(Parser::Status, Some(EVIDENCE), said).stdout;
+fn with_evidence(mut failed: StepResult, evidence: &Output) -> StepResult {
     let mut both = failed.stdout.builder();
     // What cannot be read again is missing from the report, as it is without evidence.
-    for output in [&failed.stdout, &evidence] {
+    for output in [&failed.stdout, evidence] {
         let _ = output.pieces(|piece| {
             both.push(piece);
             Ok(())

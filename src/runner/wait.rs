@@ -10,6 +10,7 @@ use crate::plan::{Look, On, OnFailure, Quorum, Rule, Share, Template, Until, Wai
 use crate::reactor::now;
 use crate::transport::Command;
 
+use super::cause;
 use super::condition::{holds, name_state, reason, said, stages};
 use super::fleet::{Executor, JobResult, Work};
 use super::job_result::{Parser, evaluate};
@@ -99,6 +100,14 @@ impl<C: Executor> Run<'_, C> {
                 // It comes back with `WaitingHosts::resume`, once that is answered.
                 continue;
             }
+            if let Some(evidence) = wait.evidence.as_ref().filter(|_| self.asks_for_causes(wait))
+                && waiting.asks_why(place, cause::LOOKS)
+            {
+                let command = Command::new(self.evidence_text(evidence, host), Some(EVIDENCE));
+                waiting.begin(place, now, wait.every);
+                self.begin_quietly(host, id, command);
+                continue;
+            }
             let state = &self.hosts[host];
             let command = script::command(self.plan, &self.plan.steps[of], &state.run_host, Depth::Light(&state.facts));
             let Ok(Some(command)) = command else {
@@ -128,6 +137,10 @@ impl<C: Executor> Run<'_, C> {
         began: Instant,
     ) {
         let Some(place) = waiting.place(host) else { return };
+        if waiting.takes_why(place) {
+            waiting.end(place, |waiting| self.handle_cause(id, waiting, done, began));
+            return;
+        }
         let gone = is_gone(&done);
         let result = self.look_result(of, host, done);
         waiting.end(place, |waiting| self.handle_look(id, wait, waiting, result, gone, began));
@@ -205,12 +218,16 @@ impl<C: Executor> Run<'_, C> {
             Until::Chain => self.seen_chain(id, host, began),
             Until::Condition(condition) => self.seen_condition(id, wait, condition, host, began),
         }
-        if !host.there {
+        // What passes by itself is never given up early.
+        if !host.there && !host.passing {
             let state = &self.hosts[host.host];
             let lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
             // The stage that is missed knows what to do where the rule does not.
             let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
             host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
+        }
+        if !host.there && host.lost.is_none() && wait.looks.is_some_and(|looks| host.looks >= looks) {
+            host.lost = Some(self.not_there(wait, host, now, false));
         }
     }
 
@@ -221,11 +238,17 @@ impl<C: Executor> Run<'_, C> {
         let since = now.saturating_duration_since(began);
         let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
         host.there = seen.iter().all(|stage| stage.up);
+        let stage = |seen: &[StageState]| first_missing(seen).map(|stage| stage.stage.clone());
         if first_missing(&seen) != first_missing(&state.chain) {
             host.stuck = now;
         }
-        state.activity = first_missing(&seen).map(|stage| (Activity::Stage(id, stage.stage.clone()), host.stuck));
+        if stage(&seen) != stage(&state.chain) {
+            host.stuck_looks = 0;
+            (host.hopeless, host.passing) = (None, false);
+            state.found = None;
+        }
         self.tell_chain(host.host, seen);
+        self.set_stage_activity(id, host, began);
     }
 
     /// Takes in what a host says about the one fact that is waited for.
@@ -298,7 +321,12 @@ impl<C: Executor> Run<'_, C> {
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
-            self.hosts[host].evidence = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
+            let printed = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
+            let (cause, shown) = self.cause_in(host, &printed);
+            let state = &mut self.hosts[host];
+            // What was seen while it was waited for still holds where nothing newer tells.
+            state.found = cause.or(state.found.take());
+            state.evidence = shown;
         }
     }
 
@@ -316,6 +344,7 @@ impl<C: Executor> Run<'_, C> {
     /// Says how the wait went for a host.
     pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
         let now = now();
+        let (id_of_host, given_up) = (host.host, host.lost.is_some());
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
         } else if let (Until::Checks, true) = (&wait.until, enough) {
@@ -333,6 +362,7 @@ impl<C: Executor> Run<'_, C> {
         };
         if !result.outcome.is_success() {
             result.stdout = std::mem::take(&mut self.hosts[host.host].evidence);
+            self.add_cause(id_of_host, &mut result, given_up);
         }
         result.elapsed = now.saturating_duration_since(began);
         self.hosts[host.host].activity = None;
@@ -363,19 +393,28 @@ impl<C: Executor> Run<'_, C> {
         let guess = guess.map(|hint| hint.render_words(vars, &known.facts));
         let (cause, hint) = match (&wait.until, first_missing(&known.chain)) {
             (Until::Chain, Some(stage)) => {
+                if wait.looks.is_some() {
+                    let value = stage.value.as_deref().unwrap_or("unknown");
+                    let cause = format!("{}: {value}", stage.stage);
+                    return Failure { hint: stage.hint.clone().or(hint), ..Failure::new(Phase::Command, cause) };
+                }
                 let age = human(Duration::from_secs((now - host.stuck).as_secs()));
                 let value = stage.value.as_deref().unwrap_or("unknown");
                 let why = if cut { "no longer waited for, as another host is beyond help; " } else { "" };
                 (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
-            (Until::Condition(condition), _) => (
-                unmet(condition, &known.facts, vars, &format!("after {limit}")),
-                told(condition, &known.facts).or(hint),
-            ),
+            (Until::Condition(condition), _) => {
+                (unmet(condition, &known.facts, vars, &after(wait)), told(condition, &known.facts).or(hint))
+            }
         };
         Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
     }
+}
+
+/// When a wait was over: `after 600s`.
+fn after(wait: &Wait) -> String {
+    if wait.looks.is_some() { "now".to_owned() } else { format!("after {}", human(wait.timeout)) }
 }
 
 /// `cluster_state is Degraded after 600s, wanted Normal`.
@@ -434,7 +473,7 @@ pub(super) fn waited_for(condition: &crate::plan::Condition) -> String {
     fact.unwrap_or_else(|| "exit_status".to_owned())
 }
 
-fn first_missing(stages: &[StageState]) -> Option<&StageState> {
+pub(super) fn first_missing(stages: &[StageState]) -> Option<&StageState> {
     stages.iter().find(|stage| !stage.up)
 }
 

@@ -15,6 +15,7 @@
 //! | `push`, `pull` | `files`, `pull`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
+//! | Why a node does not come up, `explain`, `diagnose` | `opengauss_causes`, `diagnose` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
 //! | `--sudo` | `sudo` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
@@ -38,6 +39,7 @@ mod big_files;
 mod canary;
 mod certificates;
 mod config;
+mod diagnose;
 mod differential;
 mod docs;
 mod environment;
@@ -68,6 +70,7 @@ mod login;
 mod login_failures;
 mod marker;
 mod opengauss;
+mod opengauss_causes;
 mod openssh_transport;
 mod oracle;
 mod oracle_forms;

@@ -26,7 +26,7 @@ fn fact<'r>(run: &'r Reported, number: usize, name: &str) -> &'r str {
 }
 
 /// A cluster that is up.
-fn normal(lab: &Lab) -> Cluster<'_> {
+pub(crate) fn normal(lab: &Lab) -> Cluster<'_> {
     let cluster = opengauss::install(lab);
     cluster.start_monitors();
     start(lab, &["--wait", "30s"]).expect(0);

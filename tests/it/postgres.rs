@@ -519,3 +519,86 @@ fn the_scripts_run_in_every_shell() {
     let (_, facts) = run(two, "dash", "light=1", script("node.sh"));
     assert_eq!((known(&facts, "server").as_str(), known(&facts, "role").as_str()), ("none", "down"));
 }
+
+/// Failures of a real server, each made on its node and named by `gsctl diagnose`.
+#[test]
+fn a_server_that_does_not_start_is_diagnosed() {
+    let cluster = Cluster::start(1);
+    let node = cluster.lab.node(1);
+    let dir = data(node);
+    let diagnose = || cluster.gsctl(&["diagnose", "--system", "postgres"]).arg("--json").arg("-").run();
+    let stopped = || {
+        sh(node, &format!("{}/pg_ctl stop -m immediate -D {dir} || true", cluster.bin));
+        wait::until("no server runs", || cluster.servers(node) == 0);
+    };
+    let try_to_start = || {
+        sh(node, &format!("{}/pg_ctl start -w -t 5 -D {dir} -l {dir}.log || true", cluster.bin));
+    };
+    let run = diagnose().expect(0);
+    assert!(run.json()["hosts"][0]["cause"].is_null(), "{run}");
+    stopped();
+    let conf = node.text("data/pg/postgresql.conf");
+    let hba = node.text("data/pg/pg_hba.conf");
+    let port = cluster.port();
+    let address = node.address().ip();
+    // Each makes the trouble, and what undoes it.
+    let troubles: [(&str, &str, String, &str); 14] = [
+        ("PG16", "no_such_param", format!("echo no_such_param=1 >>{dir}/postgresql.conf"), ""),
+        ("PG18", "pg_hba.conf", format!("echo 'host all all sm9' >{dir}/pg_hba.conf"), ""),
+        ("PG08", "permissions", format!("chmod 0777 {dir}"), "chmod 0700 {dir}"),
+        (
+            "PG14",
+            "could not find the database system",
+            format!("mv {dir}/global/pg_control {dir}/x"),
+            "mv {dir}/x {dir}/global/pg_control",
+        ),
+        (
+            "PG12",
+            "incompatible",
+            format!("mv {dir}/PG_VERSION {dir}/x; echo 9.6 >{dir}/PG_VERSION"),
+            "mv {dir}/x {dir}/PG_VERSION",
+        ),
+        (
+            "PG19",
+            "could not access file",
+            format!("echo \"shared_preload_libraries='nothing_x'\" >>{dir}/postgresql.conf"),
+            "",
+        ),
+        ("PG02", "is empty", format!(": >{dir}/postmaster.pid"), "rm -f {dir}/postmaster.pid"),
+        ("PG25", "lc_messages", format!("echo \"lc_messages='xx_YY'\" >>{dir}/postgresql.conf"), ""),
+        ("PG26", "max_connections", format!("echo 'superuser_reserved_connections=20' >>{dir}/postgresql.conf"), ""),
+        (
+            "PG05",
+            "translate host name",
+            format!("echo \"listen_addresses='no.such.host.invalid'\" >>{dir}/postgresql.conf"),
+            "",
+        ),
+        ("PG07", ".s.PGSQL", format!("echo \"unix_socket_directories='/nonexistent'\" >>{dir}/postgresql.conf"), ""),
+        ("PG20", "shared memory", format!("echo 'shared_buffers=900TB' >>{dir}/postgresql.conf"), ""),
+        ("PG24", "certificate", format!("echo 'ssl=on' >>{dir}/postgresql.conf"), ""),
+        (
+            "PG03",
+            "Address already in use",
+            format!("busybox nc -l -p {port} -s {address} </dev/null >/dev/null 2>&1 & echo $! >{dir}.nc; sleep 0.3"),
+            "kill $(cat {dir}.nc)",
+        ),
+    ];
+    for (id, words, make, undo) in troubles {
+        sh(node, &make);
+        try_to_start();
+        let run = diagnose().expect(5);
+        let cause = run.json()["hosts"][0]["cause"].clone();
+        assert_eq!(cause["id"], id, "{cause:#}\n{run}");
+        let lines = cause["proof"]["lines"].to_string();
+        assert!(lines.contains(words), "{id}: {words} is not in {lines}");
+        node.write("data/pg/postgresql.conf", &conf);
+        node.write("data/pg/pg_hba.conf", &hba);
+        if !undo.is_empty() {
+            sh(node, &undo.replace("{dir}", &dir));
+        }
+    }
+    // What no row knows, and a server that came up after all of that.
+    try_to_start();
+    let run = diagnose().expect(0);
+    assert!(run.json()["hosts"][0]["cause"].is_null(), "{run}");
+}

@@ -12,20 +12,27 @@ use std::time::{Duration, Instant};
 use gsctl::testing::{Facts, parse_facts, quote};
 
 /// What the playbooks send: what is shared first.
-const NODE: &str = concat!(
+pub(crate) const NODE: &str = concat!(
     include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/processes.sh"),
     include_str!("../../playbooks/opengauss/view.sh"),
     include_str!("../../playbooks/opengauss/agent.sh"),
+    include_str!("../../playbooks/opengauss/logs.sh"),
     include_str!("../../playbooks/opengauss/hints.sh"),
     include_str!("../../playbooks/opengauss/node.sh")
 );
 const CLUSTER: &str =
     concat!(include_str!("../../playbooks/opengauss/lib.sh"), include_str!("../../playbooks/opengauss/cluster.sh"));
-const EVIDENCE: &str =
-    concat!(include_str!("../../playbooks/opengauss/lib.sh"), include_str!("../../playbooks/opengauss/evidence.sh"));
+pub(crate) const EVIDENCE: &str = concat!(
+    include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/processes.sh"),
+    include_str!("../../playbooks/opengauss/logs.sh"),
+    include_str!("../../playbooks/opengauss/send.sh"),
+    include_str!("../../playbooks/opengauss/evidence.sh")
+);
 
 /// Shells that a node may have as /bin/sh.
-const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
+pub(crate) const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// The first two nodes as the real `cm_ctl view` printed them, and a third that has neither `cm_server` nor datanode.
 const VIEW: &str = "\
@@ -86,7 +93,7 @@ fn need(program: &str) {
 }
 
 /// A GAUSSHOME with programs that are really `sleep`, and a home whose profile can be made to misbehave.
-struct Node {
+pub(crate) struct Node {
     dir: tempfile::TempDir,
     running: Vec<Child>,
 }
@@ -101,7 +108,7 @@ impl Drop for Node {
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let node = Self { dir: tempfile::Builder::new().prefix("gs node's ").tempdir().unwrap(), running: Vec::new() };
         fs::set_permissions(node.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for dir in ["app/bin", "home", "cm/cm_agent", "log/cm/om_monitor"] {
@@ -119,20 +126,20 @@ impl Node {
         node
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn name(&self, name: &str) -> String {
+    pub(crate) fn name(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    fn file(&self, name: &str, content: &str) -> String {
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
         fs::write(self.path(name), content).unwrap();
         self.name(name)
     }
 
-    fn mode(&self, name: &str, mode: u32) {
+    pub(crate) fn mode(&self, name: &str, mode: u32) {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
@@ -140,7 +147,7 @@ impl Node {
         self.path("app/bin").join(name)
     }
 
-    fn program(&self, name: &str, from: &str) {
+    pub(crate) fn program(&self, name: &str, from: &str) {
         fs::copy(from, self.bin(name)).unwrap();
     }
 
@@ -149,21 +156,21 @@ impl Node {
         self.mode("app/bin/cm_ctl", 0o755);
     }
 
-    fn start(&mut self, name: &str) -> u32 {
+    pub(crate) fn start(&mut self, name: &str) -> u32 {
         let mut command = Command::new(self.bin(name));
         command.arg("300");
         self.start_command(command)
     }
 
     /// Started with other arguments than `sleep` takes: a copy of a shell, waiting on its input.
-    fn start_with(&mut self, name: &str, args: &[&str]) -> u32 {
+    pub(crate) fn start_with(&mut self, name: &str, args: &[&str]) -> u32 {
         self.program(name, "/bin/dash");
         let mut command = Command::new(self.bin(name));
         command.args(["-c", "read -r _; :", name]).args(args).stdin(Stdio::piped());
         self.start_command(command)
     }
 
-    fn start_command(&mut self, mut command: Command) -> u32 {
+    pub(crate) fn start_command(&mut self, mut command: Command) -> u32 {
         loop {
             // Another test's fork may still hold the file open for writing.
             match command.spawn() {
@@ -184,7 +191,7 @@ impl Node {
 
     /// Runs a script as gsctl would, with these shell variables set before it.
     #[track_caller]
-    fn run(&self, shell: &[&str], script: &str, vars: &[(&str, &str)]) -> Output {
+    pub(crate) fn run(&self, shell: &[&str], script: &str, vars: &[(&str, &str)]) -> Output {
         self.run_as(shell, script, vars, &[])
     }
 
@@ -213,7 +220,7 @@ impl Node {
     }
 
     #[track_caller]
-    fn look(&self, shell: &[&str], vars: &[(&str, &str)]) -> Facts {
+    pub(crate) fn look(&self, shell: &[&str], vars: &[(&str, &str)]) -> Facts {
         parse_facts(&self.run(shell, NODE, vars).stdout)
     }
 }
@@ -666,30 +673,6 @@ fn the_cluster_in_all_its_forms() {
         fs::remove_file(node.bin("cm_ctl")).unwrap();
         let gone = parse_facts(&node.run(shell, CLUSTER, &[]).stdout);
         has(shell, &gone, &[("cluster_state", "unknown"), ("cluster_rc", "127")]);
-    }
-}
-
-#[test]
-fn evidence_is_found_three_ways() {
-    for shell in SHELLS {
-        let mut node = Node::new();
-        let line = |n: u32| format!("LOG: line {n}\n");
-        let lines: String = (1..=20).map(line).collect();
-        node.file("log/cm/om_monitor/om_monitor-2026-01-01_000000-current.log", "old\n");
-        std::thread::sleep(Duration::from_millis(20));
-        let log = node.file("log/cm/om_monitor/om_monitor-2026-02-01_000000-current.log", &lines);
-        let want: String = std::iter::once(format!("{log}:\n")).chain((13..=20).map(line)).collect();
-        let said =
-            |node: &Node, vars: &[(&str, &str)]| String::from_utf8(node.run(shell, EVIDENCE, vars).stdout).unwrap();
-        assert_eq!(said(&node, &[("gausslog", &node.name("log"))]), want, "{shell:?}");
-        assert_eq!(said(&node, &[]), "no om_monitor log: neither gausslog nor GAUSSLOG says where\n");
-        node.file("home/.bashrc", &format!("export GAUSSLOG={}\n", quote(&node.name("log"))));
-        assert_eq!(said(&node, &[]), want, "{shell:?}");
-        fs::remove_file(node.path("home/.bashrc")).unwrap();
-        let dir = node.name("log/cm/om_monitor");
-        node.start_with("om_monitor", &["-L", &dir]);
-        assert_eq!(said(&node, &[]), want, "{shell:?}");
-        assert!(said(&node, &[("gausslog", "/nowhere")]).starts_with(&log));
     }
 }
 

@@ -214,6 +214,10 @@ impl Agent {
         if !self.conf.datanodes.contains(&node) {
             return;
         }
+        if let Some(lines) = self.home.trouble("AGENT") {
+            self.log.append(&lines);
+            return;
+        }
         let (held, damaged) = (self.home.has(&instance_marker(node)), !database::is_whole(&self.dn()));
         let taken = self.conf.does(Misbehaviour::PortConflict) && !self.database.is_up();
         if !self.database.is_up() && self.told.is_none_or(|told| told.elapsed() >= RETRY) {

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
@@ -19,6 +20,11 @@ pub(crate) fn run() -> ExitCode {
     // The fenced master is given a directory too, but is no datanode (measured 1.7).
     let fenced = arguments.iter().any(|argument| argument == "--fenced");
     let directory = arguments.iter().position(|argument| argument == "-D").and_then(|at| arguments.get(at + 1));
+    if let Some(directory) = directory.filter(|_| !fenced)
+        && let Some(ended) = in_trouble(Path::new(directory))
+    {
+        return ended;
+    }
     let own_file = directory.filter(|_| !fenced).map(|directory| pid_file(Path::new(directory)));
     if let Some(path) = &own_file {
         let written = fs::write(path, format!("{}\n{}\n", process::id(), directory.map_or("", String::as_str)));
@@ -34,6 +40,21 @@ pub(crate) fn run() -> ExitCode {
         let _ = fs::remove_file(path);
     }
     ExitCode::SUCCESS
+}
+
+/// Says what a test wants it to die of: before its own log exists on standard error, which is `system_call-current.log`, else in
+/// a new log of its own.
+fn in_trouble(directory: &Path) -> Option<ExitCode> {
+    let home = Home::find();
+    if let Some(last_words) = home.trouble("DNERR") {
+        let _ = std::io::stderr().write_all(last_words.as_bytes());
+        return Some(ExitCode::FAILURE);
+    }
+    let last_words = home.trouble("PGLOG")?;
+    let logs = directory.join("pg_log");
+    let _ = fs::create_dir_all(&logs);
+    let _ = fs::write(logs.join(format!("postgresql-{}.log", process::id())), last_words);
+    Some(ExitCode::FAILURE)
 }
 
 /// Lays out what a data directory must hold.

@@ -43,6 +43,11 @@ impl Home {
         self.bin(marker).exists()
     }
 
+    /// What a test wants written into a log in place of a healthy start: `bin/trouble-DNERR` and the like.
+    pub(crate) fn trouble(&self, code: &str) -> Option<String> {
+        std::fs::read_to_string(self.bin(&format!("trouble-{code}"))).ok()
+    }
+
     /// The configuration as it is now.
     pub(crate) fn conf(&self) -> Result<Conf, String> {
         Conf::load(self)

@@ -39,6 +39,13 @@ impl Log {
         self.write("", "FATAL", text);
     }
 
+    /// Appends lines as they are.
+    pub(crate) fn append(&mut self, lines: &str) {
+        if let Some(file) = &mut self.file {
+            let _ = file.write_all(lines.as_bytes());
+        }
+    }
+
     fn write(&mut self, thread: &str, level: &str, text: &str) {
         let time = Time::now();
         let line = format!("{} tid={} {thread} {level}: {text}\n", time.stamp(), std::process::id());

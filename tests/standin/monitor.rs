@@ -92,7 +92,10 @@ impl Monitor {
             self.agent = Watched::find(&program, |_| true);
         }
         if self.agent.is_none() && self.start_requested(&program, marker) {
-            self.start(&program);
+            match self.home.trouble("OMM") {
+                Some(lines) => self.log.append(&lines),
+                None => self.start(&program),
+            }
         }
         if !marker {
             self.is_start = false;

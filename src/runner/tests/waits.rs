@@ -16,6 +16,7 @@ fn wait_of(look: Look, until: Until, timeout: Duration) -> Wait {
         quorum: Quorum::All,
         every: seconds(1),
         timeout,
+        looks: None,
         give_up: Vec::new(),
         hint: None,
         evidence: None,

@@ -1,0 +1,203 @@
+//! The documented causes: rows of `causes.yaml`.
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+use regex::bytes::{RegexSet, RegexSetBuilder};
+use serde::Deserialize;
+
+use super::problem::CatalogueProblem;
+use crate::outcome::WaitHelps;
+
+/// The catalogues that are compiled in, by system.
+pub(super) const BUILTIN: [(&str, &str); 5] = [
+    ("opengauss", include_str!("../../playbooks/opengauss/causes.yaml")),
+    ("postgres", include_str!("../../playbooks/postgres/causes.yaml")),
+    ("greenplum", include_str!("../../playbooks/greenplum/causes.yaml")),
+    ("oracle-rac", include_str!("../../playbooks/oracle-rac/causes.yaml")),
+    ("panweidb", include_str!("../../playbooks/panweidb/causes.yaml")),
+];
+
+/// How well a row is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// Its text was read in the system's source, documentation or a stored log.
+    Source,
+    /// It was produced in a run.
+    Measured,
+    /// It was told from memory: unproven.
+    Recalled,
+}
+
+impl Verified {
+    /// In words, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Source => "read in source, documentation or a stored log",
+            Self::Measured => "measured in a real run",
+            Self::Recalled => "recalled, not proven",
+        }
+    }
+}
+
+/// A documented cause.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentedCause {
+    /// Its id, for all time: `OG44`.
+    pub id: String,
+    /// The stage of the startup chain that it holds back, or another word for the part of the system.
+    pub stage: String,
+    /// The cause in a few words.
+    pub cause: String,
+    /// The logs that prove it, by the codes that evidence scripts use.
+    #[serde(rename = "where")]
+    pub logs: Vec<String>,
+    /// The command whose output proves it, where that is no log.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// A regular expression that a line of the log matches.
+    #[serde(default)]
+    pub signature: Option<String>,
+    /// What must hold on the node, where no line tells; the evidence script tests it.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// Only the newest line that holds this text counts.
+    #[serde(default)]
+    pub newest: Option<String>,
+    /// Rows that match the same lines, and that this one is more specific than.
+    #[serde(default)]
+    pub over: Vec<String>,
+    /// Whether waiting helps.
+    pub wait: WaitHelps,
+    /// The remedy.
+    pub hint: String,
+    /// Where that is documented.
+    pub source: String,
+    /// How well it is known.
+    pub verified: Verified,
+}
+
+/// A file of rows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CausesFile {
+    causes: Vec<DocumentedCause>,
+}
+
+/// Rows of one system or of several, ready to be held against lines.
+#[derive(Debug, Default, Clone)]
+pub struct Catalogue {
+    rows: Vec<DocumentedCause>,
+    signatures: OnceLock<RegexSet>,
+}
+
+impl Catalogue {
+    /// Reads a catalogue.
+    ///
+    /// # Errors
+    ///
+    /// When it is not strict YAML of the right form, or an id stands twice.
+    pub fn read(text: &str) -> Result<Self, CatalogueProblem> {
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let file: CausesFile = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| CatalogueProblem::Form(error.to_string()))?;
+        let mut seen = HashSet::new();
+        for row in &file.causes {
+            if !seen.insert(row.id.as_str()) {
+                return Err(CatalogueProblem::Twice(row.id.clone()));
+            }
+            if row.signature.is_some() == row.state.is_some() {
+                return Err(CatalogueProblem::Signature(row.id.clone()));
+            }
+        }
+        Ok(Self { rows: file.causes, signatures: OnceLock::new() })
+    }
+
+    /// Whether each signature is a regular expression: of those that are compiled in a test knows.
+    ///
+    /// # Errors
+    ///
+    /// Names the first that is none.
+    pub fn check(&self) -> Result<(), CatalogueProblem> {
+        for row in &self.rows {
+            if let Some(Err(error)) = row.signature.as_deref().map(|signature| compiled([signature])) {
+                return Err(CatalogueProblem::Regex { id: row.id.clone(), why: error.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of another catalogue that are not here already.
+    pub fn extend(&mut self, other: Self) {
+        let known: HashSet<String> = self.rows.iter().map(|row| row.id.clone()).collect();
+        self.rows.extend(other.rows.into_iter().filter(|row| !known.contains(&row.id)));
+        self.signatures = OnceLock::new();
+    }
+
+    /// The rows, in the file's order.
+    #[must_use]
+    pub fn rows(&self) -> &[DocumentedCause] {
+        &self.rows
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row with this id.
+    #[must_use]
+    pub fn row(&self, id: &str) -> Option<&DocumentedCause> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// The rows whose signature matches a line, as indices.
+    pub(super) fn matches(&self, line: &str) -> impl Iterator<Item = usize> {
+        self.signatures().matches(line.as_bytes()).into_iter()
+    }
+
+    /// One pass over a line for all rows. A row without a signature has one that nothing matches.
+    fn signatures(&self) -> &RegexSet {
+        self.signatures.get_or_init(|| {
+            let signatures = self.rows.iter().map(|row| row.signature.as_deref().unwrap_or(NOTHING));
+            // Each was checked alone.
+            compiled(signatures).unwrap_or_else(|_| RegexSet::empty())
+        })
+    }
+}
+
+/// Matches no line.
+const NOTHING: &str = r"[^\x00-\xff]";
+
+/// Bytes, not letters: faster, and a log may be in any encoding.
+fn compiled<'s>(signatures: impl IntoIterator<Item = &'s str>) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(signatures).unicode(false).size_limit(64 << 20).build()
+}
+
+/// The catalogue of a system that ships.
+#[must_use]
+pub fn builtin(system: &str) -> Option<Catalogue> {
+    let (_, text) = BUILTIN.iter().find(|(name, _)| *name == system)?;
+    // A test reads all of them.
+    Catalogue::read(text).ok()
+}
+
+/// The row with this id, and the system whose it is. Letters may be small or capital.
+#[must_use]
+pub fn find(id: &str) -> Option<(&'static str, DocumentedCause)> {
+    BUILTIN.iter().find_map(|(system, _)| {
+        let rows = builtin(system)?.rows;
+        rows.into_iter().find(|row| row.id.eq_ignore_ascii_case(id)).map(|row| (*system, row))
+    })
+}
+
+/// Systems that have a catalogue, and the ids of its rows.
+#[must_use]
+pub fn ids() -> Vec<(&'static str, Vec<String>)> {
+    let of = |system| builtin(system).unwrap_or_default().rows.into_iter().map(|row| row.id).collect();
+    BUILTIN.iter().map(|(system, _)| (*system, of(system))).collect()
+}

@@ -1,0 +1,131 @@
+//! The lines that decide where no row of the catalogue matches: the first FATAL or PANIC of the newest try, with what belongs
+//! to it.
+//!
+//! Words of severities in English and Chinese are from openGauss' and PostgreSQL's translations (zh_CN.po).
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+/// Lines that a proof shows at most.
+const MOST: usize = 8;
+/// Lines before the decisive one that may explain it.
+const BEFORE: usize = 2;
+
+/// Logs that are written block by block, each of one try to start, so that the first trouble of a block is the cause and the rest
+/// follows from it. The others go on for as long as the program lives: there the newest line counts.
+const BLOCKS: [&str; 6] = ["DNERR", "SYSCALL", "PGLOG", "PGSTART", "STARTUP", "GPCSV"];
+
+/// Compiled once; empty where one is no regular expression, which the tests would show.
+struct Patterns {
+    start: RegexSet,
+    severe: RegexSet,
+    broken: RegexSet,
+    harmless: RegexSet,
+    noise: RegexSet,
+    belongs: RegexSet,
+    explains: RegexSet,
+    message: Option<Regex>,
+}
+
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
+    let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap_or_else(|_| RegexSet::empty());
+    Patterns {
+        // Where a try begins.
+        start: set(&[
+            r"starting PostgreSQL ",
+            r"can not read GAUSS_WARNING_TYPE env",
+            r"reserved memory for backend threads is",
+        ]),
+        severe: set(&[r"\b(FATAL|PANIC):", r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]"]),
+        // What a program says that does not come as far as its own log, and what the system says of it.
+        broken: set(&[
+            r"error while loading shared libraries|symbol lookup error|GLIBC[X_0-9.]* not found",
+            r"(?i)segmentation fault|core dumped|bus error|illegal instruction|out of memory|Aborted\b|Killed\b",
+            r": (command )?not found$|cannot execute|exec format error|Permission denied$|No such file or directory$",
+            r"\bERROR:|(错误)[:：]|\berror: ",
+        ]),
+        // FATAL is not death: sessions and replication end so on healthy servers. And frames that are never a cause.
+        harmless: set(&[
+            r"terminating (connection|walreceiver process|background worker)|Invalid username/password,login denied",
+            r"authentication timeout|the database system is (starting up|shutting down|in recovery mode)",
+            r"could not connect to the primary server|password authentication failed|no pg_hba\.conf entry",
+            r"could not start server|GAUSS-53600|PG_CTL failed|start command failed|database system is shut down",
+            r"stopped waiting|CRS-2674|CRS-4000|startup process (exited|\(PID \d+\))|startup process was terminated",
+            r"sorry, too many clients|remaining connection slots|role .* does not exist|database .* does not exist",
+        ]),
+        noise: set(&[
+            r"GAUSS_WARNING_TYPE|AlarmItem|feature control file|core dump path|memory protect|gscgroup|cgroup config",
+        ]),
+        belongs: set(&[
+            r"\b(DETAIL|HINT|CONTEXT|STATEMENT|LOCATION|QUERY):",
+            r"(详细信息|提示|上下文|背景|语句)[:：]",
+            r"^[\t ]",
+        ]),
+        explains: set(&[
+            r"(?i)could not|invalid|unrecognized|out of range|outside the valid range|not found|failed|permission denied|no such",
+            r"line \d+ of|CONTEXT:|无法|无效|错误|失败|没有",
+        ]),
+        message: Regex::new(r"(?:FATAL|PANIC|ERROR|致命错误|系统崩溃|比致命错误还过分的错误|错误|error)[:：]\s*(.*)$")
+            .ok(),
+    }
+});
+
+/// The pieces of a log in which one decision each stands, newest first: tries, where the log has them.
+pub(super) fn blocks(codes: &[String], lines: &[String]) -> Vec<Range<usize>> {
+    if !first_counts(codes) {
+        return vec![0..lines.len(); 1];
+    }
+    let mut found = Vec::new();
+    let mut end = lines.len();
+    for (at, line) in lines.iter().enumerate().rev() {
+        // Neighbouring lines of one beginning are one beginning.
+        if PATTERNS.start.is_match(line)
+            && !at.checked_sub(1).is_some_and(|before| PATTERNS.start.is_match(&lines[before]))
+        {
+            found.push(at..end);
+            end = at;
+        }
+    }
+    found.push(0..end);
+    found
+}
+
+/// Whether the first or the newest trouble of a block is the cause.
+pub(super) fn first_counts(codes: &[String]) -> bool {
+    codes.iter().any(|code| BLOCKS.contains(&code.as_str()))
+}
+
+/// The decisive line of a log that no row of the catalogue knows. `None`: it holds none.
+pub(super) fn decisive_line(codes: &[String], lines: &[String]) -> Option<(usize, String)> {
+    let harmless = |line: &str| PATTERNS.harmless.is_match(line);
+    let severe = |line: &str| PATTERNS.severe.is_match(line) && !harmless(line);
+    let broken = |line: &str| PATTERNS.broken.is_match(line) && !PATTERNS.noise.is_match(line) && !harmless(line);
+    for block in blocks(codes, lines) {
+        let found = if first_counts(codes) {
+            let first = |decides: &dyn Fn(&str) -> bool| block.clone().find(|at| decides(&lines[*at]));
+            first(&severe).or_else(|| first(&broken))
+        } else {
+            block.clone().rev().find(|at| severe(&lines[*at]))
+        };
+        if let Some(at) = found {
+            return Some((at, message(&lines[at])));
+        }
+    }
+    None
+}
+
+/// What a line says, without time, process and severity.
+pub(super) fn message(line: &str) -> String {
+    let said = PATTERNS.message.as_ref().and_then(|message| message.captures(line)).and_then(|found| found.get(1));
+    said.map_or(line, |said| said.as_str()).trim().to_owned()
+}
+
+/// A decisive line with what explains it before and belongs to it after.
+pub(super) fn proof(lines: &[String], at: usize) -> Vec<String> {
+    let explains = |line: &&String| PATTERNS.explains.is_match(line) && !PATTERNS.harmless.is_match(line);
+    let before = lines[..at].iter().rev().take(BEFORE).take_while(explains).count();
+    let after = lines[at + 1..].iter().take(MOST).take_while(|line| PATTERNS.belongs.is_match(line)).count();
+    lines[at - before..=at + after].iter().take(MOST).map(|line| line.trim_end().to_owned()).collect()
+}
