@@ -67,6 +67,9 @@ pub struct DocumentedCause {
     /// Only the newest line that holds this text counts.
     #[serde(default)]
     pub newest: Option<String>,
+    /// A regular expression: once a later line matches it, the trouble is over.
+    #[serde(default)]
+    pub ended_by: Option<String>,
     /// Rows that match the same lines, and that this one is more specific than.
     #[serde(default)]
     pub over: Vec<String>,
@@ -123,8 +126,9 @@ impl Catalogue {
     /// Names the first that is none.
     pub fn check(&self) -> Result<(), CatalogueProblem> {
         for row in &self.rows {
-            if let Some(Err(error)) = row.signature.as_deref().map(|signature| compiled([signature])) {
-                return Err(CatalogueProblem::Regex { id: row.id.clone(), why: error.to_string() });
+            for expression in row.signature.iter().chain(&row.ended_by) {
+                compiled([expression.as_str()])
+                    .map_err(|error| CatalogueProblem::Regex { id: row.id.clone(), why: error.to_string() })?;
             }
         }
         Ok(())
@@ -153,6 +157,13 @@ impl Catalogue {
     #[must_use]
     pub fn row(&self, id: &str) -> Option<&DocumentedCause> {
         self.rows.iter().find(|row| row.id == id)
+    }
+
+    /// Whether a later line says that the trouble of a row is over.
+    pub(super) fn is_over(&self, index: usize, later: &[String]) -> bool {
+        let Some(ended_by) = &self.rows[index].ended_by else { return false };
+        // Few rows have it, and their lines are few.
+        compiled([ended_by.as_str()]).is_ok_and(|ended_by| later.iter().any(|line| ended_by.is_match(line.as_bytes())))
     }
 
     /// The rows whose signature matches a line, as indices.

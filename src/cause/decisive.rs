@@ -20,6 +20,7 @@ const BLOCKS: [&str; 6] = ["DNERR", "SYSCALL", "PGLOG", "PGSTART", "STARTUP", "G
 /// Compiled once; empty where one is no regular expression, which the tests would show.
 struct Patterns {
     start: RegexSet,
+    up: RegexSet,
     severe: RegexSet,
     broken: RegexSet,
     harmless: RegexSet,
@@ -27,6 +28,7 @@ struct Patterns {
     belongs: RegexSet,
     explains: RegexSet,
     message: Option<Regex>,
+    process: Option<Regex>,
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
@@ -38,6 +40,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"can not read GAUSS_WARNING_TYPE env",
             r"reserved memory for backend threads is",
         ]),
+        up: set(&[r"ready to accept (read-only )?connections|database system is ready"]),
         severe: set(&[r"\b(FATAL|PANIC):", r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]"]),
         // What a program says that does not come as far as its own log, and what the system says of it.
         broken: set(&[
@@ -67,29 +70,52 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"(?i)could not|invalid|unrecognized|out of range|outside the valid range|not found|failed|permission denied|no such",
             r"line \d+ of|CONTEXT:|无法|无效|错误|失败|没有",
         ]),
+        process: Regex::new(r"\[(\d+)\] |\b([0-9a-f]{8}\.[0-9a-f]+) ").ok(),
         message: Regex::new(r"(?:FATAL|PANIC|ERROR|致命错误|系统崩溃|比致命错误还过分的错误|错误|error)[:：]\s*(.*)$")
             .ok(),
     }
 });
 
-/// The pieces of a log in which one decision each stands, newest first: tries, where the log has them.
+/// The pieces of a log in which one decision each stands, newest first: tries, where the log has them. What came before the
+/// newest try that succeeded is past.
 pub(super) fn blocks(codes: &[String], lines: &[String]) -> Vec<Range<usize>> {
     if !first_counts(codes) {
         return vec![0..lines.len(); 1];
     }
-    let mut found = Vec::new();
-    let mut end = lines.len();
-    for (at, line) in lines.iter().enumerate().rev() {
+    let mut begins = vec![0];
+    // The process whose last words ended a try: what another one says belongs to the next.
+    let mut ended: Option<Option<&str>> = None;
+    for (at, line) in lines.iter().enumerate() {
+        let is_start = |at: usize| PATTERNS.start.is_match(&lines[at]);
         // Neighbouring lines of one beginning are one beginning.
-        if PATTERNS.start.is_match(line)
-            && !at.checked_sub(1).is_some_and(|before| PATTERNS.start.is_match(&lines[before]))
-        {
-            found.push(at..end);
-            end = at;
+        let starts = is_start(at) && at.checked_sub(1).is_none_or(|before| !is_start(before));
+        let is_next =
+            !PATTERNS.belongs.is_match(line) && ended.is_some_and(|ended| ended.is_none() || process(line) != ended);
+        if starts || is_next {
+            begins.push(at);
+            ended = None;
+        }
+        if PATTERNS.severe.is_match(line) && !PATTERNS.harmless.is_match(line) {
+            ended = Some(process(line));
         }
     }
-    found.push(0..end);
+    let mut found = Vec::new();
+    let mut end = lines.len();
+    for begin in begins.into_iter().rev() {
+        if let Some(up) = (begin..end).rev().find(|at| PATTERNS.up.is_match(&lines[*at])) {
+            found.push(up + 1..end);
+            break;
+        }
+        found.push(begin..end);
+        end = begin;
+    }
     found
+}
+
+/// Which process wrote a line: `[4711]` of PostgreSQL, the session of openGauss.
+fn process(line: &str) -> Option<&str> {
+    let found = PATTERNS.process.as_ref()?.captures(line)?;
+    found.get(1).or(found.get(2)).map(|process| process.as_str())
 }
 
 /// Whether the first or the newest trouble of a block is the cause.

@@ -64,7 +64,10 @@ fn matching<'c>(
             };
             for index in catalogue.matches(&log.lines[at]).filter(fits) {
                 let newest = rows[index].newest.as_deref();
-                if newest.is_none_or(|text| !log.lines[at + 1..].iter().any(|later| later.contains(text))) {
+                let later = &log.lines[at + 1..];
+                if newest.is_none_or(|text| !later.iter().any(|line| line.contains(text)))
+                    && !catalogue.is_over(index, later)
+                {
                     found.push((index, at));
                 }
             }

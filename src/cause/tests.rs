@@ -177,3 +177,22 @@ fn what_cannot_be_read_is_said() {
     assert_eq!(state.id.as_deref(), Some("OG05"));
     assert_eq!(state.proof.unwrap().file, "crontab -l");
 }
+
+/// The log of a server that failed in several ways, one after the other, and what is past once it came up.
+#[test]
+fn the_newest_try_counts_and_what_is_past_does_not() {
+    let catalogue = builtin("postgres").unwrap();
+    let line = |pid: u32, said: &str| format!("2026-05-11 10:00:01.123 UTC [{pid}] {said}\n");
+    let id = |text: &str| diagnosed(&catalogue, "server", &piece("PGSTART,PGLOG", text)).and_then(|cause| cause.id);
+    let hba = line(1, "LOG:  invalid authentication method \"sm9\"") + &line(1, "FATAL:  could not load pg_hba.conf");
+    assert_eq!(id(&hba).as_deref(), Some("PG18"));
+    let empty = hba.clone() + &line(2, "FATAL:  lock file \"postmaster.pid\" is empty") + &line(2, "HINT:  Either ...");
+    assert_eq!(id(&empty).as_deref(), Some("PG02"));
+    let up = empty.clone() + &line(3, "LOG:  database system is ready to accept connections");
+    assert_eq!(id(&up), None);
+    let died = up.clone() + &line(3, "PANIC:  could not write to file \"pg_wal/x\": No space left on device");
+    assert_eq!(id(&died).as_deref(), Some("PG36"));
+    let redo = line(4, "LOG:  redo starts at 0/1");
+    assert_eq!(id(&redo).as_deref(), Some("PG37"));
+    assert_eq!(id(&(redo + &line(4, "LOG:  redo done at 0/2"))), None);
+}

@@ -344,7 +344,7 @@ impl<C: Executor> Run<'_, C> {
     /// Says how the wait went for a host.
     pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
         let now = now();
-        let (id_of_host, given_up) = (host.host, host.lost.is_some());
+        let (id_of_host, given_up) = (host.host, host.lost.is_some() && wait.looks.is_none());
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
         } else if let (Until::Checks, true) = (&wait.until, enough) {

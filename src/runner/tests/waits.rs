@@ -283,3 +283,68 @@ fn evidence_is_asked_of_whom_it_is_about() {
     let asked = |host| played.jobs(host).iter().any(|text| text.contains("tail log"));
     assert_eq!([0, 1, 2].map(asked), [false, true, false]);
 }
+
+const CAUSES: &str = "causes:
+  - { id: X01, stage: database, cause: broken for good, where: [DNERR], signature: 'FATAL: broken', wait: 'no', hint: mend it, source: s, verified: source }
+  - { id: X02, stage: database, cause: redo, where: [DNERR], signature: 'redo at', wait: passes, hint: wait, source: s, verified: source }
+";
+
+/// A wait that asks for causes, on a host that says this when it is asked.
+fn asked_why(says: &'static str, timeout: Duration, give_up: Vec<Rule>) -> Played {
+    let mut wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, timeout);
+    wait.evidence = Some(Look::Run(Template::literal("echo evidence")));
+    wait.give_up = give_up;
+    let mut plan = start(vec![Step::new("wait for every node", Action::Wait(Box::new(wait)))]);
+    plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
+    let script = move |host: HostId, text: &str| match (host, text.contains("echo evidence")) {
+        (0, _) => Reaction::ok(UP),
+        (_, true) => Reaction::ok(says),
+        (_, false) => Reaction::ok(DOWN),
+    };
+    Play::new(plan, 2, script).run()
+}
+
+#[test]
+fn what_is_beyond_help_ends_the_wait_within_a_few_looks() {
+    let played = asked_why(">> DNERR since /log\n FATAL: broken\n", seconds(600), Vec::new());
+    assert_eq!(played.outcomes(), [Outcome::Ok, Outcome::Failed]);
+    let looks = played.jobs(1).len();
+    assert!(looks <= 15, "{looks} looks");
+    let failure = played.failure(1);
+    assert!(failure.cause.contains("X01 broken for good"), "{failure:?}");
+    assert_eq!(failure.hint.as_deref(), Some("mend it"));
+}
+
+#[test]
+fn what_passes_by_itself_is_not_given_up_even_where_a_rule_would() {
+    let hopeless = Rule {
+        when: fact("database", &["none"]),
+        because: Template::literal("hopeless"),
+        hint: None,
+        after: seconds(5),
+    };
+    let played = asked_why(">> DNERR since /log\n redo at 0/1\n", seconds(60), vec![hopeless]);
+    let failure = played.failure(1);
+    assert!(failure.cause.starts_with("first missing stage: database") && failure.cause.contains("X02"), "{failure:?}");
+    let looks = played.jobs(1).len();
+    assert!(looks >= 50, "{looks} looks");
+}
+
+#[test]
+fn a_cause_that_was_seen_once_and_is_gone_ends_nothing() {
+    let mut asked = 0;
+    let mut wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, seconds(40));
+    wait.evidence = Some(Look::Run(Template::literal("echo evidence")));
+    let mut plan = start(vec![Step::new("wait for every node", Action::Wait(Box::new(wait)))]);
+    plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
+    let script = move |_: HostId, text: &str| {
+        if !text.contains("echo evidence") {
+            return Reaction::ok(DOWN);
+        }
+        asked += 1;
+        Reaction::ok(if asked % 2 == 1 { ">> DNERR since /log\n FATAL: broken\n" } else { ">> DNERR since /log\n" })
+    };
+    let played = Play::new(plan, 1, script).run();
+    let looks = played.jobs(0).len();
+    assert!(looks >= 30, "{looks} looks");
+}
