@@ -72,7 +72,7 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, D
     if args.dest.is_empty() {
         return Err(Diagnostic::usage("the destination is empty").hint("write `.` for the current directory"));
     }
-    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None })), timeout))
+    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None, sudo: None })), timeout))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.

@@ -24,6 +24,7 @@ mod past_hosts;
 mod playbook;
 mod program;
 mod pssh;
+mod push_record;
 mod report_files;
 mod resume;
 mod run;

@@ -17,6 +17,8 @@ pub struct Pull {
     pub dirs: bool,
     /// What the only source is called here, where that is not its own name.
     pub rename: Option<String>,
+    /// As this user, through the node's sudo.
+    pub sudo: Option<Template>,
 }
 
 /// One file or directory on a node.
@@ -96,7 +98,7 @@ mod tests {
 
     fn pull(sources: &[&str], dest: &str) -> Pull {
         let parse = |text: &&str| Template::parse(text).unwrap();
-        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest), dirs: true, rename: None }
+        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest), dirs: true, rename: None, sudo: None }
     }
 
     #[test]

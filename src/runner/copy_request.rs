@@ -9,6 +9,7 @@ use crate::plan::{Action, Step};
 use crate::transport::CopyDirection;
 
 use super::host::RunHost;
+use super::script;
 
 /// What a step copies to or from a host, where that is what it does.
 ///
@@ -16,10 +17,14 @@ use super::host::RunHost;
 /// When a path is not one that may be sent.
 pub(super) fn what(step: &Step, run_host: &RunHost) -> Result<Option<CopyDirection>, String> {
     match &step.action {
-        Action::Push(push) => Ok(Some(CopyDirection::Push { push: push.clone(), dest: destination(push, run_host)? })),
+        Action::Push(push) => {
+            let (dest, sudo) = (destination(push, run_host)?, script::sudo_user(push.sudo.as_ref(), run_host)?);
+            Ok(Some(CopyDirection::Push { push: push.clone(), dest, sudo }))
+        }
         Action::Pull(pull) => {
             let dir = PathBuf::from(pull.dir(&run_host.vars));
-            Ok(Some(CopyDirection::Pull { sources: pull.sources(&run_host.vars)?, dir, dirs: pull.dirs }))
+            let (sources, sudo) = (pull.sources(&run_host.vars)?, script::sudo_user(pull.sudo.as_ref(), run_host)?);
+            Ok(Some(CopyDirection::Pull { sources, dir, dirs: pull.dirs, sudo }))
         }
         _ => Ok(None),
     }
@@ -28,7 +33,7 @@ pub(super) fn what(step: &Step, run_host: &RunHost) -> Result<Option<CopyDirecti
 /// What would be copied, one line each.
 pub(super) fn rehearse(what: &CopyDirection) -> String {
     match what {
-        CopyDirection::Push { push, dest } => pushed(push, dest),
+        CopyDirection::Push { push, dest, .. } => pushed(push, dest),
         CopyDirection::Pull { sources, dir, .. } => pulled(sources, dir),
     }
 }

@@ -84,8 +84,7 @@ pub(super) fn command(
 
 /// A command that is run in a manner of its own.
 fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHost) -> Result<Command, String> {
-    let sudo = exec_options.sudo.as_ref().map(|user| user.render_plain(&run_host.vars));
-    sudo.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    let sudo = sudo_user(exec_options.sudo.as_ref(), run_host)?;
     Ok(Command {
         text: exec_options.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
         stdin: exec_options.stdin.clone().unwrap_or_else(|| Arc::from([])),
@@ -96,6 +95,16 @@ fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHo
         pty: exec_options.pty,
         timeout: limit(step, run_host),
     })
+}
+
+/// The user on a host that something is done as, through sudo.
+///
+/// # Errors
+/// When this can be no user's name.
+pub(super) fn sudo_user(user: Option<&Template>, run_host: &RunHost) -> Result<Option<String>, String> {
+    let user = user.map(|user| user.render_plain(&run_host.vars));
+    user.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    Ok(user)
 }
 
 /// What a step does on a host.

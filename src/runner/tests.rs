@@ -60,6 +60,7 @@ fn settings() -> RunSettings {
         stream: false,
         live: true,
         resume: None,
+        writer: Arc::default(),
     }
 }
 

@@ -12,7 +12,7 @@
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
-//! | `push`, `pull` | `files`, `pull`, `big_files` |
+//! | `push`, `pull` | `files`, `push_together`, `pull`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
@@ -82,6 +82,7 @@ mod pssh;
 mod pssh_peer;
 mod pty;
 mod pull;
+mod push_together;
 mod report_files;
 mod reports;
 mod rolling;

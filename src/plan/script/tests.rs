@@ -1,5 +1,7 @@
 //! The scripts, run for real: every shell a node may have, real files, real processes, with and without privileges.
 
+mod push;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

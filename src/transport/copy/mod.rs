@@ -22,7 +22,7 @@ use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::outcome::{Change, ChangeKind};
 use crate::plan::pull::PullSource;
-use crate::plan::push::Push;
+use crate::plan::push::{PartWriter, Push};
 use crate::plan::script::copy::{self, CopyAnswers};
 pub use progress::CopyProgress;
 
@@ -49,6 +49,8 @@ pub enum CopyDirection {
         push: Arc<Push>,
         /// Where to on this host.
         dest: String,
+        /// As this user, through sudo.
+        sudo: Option<String>,
     },
     /// From the host.
     Pull {
@@ -58,6 +60,8 @@ pub enum CopyDirection {
         dir: PathBuf,
         /// Directories too.
         dirs: bool,
+        /// As this user, through sudo.
+        sudo: Option<String>,
     },
 }
 
@@ -117,13 +121,16 @@ struct CopyLimits<'a> {
     deadline: Deadline,
     cancel: Option<&'a CancelToken>,
     progress: &'a CopyProgress<'a>,
+    /// The scripts run as this user, through sudo.
+    sudo: Option<&'a str>,
 }
 
 impl Session {
-    /// Copies files.
+    /// Copies files. `writer` says whose the parts are that it leaves on the node.
     pub async fn copy(
         &mut self,
         request: &CopyRequest,
+        writer: (&PartWriter, usize),
         mark: &Mark,
         deadline: Deadline,
         cancel: Option<&CancelToken>,
@@ -131,10 +138,11 @@ impl Session {
     ) -> CopyResult {
         let watch = Stopwatch::start();
         let mut changes = Vec::new();
-        let limits = CopyLimits { mark, deadline, cancel, progress };
+        let (CopyDirection::Push { sudo, .. } | CopyDirection::Pull { sudo, .. }) = &request.what;
+        let limits = CopyLimits { mark, deadline, cancel, progress, sudo: sudo.as_deref() };
         let done = match &request.what {
-            CopyDirection::Push { push, dest } => self.push_all(push, dest, limits, &mut changes).await,
-            CopyDirection::Pull { sources, dir, dirs } => {
+            CopyDirection::Push { push, dest, .. } => self.push_all(push, dest, writer, limits, &mut changes).await,
+            CopyDirection::Pull { sources, dir, dirs, .. } => {
                 self.pull_all((sources, *dirs), dir, limits, &mut changes).await
             }
         };
@@ -149,7 +157,11 @@ impl Session {
     /// Runs a script of ours and reads its answers.
     async fn ask(&mut self, script: String, limits: CopyLimits<'_>) -> Result<CopyAnswers, CopyEnd> {
         let command =
-            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", limits.deadline.left()) };
+            Command {
+                stdin: script.into_bytes().into(),
+                sudo: limits.sudo.map(str::to_owned),
+                ..Command::new("exec /bin/sh -s", limits.deadline.left())
+            };
         let ran = exec::run(self, &command, limits.mark, limits.cancel, None).await;
         match ran.end {
             CommandEnd::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
