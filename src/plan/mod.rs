@@ -345,6 +345,8 @@ pub enum Action {
     Remove {
         /// The paths.
         paths: Vec<Template>,
+        /// As this user, through the node's sudo.
+        sudo: Option<Template>,
     },
     /// Create empty files where they are not there.
     Touch {
@@ -352,6 +354,8 @@ pub enum Action {
         paths: Vec<Template>,
         /// Only where this file is there.
         if_exists: Option<Template>,
+        /// As this user, through the node's sudo.
+        sudo: Option<Template>,
     },
     /// Write a small file, atomically.
     Write {
@@ -377,6 +381,9 @@ impl Action {
     pub fn sudo(&self) -> Option<&Template> {
         match self {
             Self::Run { exec_options, .. } | Self::Script { exec_options, .. } => exec_options.sudo.as_ref(),
+            Self::Remove { sudo, .. } | Self::Touch { sudo, .. } => sudo.as_ref(),
+            Self::Push(push) => push.sudo.as_ref(),
+            Self::Pull(pull) => pull.sudo.as_ref(),
             _ => None,
         }
     }
@@ -389,8 +396,8 @@ impl Action {
             | Self::Script { .. }
             | Self::Remove { .. }
             | Self::Touch { .. }
-            | Self::Write { .. }
-            | Self::Push(_) => true,
+            | Self::Write { .. } => true,
+            Self::Push(push) => push.check.is_none(),
             Self::Ping
             | Self::Pull(_)
             | Self::Probe { .. }

@@ -104,7 +104,10 @@ pub fn schema() -> Value {
                 "required": ["path", "action"],
                 "properties": {
                     "path": text,
-                    "action": { "enum": ["removed", "absent", "created", "present", "written", "same", "denied"] },
+                    "action": { "enum": [
+                        "removed", "absent", "created", "present", "written", "same", "denied", "failed", "would_create",
+                        "would_write",
+                    ] },
                     "note": text,
                 },
             },

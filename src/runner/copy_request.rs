@@ -33,9 +33,13 @@ pub(super) fn what(step: &Step, run_host: &RunHost) -> Result<Option<CopyDirecti
 /// What would be copied, one line each.
 pub(super) fn rehearse(what: &CopyDirection) -> String {
     match what {
-        CopyDirection::Push { push, dest, .. } => pushed(push, dest),
-        CopyDirection::Pull { sources, dir, .. } => pulled(sources, dir),
+        CopyDirection::Push { push, dest, sudo } => through_sudo(sudo.as_deref(), &pushed(push, dest)),
+        CopyDirection::Pull { sources, dir, sudo, .. } => through_sudo(sudo.as_deref(), &pulled(sources, dir)),
     }
+}
+
+fn through_sudo(sudo: Option<&str>, lines: &str) -> String {
+    sudo.map_or_else(|| lines.to_owned(), |user| format!("# through sudo, as {user}\n{lines}"))
 }
 
 /// The path on a host that files are copied to.
@@ -64,7 +68,8 @@ fn pushed(push: &Push, dest: &str) -> String {
             Content::File { size, .. } => format!("{size} bytes"),
         };
         let local = copy.local.display().to_string();
-        format!("copy {} to {}  # {what}, mode {:04o}", quote(&local), quote(&to), copy.mode)
+        let owner = push.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+        format!("copy {} to {}  # {what}, mode {:04o}{owner}", quote(&local), quote(&to), copy.mode)
     };
     push.copies.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -72,7 +77,7 @@ fn pushed(push: &Push, dest: &str) -> String {
 /// What is copied from a host, one line each.
 fn pulled(sources: &[PullSource], dir: &Path) -> String {
     let line = |source: &PullSource| {
-        let to = dir.join(&source.name).display().to_string();
+        let to = if source.pattern { dir.to_owned() } else { dir.join(&source.name) }.display().to_string();
         format!("copy {} to {} on this machine", quote(&source.path), quote(&to))
     };
     sources.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -61,12 +61,12 @@ pub(super) fn command(
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
-        Action::Remove { paths } => {
+        Action::Remove { paths, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_rm_path(path))?;
             posix(&script::remove(&paths))
         }
-        Action::Touch { paths, if_exists } => {
+        Action::Touch { paths, if_exists, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_path(path))?;
             let condition = if_exists.as_ref().map(|path| path.render_plain(vars));
@@ -79,7 +79,8 @@ pub(super) fn command(
         }
         Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
     };
-    Ok(Some(Command::new(text, limit(step, run_host))))
+    let sudo = sudo_user(step.action.sudo(), run_host)?;
+    Ok(Some(Command { posix: sudo.is_some(), sudo, ..Command::new(text, limit(step, run_host)) }))
 }
 
 /// A command that is run in a manner of its own.

@@ -73,6 +73,7 @@ impl Connection {
             Self::OpenSsh(_) => CopyResult {
                 end: CopyEnd::NoSftp("not with --transport openssh".to_owned()),
                 changes: Vec::new(),
+                differences: Vec::new(),
                 bytes: 0,
                 elapsed: std::time::Duration::ZERO,
             },

@@ -12,11 +12,11 @@
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
-//! | `push`, `pull` | `files`, `push_together`, `pull`, `big_files` |
+//! | `push`, `pull` | `files`, `push_together`, `pull`, `virtual_files`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
-//! | `--sudo` | `sudo` |
+//! | `--sudo` | `sudo`, `sudo_copies` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
 //! | Exit status | `exit_status`, `failures` |
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
@@ -105,8 +105,10 @@ mod start;
 mod status;
 mod stop;
 mod sudo;
+mod sudo_copies;
 mod terminal;
 mod timeouts;
 mod translation;
 mod verbose;
+mod virtual_files;
 mod wait_command;

@@ -86,6 +86,7 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::
         dirs,
         rename: Some(name),
         sudo: None,
+        patterns: false,
     };
     let targets = run.targets(&options)?;
     run.carry_out_on_all(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {

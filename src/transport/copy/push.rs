@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::send::{PartStart, SendResult};
-use super::{CopyEnd, CopyLimits, denied};
+use super::{CopyEnd, CopyLimits, refused};
 use crate::outcome::{Change, ChangeKind};
 use crate::plan::push::{Content, PartWriter, Push, PushFile, PushPlace};
 use crate::plan::script::copy::CopyAnswers;
@@ -20,7 +20,7 @@ const TRIES: usize = 2;
 const SECRET: usize = 24;
 
 impl Session {
-    /// Copies files to the node.
+    /// Copies files to the node, or looks at what that would change, and gives the differences.
     pub(super) async fn push_all(
         &mut self,
         push: &Push,
@@ -28,7 +28,7 @@ impl Session {
         (writer, host): (&PartWriter, usize),
         limits: CopyLimits<'_>,
         changes: &mut Vec<Change>,
-    ) -> Result<(), CopyEnd> {
+    ) -> Result<Vec<u8>, CopyEnd> {
         let secret: String = std::iter::repeat_with(fastrand::alphanumeric).take(SECRET).collect();
         let writer_here = writer.on(host);
         let scripts = PushScripts {
@@ -38,14 +38,17 @@ impl Session {
             ended: &writer.ended,
             secret: limits.sudo.map(|_| secret.as_str()),
         };
+        if let Some(check) = push.check {
+            return self.check_push(scripts, check, limits, changes).await;
+        }
         let mut answers = self.ask(scripts.prepare(), limits).await?;
         let boxed = match (limits.sudo, answers.remove(&BOX)) {
             (None, _) => None,
             (Some(_), Some(answer)) if answer.word == "box" => Some(answer.rest),
             (Some(_), answer) => {
                 let why = answer.map_or_else(|| "the node gave no answer".to_owned(), |answer| answer.rest);
-                changes.push(denied(dest.to_owned(), why));
-                return Ok(());
+                changes.push(refused(dest.to_owned(), why));
+                return Ok(Vec::new());
             }
         };
         let done = self.push_prepared(scripts, boxed.as_deref(), answers, limits, changes).await;
@@ -53,7 +56,7 @@ impl Session {
         if let (Some(boxed), Ok(())) = (&boxed, &done) {
             self.ask(scripts.close_box(boxed), limits).await?;
         }
-        done
+        done.map(|()| Vec::new())
     }
 
     async fn push_prepared(
@@ -67,7 +70,7 @@ impl Session {
         let push = scripts.push;
         let into = match answers.remove(&DEST) {
             Some(answer) if answer.word == "denied" => {
-                changes.push(denied(scripts.dest.to_owned(), answer.rest));
+                changes.push(refused(scripts.dest.to_owned(), answer.rest));
                 return Ok(());
             }
             answer => answer.is_some(),
@@ -153,7 +156,7 @@ impl PushState<'_> {
     }
 
     fn deny(&mut self, n: usize, why: String) {
-        self.changes.push(denied(self.places[n].path.clone(), why));
+        self.changes.push(refused(self.places[n].path.clone(), why));
     }
 
     /// Takes the last answer about a copy. False where other bytes arrived than were sent.
