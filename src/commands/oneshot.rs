@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Exec, FilePrivilege, HostOptions, Options, RemoteEnvironment, Script, Wait as WaitArgs};
+use crate::cli::{
+    Check as CheckArgs, Exec, FilePrivilege, HostOptions, Options, RemoteEnvironment, Script, Wait as WaitArgs,
+};
 use crate::plan::exec_options::surroundings;
 use crate::plan::shebang::Interpreter;
 use crate::plan::{

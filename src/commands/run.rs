@@ -368,9 +368,8 @@ pub(super) fn carry_out(
         .context("cannot start threads")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
-    let executor =
-        Fleet::start(&pool, &list, &Arc::new(Connector::default()), &settings.writer)
-            .context("cannot wait for connections")?;
+    let executor = Fleet::start(&pool, &list, &Arc::new(Connector::default()), &settings.writer)
+        .context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
 }
 

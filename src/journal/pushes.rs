@@ -37,8 +37,9 @@ impl PushRun {
         // Nobody may see it before it is locked.
         let hidden = dir.join(format!(".{id}"));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&hidden)?;
-        let begun =
-            flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from).and_then(|()| fs::rename(&hidden, &path));
+        let begun = flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(io::Error::from)
+            .and_then(|()| fs::rename(&hidden, &path));
         if let Err(error) = begun {
             let _ = fs::remove_file(&hidden);
             return Err(error);
@@ -61,8 +62,8 @@ pub fn ended(journal: &Journal) -> Vec<String> {
     for entry in entries.filter_map(Result::ok) {
         let Ok(name) = entry.file_name().into_string() else { continue };
         // A shared lock: two that only look do not take each other for the run.
-        let is_free = File::open(entry.path())
-            .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_ok());
+        let is_free =
+            File::open(entry.path()).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_ok());
         if !is_free || !is_id(&name) {
             continue;
         }
@@ -90,7 +91,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::new(dir.path());
         assert!(ended(&journal).is_empty());
-        let ids = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z"].map(|at| new_id(at.parse().unwrap()));
+        let ids = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z", "2026-01-01T00:00:03Z"]
+            .map(|at| new_id(at.parse().unwrap()));
         let runs = ids.each_ref().map(|id| PushRun::begin(&journal, id).unwrap());
         assert!(ended(&journal).is_empty(), "all of them live");
         let [first, second, third] = runs;

@@ -392,11 +392,9 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. }
-            | Self::Script { .. }
-            | Self::Remove { .. }
-            | Self::Touch { .. }
-            | Self::Write { .. } => true,
+            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
+                true
+            }
             Self::Push(push) => push.check.is_none(),
             Self::Ping
             | Self::Pull(_)

@@ -107,7 +107,14 @@ mod tests {
 
     fn pull(sources: &[&str], dest: &str) -> Pull {
         let parse = |text: &&str| Template::parse(text).unwrap();
-        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest), dirs: true, rename: None, sudo: None, patterns: true }
+        Pull {
+            sources: sources.iter().map(parse).collect(),
+            dest: parse(&dest),
+            dirs: true,
+            rename: None,
+            sudo: None,
+            patterns: true,
+        }
     }
 
     #[test]

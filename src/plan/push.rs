@@ -135,7 +135,8 @@ mod tests {
     fn a_part_is_beside_its_file() {
         let content = Content::File { size: 1, sha256: "aa".to_owned(), tag: "t".to_owned() };
         let copy = PushFile { local: PathBuf::new(), name: "d/f".to_owned(), content, mode: 0o644, modified: 0 };
-        let push = Push { copies: vec![copy], dest: Template::default(), into: true, owner: None, sudo: None, check: None };
+        let push =
+            Push { copies: vec![copy], dest: Template::default(), into: true, owner: None, sudo: None, check: None };
         let place = |dest, into| push.places(dest, into, "w").remove(0);
         let is = |path: &str, part: &str| PushPlace { path: path.to_owned(), part: part.to_owned() };
         assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.w.part"));

@@ -39,7 +39,12 @@ impl ResultsView {
     #[must_use]
     pub(crate) fn new(ctx: &ViewContext) -> Self {
         let longest = ctx.names.iter().map(|name| width(name)).max().unwrap_or(0);
-        Self { banners: vec![None; ctx.names.len()], gathered: IndexMap::new(), differences: IndexMap::new(), name_width: longest.min(WIDEST_NAME) }
+        Self {
+            banners: vec![None; ctx.names.len()],
+            gathered: IndexMap::new(),
+            differences: IndexMap::new(),
+            name_width: longest.min(WIDEST_NAME),
+        }
     }
 
     fn line(&self, hosts: &str, tone: Tone, word: &str, wide: usize, rest: &str, ctx: &ViewContext) -> String {

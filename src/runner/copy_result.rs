@@ -55,7 +55,8 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
                 .hint("what has arrived is kept aside and is gone on with next time; give it more time with --timeout")
         }
         CopyEnd::Local(said) => {
-            let full = ["No space left", "quota exceeded", "the disk was full"].iter().any(|words| said.contains(words));
+            let full =
+                ["No space left", "quota exceeded", "the disk was full"].iter().any(|words| said.contains(words));
             let failure = Failure::new(Phase::Command, format!("on this machine: {said}"));
             if full { failure.hint("make room here; nothing of the file was left behind") } else { failure }
         }

@@ -308,7 +308,8 @@ impl Shard {
         let tell = |moved, of| drop(self.events.try_send((host, FleetEvent::Moving(moved, of))));
         let progress = CopyProgress::new(&tell);
         let moved = loop {
-            let moved = session.copy(request, (&self.writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
+            let moved =
+                session.copy(request, (&self.writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());

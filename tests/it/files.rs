@@ -212,7 +212,8 @@ fn what_cannot_be_copied_is_said_before_contact() {
 #[test]
 fn a_profile_that_speaks_is_named_where_sftp_cannot_begin() {
     let server = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"];
-    let server = server.into_iter().find(|path| Path::new(path).exists()).expect("openssh has its SFTP server somewhere");
+    let server =
+        server.into_iter().find(|path| Path::new(path).exists()).expect("openssh has its SFTP server somewhere");
     let lab = Lab::builder().shell("/bin/bash").sshd_config(&format!("Subsystem sftp {server}\n")).start();
     let node = lab.node(1);
     crate::lab::need_root();

@@ -23,6 +23,7 @@
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
+//! | Cut connections: no false success, nothing by half or twice | `cuts`; `make cuts` |
 //! | A thousand hosts | `scale`, `fleet` |
 //! | `--help`, README.zh-CN.md | `help`, `translation` |
 
@@ -37,6 +38,7 @@ mod big_files;
 mod canary;
 mod certificates;
 mod config;
+mod cuts;
 mod differential;
 mod docs;
 mod environment;

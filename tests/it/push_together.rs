@@ -45,9 +45,9 @@ fn names_of_one_node_and_runs_at_the_same_time_leave_a_whole_file() {
     let others = ["a/app.bin", "b/app.bin", "c/app.bin"].map(|name| file(&lab, name, 2_000_000));
     for round in 0..4 {
         node.sh(&format!("rm -f {}", target.display()));
-        let runs = others.each_ref().map(|(path, _)| {
-            lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(path).arg(&target).spawn()
-        });
+        let runs = others
+            .each_ref()
+            .map(|(path, _)| lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(path).arg(&target).spawn());
         let runs = runs.map(super::gsctl::Running::wait);
         let there = node.read(&target);
         let whose = others.iter().position(|(_, bytes)| *bytes == there);
@@ -67,7 +67,8 @@ fn names_of_one_node_and_runs_at_the_same_time_leave_a_whole_file() {
     // Three runs of the same file: it is made once, and that is all that has to be done.
     for _ in 0..3 {
         node.sh(&format!("rm -f {}", target.display()));
-        let runs = [1, 2, 3].map(|_| lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(&same).arg(&target).spawn());
+        let runs =
+            [1, 2, 3].map(|_| lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(&same).arg(&target).spawn());
         let runs = runs.map(super::gsctl::Running::wait);
         assert!(node.read(&target) == bytes);
         for run in runs {
@@ -94,7 +95,9 @@ fn what_an_ended_run_left_is_taken_over_and_nothing_of_one_that_lives() {
     lab.trust("slow", proxy.address(), node);
     let hosts = lab.write_hosts_file(&lab.hosts_line("slow", proxy.address()));
     let waiting = lab.gsctl().hosts_file(&hosts).arg("push").arg(&path).arg(&target).spawn();
-    wait::until("it stands still", || proxy.connections() == 1 && parts(node, &data).iter().any(|part| size(part) > 1_000_000));
+    wait::until("it stands still", || {
+        proxy.connections() == 1 && parts(node, &data).iter().any(|part| size(part) > 1_000_000)
+    });
     let theirs = parts(node, &data);
     // Another run does not touch what is the first one's, and sends everything.
     let host = one(lab.gsctl().arg("push").arg(&path).arg(&target), 0);
@@ -127,7 +130,10 @@ fn links_to_directories_are_followed_as_destinations_and_replaced_as_files() {
     let node = lab.node(1);
     let data = node.base().join("data");
     let (path, bytes) = file(&lab, "app.conf", 1000);
-    node.sh_as_user(&format!("cd {} && mkdir real elsewhere && ln -s real link && ln -s ../elsewhere real/app.conf", data.display()));
+    node.sh_as_user(&format!(
+        "cd {} && mkdir real elsewhere && ln -s real link && ln -s ../elsewhere real/app.conf",
+        data.display()
+    ));
     let link = data.join("link");
 
     // A destination that is a link to a directory means into it; in the file's own place a link is replaced.
@@ -136,7 +142,8 @@ fn links_to_directories_are_followed_as_destinations_and_replaced_as_files() {
         let host = one(lab.gsctl().arg("push").arg(&path).arg(&dest), 0);
         let place = format!("{}/app.conf", dest.trim_end_matches('/'));
         assert_eq!(changes(&host), [format!("written {place}")]);
-        let kind = node.sh(&format!("cd {} && stat -c %F real/app.conf link && ls -A elsewhere", data.display())).stdout;
+        let kind =
+            node.sh(&format!("cd {} && stat -c %F real/app.conf link && ls -A elsewhere", data.display())).stdout;
         assert_eq!(String::from_utf8_lossy(&kind), "regular file\nsymbolic link\n");
         assert!(node.read(data.join("real/app.conf")) == bytes);
     }

@@ -40,7 +40,13 @@ fn files_without_a_size_are_read_to_their_end() {
     // Again: the same, where it is the same.
     let host = one(lab.gsctl().arg("pull").args([sys, "empty"]).arg("out"), 0);
     assert_eq!(host["outcome"], "ok", "{host:#}");
-    assert_eq!(fs::read_dir(&out).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".gsctl")).count(), 0);
+    assert_eq!(
+        fs::read_dir(&out)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".gsctl"))
+            .count(),
+        0
+    );
 }
 
 #[test]

@@ -42,13 +42,16 @@ impl PushScripts<'_> {
     /// where the copies go into it, that about [`BOX`] where the box is.
     #[must_use]
     pub fn prepare(&self) -> String {
-        let script = self.on_dest(&format!("gs_said=$(mkdir -p {} 2>&1)", self.quoted_dest()), &|n, copy, place| match &copy.content {
-            Content::Dir => format!("gs_make {n} {}\n", quote(&place.path)),
-            Content::File { size, sha256, .. } => {
-                let (path, part) = (quote(&place.path), quote(&place.part));
-                format!("gs_look {n} {path} {part} {size} {sha256} {}\n", labels(copy))
-            }
-        });
+        let script =
+            self.on_dest(&format!("gs_said=$(mkdir -p {} 2>&1)", self.quoted_dest()), &|n, copy, place| match &copy
+                .content
+            {
+                Content::Dir => format!("gs_make {n} {}\n", quote(&place.path)),
+                Content::File { size, sha256, .. } => {
+                    let (path, part) = (quote(&place.path), quote(&place.part));
+                    format!("gs_look {n} {path} {part} {size} {sha256} {}\n", labels(copy))
+                }
+            });
         let script = match self.secret {
             None => script,
             Some(_) => format!("if gs_open_box {BOX} {}; then\n{script}fi\n", quote(self.writer)),
@@ -120,7 +123,13 @@ impl PushScripts<'_> {
     fn on_dest(&self, make: &str, call: &dyn Fn(usize, &PushFile, &PushPlace) -> String) -> String {
         let calls = |into| {
             let places = self.push.places(self.dest, into, self.writer);
-            self.push.copies.iter().zip(&places).enumerate().map(|(n, (copy, place))| call(n, copy, place)).collect::<String>()
+            self.push
+                .copies
+                .iter()
+                .zip(&places)
+                .enumerate()
+                .map(|(n, (copy, place))| call(n, copy, place))
+                .collect::<String>()
         };
         let dest = self.quoted_dest();
         let into = format!("gs_answer {DEST} into\n{}", calls(true));
@@ -139,7 +148,10 @@ impl PushScripts<'_> {
         let ended: String = self.ended.iter().map(|run| format!(" {run}")).collect();
         let owner = quote(self.push.owner.as_deref().unwrap_or_default());
         let secret = quote(self.secret.unwrap_or_default());
-        let set = format!("gs_ended={}\ngs_owner={owner}\ngs_secret={secret}\ngs_box=\ngs_makes=\n", quote(&format!("{ended} ")));
+        let set = format!(
+            "gs_ended={}\ngs_owner={owner}\ngs_secret={secret}\ngs_box=\ngs_makes=\n",
+            quote(&format!("{ended} "))
+        );
         copy::whole(PUSH, &(set + calls))
     }
 }

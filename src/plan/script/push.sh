@@ -79,6 +79,11 @@ gs_look() {
     done
     gs_left=$3
     if [ -n "$gs_box" ]; then
+        # Nothing is sent that cannot be put there.
+        case $gs_kind in
+            same | labels) ;;
+            *) gs_may "$1" "$2" || return 0 ;;
+        esac
         rm -f "$3" 2>/dev/null
         gs_boxed "${3##*/}"
     fi
@@ -93,9 +98,9 @@ gs_look() {
     if [ "$gs_have" = 0 ] || [ "$gs_have" -gt "$4" ]; then
         gs_have=0
         rm -f "$gs_left" 2>/dev/null
-        case $gs_box/$gs_kind in
-            /* | */same | */labels) ;;
-            *) gs_new "$gs_left" ;;
+        case $gs_kind in
+            same | labels) ;;
+            *) [ -z "$gs_box" ] || gs_new "$gs_left" ;;
         esac
     fi
     gs_answer "$1" "$gs_kind" "$gs_have"

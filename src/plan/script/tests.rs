@@ -113,7 +113,11 @@ fn is(change: &Change, action: ChangeKind, path: &str) {
 /// Nothing came of it, for this reason; only one who may not is denied it.
 #[track_caller]
 fn refused(change: &Change, path: &str, reason: &str) {
-    let kind = if reason.contains("ermission") || reason.contains("may not") { ChangeKind::Denied } else { ChangeKind::Failed };
+    let kind = if reason.contains("ermission") || reason.contains("may not") {
+        ChangeKind::Denied
+    } else {
+        ChangeKind::Failed
+    };
     is(change, kind, path);
     let said = change.note.as_deref().unwrap_or_default();
     assert!(said.contains(reason), "`{said}` does not say `{reason}`");

@@ -69,8 +69,7 @@ impl<'a> DiskWriter<'a> {
 fn room(file: &File, count: u64) -> io::Result<u64> {
     // Not every file system says.
     let Ok(known) = fstatvfs(file) else { return Ok(LOOKS.1.max(count)) };
-    let (size, free) =
-        (known.f_blocks.saturating_mul(known.f_frsize), known.f_bavail.saturating_mul(known.f_frsize));
+    let (size, free) = (known.f_blocks.saturating_mul(known.f_frsize), known.f_bavail.saturating_mul(known.f_frsize));
     if size == 0 {
         return Ok(LOOKS.1.max(count));
     }

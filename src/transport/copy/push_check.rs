@@ -129,6 +129,9 @@ mod tests {
         assert_eq!(said(b"1\n2\n", b"1\n3\n", false), b"--- /etc/a\n+++ a\n@@ -1,2 +1,2 @@\n 1\n-2\n+3\n");
         assert_eq!(said(b"", b"1\n", true), b"--- /dev/null\n+++ a\n@@ -0,0 +1 @@\n+1\n");
         // What is no text is shown as well as it can be.
-        assert_eq!(said(b"a\xff\n", b"b\xfe\n", false), "--- /etc/a\n+++ a\n@@ -1 +1 @@\n-a\u{fffd}\n+b\u{fffd}\n".as_bytes());
+        assert_eq!(
+            said(b"a\xff\n", b"b\xfe\n", false),
+            "--- /etc/a\n+++ a\n@@ -1 +1 @@\n-a\u{fffd}\n+b\u{fffd}\n".as_bytes()
+        );
     }
 }

@@ -11,7 +11,8 @@ const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00
 
 fn order(place: &Place) -> Push {
     let content = Content::File { size: SIZE, sha256: SHA.to_owned(), tag: "tag".to_owned() };
-    let copy = PushFile { local: place.path("local"), name: "f".to_owned(), content, mode: 0o640, modified: 1_000_000_000 };
+    let copy =
+        PushFile { local: place.path("local"), name: "f".to_owned(), content, mode: 0o640, modified: 1_000_000_000 };
     Push::new(vec![vec![copy]], Template::literal(place.name("f")), false).unwrap()
 }
 
@@ -54,12 +55,20 @@ fn who_was_replaced_says_so() {
         assert_eq!(fs::read_to_string(&dest).unwrap(), "test");
         // Somebody comes between the rename and the look: with other content, the same, a directory.
         for (after, word, rest) in [
-            ("printf else >\"$4.new\" && /bin/mv -f \"$4.new\" \"$4\"", "denied", "another writer has replaced it meanwhile"),
+            (
+                "printf else >\"$4.new\" && /bin/mv -f \"$4.new\" \"$4\"",
+                "denied",
+                "another writer has replaced it meanwhile",
+            ),
             ("printf test >\"$4.new\" && /bin/mv -f \"$4.new\" \"$4\"", "written", ""),
             ("rm -f \"$4\"; mkdir \"$4\"", "denied", "another writer has replaced it meanwhile"),
         ] {
             arrives();
-            let script = finish(false).replacen("(\n", &format!("(\nmv() {{ /bin/mv \"$@\" && set -- - \"$@\" && {{ {after}; }}; }}\n"), 1);
+            let script = finish(false).replacen(
+                "(\n",
+                &format!("(\nmv() {{ /bin/mv \"$@\" && set -- - \"$@\" && {{ {after}; }}; }}\n"),
+                1,
+            );
             says(shell, &script, word, rest);
         }
         fs::remove_dir(&dest).unwrap();
