@@ -166,7 +166,7 @@ impl Series<'_> {
                 gsctl.args(["-t", "1s", "exec", "--", &format!("echo ran >>{ran}; exec sleep 7{:05}", self.round)])
             }
             Work::LongCommand => {
-                let words: String = (0..WORDS).map(|number| format!(" x{number}")).collect();
+                let words = (0..WORDS).fold(String::new(), |words, number| words + " x" + &number.to_string());
                 gsctl.args(["exec", "--", &format!("echo ran >>{ran}\n: {words}\necho whole >>{whole}")])
             }
             Work::Script => {
@@ -264,27 +264,30 @@ impl Series<'_> {
     /// Waits until nothing of ours runs on the node any more; what stays must have been owned up to.
     #[track_caller]
     fn quiet(&self, work: Work, host: &Value) {
-        let ours = |process: &Process| {
+        let is_ours = |process: &Process| {
             let of_cluster =
                 process.cmdline.iter().any(|word| word.contains("/app/bin/") || word.contains("om_monitor"));
             !process.comm.starts_with("sshd") && process.state != 'Z' && !of_cluster && process.comm != "sleep"
         };
-        wait::until("the node is quiet", || {
-            let processes = self.node.processes();
-            self.node.sessions().is_empty() && !processes.iter().any(ours)
-        });
-        if work != Work::Stays {
-            return;
-        }
+        let is_quiet = || self.node.sessions().is_empty() && !self.node.processes().iter().any(is_ours);
         let marker = format!("7{:05}", self.round);
-        let stays = |process: &Process| process.cmdline.iter().any(|word| *word == marker) && process.state != 'Z';
-        let left: Vec<Process> = self.node.processes().into_iter().filter(stays).collect();
-        if left.is_empty() {
-            return;
+        let left = || -> Vec<Process> {
+            let stays = |process: &Process| process.comm == "sleep" && process.cmdline.contains(&marker);
+            self.node.processes().into_iter().filter(|process| stays(process) && process.state != 'Z').collect()
+        };
+        if work == Work::Stays {
+            // Its shell waits for it.
+            wait::until("the node is quiet, or holds on", || {
+                self.node.sessions().is_empty() && (is_quiet() || !left().is_empty())
+            });
+            let left = left();
+            let owned_up = host["remote_killed"] == false || host["error"].to_string().contains("may have been run");
+            assert!(left.is_empty() || owned_up, "{left:?} was left, and nobody says so: {host:#}");
+            for process in left {
+                process.kill(Signal::KILL);
+            }
         }
-        let owned_up = host["remote_killed"] == false || host["error"].to_string().contains("may have been run");
-        assert!(owned_up, "{left:?} was left, and nobody says so: {host:#}");
-        left.iter().for_each(|process| process.kill(Signal::KILL));
+        wait::until("the node is quiet", is_quiet);
     }
 
     /// Holds the node's disk against what gsctl says.
@@ -297,6 +300,10 @@ impl Series<'_> {
         let (ran, whole) = (lines("ran"), lines("whole"));
         assert!(ran <= 1 && whole <= 1, "run twice");
         let host = &report["hosts"][0];
+        // A lost connection is called that.
+        for wrong in ["no SFTP", "SFTP cannot begin", "no common algorithms", "MaxSessions"] {
+            assert!(!host["error"].to_string().contains(wrong), "`{wrong}` for a cut");
+        }
         let changed = host["steps"][0]["changes"][0]["action"].as_str().unwrap_or_default().to_owned();
         let good = status == 0;
         match work {

@@ -112,7 +112,7 @@ fn owner_and_mode_are_what_was_asked_for() {
     let own = node.base().join("data/app.conf");
     let host = one(lab.gsctl().args(["push", "--owner", "root"]).arg(&path).arg(&own), 5);
     says(&host, "failed", "command", "denied: ");
-    assert!(!node.exists(&own) && said(node, "ls -A /opt/gsctl-lab/data") == "", "{host:#}");
+    assert!(!node.exists(&own) && said(node, "ls -A /opt/gsctl-lab/data").is_empty(), "{host:#}");
     for (arguments, word) in [(["--mode", "rw"], "is no mode in octal"), (["--owner", "a:b:c"], "is no owner")] {
         let run = lab.gsctl().arg("push").args(arguments).arg(&path).arg("/tmp/").run().expect(2);
         assert!(run.stderr.contains(word), "{run}");

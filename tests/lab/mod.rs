@@ -32,6 +32,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "the tests use it, the example does not")]
 pub(crate) use alone::alone;
 pub(crate) use builder::Builder;
 pub(crate) use key::Key;

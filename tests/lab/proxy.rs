@@ -288,7 +288,7 @@ async fn down(
     mut client: WriteHalf<'_>,
     fault: Option<(Point, Fault)>,
     lateness: Duration,
-    passed: &AtomicUsize,
+    received: &AtomicUsize,
 ) -> io::Result<Option<Fault>> {
     // Somebody else looks at what the client says.
     let fault = fault.filter(|(point, _)| !matches!(point, Point::Sent(_)));
@@ -299,7 +299,7 @@ async fn down(
         if count == 0 {
             return Ok(None);
         }
-        passed.fetch_add(count, Ordering::SeqCst);
+        received.fetch_add(count, Ordering::SeqCst);
         if !lateness.is_zero() {
             sleep(lateness).await;
         }

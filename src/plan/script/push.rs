@@ -145,7 +145,7 @@ impl PushScripts<'_> {
 
     fn whole(&self, calls: &str) -> String {
         // Ids have nothing in them that a shell would take for anything else.
-        let ended: String = self.ended.iter().map(|run| format!(" {run}")).collect();
+        let ended = self.ended.iter().fold(String::new(), |all, run| all + " " + run);
         let owner = quote(self.push.owner.as_deref().unwrap_or_default());
         let secret = quote(self.secret.unwrap_or_default());
         let set = format!(

@@ -31,6 +31,8 @@ pub use progress::CopyProgress;
 
 /// Bytes of a script's answer.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Time for a profile to print something, once there is a channel.
+const AFTER_OPEN: Duration = Duration::from_secs(2);
 /// Bytes of what a profile prints that are shown.
 const PROFILE_WORDS: usize = 200;
 /// Bytes of an answer over SFTP, on the wire.
@@ -218,7 +220,8 @@ impl Session {
             Err((said, false)) => said,
         };
         // A program that speaks SFTP may be there, behind a profile that speaks first; or the connection is gone.
-        let timeout = [limits.deadline.left(), Some(self.open_timeout())].into_iter().flatten().min();
+        // A channel that is not even opened says more than a shell that is slow.
+        let timeout = [limits.deadline.left(), Some(self.open_timeout() + AFTER_OPEN)].into_iter().flatten().min();
         let silent = Command { raw: true, ..Command::new("exit 0", timeout) };
         let ran = exec::run(self, &silent, limits.mark, limits.cancel, None).await;
         Err(match ran.end {
