@@ -23,7 +23,7 @@ PACKAGES += ansible-core
 TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
 PACKAGES += dropbear-bin tinysshd python3-paramiko
 
-.PHONY: demo screenshot soak exits differential big-files sdr-matrix bench peers test lint unit lab docs tools build clean
+.PHONY: demo screenshot soak exits cuts differential big-files sdr-matrix bench peers test lint unit lab docs tools build clean
 
 build: tools
 	$(CARGO) build --release --locked
@@ -60,6 +60,12 @@ lab: tools
 soak: tools
 	$(CARGO) build --locked --profile profiling --bin gsctl --example fleet
 	$(CARGO) test --locked --profile profiling --test it -- --ignored --nocapture --exact fleet::soak_for_long
+
+# 5,000 (CUTS) connections that are cut, silenced or reset at a byte; the nodes' disks and processes judge what gsctl says.
+# CUTS_SEED repeats a series. An hour.
+cuts: tools
+	$(CARGO) build --locked --bin gsctl --examples
+	$(CARGO) test --locked --test it -- --ignored --nocapture --exact cuts::thousands_of_cuts_make_no_success_of_what_was_not_done
 
 # Streaming disaster recovery: killed in each step of both sides, under gs_sdr and under gsctl, and gone on with by either. A
 # quarter of an hour.

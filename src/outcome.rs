@@ -231,7 +231,7 @@ pub struct Change {
     pub path: String,
     /// What became of it.
     pub action: ChangeKind,
-    /// The node's own words when it was denied.
+    /// The node's own words when nothing came of it, and whatever else there is to say.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }
@@ -252,8 +252,14 @@ pub enum ChangeKind {
     Written,
     /// Had that content already.
     Same,
-    /// The node refused.
+    /// Somebody may not do this.
     Denied,
+    /// Nothing came of it for another reason.
+    Failed,
+    /// Is not there, and would be made.
+    WouldCreate,
+    /// Would get another content, mode, time or owner.
+    WouldWrite,
 }
 
 impl ChangeKind {
@@ -263,7 +269,21 @@ impl ChangeKind {
         matches!(self, Self::Removed | Self::Created | Self::Written)
     }
 
-    /// The word used in reports.
+    /// What it is called that nothing came of a path, for this reason: denied only where somebody may not.
+    #[must_use]
+    pub fn refused(why: &str) -> Self {
+        let why = why.to_lowercase();
+        let denied = ["permission denied", "not permitted", "access denied"].iter().any(|words| why.contains(words));
+        if denied { Self::Denied } else { Self::Failed }
+    }
+
+    /// True when nothing came of it.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Denied | Self::Failed)
+    }
+
+    /// The word that people read.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -274,6 +294,9 @@ impl ChangeKind {
             Self::Written => "written",
             Self::Same => "same",
             Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::WouldCreate => "would create",
+            Self::WouldWrite => "would write",
         }
     }
 }

@@ -21,7 +21,7 @@ pub use config::Config;
 pub use early::{behind_h, parse};
 pub use environment::RemoteEnvironment;
 pub use files::{Pull, Push};
-pub use privilege::{Privilege, SudoPassword};
+pub use privilege::{FilePrivilege, Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
 use values::{duration, keepalive, limit, share, variable};
@@ -274,21 +274,23 @@ pub enum Command {
     /// Wait until a port, command, file or reboot is there on every host. All that are named must hold; a host that cannot be
     /// reached yet is tried again. `-t` is the time for the whole wait [default: 600s].
     Wait(Wait),
-    /// Place marker files; says per path and host: created, present, denied.
+    /// Place marker files; says per path and host: created, present, denied, failed.
     Touch(Touch),
-    /// Remove marker files; says per path and host: removed, absent, denied.
+    /// Remove marker files; says per path and host: removed, absent, denied, failed.
     Rm(Rm),
     /// Copy files and directories to every host; what is there already is left alone, what was cut short goes on.
     ///
-    /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, and gets its name once its
-    /// SHA-256 is right; a symbolic link in that place is replaced. `--timeout` is for all files of a host together.
+    /// Files go over SFTP, with mode and time. Each is sent as `.gsctl-*.part` beside its place, which is this run's alone, and
+    /// gets its name once its SHA-256 is right; a symbolic link in that place is replaced, while a DEST that is a link to a
+    /// directory means into it. `--timeout` is for all files of a host together.
     Push(Push),
     /// Copy files and directories from every host, each host's into a directory of its own; what is here already is left
     /// alone, what was cut short goes on.
     ///
     /// Files come over SFTP, with mode and time, but never setuid. Each is received as `.gsctl-*.part` beside its place, and
     /// gets its name once its SHA-256 is right (its size, where the node has no program for that). Of a file that grows
-    /// meanwhile, what it held at the beginning is copied. `--timeout` is for all files of a host together.
+    /// meanwhile, what it held at the beginning is copied; what has no size, as in /proc, is read to its end. The last 5% of the
+    /// disk here, 256 MB at most, are left to others. `--timeout` is for all files of a host together.
     Pull(Pull),
     /// Start the cluster and watch every node's startup chain come up.
     Start(Start),
@@ -393,6 +395,9 @@ pub struct Touch {
     /// Files to create where they are not there.
     #[arg(required = true, value_name = "PATH")]
     pub path: Vec<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: FilePrivilege,
 }
 
 /// Arguments of `rm`.
@@ -404,6 +409,9 @@ pub struct Rm {
     /// On a terminal, ask before files are removed on more hosts than this.
     #[arg(long, value_name = "N", default_value = "10", env = "GSCTL_CONFIRM_ABOVE")]
     pub confirm_above: usize,
+    /// As whom.
+    #[command(flatten)]
+    pub privilege: FilePrivilege,
 }
 
 /// Which system's playbook.

@@ -17,6 +17,17 @@ pub struct Privilege {
     pub password: SudoPassword,
 }
 
+/// As whom files are looked at, written and removed.
+#[derive(Debug, Default, Args)]
+pub struct FilePrivilege {
+    /// Do it as USER through the node's sudo; root where no `=USER` follows.
+    #[arg(long, value_name = "USER", num_args = 0..=1, require_equals = true, default_missing_value = "root", value_parser = user)]
+    pub sudo: Option<String>,
+    /// The password for it.
+    #[command(flatten)]
+    pub password: SudoPassword,
+}
+
 /// The password of the login user, for sudo.
 #[derive(Debug, Default, Args)]
 pub struct SudoPassword {

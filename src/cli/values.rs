@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::plan::Share;
+use crate::plan::exec_options::validate_user;
 
 /// When to do something that a terminal wants and a pipe does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -133,6 +134,23 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A mode as chmod(1) takes it, in octal.
+pub(super) fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8) {
+        Ok(mode) if mode <= 0o7777 && text.len() >= 3 => Ok(mode),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no mode in octal: write `0640` or `755`")),
+    }
+}
+
+/// `USER` or `USER:GROUP`.
+pub(super) fn owner(text: &str) -> Result<String, String> {
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    for name in [Some(user), group].into_iter().flatten() {
+        validate_user(name).map_err(|_| format!("`{text}` is no owner: write USER or USER:GROUP"))?;
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +160,16 @@ mod tests {
         assert_eq!(keepalive("15sx3"), Ok((Duration::from_secs(15), 3)));
         assert_eq!(keepalive("30"), Ok((Duration::from_secs(30), 3)));
         assert!(keepalive("15sx0").is_err() && keepalive("15sx").is_err());
+    }
+
+    #[test]
+    fn modes_and_owners() {
+        assert_eq!((mode("0640"), mode("755"), mode("0o4755")), (Ok(0o640), Ok(0o755), Ok(0o4755)));
+        assert!(["", "7", "u+x", "0800", "17777", "-644"].into_iter().all(|text| mode(text).is_err()));
+        for text in ["omm", "omm:dbgrp", "1000:1000"] {
+            assert_eq!(owner(text), Ok(text.to_owned()));
+        }
+        assert!(["", ":g", "u:", "-R", "a b", "u:g:x", "u/g"].into_iter().all(|text| owner(text).is_err()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::{Pull as PullArgs, Push as PushArgs};
 use crate::plan::pull::{NAMES, Pull};
-use crate::plan::push::{Content, Push, PushFile};
+use crate::plan::push::{Content, Push, PushCheck, PushFile};
 use crate::plan::{Action, Plan, Template};
 use crate::runner::RunHost;
 
@@ -23,17 +23,24 @@ use crate::diagnostic::Diagnostic;
 /// Directories in each other: more are a loop.
 const DEEPEST: usize = 100;
 
-/// `push`.
+/// `push`. `differences`: with `--check`, those of the files are shown.
 ///
 /// # Errors
 /// When a source cannot be read, or the destination is not understood.
-pub(super) fn push(args: &PushArgs, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
+pub(super) fn push(args: &PushArgs, differences: bool, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
     let dest = template(&args.dest)?;
     let sources = args.source.iter().map(|source| copies(source)).collect::<Result<_, _>>()?;
-    let push = Push::new(sources, dest, args.dest.ends_with('/')).map_err(|name| {
+    let mut push = Push::new(sources, dest, args.dest.ends_with('/')).map_err(|name| {
         Diagnostic::usage(format!("two sources are called `{name}`: one would replace the other"))
             .hint("copy them to different places, with two commands")
     })?;
+    push.owner.clone_from(&args.owner);
+    push.sudo = args.privilege.sudo.as_ref().map(Template::literal);
+    push.check = args.check.then_some(if differences { PushCheck::Differences } else { PushCheck::Names });
+    if let Some(mode) = args.mode {
+        let files = push.copies.iter_mut().filter(|copy| copy.content != Content::Dir);
+        files.for_each(|copy| copy.mode = mode);
+    }
     Ok(plan("push", Action::Push(Arc::new(push)), timeout))
 }
 
@@ -72,7 +79,9 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, D
     if args.dest.is_empty() {
         return Err(Diagnostic::usage("the destination is empty").hint("write `.` for the current directory"));
     }
-    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None })), timeout))
+    let sudo = args.privilege.sudo.as_ref().map(Template::literal);
+    let pull = Pull { sources, dest, dirs: true, rename: None, sudo, patterns: true };
+    Ok(plan("pull", Action::Pull(Arc::new(pull)), timeout))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.

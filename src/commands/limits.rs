@@ -119,6 +119,7 @@ mod tests {
             force: false,
             stream: false,
             live: false,
+            writer: std::sync::Arc::default(),
         };
         let said = fit(&mut settings, hosts, steps, &Supply::files(limit, each, more));
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");

@@ -25,6 +25,7 @@ mod past_hosts;
 mod playbook;
 mod program;
 mod pssh;
+mod push_record;
 mod report_files;
 mod resume;
 mod run;
@@ -97,9 +98,9 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
         Command::Ping => simple(oneshot::ping(), CommandKind::Ping),
         Command::Check(args) => simple(oneshot::check(args, timeout)?, CommandKind::Check),
         Command::Wait(args) => simple(oneshot::wait(args, timeout)?, CommandKind::Check),
-        Command::Touch(args) => simple(oneshot::touch(&args.path, timeout), CommandKind::Changes),
+        Command::Touch(args) => simple(oneshot::touch(&args.path, &args.privilege, timeout), CommandKind::Changes),
         Command::Rm(args) => rm(args, cli, environment),
-        Command::Push(args) => simple(copy::push(args, timeout)?, CommandKind::Changes),
+        Command::Push(args) => simple(copy::push(args, options.output.diff, timeout)?, CommandKind::Changes),
         Command::Pull(args) => simple(copy::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => run_playbook(PlaybookRequest::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => run_playbook(PlaybookRequest::stop(args)?, Some(&args.preflight)),
@@ -175,6 +176,10 @@ fn run_plan_on(
     let sudo = match &cli.command {
         Command::Exec(args) => Some(&args.privilege.password),
         Command::Script(args) => Some(&args.privilege.password),
+        Command::Touch(args) => Some(&args.privilege.password),
+        Command::Rm(args) => Some(&args.privilege.password),
+        Command::Push(args) => Some(&args.privilege.password),
+        Command::Pull(args) => Some(&args.privilege.password),
         Command::Play(args) => Some(&args.sudo_password),
         _ => None,
     };
@@ -216,7 +221,7 @@ fn rm(args: &Rm, cli: &Cli, environment: &Environment) -> anyhow::Result<ExitSta
     if !silent && selected.hosts.len() > args.confirm_above && !confirmed(args, &selected) {
         return Ok(ExitStatus::Interrupted);
     }
-    let plan = oneshot::rm(&args.path, options.run.timeout);
+    let plan = oneshot::rm(&args.path, &args.privilege, options.run.timeout);
     run_plan_on(selected, plan, CommandKind::Changes, PlaybookRef::default(), None, cli, environment)
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Check as CheckArgs, Exec, HostOptions, Options, RemoteEnvironment, Script, Wait as WaitArgs};
+use crate::cli::{
+    Check as CheckArgs, Exec, FilePrivilege, HostOptions, Options, RemoteEnvironment, Script, Wait as WaitArgs,
+};
 use crate::plan::exec_options::surroundings;
 use crate::plan::shebang::Interpreter;
 use crate::plan::{
@@ -124,15 +126,16 @@ pub(super) fn ping() -> Plan {
 
 /// `touch`.
 #[must_use]
-pub(super) fn touch(paths: &[String], timeout: Option<Duration>) -> Plan {
-    let paths = literals(paths);
-    plan("touch", Action::Touch { paths, if_exists: None }, timeout.or(Some(OWN_TIMEOUT)))
+pub(super) fn touch(paths: &[String], privilege: &FilePrivilege, timeout: Option<Duration>) -> Plan {
+    let (paths, sudo) = (literals(paths), privilege.sudo.as_ref().map(Template::literal));
+    plan("touch", Action::Touch { paths, if_exists: None, sudo }, timeout.or(Some(OWN_TIMEOUT)))
 }
 
 /// `rm`.
 #[must_use]
-pub(super) fn rm(paths: &[String], timeout: Option<Duration>) -> Plan {
-    plan("rm", Action::Remove { paths: literals(paths) }, timeout.or(Some(OWN_TIMEOUT)))
+pub(super) fn rm(paths: &[String], privilege: &FilePrivilege, timeout: Option<Duration>) -> Plan {
+    let sudo = privilege.sudo.as_ref().map(Template::literal);
+    plan("rm", Action::Remove { paths: literals(paths), sudo }, timeout.or(Some(OWN_TIMEOUT)))
 }
 
 /// `check`.

@@ -155,7 +155,7 @@ fn action(plan: &Plan, action: &Action, vars: &Vars) -> String {
             format!("look with {source}")
         }
         Action::Check { checks } => format!("check {}", checks.iter().map(check).collect::<Vec<_>>().join(", ")),
-        Action::Remove { paths } => format!("remove {}", plain(paths, vars)),
+        Action::Remove { paths, .. } => format!("remove {}", plain(paths, vars)),
         Action::Touch { paths, .. } => format!("touch {}", plain(paths, vars)),
         Action::Write { path, content, mode } => {
             let bytes = content.render_plain(vars).len();

@@ -58,6 +58,10 @@ pub(super) fn inputs(
             inputs.push(("the script", args.file.clone()));
             Some(&args.privilege.password)
         }
+        Command::Touch(args) => Some(&args.privilege.password),
+        Command::Rm(args) => Some(&args.privilege.password),
+        Command::Push(args) => Some(&args.privilege.password),
+        Command::Pull(args) => Some(&args.privilege.password),
         Command::Play(args) => Some(&args.sudo_password),
         _ => None,
     };

@@ -29,6 +29,7 @@ use super::limits;
 use super::openssh;
 use super::outline;
 use super::passwords;
+use super::push_record::PushRecord;
 use super::report_files;
 use super::selection::{self, Selected};
 use super::signals;
@@ -120,6 +121,8 @@ impl PendingRun<'_> {
         let reporters = self.reporters(names, &journal, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = journal.resume.take();
+        let pushes = PushRecord::begin(&self.plan, self.environment, started);
+        settings.writer = pushes.writer();
         let transport = self.options.ssh.transport;
         warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, transport));
         let signals = signals::listen().context("cannot listen for signals")?;
@@ -133,6 +136,7 @@ impl PendingRun<'_> {
         let targets = Targets { list: targets, warnings: Vec::new() };
         let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
+        pushes.end(&finished);
         finished.stats.health = self.judged.then(|| health(&finished.hosts));
         let report = RunReport {
             run: journal.run.clone(),
@@ -247,6 +251,7 @@ impl PendingRun<'_> {
             stream: reporters.wants_output(),
             live: reporters.is_live(),
             resume: None,
+            writer: Arc::default(),
         }
     }
 
@@ -363,8 +368,8 @@ pub(super) fn carry_out(
         .context("cannot start threads")?;
     let list: Arc<[crate::transport::Target]> = list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
-    let executor =
-        Fleet::start(&pool, &list, &Arc::new(Connector::default())).context("cannot wait for connections")?;
+    let executor = Fleet::start(&pool, &list, &Arc::new(Connector::default()), &settings.writer)
+        .context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
 }
 

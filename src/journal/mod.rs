@@ -7,6 +7,7 @@
 //!   runs/ID/report.json       the report, once the run is over: `gsctl.run/1`
 //!   runs/ID/began, ended      when, in numbers that the clock has no part in, see [`order`]
 //!   locks/ID.lock             held by the kernel for as long as the run lives, see [`lock`]
+//!   pushes/ID                 the same, of runs that send files; what one leaves on nodes another may go on with, see [`pushes`]
 //! ```
 //!
 //! Must not decide what a run does, nor put anything secret on the disk. Start at [`Journal`].
@@ -18,6 +19,7 @@ mod order;
 pub mod past;
 pub mod problem;
 pub mod progress;
+pub mod pushes;
 pub mod record;
 pub mod writer;
 

@@ -349,6 +349,8 @@ pub enum Action {
     Remove {
         /// The paths.
         paths: Vec<Template>,
+        /// As this user, through the node's sudo.
+        sudo: Option<Template>,
     },
     /// Create empty files where they are not there.
     Touch {
@@ -356,6 +358,8 @@ pub enum Action {
         paths: Vec<Template>,
         /// Only where this file is there.
         if_exists: Option<Template>,
+        /// As this user, through the node's sudo.
+        sudo: Option<Template>,
     },
     /// Write a small file, atomically.
     Write {
@@ -381,6 +385,9 @@ impl Action {
     pub fn sudo(&self) -> Option<&Template> {
         match self {
             Self::Run { exec_options, .. } | Self::Script { exec_options, .. } => exec_options.sudo.as_ref(),
+            Self::Remove { sudo, .. } | Self::Touch { sudo, .. } => sudo.as_ref(),
+            Self::Push(push) => push.sudo.as_ref(),
+            Self::Pull(pull) => pull.sudo.as_ref(),
             _ => None,
         }
     }
@@ -389,12 +396,10 @@ impl Action {
     #[must_use]
     pub fn is_change(&self) -> bool {
         match self {
-            Self::Run { .. }
-            | Self::Script { .. }
-            | Self::Remove { .. }
-            | Self::Touch { .. }
-            | Self::Write { .. }
-            | Self::Push(_) => true,
+            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
+                true
+            }
+            Self::Push(push) => push.check.is_none(),
             Self::Ping
             | Self::Pull(_)
             | Self::Probe { .. }

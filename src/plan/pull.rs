@@ -17,6 +17,10 @@ pub struct Pull {
     pub dirs: bool,
     /// What the only source is called here, where that is not its own name.
     pub rename: Option<String>,
+    /// As this user, through the node's sudo.
+    pub sudo: Option<Template>,
+    /// Sources may be patterns, which the node's shell spreads.
+    pub patterns: bool,
 }
 
 /// One file or directory on a node.
@@ -26,6 +30,8 @@ pub struct PullSource {
     pub path: String,
     /// What it is called here.
     pub name: String,
+    /// The path is a pattern, and what it matches goes by its own name.
+    pub pattern: bool,
 }
 
 impl Pull {
@@ -58,7 +64,12 @@ impl Pull {
             if let Some(name) = &self.rename {
                 source.name.clone_from(name);
             }
-            if sources.iter().any(|other| other.name == source.name) {
+            source.pattern = self.patterns && source.path.contains(['*', '?', '[']);
+            if source.pattern {
+                sources.push(source);
+                continue;
+            }
+            if sources.iter().any(|other| !other.pattern && other.name == source.name) {
                 return Err(format!(
                     "two sources are called `{}`: one would replace the other\nhint: copy them to different places, with two commands",
                     source.name
@@ -87,7 +98,7 @@ fn source(text: &str) -> Result<PullSource, String> {
             "`{text}` has no name that it could have here\nhint: name the directory itself, or what is in it"
         ));
     }
-    Ok(PullSource { path: path.to_owned(), name: name.to_owned() })
+    Ok(PullSource { path: path.to_owned(), name: name.to_owned(), pattern: false })
 }
 
 #[cfg(test)]
@@ -96,7 +107,14 @@ mod tests {
 
     fn pull(sources: &[&str], dest: &str) -> Pull {
         let parse = |text: &&str| Template::parse(text).unwrap();
-        Pull { sources: sources.iter().map(parse).collect(), dest: parse(&dest), dirs: true, rename: None }
+        Pull {
+            sources: sources.iter().map(parse).collect(),
+            dest: parse(&dest),
+            dirs: true,
+            rename: None,
+            sudo: None,
+            patterns: true,
+        }
     }
 
     #[test]
@@ -119,8 +137,11 @@ mod tests {
     fn sources_have_names() {
         let vars: Vars = [("host", "n1")].into_iter().collect();
         let sources = pull(&["/var/log/", "x/{host}.conf"], "o").sources(&vars).unwrap();
-        let is = |path: &str, name: &str| PullSource { path: path.to_owned(), name: name.to_owned() };
+        let is = |path: &str, name: &str| PullSource { path: path.to_owned(), name: name.to_owned(), pattern: false };
         assert_eq!(sources, [is("/var/log", "log"), is("x/n1.conf", "n1.conf")]);
+        // Whatever matches is not known yet.
+        let sources = pull(&["/a/*.log", "/b/*.log"], "o").sources(&vars).unwrap();
+        assert!(sources.len() == 2 && sources.iter().all(|source| source.pattern));
         for bad in [&["/"][..], &[".."], &["a/."], &["~/x"], &[""], &["a\nb"], &["a/x", "b/x"]] {
             assert!(pull(bad, "o").sources(&vars).is_err(), "{bad:?}");
         }

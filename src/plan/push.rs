@@ -13,6 +13,21 @@ pub struct Push {
     pub dest: Template,
     /// Always into `dest`, which is a directory or becomes one. Otherwise only if it is one.
     pub into: bool,
+    /// Owner and group that files and new directories get, as chown(1) takes them; `None`: as they come.
+    pub owner: Option<String>,
+    /// As this user, through the node's sudo.
+    pub sudo: Option<Template>,
+    /// Only say what would change.
+    pub check: Option<PushCheck>,
+}
+
+/// What is said about files that would change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushCheck {
+    /// That they would.
+    Names,
+    /// Their differences, too.
+    Differences,
 }
 
 /// One file or directory.
@@ -41,7 +56,7 @@ pub enum Content {
         size: u64,
         /// Their SHA-256, in hexadecimal.
         sha256: String,
-        /// The same of name and content: what the file is called on the node until it is whole.
+        /// The same of name and content: the beginning of what the file is called on the node until it is whole.
         tag: String,
     },
 }
@@ -53,6 +68,23 @@ pub struct PushPlace {
     pub path: String,
     /// What it is called until it is whole; empty for a directory.
     pub part: String,
+}
+
+/// Whose the parts of files are that a run leaves on nodes: a part has one writer.
+#[derive(Debug, Clone, Default)]
+pub struct PartWriter {
+    /// The run.
+    pub run: String,
+    /// Earlier runs that have ended, and may have left parts that this one goes on with.
+    pub ended: Vec<String>,
+}
+
+impl PartWriter {
+    /// The writer on one of the run's hosts: two of them may be one node.
+    #[must_use]
+    pub fn on(&self, host: usize) -> String {
+        format!("{}-{host}", self.run)
+    }
 }
 
 impl Push {
@@ -70,12 +102,13 @@ impl Push {
         let one = sources.len() == 1;
         let copies: Vec<PushFile> = sources.into_iter().flatten().collect();
         let one_file = one && matches!(&copies[..], [PushFile { content: Content::File { .. }, .. }]);
-        Ok(Self { copies, dest, into: !one_file || ends_with_slash })
+        let into = !one_file || ends_with_slash;
+        Ok(Self { copies, dest, into, owner: None, sudo: None, check: None })
     }
 
-    /// Where each copy goes.
+    /// Where each copy goes, and what this writer calls it until it is whole.
     #[must_use]
-    pub fn places(&self, dest: &str, into: bool) -> Vec<PushPlace> {
+    pub fn places(&self, dest: &str, into: bool, writer: &str) -> Vec<PushPlace> {
         // A path that begins with a dash would be an option.
         let dest = if dest.starts_with('-') { format!("./{dest}") } else { dest.to_owned() };
         let slash = if dest.ends_with('/') { "" } else { "/" };
@@ -86,7 +119,7 @@ impl Push {
             let dir = path.rfind('/').map_or("", |at| &path[..=at]);
             let part = match &copy.content {
                 Content::Dir => String::new(),
-                Content::File { tag, .. } => format!("{dir}.gsctl-{tag}.part"),
+                Content::File { tag, .. } => format!("{dir}.gsctl-{tag}.{writer}.part"),
             };
             PushPlace { path, part }
         };
@@ -102,17 +135,18 @@ mod tests {
     fn a_part_is_beside_its_file() {
         let content = Content::File { size: 1, sha256: "aa".to_owned(), tag: "t".to_owned() };
         let copy = PushFile { local: PathBuf::new(), name: "d/f".to_owned(), content, mode: 0o644, modified: 0 };
-        let push = Push { copies: vec![copy], dest: Template::default(), into: true };
-        let place = |dest, into| push.places(dest, into).remove(0);
+        let push =
+            Push { copies: vec![copy], dest: Template::default(), into: true, owner: None, sudo: None, check: None };
+        let place = |dest, into| push.places(dest, into, "w").remove(0);
         let is = |path: &str, part: &str| PushPlace { path: path.to_owned(), part: part.to_owned() };
-        assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
-        assert_eq!(place("/x/", true), is("/x/d/f", "/x/d/.gsctl-t.part"));
-        assert_eq!(place("/x", false), is("/x/f", "/x/.gsctl-t.part"));
+        assert_eq!(place("/x", true), is("/x/d/f", "/x/d/.gsctl-t.w.part"));
+        assert_eq!(place("/x/", true), is("/x/d/f", "/x/d/.gsctl-t.w.part"));
+        assert_eq!(place("/x", false), is("/x/f", "/x/.gsctl-t.w.part"));
         let mut push = push.clone();
         push.copies[0].name = "f".to_owned();
-        let place = |dest, into| push.places(dest, into).remove(0);
-        assert_eq!(place("/x", false), is("/x", "/.gsctl-t.part"));
-        assert_eq!(place("-x", false), is("./-x", "./.gsctl-t.part"));
-        assert_eq!(place("x", false), is("x", ".gsctl-t.part"));
+        let place = |dest, into| push.places(dest, into, "w").remove(0);
+        assert_eq!(place("/x", false), is("/x", "/.gsctl-t.w.part"));
+        assert_eq!(place("-x", false), is("./-x", "./.gsctl-t.w.part"));
+        assert_eq!(place("x", false), is("x", ".gsctl-t.w.part"));
     }
 }

@@ -18,13 +18,26 @@ pub fn quote_glob(path: &str) -> String {
     let (directory, name) = path.split_at(last);
     let mut out = String::with_capacity(path.len() + 2);
     push_quoted(&mut out, directory);
+    push_pattern(&mut out, name);
+    if out.is_empty() { "''".to_owned() } else { out }
+}
+
+/// Quotes a path, but leaves `*`, `?` and `[...]` in every component to the shell.
+#[must_use]
+pub fn quote_pattern(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 2);
+    push_pattern(&mut out, path);
+    if out.is_empty() { "''".to_owned() } else { out }
+}
+
+fn push_pattern(out: &mut String, name: &str) {
     let mut literal = String::new();
     let mut previous = ' ';
     for c in name.chars() {
         // A quoted `!` would no longer turn the meaning of the brackets round.
         let glob = matches!(c, '*' | '?' | '[' | ']') || (c == '!' && previous == '[');
         if glob {
-            push_quoted(&mut out, &literal);
+            push_quoted(out, &literal);
             literal.clear();
             out.push(c);
         } else {
@@ -32,8 +45,7 @@ pub fn quote_glob(path: &str) -> String {
         }
         previous = c;
     }
-    push_quoted(&mut out, &literal);
-    if out.is_empty() { "''".to_owned() } else { out }
+    push_quoted(out, &literal);
 }
 
 /// The words of a text, as Python's `shlex.split` finds them: quotes and backslashes, nothing else of the shell. `None` where

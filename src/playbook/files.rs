@@ -38,7 +38,14 @@ pub(super) fn pull(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> 
     let from = fields.need("from")?.texts("`from`")?;
     let sources = from.iter().map(|text| destination(scope, text)).collect::<Result<_, _>>()?;
     let to = fields.need("to")?.text("`to`")?;
-    Ok(Action::Pull(Arc::new(Pull { sources, dest: destination(scope, &to)?, dirs: true, rename: None })))
+    Ok(Action::Pull(Arc::new(Pull {
+        sources,
+        dest: destination(scope, &to)?,
+        dirs: true,
+        rename: None,
+        sudo: None,
+        patterns: true,
+    })))
 }
 
 /// A path with variables in it.

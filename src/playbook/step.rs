@@ -188,10 +188,11 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             },
             warn: fields.get("warn").map(|node| remarks(scope, node)).transpose()?.unwrap_or_default(),
         },
-        "remove" => Action::Remove { paths: scope.paths(node, &what, true)? },
+        "remove" => Action::Remove { paths: scope.paths(node, &what, true)?, sudo: None },
         "touch" => Action::Touch {
             paths: scope.paths(node, &what, false)?,
             if_exists: fields.text("if_exists")?.map(|text| scope.path(&text, false)).transpose()?,
+            sudo: None,
         },
         "write" => write(scope, node)?,
         "wait" => Action::Wait(Box::new(wait(scope, node)?)),

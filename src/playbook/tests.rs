@@ -76,7 +76,7 @@ fn the_example() {
     assert_eq!(plan.chain[3].up, ["running", "none"]);
     let Action::Probe { probe, refuse, .. } = &plan.steps[0].action else { panic!("a probe") };
     assert_eq!((probe.as_str(), refuse.len(), refuse[0].when.facts[0].0.as_str()), ("node", 1, "state"));
-    let Action::Remove { paths } = &plan.steps[1].action else { panic!("a remove") };
+    let Action::Remove { paths, .. } = &plan.steps[1].action else { panic!("a remove") };
     assert_eq!(paths[1].to_string(), "{gausshome}/bin/instance_manual_start_*");
     let Action::Touch { if_exists: Some(_), .. } = &plan.steps[2].action else { panic!("a touch") };
     assert_eq!(plan.steps[2].cleanup, Some(Cleanup::Remove));

@@ -1,6 +1,6 @@
 //! One output as a unified difference from another, for `--diff`.
 //!
-//! The only file that knows the `similar` crate. Bytes that are no text are compared all the same.
+//! The only file here that knows the `similar` crate. Bytes that are no text are compared all the same.
 
 use std::time::Duration;
 

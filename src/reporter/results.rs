@@ -17,6 +17,7 @@ use super::style::Tone;
 use super::{View, ViewContext, sanitize};
 use crate::event::{Event, EventKind, HostId};
 use crate::outcome::{Change, ChangeKind, Outcome};
+use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
@@ -28,6 +29,8 @@ pub(crate) struct ResultsView {
     banners: Vec<Option<String>>,
     /// Lines that wait for hosts with the same, by word and text.
     gathered: IndexMap<(Tone, &'static str, String), Vec<HostId>>,
+    /// Differences of files, and the hosts that have the same.
+    differences: IndexMap<Output, Vec<HostId>>,
     name_width: usize,
 }
 
@@ -36,7 +39,12 @@ impl ResultsView {
     #[must_use]
     pub(crate) fn new(ctx: &ViewContext) -> Self {
         let longest = ctx.names.iter().map(|name| width(name)).max().unwrap_or(0);
-        Self { banners: vec![None; ctx.names.len()], gathered: IndexMap::new(), name_width: longest.min(WIDEST_NAME) }
+        Self {
+            banners: vec![None; ctx.names.len()],
+            gathered: IndexMap::new(),
+            differences: IndexMap::new(),
+            name_width: longest.min(WIDEST_NAME),
+        }
     }
 
     fn line(&self, hosts: &str, tone: Tone, word: &str, wide: usize, rest: &str, ctx: &ViewContext) -> String {
@@ -55,9 +63,13 @@ impl ResultsView {
             text.push_str(&sanitize::words(note));
         }
         let tone = match change.action {
-            ChangeKind::Removed | ChangeKind::Created | ChangeKind::Written => Tone::Changed,
+            ChangeKind::Removed
+            | ChangeKind::Created
+            | ChangeKind::Written
+            | ChangeKind::WouldCreate
+            | ChangeKind::WouldWrite => Tone::Changed,
             ChangeKind::Absent | ChangeKind::Present | ChangeKind::Same => Tone::Dim,
-            ChangeKind::Denied => Tone::Bad,
+            ChangeKind::Denied | ChangeKind::Failed => Tone::Bad,
         };
         let word = change.action.name();
         if ctx.settings.mode == Mode::Gather {
@@ -102,6 +114,32 @@ impl ResultsView {
     }
 }
 
+impl ResultsView {
+    /// What files would change in, once under the hosts for which it is the same.
+    fn show_differences(&mut self, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+        for (output, mut hosts) in std::mem::take(&mut self.differences) {
+            hosts.sort_unstable();
+            screen.out_line(&ctx.out.paint(Tone::Strong, &format!("differences on {}:", ctx.fold(&hosts))))?;
+            let mut text = Vec::new();
+            output.pieces(|piece| {
+                text.extend_from_slice(piece);
+                Ok(())
+            })?;
+            for line in text.split_inclusive(|&byte| byte == b'\n') {
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
+                let tone = match line.first() {
+                    Some(b'+') => Tone::Ok,
+                    Some(b'-') => Tone::Bad,
+                    Some(b'@') => Tone::Hint,
+                    _ => Tone::Plain,
+                };
+                screen.out_line(&ctx.out.paint(tone, &sanitize::line(line)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl View for ResultsView {
     fn event(&mut self, event: &Event, _: &RunStats, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
         match &event.kind {
@@ -110,9 +148,15 @@ impl View for ResultsView {
                 Ok(())
             }
             EventKind::HostStepFinished { host, result, .. } if shows_changes(ctx) => {
+                if !result.stdout.is_empty() && result.exit_status.is_none() {
+                    self.differences.entry(result.stdout.clone()).or_default().push(*host);
+                }
                 result.changes.iter().try_for_each(|change| self.change(*host, change, ctx, screen))
             }
-            EventKind::StepFinished { .. } if shows_changes(ctx) => self.gather(ctx, screen),
+            EventKind::StepFinished { .. } if shows_changes(ctx) => {
+                self.gather(ctx, screen)?;
+                self.show_differences(ctx, screen)
+            }
             EventKind::HostFinished { outcome, .. } if !shows_changes(ctx) => {
                 // A host that was never begun has nothing to say for itself; the summary counts it.
                 if *outcome == Outcome::Cancelled { Ok(()) } else { self.verdict(event, ctx, screen) }

@@ -104,12 +104,28 @@ pub fn schema() -> Value {
                 "required": ["path", "action"],
                 "properties": {
                     "path": text,
-                    "action": { "enum": ["removed", "absent", "created", "present", "written", "same", "denied"] },
+                    "action": { "enum": actions() },
                     "note": text,
                 },
             },
         },
     })
+}
+
+/// What becomes of a path.
+fn actions() -> Value {
+    json!([
+        "removed",
+        "absent",
+        "created",
+        "present",
+        "written",
+        "same",
+        "denied",
+        "failed",
+        "would_create",
+        "would_write"
+    ])
 }
 
 /// What was heard about the cluster.

@@ -9,6 +9,7 @@ use crate::plan::{Action, Step};
 use crate::transport::CopyDirection;
 
 use super::host::RunHost;
+use super::script;
 
 /// What a step copies to or from a host, where that is what it does.
 ///
@@ -16,10 +17,14 @@ use super::host::RunHost;
 /// When a path is not one that may be sent.
 pub(super) fn what(step: &Step, run_host: &RunHost) -> Result<Option<CopyDirection>, String> {
     match &step.action {
-        Action::Push(push) => Ok(Some(CopyDirection::Push { push: push.clone(), dest: destination(push, run_host)? })),
+        Action::Push(push) => {
+            let (dest, sudo) = (destination(push, run_host)?, script::sudo_user(push.sudo.as_ref(), run_host)?);
+            Ok(Some(CopyDirection::Push { push: push.clone(), dest, sudo }))
+        }
         Action::Pull(pull) => {
             let dir = PathBuf::from(pull.dir(&run_host.vars));
-            Ok(Some(CopyDirection::Pull { sources: pull.sources(&run_host.vars)?, dir, dirs: pull.dirs }))
+            let (sources, sudo) = (pull.sources(&run_host.vars)?, script::sudo_user(pull.sudo.as_ref(), run_host)?);
+            Ok(Some(CopyDirection::Pull { sources, dir, dirs: pull.dirs, sudo }))
         }
         _ => Ok(None),
     }
@@ -28,9 +33,13 @@ pub(super) fn what(step: &Step, run_host: &RunHost) -> Result<Option<CopyDirecti
 /// What would be copied, one line each.
 pub(super) fn rehearse(what: &CopyDirection) -> String {
     match what {
-        CopyDirection::Push { push, dest } => pushed(push, dest),
-        CopyDirection::Pull { sources, dir, .. } => pulled(sources, dir),
+        CopyDirection::Push { push, dest, sudo } => through_sudo(sudo.as_deref(), &pushed(push, dest)),
+        CopyDirection::Pull { sources, dir, sudo, .. } => through_sudo(sudo.as_deref(), &pulled(sources, dir)),
     }
+}
+
+fn through_sudo(sudo: Option<&str>, lines: &str) -> String {
+    sudo.map_or_else(|| lines.to_owned(), |user| format!("# through sudo, as {user}\n{lines}"))
 }
 
 /// The path on a host that files are copied to.
@@ -59,7 +68,8 @@ fn pushed(push: &Push, dest: &str) -> String {
             Content::File { size, .. } => format!("{size} bytes"),
         };
         let local = copy.local.display().to_string();
-        format!("copy {} to {}  # {what}, mode {:04o}", quote(&local), quote(&to), copy.mode)
+        let owner = push.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+        format!("copy {} to {}  # {what}, mode {:04o}{owner}", quote(&local), quote(&to), copy.mode)
     };
     push.copies.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -67,7 +77,7 @@ fn pushed(push: &Push, dest: &str) -> String {
 /// What is copied from a host, one line each.
 fn pulled(sources: &[PullSource], dir: &Path) -> String {
     let line = |source: &PullSource| {
-        let to = dir.join(&source.name).display().to_string();
+        let to = if source.pattern { dir.to_owned() } else { dir.join(&source.name) }.display().to_string();
         format!("copy {} to {} on this machine", quote(&source.path), quote(&to))
     };
     sources.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -10,7 +10,7 @@ use super::job_result::{heard, of_changes, of_end};
 
 /// The verdict on a copy to one host. `limit` is the time that it had.
 pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult) -> StepResult {
-    let CopyResult { end, changes, bytes, elapsed } = moved;
+    let CopyResult { end, changes, differences, bytes, elapsed } = moved;
     let failure = match end {
         CopyEnd::Whole => {
             let mut result = of_changes(changes, 0);
@@ -27,7 +27,7 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
                 }
             };
             result.failure.as_mut().map(mend);
-            return StepResult { bytes, elapsed, ..result };
+            return StepResult { stdout: differences[..].into(), bytes, elapsed, ..result };
         }
         CopyEnd::Cancelled => return StepResult { changes, bytes, elapsed, ..StepResult::new(Outcome::Cancelled) },
         CopyEnd::Script(ran) => {
@@ -40,6 +40,14 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
         }
         CopyEnd::NoSftp(said) => Failure::new(Phase::Command, format!("no SFTP on the server: {said}"))
             .hint("sshd_config needs `Subsystem sftp internal-sftp`, and MaxSessions above 1"),
+        CopyEnd::ProfileSpeaks(words) => {
+            let words: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            let cause = format!("SFTP cannot begin: the login shell's profile prints `{}` first", words.join(" / "));
+            Failure::new(Phase::Command, cause).hint(
+                "let the profile print on terminals only (`[ -t 1 ] && ...`); `Subsystem sftp internal-sftp` in sshd_config \
+                 starts no shell",
+            )
+        }
         CopyEnd::Lost(said) => lost(&said),
         CopyEnd::Late => {
             let limit = limit.map(human).unwrap_or_default();
@@ -47,7 +55,8 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
                 .hint("what has arrived is kept aside and is gone on with next time; give it more time with --timeout")
         }
         CopyEnd::Local(said) => {
-            let full = said.contains("No space left") || said.contains("quota exceeded");
+            let full =
+                ["No space left", "quota exceeded", "the disk was full"].iter().any(|words| said.contains(words));
             let failure = Failure::new(Phase::Command, format!("on this machine: {said}"));
             if full { failure.hint("make room here; nothing of the file was left behind") } else { failure }
         }

@@ -19,6 +19,7 @@ use crate::budget::{Budget, Reserved};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Phase};
+use crate::plan::push::PartWriter;
 use crate::reactor::{Reactor, sleep, spawn};
 use crate::transport::exec::KillResult;
 use crate::transport::{
@@ -133,11 +134,16 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the shards, on `pool`'s threads.
+    /// Starts the shards, on `pool`'s threads. Parts of files that they leave on nodes are `writer`'s.
     ///
     /// # Errors
     /// When the system gives no descriptors to wait with.
-    pub fn start(pool: &rayon::ThreadPool, targets: &Arc<[Target]>, connector: &Arc<Connector>) -> io::Result<Self> {
+    pub fn start(
+        pool: &rayon::ThreadPool,
+        targets: &Arc<[Target]>,
+        connector: &Arc<Connector>,
+        writer: &Arc<PartWriter>,
+    ) -> io::Result<Self> {
         let (sender, events) = async_channel::bounded(QUEUED_EVENTS);
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
@@ -150,6 +156,7 @@ impl Fleet {
                     targets: targets.clone(),
                     connector: connector.clone(),
                     mark: mark.clone(),
+                    writer: writer.clone(),
                     events: sender.clone(),
                     output: output.clone(),
                 };
@@ -208,6 +215,7 @@ struct Shard {
     targets: Arc<[Target]>,
     connector: Arc<Connector>,
     mark: Mark,
+    writer: Arc<PartWriter>,
     events: Sender<(HostId, FleetEvent)>,
     output: Budget,
 }
@@ -300,7 +308,8 @@ impl Shard {
         let tell = |moved, of| drop(self.events.try_send((host, FleetEvent::Moving(moved, of))));
         let progress = CopyProgress::new(&tell);
         let moved = loop {
-            let moved = session.copy(request, &self.mark, deadline, Some(&job.cancel), &progress).await;
+            let moved =
+                session.copy(request, (&self.writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());
@@ -413,7 +422,7 @@ mod tests {
         let connector = Arc::new(Connector::default());
         let targets: Arc<[Target]> = Arc::from([]);
         for _ in 0..50 {
-            drop(Fleet::start(&pool, &targets, &connector).unwrap());
+            drop(Fleet::start(&pool, &targets, &connector, &Arc::default()).unwrap());
             // Whatever a shard holds, its sessions too, is gone with it.
             assert_eq!(Arc::strong_count(&connector), 1);
         }

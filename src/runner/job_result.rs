@@ -263,16 +263,20 @@ pub(super) fn unmet(checks: &[Check], results: &[Result<(), String>]) -> Vec<Str
 }
 
 pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
-    let denied: Vec<String> = changes
-        .iter()
-        .filter(|change| change.action == ChangeKind::Denied)
-        .map(|change| match &change.note {
+    let of = |kind: ChangeKind| -> Vec<String> {
+        let changes = changes.iter().filter(|change| change.action == kind);
+        let words = |change: &Change| match &change.note {
             Some(note) => format!("{}: {note}", change.path),
             None => change.path.clone(),
-        })
-        .collect();
-    let result = if !denied.is_empty() {
-        let failure = Failure::new(Phase::Command, format!("denied: {}", denied.join("; ")));
+        };
+        changes.map(words).collect()
+    };
+    let (denied, failed) = (of(ChangeKind::Denied), of(ChangeKind::Failed));
+    let result = if !denied.is_empty() || !failed.is_empty() {
+        let parts = [("denied", &denied), ("failed", &failed)];
+        let parts = parts.iter().filter(|(_, said)| !said.is_empty());
+        let parts: Vec<String> = parts.map(|(word, said)| format!("{word}: {}", said.join("; "))).collect();
+        let failure = Failure::new(Phase::Command, parts.join("; "));
         let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
         StepResult::failed(if forbidden {
             failure.hint("may the login user change this directory? It belongs to the cluster's own user")

@@ -28,6 +28,7 @@ mod wait_checks;
 mod waiting;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
@@ -36,6 +37,7 @@ use futures_lite::future;
 use crate::cancel::CancelToken;
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::plan::push::PartWriter;
 use crate::plan::{Action, Plan, Share};
 use crate::reactor::{now, sleep_until};
 use crate::report::{ClusterReport, HostReport};
@@ -75,6 +77,8 @@ pub struct RunSettings {
     pub live: bool,
     /// What an earlier run has done already.
     pub resume: Option<Resume>,
+    /// Whose the parts of files are that it leaves on nodes.
+    pub writer: Arc<PartWriter>,
 }
 
 /// Hosts that may be missing.

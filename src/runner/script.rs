@@ -61,12 +61,12 @@ pub(super) fn command(
         }
         Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
         Action::Check { checks } => posix(&script::check(checks)),
-        Action::Remove { paths } => {
+        Action::Remove { paths, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_rm_path(path))?;
             posix(&script::remove(&paths))
         }
-        Action::Touch { paths, if_exists } => {
+        Action::Touch { paths, if_exists, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_path(path))?;
             let condition = if_exists.as_ref().map(|path| path.render_plain(vars));
@@ -79,13 +79,13 @@ pub(super) fn command(
         }
         Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
     };
-    Ok(Some(Command::new(text, limit(step, run_host))))
+    let sudo = sudo_user(step.action.sudo(), run_host)?;
+    Ok(Some(Command { posix: sudo.is_some(), sudo, ..Command::new(text, limit(step, run_host)) }))
 }
 
 /// A command that is run in a manner of its own.
 fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHost) -> Result<Command, String> {
-    let sudo = exec_options.sudo.as_ref().map(|user| user.render_plain(&run_host.vars));
-    sudo.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    let sudo = sudo_user(exec_options.sudo.as_ref(), run_host)?;
     Ok(Command {
         text: exec_options.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
         stdin: exec_options.stdin.clone().unwrap_or_else(|| Arc::from([])),
@@ -96,6 +96,16 @@ fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHo
         pty: exec_options.pty,
         timeout: limit(step, run_host),
     })
+}
+
+/// The user on a host that something is done as, through sudo.
+///
+/// # Errors
+/// When this can be no user's name.
+pub(super) fn sudo_user(user: Option<&Template>, run_host: &RunHost) -> Result<Option<String>, String> {
+    let user = user.map(|user| user.render_plain(&run_host.vars));
+    user.as_deref().map(validate_user).transpose().map_err(|said| format!("`sudo`: {said}"))?;
+    Ok(user)
 }
 
 /// What a step does on a host.

@@ -27,7 +27,7 @@ fn run_step(name: &str) -> Step {
 }
 
 fn touch_step(name: &str) -> Step {
-    let touch = Action::Touch { paths: vec![Template::literal(MARK)], if_exists: None };
+    let touch = Action::Touch { paths: vec![Template::literal(MARK)], if_exists: None, sudo: None };
     Step { cleanup: Some(Cleanup::Remove), ..Step::new(name, touch) }
 }
 
@@ -60,6 +60,7 @@ fn settings() -> RunSettings {
         stream: false,
         live: true,
         resume: None,
+        writer: Arc::default(),
     }
 }
 

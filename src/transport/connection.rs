@@ -6,6 +6,7 @@ use super::exec::wrapper::Mark;
 use super::exec::{self, KillResult, OutputSink};
 use super::{openssh, session};
 use crate::cancel::{CancelToken, Deadline};
+use crate::plan::push::PartWriter;
 
 /// A logged-in connection to one host.
 pub enum Connection {
@@ -56,21 +57,23 @@ impl Connection {
         }
     }
 
-    /// Copies files.
+    /// Copies files. `writer` says whose the parts are that it leaves on the node.
     pub async fn copy(
         &mut self,
         request: &CopyRequest,
+        writer: (&PartWriter, usize),
         mark: &Mark,
         deadline: Deadline,
         cancel: Option<&CancelToken>,
         progress: &CopyProgress<'_>,
     ) -> CopyResult {
         match self {
-            Self::Native(session) => session.copy(request, mark, deadline, cancel, progress).await,
+            Self::Native(session) => session.copy(request, writer, mark, deadline, cancel, progress).await,
             // Said before anybody is contacted; this is only in case.
             Self::OpenSsh(_) => CopyResult {
                 end: CopyEnd::NoSftp("not with --transport openssh".to_owned()),
                 changes: Vec::new(),
+                differences: Vec::new(),
                 bytes: 0,
                 elapsed: std::time::Duration::ZERO,
             },

@@ -208,3 +208,27 @@ fn what_cannot_be_copied_is_said_before_contact() {
     let host = one(lab.gsctl().arg("push").arg(&path).arg("one"), 5);
     says(&host, "failed", "command", "no SFTP on the server");
 }
+
+#[test]
+fn a_profile_that_speaks_is_named_where_sftp_cannot_begin() {
+    let server = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"];
+    let server =
+        server.into_iter().find(|path| Path::new(path).exists()).expect("openssh has its SFTP server somewhere");
+    let lab = Lab::builder().shell("/bin/bash").sshd_config(&format!("Subsystem sftp {server}\n")).start();
+    let node = lab.node(1);
+    crate::lab::need_root();
+    let path = file(&lab, "one", "1", 0o644);
+    let push = |status| one(lab.gsctl().args(["--connect-timeout", "3s", "push"]).arg(&path).arg("one"), status);
+    push(0);
+    node.remove(node.account().home.join("one"));
+    for words in ["Welcome to db7, be careful", "x"] {
+        node.write(node.account().home.join(".bashrc"), format!("echo '{words}'\n"));
+        let host = push(5);
+        says(&host, "failed", "command", &format!("the login shell's profile prints `{words}` first"));
+        let hint = host["hint"].as_str().unwrap();
+        assert!(hint.contains("internal-sftp") && !hint.contains("MaxSessions"), "{host:#}");
+        assert!(!node.exists(node.account().home.join("one")));
+    }
+    let host = one(lab.gsctl().args(["--connect-timeout", "3s", "pull", "/etc/hostname", "out"]), 5);
+    says(&host, "failed", "command", "the login shell's profile prints `x` first");
+}

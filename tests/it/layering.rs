@@ -22,7 +22,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("quick_junit", &["reporter/junit.rs"]),
     ("regex", &["cause/", "commands/output_filter.rs"]),
     ("regex_syntax", &["commands/output_filter.rs"]),
-    ("similar", &["reporter/diff.rs"]),
+    // Also of files that a push would change.
+    ("similar", &["reporter/diff.rs", "transport/copy/push_check.rs"]),
     ("rpassword", &["commands/passwords.rs"]),
     ("serde_saphyr", &["cause/catalogue.rs", "inventory/ansible/tree.rs", "playbook/", "yaml.rs"]),
     (

@@ -12,18 +12,19 @@
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
-//! | `push`, `pull` | `files`, `pull`, `big_files` |
+//! | `push`, `pull` | `files`, `push_together`, `pull`, `virtual_files`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
 //! | Why a node does not come up, `explain`, `diagnose` | `opengauss_causes`, `diagnose` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
-//! | `--sudo` | `sudo` |
+//! | `--sudo` | `sudo`, `sudo_copies` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
 //! | Exit status | `exit_status`, `failures` |
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
+//! | Cut connections: no false success, nothing by half or twice | `cuts`; `make cuts` |
 //! | A thousand hosts | `scale`, `fleet` |
 //! | `--help`, README.zh-CN.md | `help`, `translation` |
 
@@ -40,6 +41,7 @@ mod canary;
 mod certificates;
 mod config;
 mod diagnose;
+mod cuts;
 mod differential;
 mod docs;
 mod environment;
@@ -86,6 +88,7 @@ mod pssh;
 mod pssh_peer;
 mod pty;
 mod pull;
+mod push_together;
 mod report_files;
 mod reports;
 mod rolling;
@@ -108,8 +111,10 @@ mod start;
 mod status;
 mod stop;
 mod sudo;
+mod sudo_copies;
 mod terminal;
 mod timeouts;
 mod translation;
 mod verbose;
+mod virtual_files;
 mod wait_command;

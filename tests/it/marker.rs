@@ -62,7 +62,7 @@ fn touch_and_rm_tell_the_truth_about_the_disk() {
     let mut got = changes(&run);
     got.sort();
     let want = [
-        ("denied", "instance_manual_start_dir"),
+        ("failed", "instance_manual_start_dir"),
         ("removed", "instance_manual_start_6001"),
         ("removed", "instance_manual_start_6002"),
         ("removed", "instance_manual_start_link"),
@@ -88,7 +88,8 @@ fn touch_and_rm_tell_the_truth_about_the_disk() {
     let run = json().args(["-w", "node1", "touch", &new]).run().expect(5);
     all(&run, &[("denied", &new)]);
     let run = json().args(["-w", "node1", "touch", "/tmp/no/such/folder"]).run().expect(5);
-    all(&run, &[("denied", "/tmp/no/such/folder")]);
+    all(&run, &[("failed", "/tmp/no/such/folder")]);
+    assert!(run.json()["hosts"][0]["error"].as_str().unwrap().starts_with("failed: /tmp/no/such/folder: "), "{run}");
 
     // In words, for people.
     let run = lab.gsctl().args(["-w", "node1", "touch", &mine]).run().expect(0);
@@ -119,7 +120,7 @@ fn what_is_never_removed() {
     lab.node(1).mkdir("app/folder");
     let folder = lab.node(1).gausshome().join("folder").display().to_string();
     let run = lab.gsctl().args(["rm", &folder]).run().expect(5);
-    assert!(run.text().contains("denied") && run.text().contains("is a directory"), "{run}");
+    assert!(run.text().contains("failed") && run.text().contains("is a directory"), "{run}");
     assert!(!run.stderr.contains("may the login user"), "it is not about permissions\n{run}");
     assert!(lab.node(1).exists("app/folder"));
 }

@@ -140,8 +140,10 @@ impl Builder {
         let dir = lab.join(format!("n{}", index + 1));
         let base = if private { PathBuf::from(MOUNT) } else { dir.clone() };
         make_dirs(&dir, &["app", "data", "log", "home", "cron", "root"]);
-        make_dirs(&dir.join(".lab"), &["etc", "bin", "run/sshd", "tmp"]);
-        fs::set_permissions(dir.join(".lab/tmp"), Permissions::from_mode(0o1777)).expect("it is ours");
+        make_dirs(&dir.join(".lab"), &["etc", "bin", "run/sshd", "tmp", "vartmp"]);
+        for open in ["tmp", "vartmp"] {
+            fs::set_permissions(dir.join(".lab").join(open), Permissions::from_mode(0o1777)).expect("it is ours");
+        }
         let crontab = include_str!("crontab.sh").replace("@BASE@", &base.display().to_string());
         fs::write(dir.join(".lab/bin/crontab"), crontab).expect("it is ours");
         fs::set_permissions(dir.join(".lab/bin/crontab"), Permissions::from_mode(0o755)).expect("it is ours");

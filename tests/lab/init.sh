@@ -20,6 +20,7 @@ if [ -e etc/sudoers ]; then mount --bind etc/sudoers /etc/sudoers; fi
 mount --bind bin /usr/local/bin
 mount --bind run /run
 mount --bind tmp /tmp
+mount --bind vartmp /var/tmp
 cd /
 
 "$sshd" -f "$base/.lab/sshd_config" -E "$base/.lab/sshd.log"

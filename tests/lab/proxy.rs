@@ -44,6 +44,8 @@ pub(crate) enum Point {
     Auth,
     /// This many bytes of the server's have passed.
     Bytes(usize),
+    /// This many bytes of the client's have passed, and not one more.
+    Sent(usize),
 }
 
 /// A proxy to be.
@@ -132,6 +134,9 @@ struct Shared {
     connections: AtomicUsize,
     live: AtomicUsize,
     hanging: AtomicUsize,
+    /// Bytes of all clients that have passed, and of all servers.
+    sent: AtomicUsize,
+    received: AtomicUsize,
     frozen: AtomicBool,
     orders: Mutex<Vec<Sender<Fault>>>,
 }
@@ -150,6 +155,11 @@ impl Proxy {
     /// How many connections it has accepted.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Bytes of all clients that have passed, and of all servers.
+    pub(crate) fn passed(&self) -> (usize, usize) {
+        (self.shared.sent.load(Ordering::SeqCst), self.shared.received.load(Ordering::SeqCst))
     }
 
     /// How many connections are open.
@@ -229,12 +239,14 @@ async fn carry(
     let broken = {
         let ((mut client, to_client), (server, mut to_server)) = (client.split(), server.split());
         let up = async {
-            let _ = tokio::io::copy(&mut client, &mut to_server).await;
+            if let Some(fault) = up(&mut client, &mut to_server, fault, &shared.sent).await? {
+                return Ok(Some(fault));
+            }
             // The client has nothing more to say; the server may have.
             let _ = to_server.shutdown().await;
             pending().await
         };
-        let down = down(server, to_client, fault, plan.lateness);
+        let down = down(server, to_client, fault, plan.lateness, &shared.received);
         let ordered = async { Ok(orders.recv().await.ok()) };
         or(ordered, or(down, up)).await?
     };
@@ -244,13 +256,42 @@ async fn carry(
     }
 }
 
+/// Passes the client's bytes on; `Some` when the point of the fault has come.
+async fn up(
+    client: &mut ReadHalf<'_>,
+    server: &mut WriteHalf<'_>,
+    fault: Option<(Point, Fault)>,
+    passed: &AtomicUsize,
+) -> io::Result<Option<Fault>> {
+    let mut left = match fault {
+        Some((Point::Sent(count), fault)) => Some((count, fault)),
+        _ => None,
+    };
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        if let Some((0, fault)) = left {
+            return Ok(Some(fault));
+        }
+        let Ok(count @ 1..) = client.read(&mut buffer).await else { return Ok(None) };
+        let count = left.map_or(count, |(left, _)| left.min(count));
+        if server.write_all(&buffer[..count]).await.is_err() {
+            return Ok(None);
+        }
+        passed.fetch_add(count, Ordering::SeqCst);
+        left = left.map(|(left, fault)| (left - count, fault));
+    }
+}
+
 /// Passes the server's bytes on; `Some` when the point of the fault has come.
 async fn down(
     mut server: ReadHalf<'_>,
     mut client: WriteHalf<'_>,
     fault: Option<(Point, Fault)>,
     lateness: Duration,
+    received: &AtomicUsize,
 ) -> io::Result<Option<Fault>> {
+    // Somebody else looks at what the client says.
+    let fault = fault.filter(|(point, _)| !matches!(point, Point::Sent(_)));
     let mut place = Place::default();
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -258,6 +299,7 @@ async fn down(
         if count == 0 {
             return Ok(None);
         }
+        received.fetch_add(count, Ordering::SeqCst);
         if !lateness.is_zero() {
             sleep(lateness).await;
         }
@@ -328,6 +370,7 @@ impl Place {
                 }
                 self.after_banner && point == Point::Banner
             }
+            Point::Sent(_) => false,
             Point::Accept | Point::Banner => true,
             Point::KeyExchange => self.packet(byte) == Some(20),
             Point::Auth => self.packet(byte) == Some(21),

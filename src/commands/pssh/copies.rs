@@ -85,6 +85,8 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::
         dest: Template::literal(format!("{base}{slash}")).followed_by(host),
         dirs,
         rename: Some(name),
+        sudo: None,
+        patterns: false,
     };
     let targets = run.targets(&options)?;
     run.carry_out_on_all(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {

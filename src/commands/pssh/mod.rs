@@ -19,6 +19,7 @@ use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
+use super::push_record::PushRecord;
 use super::run;
 use super::run::carry_out;
 use super::selection::Selected;
@@ -331,13 +332,17 @@ impl PsshRun<'_> {
             stream: self.format.print && !self.format.opengauss,
             live: true,
             resume: None,
+            writer: Arc::default(),
         };
         limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
         let hurry = Hurry::default();
         let signals = signals::listen()?;
         let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
+        let pushes = PushRecord::begin(&plan, self.environment, jiff::Timestamp::now());
+        settings.writer = pushes.writer();
         let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
+        pushes.end(&finished);
         let written = run::written(&mut queue, &hurry, &signals);
         let code = written.reporter.as_ref().map_or(1, PsshLines::code);
         // Lines or files that could not be written must not look like a success.

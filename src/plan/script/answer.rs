@@ -42,6 +42,7 @@ fn change(line: &str) -> Option<Change> {
         Some((path, note)) if action == ChangeKind::Denied => (path, Some(note.to_owned())),
         _ => (rest, None),
     };
+    let action = note.as_deref().map_or(action, ChangeKind::refused);
     (!path.is_empty()).then(|| Change { path: path.to_owned(), action, note })
 }
 
@@ -119,12 +120,13 @@ mod tests {
 
     #[test]
     fn changes() {
-        let out = b"removed /a b\nabsent /c\ndenied /d\te\trm: no\nskipped /f\nhello world\ncreated \nsame /\xff\nwritten /g\th\n";
+        let out = b"removed /a b\nabsent /c\ndenied /d\te\trm: no\nskipped /f\nhello world\ncreated \ndenied /i\trm: Permission denied\nsame /\xff\nwritten /g\th\n";
         let seen: Vec<_> = parse_changes(out).into_iter().map(|c| (c.action, c.path, c.note)).collect();
         let want = [
             (ChangeKind::Removed, "/a b", None),
             (ChangeKind::Absent, "/c", None),
-            (ChangeKind::Denied, "/d\te", Some("rm: no".to_owned())),
+            (ChangeKind::Failed, "/d\te", Some("rm: no".to_owned())),
+            (ChangeKind::Denied, "/i", Some("rm: Permission denied".to_owned())),
             (ChangeKind::Same, "/\u{fffd}", None),
             (ChangeKind::Written, "/g\th", None),
         ];

@@ -9,8 +9,8 @@ const COPY: &str = include_str!("copy.sh");
 /// What a node found, or did, about one copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyAnswer {
-    /// About a push `absent`, `differs`, `labels`, `same`, `present`, `created`, `done`, `mismatch`, `denied` or `because`; about
-    /// a pull `sum`.
+    /// About a push `absent`, `differs`, `labels`, `same`, `present`, `created`, `written`, `mismatch`, `denied`, `because`, `into`
+    /// or `box`; about a pull `sum`.
     pub word: String,
     /// A reason, the bytes that are there already, or a SHA-256.
     pub rest: String,

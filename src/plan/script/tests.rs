@@ -1,5 +1,7 @@
 //! The scripts, run for real: every shell a node may have, real files, real processes, with and without privileges.
 
+mod push;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -105,14 +107,20 @@ impl Place {
 #[track_caller]
 fn is(change: &Change, action: ChangeKind, path: &str) {
     assert_eq!((change.action, change.path.as_str()), (action, path), "{change:?}");
-    assert_eq!(change.note.is_some(), action == ChangeKind::Denied, "{change:?}");
+    assert_eq!(change.note.is_some(), action.is_refused(), "{change:?}");
 }
 
+/// Nothing came of it, for this reason; only one who may not is denied it.
 #[track_caller]
-fn denied(change: &Change, path: &str, reason: &str) {
-    is(change, ChangeKind::Denied, path);
-    let note = change.note.as_deref().unwrap_or_default();
-    assert!(note.contains(reason), "`{note}` does not say `{reason}`");
+fn refused(change: &Change, path: &str, reason: &str) {
+    let kind = if reason.contains("ermission") || reason.contains("may not") {
+        ChangeKind::Denied
+    } else {
+        ChangeKind::Failed
+    };
+    is(change, kind, path);
+    let said = change.note.as_deref().unwrap_or_default();
+    assert!(said.contains(reason), "`{said}` does not say `{reason}`");
 }
 
 #[test]
@@ -176,7 +184,7 @@ fn removes_by_pattern() {
         );
         for change in &changes {
             if change.path.ends_with("x_dir") {
-                denied(change, &place.name("a b*/x_dir"), "is a directory");
+                refused(change, &place.name("a b*/x_dir"), "is a directory");
             } else {
                 is(change, ChangeKind::Removed, &change.path);
             }
@@ -224,7 +232,7 @@ fn what_may_not_be_removed_is_denied() {
         place.mode("readonly", 0o555);
         let (changes, rc) = place.run_as(shell, &remove(from_ref(&file)), true);
         assert_eq!((rc, changes.len()), (1, 1), "{shell:?}");
-        denied(&changes[0], &file, "ermission denied");
+        refused(&changes[0], &file, "ermission denied");
         assert!(Path::new(&file).exists());
 
         // Where nobody may look, nothing is known to be absent.
@@ -234,13 +242,13 @@ fn what_may_not_be_removed_is_denied() {
         for name in ["closed/f", "closed/none", "closed/x*"] {
             let (changes, rc) = place.run_as(shell, &remove(&[place.name(name)]), true);
             assert_eq!((rc, changes.len()), (1, 1), "{shell:?} {name} {changes:?}");
-            denied(&changes[0], &place.name(name), "ermission denied");
+            refused(&changes[0], &place.name(name), "ermission denied");
         }
         place.mode("closed", 0o755);
 
         let (changes, rc) = place.run(shell, &remove(&[place.name("closed")]));
         assert_eq!(rc, 1);
-        denied(&changes[0], &place.name("closed"), "is a directory");
+        refused(&changes[0], &place.name("closed"), "is a directory");
     }
 }
 
@@ -254,7 +262,7 @@ fn an_rm_that_lies_is_found_out() {
         let script = format!("PATH={}:$PATH\n{}", place.name(""), remove(from_ref(&file)));
         let (changes, rc) = place.run(shell, &script);
         assert_eq!(rc, 1);
-        denied(&changes[0], &file, "still there");
+        refused(&changes[0], &file, "still there");
     }
 }
 
@@ -299,9 +307,9 @@ fn touch_tells_what_stands_in_the_way() {
             assert_eq!((rc, changes.len()), (1, 1), "{shell:?} {name}");
             if name == "no/such" {
                 // busybox and dash word it differently.
-                is(&changes[0], ChangeKind::Denied, &place.name(name));
+                is(&changes[0], ChangeKind::Failed, &place.name(name));
             } else {
-                denied(&changes[0], &place.name(name), reason);
+                refused(&changes[0], &place.name(name), reason);
             }
         }
         place.mode("closed", 0o755);
@@ -325,7 +333,7 @@ fn touch_waits_for_its_condition() {
         let script = touch(&[place.name("g")], Some(&place.name("closed/pause")));
         let (changes, rc) = place.run_as(shell, &script, true);
         assert_eq!(rc, 1);
-        denied(&changes[0], &place.name("g"), "may not search");
+        refused(&changes[0], &place.name("g"), "may not search");
         place.mode("closed", 0o755);
     }
 }
@@ -409,18 +417,18 @@ fn a_write_that_fails_leaves_nothing() {
         place.mode("readonly", 0o555);
         let (changes, rc) = place.run_as(shell, &write(&old, "new", 0o600), true);
         assert_eq!(rc, 1);
-        denied(&changes[0], &old, "ermission denied");
+        refused(&changes[0], &old, "ermission denied");
         assert_eq!(fs::read_to_string(&old).unwrap(), "old");
         let (changes, _) = place.run(shell, &write(&place.name("dir"), "new", 0o600));
-        denied(&changes[0], &place.name("dir"), "is a directory");
+        refused(&changes[0], &place.name("dir"), "is a directory");
         let (changes, _) = place.run(shell, &write(&place.name("no/f"), "new", 0o600));
-        is(&changes[0], ChangeKind::Denied, &place.name("no/f"));
+        is(&changes[0], ChangeKind::Failed, &place.name("no/f"));
         // Room for nothing: the content cannot be written.
         let script =
             format!("ulimit -f 8\ntrap '' XFSZ\n{}", write(&place.name("dir/big"), &"x".repeat(60_000), 0o600));
         let (changes, rc) = place.run_as(shell, &script, true);
         assert_eq!(rc, 1, "{shell:?} {changes:?}");
-        is(&changes[0], ChangeKind::Denied, &place.name("dir/big"));
+        is(&changes[0], ChangeKind::Failed, &place.name("dir/big"));
         assert_eq!(fs::read_dir(place.path("dir")).unwrap().count(), 0, "{shell:?}");
     }
 }

@@ -4,7 +4,7 @@ gs_touch() {
         gs_say denied "$1" 'is a directory'
     elif [ -e "$1" ]; then
         gs_say present "$1"
-    elif gs_why=$( (set -C; : >"$1") 2>&1 ) && [ -e "$1" ]; then
+    elif gs_why=$( (LC_ALL=C; export LC_ALL; set -C; : >"$1") 2>&1 ) && [ -e "$1" ]; then
         gs_say created "$1"
     elif [ -e "$1" ]; then
         gs_say present "$1"

@@ -13,7 +13,7 @@ use crate::transport::session::{Keepalives, Session};
 /// Directories in each other.
 const DEEPEST: usize = 100;
 /// Files and directories of one host: what is known of them is held in memory.
-const MOST: usize = 200_000;
+pub(super) const MOST: usize = 200_000;
 /// libssh2's word for the end of a directory.
 const NO_MORE: i32 = -16;
 /// The bits of a mode that tell what a file is, and their values.
@@ -34,6 +34,8 @@ pub(super) struct RemoteEntry {
     pub(super) mode: u32,
     /// When it was last changed, in seconds.
     pub(super) modified: i64,
+    /// Its size says nothing: it is made when it is read, as in /proc and /sys.
+    pub(super) is_virtual: bool,
 }
 
 /// What something on a node is.
@@ -54,7 +56,7 @@ pub(super) struct Listing {
 }
 
 impl Session {
-    /// Looks at everything that is to be copied.
+    /// Looks at everything that is to be copied, where the login user may.
     pub(super) async fn list(
         &self,
         sftp: &Sftp,
@@ -66,11 +68,14 @@ impl Session {
         let mut listing = Listing::default();
         for source in sources {
             let mut dirs = Vec::new();
+            let is_virtual = self.is_virtual(sftp, &source.path, &mut keepalives).await?;
             match self.with_keepalives(&mut keepalives, || sftp.stat(Path::new(&source.path))).await? {
                 Ok(stat) if !all && stat.perm.is_some_and(|perm| perm & KIND == IS_DIR) => {
                     listing.denied.push((source.path.clone(), "is a directory".to_owned()));
                 }
-                Ok(stat) => listing.take(source.path.clone(), source.name.clone(), &stat, &mut dirs),
+                Ok(stat) => {
+                    listing.take((source.path.clone(), source.name.clone()), is_virtual, &stat, &mut dirs);
+                }
                 Err(said) => listing.denied.push((source.path.clone(), said)),
             }
             while let Some((path, name)) = dirs.pop() {
@@ -78,7 +83,7 @@ impl Session {
                     listing.denied.push((path, format!("more than {DEEPEST} directories in each other")));
                     continue;
                 }
-                self.list_dir(sftp, &path, &name, &mut keepalives, &mut dirs, &mut listing, slot).await?;
+                self.list_dir(sftp, (&path, &name), is_virtual, &mut keepalives, &mut dirs, &mut listing, slot).await?;
             }
         }
         Ok(listing)
@@ -88,8 +93,8 @@ impl Session {
     async fn list_dir(
         &self,
         sftp: &Sftp,
-        path: &str,
-        name: &str,
+        (path, name): (&str, &str),
+        is_virtual: bool,
         keepalives: &mut Keepalives,
         dirs: &mut Vec<(String, String)>,
         listing: &mut Listing,
@@ -137,20 +142,29 @@ impl Session {
                 continue;
             }
             if stat.perm.is_none_or(|perm| perm & KIND != IS_LINK) {
-                listing.take(path, name, &stat, &mut inside);
+                listing.take((path, name), is_virtual, &stat, &mut inside);
                 continue;
             }
             match self.with_keepalives(keepalives, || sftp.stat(Path::new(&path))).await? {
                 Ok(stat) if stat.perm.is_some_and(|perm| perm & KIND == IS_DIR) => {
                     listing.denied.push((path, "is a link to a directory; name that itself".to_owned()));
                 }
-                Ok(stat) => listing.take(path, name, &stat, &mut inside),
+                Ok(stat) => {
+                    let is_virtual = self.is_virtual(sftp, &path, keepalives).await?;
+                    listing.take((path, name), is_virtual, &stat, &mut inside);
+                }
                 Err(said) => listing.denied.push((path, format!("is a link to something else: {said}"))),
             }
         }
         inside.reverse();
         dirs.extend(inside);
         Ok(())
+    }
+
+    /// Whether a path leads to where sizes say nothing. A server that does not say where it leads has no such place.
+    async fn is_virtual(&self, sftp: &Sftp, path: &str, keepalives: &mut Keepalives) -> Result<bool, CopyEnd> {
+        let real = self.with_keepalives(keepalives, || sftp.realpath(Path::new(path))).await?;
+        Ok(real.is_ok_and(|real| real.starts_with("/proc") || real.starts_with("/sys")))
     }
 
     /// Looks at one file again.
@@ -160,9 +174,16 @@ impl Session {
 }
 
 impl Listing {
-    fn take(&mut self, path: String, name: String, stat: &FileStat, dirs: &mut Vec<(String, String)>) {
+    fn take(
+        &mut self,
+        (path, name): (String, String),
+        is_virtual: bool,
+        stat: &FileStat,
+        dirs: &mut Vec<(String, String)>,
+    ) {
         match RemoteEntry::new(path, name, stat) {
-            Ok(found) => {
+            Ok(mut found) => {
+                found.is_virtual = is_virtual;
                 if found.kind == RemoteKind::Dir {
                     dirs.push((found.path.clone(), found.name.clone()));
                 }
@@ -176,13 +197,24 @@ impl Listing {
 impl RemoteEntry {
     /// What a look at it says; otherwise its path, and why it cannot be copied.
     pub(super) fn new(path: String, name: String, stat: &FileStat) -> Result<Self, (String, String)> {
-        let kind = match (stat.perm.unwrap_or_default() & KIND, stat.size) {
+        let modified = i64::try_from(stat.mtime.unwrap_or_default()).unwrap_or_default();
+        Self::of(path, name, stat.perm.unwrap_or_default(), stat.size, modified)
+    }
+
+    /// The same of what stat(2) says.
+    pub(super) fn of(
+        path: String,
+        name: String,
+        mode: u32,
+        size: Option<u64>,
+        modified: i64,
+    ) -> Result<Self, (String, String)> {
+        let kind = match (mode & KIND, size) {
             (IS_DIR, _) => RemoteKind::Dir,
             (IS_FILE, Some(size)) => RemoteKind::File(size),
             _ => return Err((path, "is neither a file nor a directory".to_owned())),
         };
-        let modified = i64::try_from(stat.mtime.unwrap_or_default()).unwrap_or_default();
-        Ok(Self { path, name, kind, mode: stat.perm.unwrap_or_default() & 0o777, modified })
+        Ok(Self { path, name, kind, mode: mode & 0o777, modified, is_virtual: false })
     }
 
     /// Bytes of a file.

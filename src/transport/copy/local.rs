@@ -201,6 +201,9 @@ pub(super) fn words(error: &io::Error) -> String {
 
 /// Whether every other file will meet it too.
 pub(super) fn is_final(error: &io::Error) -> bool {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return true;
+    }
     let raw = Errno::from_io_error(error);
     matches!(raw, Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO | Errno::MFILE | Errno::NFILE))
 }

@@ -1,10 +1,13 @@
 //! Copying files over SFTP, between scripts that look at the node before and have the last word afterwards.
 
+mod disk;
 mod list;
+mod list_by_script;
 mod local;
 mod progress;
 mod pull;
 mod push;
+mod push_check;
 mod receive;
 mod send;
 
@@ -22,12 +25,16 @@ use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::outcome::{Change, ChangeKind};
 use crate::plan::pull::PullSource;
-use crate::plan::push::Push;
+use crate::plan::push::{PartWriter, Push};
 use crate::plan::script::copy::{self, CopyAnswers};
 pub use progress::CopyProgress;
 
 /// Bytes of a script's answer.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Time for a profile to print something, once there is a channel.
+const AFTER_OPEN: Duration = Duration::from_secs(2);
+/// Bytes of what a profile prints that are shown.
+const PROFILE_WORDS: usize = 200;
 /// Bytes of an answer over SFTP, on the wire.
 const ANSWER: usize = 8 * 1024;
 
@@ -49,6 +56,8 @@ pub enum CopyDirection {
         push: Arc<Push>,
         /// Where to on this host.
         dest: String,
+        /// As this user, through sudo.
+        sudo: Option<String>,
     },
     /// From the host.
     Pull {
@@ -58,6 +67,8 @@ pub enum CopyDirection {
         dir: PathBuf,
         /// Directories too.
         dirs: bool,
+        /// As this user, through sudo.
+        sudo: Option<String>,
     },
 }
 
@@ -68,6 +79,8 @@ pub struct CopyResult {
     pub end: CopyEnd,
     /// What became of each path, as far as it got.
     pub changes: Vec<Change>,
+    /// Differences of files, where they were asked for.
+    pub differences: Vec<u8>,
     /// Bytes of files that went over the line.
     pub bytes: u64,
     /// Wall time.
@@ -83,6 +96,8 @@ pub enum CopyEnd {
     Script(Box<CommandResult>),
     /// The server has no SFTP, in its words.
     NoSftp(String),
+    /// What the login shell's profile prints comes before SFTP's first word, so that nobody understands it: these words.
+    ProfileSpeaks(String),
     /// The connection broke while bytes were on their way.
     Lost(String),
     /// Its time ran out.
@@ -117,30 +132,38 @@ struct CopyLimits<'a> {
     deadline: Deadline,
     cancel: Option<&'a CancelToken>,
     progress: &'a CopyProgress<'a>,
+    /// The scripts run as this user, through sudo.
+    sudo: Option<&'a str>,
 }
 
 impl Session {
-    /// Copies files.
+    /// Copies files. `writer` says whose the parts are that it leaves on the node.
     pub async fn copy(
         &mut self,
         request: &CopyRequest,
+        writer: (&PartWriter, usize),
         mark: &Mark,
         deadline: Deadline,
         cancel: Option<&CancelToken>,
         progress: &CopyProgress<'_>,
     ) -> CopyResult {
         let watch = Stopwatch::start();
-        let mut changes = Vec::new();
-        let limits = CopyLimits { mark, deadline, cancel, progress };
+        let (mut changes, mut differences) = (Vec::new(), Vec::new());
+        let (CopyDirection::Push { sudo, .. } | CopyDirection::Pull { sudo, .. }) = &request.what;
+        let limits = CopyLimits { mark, deadline, cancel, progress, sudo: sudo.as_deref() };
         let done = match &request.what {
-            CopyDirection::Push { push, dest } => self.push_all(push, dest, limits, &mut changes).await,
-            CopyDirection::Pull { sources, dir, dirs } => {
+            CopyDirection::Push { push, dest, .. } => {
+                let pushed = self.push_all(push, dest, writer, limits, &mut changes).await;
+                pushed.map(|shown| differences = shown)
+            }
+            CopyDirection::Pull { sources, dir, dirs, .. } => {
                 self.pull_all((sources, *dirs), dir, limits, &mut changes).await
             }
         };
         CopyResult {
             end: done.err().unwrap_or(CopyEnd::Whole),
             changes,
+            differences,
             bytes: progress.moved(),
             elapsed: watch.elapsed(),
         }
@@ -148,9 +171,7 @@ impl Session {
 
     /// Runs a script of ours and reads its answers.
     async fn ask(&mut self, script: String, limits: CopyLimits<'_>) -> Result<CopyAnswers, CopyEnd> {
-        let command =
-            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", limits.deadline.left()) };
-        let ran = exec::run(self, &command, limits.mark, limits.cancel, None).await;
+        let ran = self.run_script(script, limits).await;
         match ran.end {
             CommandEnd::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {
                 Ok(said) => Ok(copy::parse(&said)),
@@ -158,6 +179,16 @@ impl Session {
             },
             _ => Err(CopyEnd::Script(Box::new(ran))),
         }
+    }
+
+    /// Runs a script of ours, as the user that the order is carried out as.
+    async fn run_script(&mut self, script: String, limits: CopyLimits<'_>) -> CommandResult {
+        let command = Command {
+            stdin: script.into_bytes().into(),
+            sudo: limits.sudo.map(str::to_owned),
+            ..Command::new("exec /bin/sh -s", limits.deadline.left())
+        };
+        exec::run(self, &command, limits.mark, limits.cancel, None).await
     }
 
     /// Does something with SFTP. What it opens it keeps in the slot while it has it open: dropping that, or SFTP itself,
@@ -183,17 +214,40 @@ impl Session {
     }
 
     async fn open_sftp(&mut self, limits: CopyLimits<'_>) -> Result<Sftp, CopyEnd> {
+        let said = match self.try_sftp(limits).await? {
+            Ok(sftp) => return Ok(sftp),
+            Err((said, true)) => return Err(CopyEnd::NoSftp(said)),
+            Err((said, false)) => said,
+        };
+        // A program that speaks SFTP may be there, behind a profile that speaks first; or the connection is gone.
+        // A channel that is not even opened says more than a shell that is slow.
+        let timeout = [limits.deadline.left(), Some(self.open_timeout() + AFTER_OPEN)].into_iter().flatten().min();
+        let silent = Command { raw: true, ..Command::new("exit 0", timeout) };
+        let ran = exec::run(self, &silent, limits.mark, limits.cancel, None).await;
+        Err(match ran.end {
+            CommandEnd::Lost(said) | CommandEnd::NotSent(said) => CopyEnd::Lost(said),
+            CommandEnd::Cancelled => CopyEnd::Cancelled,
+            _ if ran.stdout.is_empty() => CopyEnd::NoSftp(said),
+            _ => {
+                let words = ran.stdout.first(PROFILE_WORDS).unwrap_or_default();
+                CopyEnd::ProfileSpeaks(String::from_utf8_lossy(&words).trim().to_owned())
+            }
+        })
+    }
+
+    /// Opens SFTP. Where that fails, what was said, and whether the server itself said no.
+    async fn try_sftp(&mut self, limits: CopyLimits<'_>) -> Result<Result<Sftp, (String, bool)>, CopyEnd> {
         let limit = [limits.deadline.left(), Some(self.open_timeout())].into_iter().flatten().min();
         let opening = self.drive(ssh2::Session::sftp);
         match race(opening, Deadline::after(limit), limits.cancel).await {
-            Raced::Done(Ok(sftp)) => Ok(sftp),
+            Raced::Done(Ok(sftp)) => Ok(Ok(sftp)),
             // Where its program ended at once, libssh2 takes that for the end of the connection.
             Raced::Done(Err(error)) if self.socket().is_over() || classify::is_lost(&error) && self.has_ended() => {
                 Err(CopyEnd::Lost(classify::lower(error.message())))
             }
-            Raced::Done(Err(error)) => Err(CopyEnd::NoSftp(classify::lower(error.message()))),
+            Raced::Done(Err(error)) => Ok(Err((classify::lower(error.message()), classify::is_refused(&error)))),
             Raced::Late if limits.deadline.left().is_some_and(|left| left.is_zero()) => Err(CopyEnd::Late),
-            Raced::Late => Err(CopyEnd::NoSftp("it did not answer".to_owned())),
+            Raced::Late => Ok(Err(("it did not answer".to_owned(), false))),
             Raced::Cancelled => Err(CopyEnd::Cancelled),
         }
     }
@@ -222,6 +276,8 @@ impl Session {
     }
 }
 
-fn denied(path: String, why: impl Into<String>) -> Change {
-    Change { path, action: ChangeKind::Denied, note: Some(why.into()) }
+/// Nothing came of a path.
+fn refused(path: String, why: impl Into<String>) -> Change {
+    let why = why.into();
+    Change { path, action: ChangeKind::refused(&why), note: Some(why) }
 }

@@ -13,7 +13,7 @@ use futures_lite::future;
 use super::list::{Listing, RemoteEntry, RemoteKind};
 use super::local::{self, LocalEntry, LocalTree, words};
 use super::receive::ReceiveResult;
-use super::{CopyEnd, CopyLimits, denied};
+use super::{CopyEnd, CopyLimits, refused};
 use crate::cancel::{Raced, race};
 use crate::outcome::{Change, ChangeKind};
 use crate::plan::pull::PullSource;
@@ -23,6 +23,10 @@ use crate::transport::session::Session;
 
 /// Times that a file is received which changes meanwhile.
 const TRIES: usize = 2;
+/// Why a file that has all its bytes is received again.
+const CHANGED: &str = "it changed while it was read";
+/// Said of a file whose size is unknown.
+const UNSIZED: &str = "has no size; read to its end, without a checksum";
 /// Files whose checksums are asked for at once.
 const SUMS: usize = 200;
 /// Bytes that may have arrived before their checksums are asked for.
@@ -47,9 +51,9 @@ impl Session {
     ) -> Result<(), CopyEnd> {
         let tree =
             LocalTree::open(dir).map_err(|error| CopyEnd::Local(format!("`{}`: {}", dir.display(), words(&error))))?;
-        let listing = self.with_sftp(limits, async |session, sftp, slot| session.list(sftp, sources, dirs, slot).await);
-        let Listing { mut found, denied: refused } = listing.await?;
-        changes.extend(refused.into_iter().map(|(path, why)| denied(path, why)));
+        let (sources, unmatched) = self.spread(sources, limits).await?;
+        let Listing { mut found, denied } = self.list_sources(&sources, dirs, limits).await?;
+        changes.extend(unmatched.into_iter().chain(denied).map(|(path, why)| refused(path, why)));
         let mut state = PullState { tree: &tree, dir, found: HashMap::new(), changes };
         let mut made = Vec::new();
         let mut alike = Vec::new();
@@ -67,7 +71,7 @@ impl Session {
             };
             match tree.look(&one.name) {
                 Ok(LocalEntry::Dir) => state.deny(one, "Is a directory"),
-                Ok(LocalEntry::File { size: known, .. }) if known == size => alike.push(n),
+                Ok(LocalEntry::File { size: known, .. }) if known == size && !one.is_virtual => alike.push(n),
                 Ok(seen) => todo.push(state.wanted(n, seen == LocalEntry::Nothing)),
                 Err(error) => state.fail(one, &error)?,
             }
@@ -87,23 +91,25 @@ impl Session {
             let mut arrived: Vec<ReceivedFile> = Vec::new();
             let mut heap = 0;
             for &n in &todo {
-                match self.fetch(&found[n], attempt == 1, &mut state, limits).await? {
+                match self.fetch(&found[n], n, attempt == 1, &mut state, limits).await? {
                     FetchResult::Done(sum, went_on) => arrived.push(ReceivedFile { n, sum, went_on }),
-                    FetchResult::Denied => {}
-                    FetchResult::Again => again.push(n),
+                    FetchResult::Settled => {}
+                    FetchResult::Short => again.push((n, "it became shorter while it was read")),
                 }
                 heap += found[n].size();
                 if arrived.len() >= SUMS || heap >= HEAP {
-                    again.extend(self.settle(&found, std::mem::take(&mut arrived), &mut state, limits).await?);
+                    let other = self.settle(&found, std::mem::take(&mut arrived), &mut state, limits).await?;
+                    again.extend(other.into_iter().map(|n| (n, CHANGED)));
                     heap = 0;
                 }
             }
-            again.extend(self.settle(&found, arrived, &mut state, limits).await?);
+            let other = self.settle(&found, arrived, &mut state, limits).await?;
+            again.extend(other.into_iter().map(|n| (n, CHANGED)));
             todo = Vec::new();
-            for n in again {
+            for (n, why) in again {
                 if attempt == TRIES {
                     tree.forget(&found[n].name);
-                    state.deny_there(&found[n], "it changed while it was read, twice");
+                    state.deny_there(&found[n], &format!("{why}, twice"));
                 } else if self.refresh(&mut found[n], &mut state, limits).await? {
                     todo.push(n);
                 }
@@ -122,6 +128,19 @@ impl Session {
         Ok(())
     }
 
+    /// Looks at everything that is to be copied.
+    async fn list_sources(
+        &mut self,
+        sources: &[PullSource],
+        dirs: bool,
+        limits: CopyLimits<'_>,
+    ) -> Result<Listing, CopyEnd> {
+        if limits.sudo.is_some() {
+            return self.walk(sources, dirs, limits).await;
+        }
+        self.with_sftp(limits, async |session, sftp, slot| session.list(sftp, sources, dirs, slot).await).await
+    }
+
     /// Asks the node for the checksums of files.
     async fn sums(
         &mut self,
@@ -138,33 +157,85 @@ impl Session {
     async fn fetch(
         &mut self,
         one: &RemoteEntry,
+        n: usize,
         go_on: bool,
         state: &mut PullState<'_>,
         limits: CopyLimits<'_>,
     ) -> Result<FetchResult, CopyEnd> {
-        let mut part = match state.tree.part(&one.name, go_on, one.size()) {
+        // An empty file may be one whose size says nothing.
+        let size = Some(one.size()).filter(|&size| size > 0 && !one.is_virtual);
+        let mut part = match state.tree.part(&one.name, go_on && size.is_some(), one.size()) {
             Ok(part) => part,
-            Err(error) => return state.fail(one, &error).map(|()| FetchResult::Denied),
+            Err(error) => return state.fail(one, &error).map(|()| FetchResult::Settled),
         };
         limits.progress.spare(part.have);
-        let received = self.receive(&one.path, &mut part.file, part.have, one.size(), limits).await?;
-        match received {
-            ReceiveResult::Whole => match sum(part.file, limits).await? {
-                Ok(sum) => return Ok(FetchResult::Done(sum, part.have > 0)),
-                Err(error) => state.fail(one, &error)?,
-            },
-            ReceiveResult::Short => return Ok(FetchResult::Again),
-            ReceiveResult::Refused(said) => {
-                state.tree.forget(&one.name);
-                state.deny_there(one, &said);
+        let received = self.receive(&one.path, &mut part.file, part.have, size, limits).await?;
+        let failed = match received {
+            ReceiveResult::Whole(count) => {
+                let is_unsized = size.is_none() && count > 0 && self.has_no_size(one, limits).await?;
+                if is_unsized || size.is_some() || count == 0 {
+                    match sum(part.file, limits).await? {
+                        Ok(sum) if is_unsized || one.is_virtual => {
+                            state.finish_unsized(n, one, (count, sum), limits).await?;
+                            return Ok(FetchResult::Settled);
+                        }
+                        Ok(sum) => return Ok(FetchResult::Done(sum, part.have > 0)),
+                        Err(error) => Err(error),
+                    }
+                } else {
+                    // It grew meanwhile: it is copied as it was at the beginning.
+                    match part.file.set_len(0) {
+                        Ok(()) => match sum(part.file, limits).await? {
+                            Ok(sum) => return Ok(FetchResult::Done(sum, false)),
+                            Err(error) => Err(error),
+                        },
+                        Err(error) => Err(error),
+                    }
+                }
             }
-            ReceiveResult::Local(error) => {
-                // What is there makes room for somebody else.
-                state.tree.forget(&one.name);
-                state.fail(one, &error)?;
-            }
+            ReceiveResult::Short => return Ok(FetchResult::Short),
+            ReceiveResult::Refused(said) => Ok(said),
+            ReceiveResult::Local(error) => Err(error),
+        };
+        // What is there makes room for somebody else.
+        state.tree.forget(&one.name);
+        match failed {
+            Ok(said) => state.deny_there(one, &said),
+            Err(error) => state.fail(one, &error)?,
         }
-        Ok(FetchResult::Denied)
+        Ok(FetchResult::Settled)
+    }
+
+    /// Whether a file that gave bytes says even now that it has none.
+    async fn has_no_size(&mut self, one: &RemoteEntry, limits: CopyLimits<'_>) -> Result<bool, CopyEnd> {
+        if one.is_virtual {
+            return Ok(true);
+        }
+        Ok(self.look_again_at(one, limits).await?.is_ok_and(|now| now.size() == 0))
+    }
+
+    /// Looks at a file once more; otherwise why it is none any more.
+    async fn look_again_at(
+        &mut self,
+        one: &RemoteEntry,
+        limits: CopyLimits<'_>,
+    ) -> Result<Result<RemoteEntry, String>, CopyEnd> {
+        let (path, name) = (one.path.clone(), one.name.clone());
+        let now = if limits.sudo.is_some() {
+            let source = PullSource { path, name, pattern: false };
+            let Listing { mut found, mut denied } = self.walk(&[source], false, limits).await?;
+            found.pop().ok_or_else(|| denied.pop().map_or_else(|| "the node gave no answer".to_owned(), |(_, why)| why))
+        } else {
+            let look = self.with_sftp(limits, async |session, sftp, _| session.look_again(sftp, &one.path).await);
+            match look.await? {
+                Ok(stat) => RemoteEntry::new(path, name, &stat).map_err(|(_, why)| why),
+                Err(said) => Err(said),
+            }
+        };
+        Ok(match now {
+            Ok(RemoteEntry { kind: RemoteKind::Dir, .. }) => Err("it became a directory while it was read".to_owned()),
+            now => now,
+        })
     }
 
     /// Gives their names to those that are what the node has. Returns the others.
@@ -202,18 +273,12 @@ impl Session {
         state: &mut PullState<'_>,
         limits: CopyLimits<'_>,
     ) -> Result<bool, CopyEnd> {
-        let path = one.path.clone();
-        let look = self.with_sftp(limits, async |session, sftp, _| session.look_again(sftp, &path).await);
-        let why = match look.await? {
-            Ok(stat) => match RemoteEntry::new(one.path.clone(), one.name.clone(), &stat) {
-                Ok(now) if matches!(now.kind, RemoteKind::File(_)) => {
-                    *one = now;
-                    return Ok(true);
-                }
-                Ok(_) => "it became a directory while it was read".to_owned(),
-                Err((_, why)) => why,
-            },
-            Err(said) => said,
+        let why = match self.look_again_at(one, limits).await? {
+            Ok(now) => {
+                *one = RemoteEntry { is_virtual: one.is_virtual, ..now };
+                return Ok(true);
+            }
+            Err(why) => why,
         };
         state.tree.forget(&one.name);
         state.deny_there(one, &why);
@@ -225,9 +290,10 @@ impl Session {
 enum FetchResult {
     /// It is here, with this checksum; true where a part that was there was gone on with.
     Done(String, bool),
-    Denied,
+    /// Nothing more has to be done about it.
+    Settled,
     /// It ended before it should have.
-    Again,
+    Short,
 }
 
 /// What the node says is the checksum of a file, where it can.
@@ -265,17 +331,21 @@ impl PullState<'_> {
     }
 
     fn say(&mut self, one: &RemoteEntry, action: ChangeKind) {
-        self.changes.push(Change { path: self.path(one), action, note: None });
+        self.changes.push(self.change(one, action));
+    }
+
+    fn change(&self, one: &RemoteEntry, action: ChangeKind) -> Change {
+        Change { path: self.path(one), action, note: None }
     }
 
     /// Something about its place here.
     fn deny(&mut self, one: &RemoteEntry, why: &str) {
-        self.changes.push(denied(self.path(one), format!("on this machine: {why}")));
+        self.changes.push(refused(self.path(one), format!("on this machine: {why}")));
     }
 
     /// Something about the file on the node.
     fn deny_there(&mut self, one: &RemoteEntry, why: &str) {
-        self.changes.push(denied(one.path.clone(), why));
+        self.changes.push(refused(one.path.clone(), why));
     }
 
     /// An error of this machine: it is about this file, or ends it all.
@@ -313,6 +383,31 @@ impl PullState<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Gives a file its name of which nobody knows how long it should be.
+    async fn finish_unsized(
+        &mut self,
+        n: usize,
+        one: &RemoteEntry,
+        (count, ours): (u64, String),
+        limits: CopyLimits<'_>,
+    ) -> Result<(), CopyEnd> {
+        let known = match (self.tree.look(&one.name), self.tree.read(&one.name)) {
+            (Ok(LocalEntry::File { size, .. }), Ok(file)) if size == count => sum(file, limits).await?.ok(),
+            _ => None,
+        };
+        if known.is_some_and(|known| known == ours) {
+            self.tree.forget(&one.name);
+            self.changes.push(Change { note: Some(UNSIZED.to_owned()), ..self.change(one, ChangeKind::Same) });
+            return Ok(());
+        }
+        let before = self.changes.len();
+        self.finish(n, one)?;
+        if let Some(change) = self.changes.get_mut(before).filter(|change| change.action.is_change()) {
+            change.note = Some(UNSIZED.to_owned());
+        }
+        Ok(())
     }
 
     fn finish(&mut self, n: usize, one: &RemoteEntry) -> Result<(), CopyEnd> {

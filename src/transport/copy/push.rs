@@ -1,40 +1,82 @@
 //! Copying files to a node.
 //!
-//! A file is sent under another name beside its own, which says what it will be: whoever comes after a cut finds it and
-//! goes on. Only what has arrived whole, to the byte, gets its name, by a rename.
+//! A file is sent under another name beside its own, which says what it will be and who sends it: a part has one writer. Only
+//! what has arrived whole, to the byte, gets its name, by a rename, and is looked at afterwards. Whoever comes after a run
+//! that has ended makes its part his own, and goes on.
 
 use std::collections::HashMap;
 
-use super::send::SendResult;
-use super::{CopyEnd, CopyLimits, denied};
+use super::send::{PartStart, SendResult};
+use super::{CopyEnd, CopyLimits, refused};
 use crate::outcome::{Change, ChangeKind};
-use crate::plan::push::{Content, Push, PushFile, PushPlace};
+use crate::plan::push::{Content, PartWriter, Push, PushFile, PushPlace};
 use crate::plan::script::copy::CopyAnswers;
-use crate::plan::script::push as node;
+use crate::plan::script::push::{ArrivedFile, BOX, DEST, PushScripts};
 use crate::transport::session::Session;
 
 /// Times that a file is sent whose content arrived as another one.
 const TRIES: usize = 2;
+/// Letters that nobody guesses.
+const SECRET: usize = 24;
 
 impl Session {
-    /// Copies files to the node.
+    /// Copies files to the node, or looks at what that would change, and gives the differences.
     pub(super) async fn push_all(
         &mut self,
         push: &Push,
         dest: &str,
+        (writer, host): (&PartWriter, usize),
+        limits: CopyLimits<'_>,
+        changes: &mut Vec<Change>,
+    ) -> Result<Vec<u8>, CopyEnd> {
+        let secret: String = std::iter::repeat_with(fastrand::alphanumeric).take(SECRET).collect();
+        let writer_here = writer.on(host);
+        let scripts = PushScripts {
+            push,
+            dest,
+            writer: &writer_here,
+            ended: &writer.ended,
+            secret: limits.sudo.map(|_| secret.as_str()),
+        };
+        if let Some(check) = push.check {
+            return self.check_push(scripts, check, limits, changes).await;
+        }
+        let mut answers = self.ask(scripts.prepare(), limits).await?;
+        let boxed = match (limits.sudo, answers.remove(&BOX)) {
+            (None, _) => None,
+            (Some(_), Some(answer)) if answer.word == "box" => Some(answer.rest),
+            (Some(_), answer) => {
+                let why = answer.map_or_else(|| "the node gave no answer".to_owned(), |answer| answer.rest);
+                changes.push(refused(dest.to_owned(), why));
+                return Ok(Vec::new());
+            }
+        };
+        let done = self.push_prepared(scripts, boxed.as_deref(), answers, limits, changes).await;
+        // What was cut short is gone on with.
+        if let (Some(boxed), Ok(())) = (&boxed, &done) {
+            self.ask(scripts.close_box(boxed), limits).await?;
+        }
+        done.map(|()| Vec::new())
+    }
+
+    async fn push_prepared(
+        &mut self,
+        scripts: PushScripts<'_>,
+        boxed: Option<&str>,
+        mut answers: CopyAnswers,
         limits: CopyLimits<'_>,
         changes: &mut Vec<Change>,
     ) -> Result<(), CopyEnd> {
-        let mut answers = self.ask(node::prepare(push, dest), limits).await?;
-        let into = match answers.remove(&node::DEST) {
+        let push = scripts.push;
+        let into = match answers.remove(&DEST) {
             Some(answer) if answer.word == "denied" => {
-                changes.push(denied(dest.to_owned(), answer.rest));
+                changes.push(refused(scripts.dest.to_owned(), answer.rest));
                 return Ok(());
             }
             answer => answer.is_some(),
         };
-        let places = push.places(dest, into);
-        let mut state = PushState { places: &places, found: HashMap::new(), changes };
+        let places = push.places(scripts.dest, into, scripts.writer);
+        let mut state = PushState { places: &places, new: HashMap::new(), changes };
         let mut made = Vec::new();
         let mut todo = Vec::new();
         for n in 0..places.len() {
@@ -49,7 +91,7 @@ impl Session {
                 "denied" => state.deny(n, answer.rest),
                 "labels" => todo.push((n, None)),
                 word => {
-                    state.found.insert(n, if word == "absent" { ChangeKind::Created } else { ChangeKind::Written });
+                    state.new.insert(n, word == "absent");
                     todo.push((n, Some(answer.rest.parse().unwrap_or(0))));
                 }
             }
@@ -60,14 +102,18 @@ impl Session {
         for attempt in 1..=TRIES {
             let mut arrived = Vec::new();
             for (n, have) in todo.drain(..) {
+                let is_new = state.new.get(&n).copied().unwrap_or(false);
                 let Some(have) = have else {
-                    arrived.push((n, false));
+                    arrived.push(ArrivedFile { n, sent: false, is_new });
                     continue;
                 };
-                match self.send(&push.copies[n], &places[n].part, have, limits).await? {
-                    SendResult::Whole => arrived.push((n, true)),
+                let in_box = boxed.and_then(|boxed| scripts.boxed(boxed, &push.copies[n]));
+                let part = in_box.as_deref().unwrap_or(&places[n].part);
+                let start = if have > 0 || in_box.is_some() { PartStart::There(have) } else { PartStart::New };
+                match self.send(&push.copies[n], part, start, limits).await? {
+                    SendResult::Whole => arrived.push(ArrivedFile { n, sent: true, is_new }),
                     SendResult::Refused(said) => {
-                        let mut why = self.ask(node::why(n, &places[n].part), limits).await?;
+                        let mut why = self.ask(scripts.why(n, part), limits).await?;
                         let why = why.remove(&n).map(|answer| answer.rest).filter(|why| !why.is_empty());
                         state.deny(n, why.unwrap_or(said));
                     }
@@ -77,13 +123,12 @@ impl Session {
             if arrived.is_empty() && closing.is_empty() {
                 break;
             }
-            let mut answers = self.ask(node::finish(push, &places, &arrived, closing), limits).await?;
+            let mut answers = self.ask(scripts.finish(&places, &arrived, closing, boxed), limits).await?;
             for &n in closing {
-                state.end(n, ChangeKind::Created, &mut answers);
+                state.end(n, &mut answers);
             }
-            for (n, _) in arrived {
-                let kind = state.found.get(&n).copied().unwrap_or(ChangeKind::Written);
-                if !state.end(n, kind, &mut answers) {
+            for ArrivedFile { n, .. } in arrived {
+                if !state.end(n, &mut answers) {
                     if attempt < TRIES {
                         limits.progress.expect(size(&push.copies[n]));
                         todo.push((n, Some(0)));
@@ -100,8 +145,8 @@ impl Session {
 /// What is known of an order while it is carried out.
 struct PushState<'a> {
     places: &'a [PushPlace],
-    /// What a file will have become, once it is there.
-    found: HashMap<usize, ChangeKind>,
+    /// Whether there was nothing in a file's place.
+    new: HashMap<usize, bool>,
     changes: &'a mut Vec<Change>,
 }
 
@@ -111,16 +156,21 @@ impl PushState<'_> {
     }
 
     fn deny(&mut self, n: usize, why: String) {
-        self.changes.push(denied(self.places[n].path.clone(), why));
+        self.changes.push(refused(self.places[n].path.clone(), why));
     }
 
     /// Takes the last answer about a copy. False where other bytes arrived than were sent.
-    fn end(&mut self, n: usize, kind: ChangeKind, answers: &mut CopyAnswers) -> bool {
-        match answers.remove(&n) {
-            Some(answer) if answer.word == "done" => self.say(n, kind),
-            Some(answer) if answer.word == "mismatch" => return false,
-            Some(answer) => self.deny(n, answer.rest),
-            None => self.deny(n, "the node gave no answer".to_owned()),
+    fn end(&mut self, n: usize, answers: &mut CopyAnswers) -> bool {
+        let Some(answer) = answers.remove(&n) else {
+            self.deny(n, "the node gave no answer".to_owned());
+            return true;
+        };
+        match answer.word.as_str() {
+            "created" => self.say(n, ChangeKind::Created),
+            "written" => self.say(n, ChangeKind::Written),
+            "same" => self.say(n, ChangeKind::Same),
+            "mismatch" => return false,
+            _ => self.deny(n, answer.rest),
         }
         true
     }

@@ -14,6 +14,15 @@ use crate::transport::session::Session;
 /// Bytes on their way at once: what a host costs in memory, and what its line can hold.
 const WINDOW: usize = 256 * 1024;
 
+/// Where sending begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PartStart {
+    /// With a part that must not be there yet.
+    New,
+    /// After the first so many bytes of one that is there.
+    There(u64),
+}
+
 /// What became of a file's bytes.
 pub(super) enum SendResult {
     /// The server took them all.
@@ -23,15 +32,15 @@ pub(super) enum SendResult {
 }
 
 impl Session {
-    /// Sends what is missing of a file after its first `have` bytes.
+    /// Sends what is missing of a file.
     pub(super) async fn send(
         &mut self,
         copy: &PushFile,
         part: &str,
-        have: u64,
+        start: PartStart,
         limits: CopyLimits<'_>,
     ) -> Result<SendResult, CopyEnd> {
-        self.with_sftp(limits, async |session, sftp, slot| session.send_on(sftp, copy, part, have, slot, limits).await)
+        self.with_sftp(limits, async |session, sftp, slot| session.send_on(sftp, copy, part, start, slot, limits).await)
             .await
     }
 
@@ -40,15 +49,17 @@ impl Session {
         sftp: &Sftp,
         copy: &PushFile,
         part: &str,
-        have: u64,
+        start: PartStart,
         slot: &mut Option<File>,
         limits: CopyLimits<'_>,
     ) -> Result<SendResult, CopyEnd> {
         let Content::File { size, .. } = copy.content else { return Ok(SendResult::Whole) };
+        let (have, flags) = match start {
+            // Whoever put something else in this place meanwhile must not have it written to.
+            PartStart::New => (0, OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE),
+            PartStart::There(have) => (have, OpenFlags::WRITE),
+        };
         let mut source = SendBuffer::open(copy, have, size)?;
-        // Whoever put something else in this place meanwhile must not have it written to.
-        let flags =
-            OpenFlags::WRITE | if have == 0 { OpenFlags::CREATE | OpenFlags::EXCLUSIVE } else { OpenFlags::empty() };
         let mut keepalives = self.keepalives();
         let opened = self
             .with_keepalives(&mut keepalives, || sftp.open_mode(Path::new(part), flags, 0o600, OpenType::File))
