@@ -2,6 +2,7 @@
 
 pub mod config;
 mod early;
+mod encoding;
 mod environment;
 mod files;
 mod order;
@@ -19,6 +20,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use config::Config;
 pub use early::{behind_h, parse};
+pub use encoding::explain as explain_encoding;
 pub use environment::RemoteEnvironment;
 pub use files::{Pull, Push};
 pub use privilege::{Privilege, SudoPassword};

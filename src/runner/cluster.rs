@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::cancel::WatchedLimit;
 use crate::duration::human;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
@@ -91,7 +92,7 @@ impl<'a, C: Executor> Run<'a, C> {
             state: None,
         };
         let mut nodes = self.nodes(began);
-        let mut end = later(began, wait.timeout);
+        let mut end = WatchedLimit::at(later(began, wait.timeout));
         // Since when the cluster is as it is wanted.
         let mut reached = None;
         while self.stats.cancelled.is_none() {
@@ -100,15 +101,16 @@ impl<'a, C: Executor> Run<'a, C> {
                 reached.is_some() && nodes.hosts.is_round_over() && nodes.hosts.there() >= nodes.need
             });
             let is_over = asking.host().is_none() || asking.waiting.lost.is_some();
-            if (reached.is_some() && all_up) || is_over || now >= end {
+            if (reached.is_some() && all_up) || is_over || end.has_passed() {
                 break;
             }
             if let Some(nodes) = &mut nodes
                 && nodes.hosts.possible() < nodes.need
             {
-                end = end.min(later(nodes.hosts.hopeless_since(now), SETTLE));
+                end.no_later_than(later(nodes.hosts.hopeless_since(now), SETTLE));
             }
             let next = self.ask_where_due(id, wait, &mut asking, nodes.as_mut());
+            let end = end.next_look();
             match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
                 NextEvent::Done(host, done) if asking.under_way.is_some() && asking.host() == Some(host) => {
                     let asked = asking.under_way.take().unwrap_or(now);

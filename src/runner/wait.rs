@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, WatchedLimit};
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
@@ -49,18 +49,19 @@ impl<C: Executor> Run<'_, C> {
         let began = now();
         let need = needed(wait.quorum, hosts.len());
         let mut waiting = WaitingHosts::new(hosts, wait, began);
-        let mut end = later(began, wait.timeout);
+        let mut end = WatchedLimit::at(later(began, wait.timeout));
         while self.stats.cancelled.is_none() {
             let now = now();
-            if waiting.there() >= need || waiting.are_settled() || now >= end {
+            if waiting.there() >= need || waiting.are_settled() || end.has_passed() {
                 break;
             }
             // Where the run goes on with the hosts that are left, each of them has its own time to come up.
             if waiting.possible() < need && self.plan.steps[id].on_failure == OnFailure::Stop {
-                end = end.min(later(waiting.hopeless_since(now), SETTLE));
+                end.no_later_than(later(waiting.hopeless_since(now), SETTLE));
             }
             self.start_due_looks(id, id, wait, &mut waiting, None);
             let next = waiting.next_due().filter(|_| waiting.looking() < self.settings.fanout);
+            let end = end.next_look();
             match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
                 NextEvent::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
                 NextEvent::Time => {}

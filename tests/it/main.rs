@@ -7,8 +7,8 @@
 //! | Logins, keys, agents, passwords, host keys | `login`, `login_failures`, `certificates`, `passwords`, `host_keys`, `algorithms` |
 //! | `ssh_config` | `ssh_config`, `ssh_match`, `ssh_rows` |
 //! | `--transport openssh` | `openssh_transport` |
-//! | Inventories | `inventories` |
-//! | Defaults | `config`, `environment` |
+//! | Inventories | `inventories`, `ansible_values`, `foreign_files` |
+//! | Defaults | `config`, `environment`, `service_accounts` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
@@ -22,7 +22,7 @@
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
-//! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
+//! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `stopped`, `interrupt`, `canary` |
 //! | A thousand hosts | `scale`, `fleet` |
 //! | `--help`, README.zh-CN.md | `help`, `translation` |
 
@@ -33,6 +33,7 @@ extern crate self as libfuzzer_sys;
 
 mod addresses;
 mod algorithms;
+mod ansible_values;
 mod big_files;
 mod canary;
 mod certificates;
@@ -44,6 +45,7 @@ mod exit_status;
 mod failures;
 mod files;
 mod fleet;
+mod foreign_files;
 mod fuzz;
 mod greenplum;
 mod greenplum_scripts;
@@ -90,6 +92,7 @@ mod schema;
 mod script_command;
 mod scripts;
 mod servers;
+mod service_accounts;
 mod shaping;
 mod shells;
 mod spill;
@@ -103,6 +106,7 @@ mod standin_measured;
 mod start;
 mod status;
 mod stop;
+mod stopped;
 mod sudo;
 mod terminal;
 mod timeouts;
