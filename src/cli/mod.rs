@@ -10,6 +10,7 @@ mod peer_words;
 mod privilege;
 pub mod pssh;
 mod shell;
+mod sudo_user;
 mod values;
 mod wait;
 

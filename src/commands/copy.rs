@@ -17,7 +17,7 @@ use crate::plan::push::{Content, Push, PushFile};
 use crate::plan::{Action, Plan, Template};
 use crate::runner::RunHost;
 
-use super::oneshot::plan;
+use super::oneshot::{plan, said};
 use crate::diagnostic::Diagnostic;
 
 /// Directories in each other: more are a loop.
@@ -34,7 +34,8 @@ pub(super) fn push(args: &PushArgs, timeout: Option<Duration>) -> Result<Plan, D
         Diagnostic::usage(format!("two sources are called `{name}`: one would replace the other"))
             .hint("copy them to different places, with two commands")
     })?;
-    Ok(plan("push", Action::Push(Arc::new(push)), timeout))
+    let from = args.source.iter().map(|source| source.display().to_string()).collect::<Vec<_>>().join(" ");
+    Ok(said(format!("{from} {}", args.dest), plan("push", Action::Push(Arc::new(push)), timeout)))
 }
 
 /// A source and all that is in it.
@@ -72,7 +73,8 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, D
     if args.dest.is_empty() {
         return Err(Diagnostic::usage("the destination is empty").hint("write `.` for the current directory"));
     }
-    Ok(plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None })), timeout))
+    let what = format!("{} {}", args.source.join(" "), args.dest);
+    Ok(said(what, plan("pull", Action::Pull(Arc::new(Pull { sources, dest, dirs: true, rename: None })), timeout)))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.

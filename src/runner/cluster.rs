@@ -17,7 +17,7 @@ use super::condition::{holds, name_state};
 use super::fleet::{Executor, JobResult};
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::wait::{LOOK, SETTLE, needed, told, unmet, waited_for};
+use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
 use super::{NextEvent, Run, later};
 
@@ -189,7 +189,7 @@ impl<'a, C: Executor> Run<'a, C> {
         let command = script::command(self.plan, &self.plan.steps[id], &state.run_host, Depth::Light(&state.facts));
         let Ok(Some(command)) = command else {
             // Said before contact for every host, so this is a bug.
-            asking.waiting.lost = Some(Failure::new(Phase::Command, "there is nothing to ask it with"));
+            asking.waiting.lost = Some(Failure::new(Phase::Local, "there is nothing to ask it with"));
             return;
         };
         let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
@@ -309,7 +309,7 @@ impl<'a, C: Executor> Run<'a, C> {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };
         }
         if asking.host().is_none() {
-            return Failure::new(Phase::Command, "no host is left that could be asked");
+            return Failure::new(Phase::Check, "no host is left that could be asked");
         }
         let cut = now() < later(began, wait.timeout);
         let after = if cut { "at the end".to_owned() } else { format!("after {limit}") };
@@ -325,7 +325,7 @@ impl<'a, C: Executor> Run<'a, C> {
             Until::Condition(condition) => told(condition, &state.facts).or(hint),
             Until::Chain | Until::Checks => hint,
         };
-        Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
+        Failure { hint: guess.or(hint), ..Failure::new(phase(&wait.until), cause) }
     }
 
     /// Says which nodes are not up any more.
