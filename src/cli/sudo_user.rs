@@ -11,11 +11,11 @@ use clap::error::ErrorKind;
 pub(super) fn check(words: &[OsString]) -> Result<(), clap::Error> {
     let is = |at: usize, text: &str| words.get(at).is_some_and(|word| word == text);
     // What follows the first `--` is the command's.
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let Some(end) = words.iter().position(|word| word == "--") else { return Ok(()) };
     for at in 0..end {
         let Some(user) = words.get(at + 1).filter(|_| is(at, "--sudo") && at + 2 == end) else { continue };
         let user = user.to_string_lossy();
-        if !user.starts_with('-') {
+        if !user.starts_with('-') && !user.contains(char::is_whitespace) {
             return Err(clap::Error::raw(
                 ErrorKind::InvalidValue,
                 format!(
@@ -47,6 +47,7 @@ mod tests {
         for line in [
             "gsctl exec --sudo -- psql -c x",
             "gsctl exec --sudo systemctl restart x",
+            "gsctl exec --sudo id",
             "gsctl exec --sudo=postgres -- psql",
             "gsctl exec --sudo --pty -- psql",
             "gsctl exec -- echo --sudo postgres -- x",

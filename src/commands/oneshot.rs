@@ -163,7 +163,8 @@ pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan,
     checks.extend(args.command.iter().cloned().map(Check::Command));
     checks.extend(args.port.iter().copied().map(Check::Port));
     checks.extend(args.file.iter().cloned().map(Check::File));
-    Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
+    let what = words(&checks);
+    Ok(said(what, plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT)))))
 }
 
 /// `wait`.
@@ -212,6 +213,19 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
 pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
     Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
+}
+
+/// Checks as they were asked for.
+fn words(checks: &[Check]) -> String {
+    let word = |check: &Check| match check {
+        Check::Process { name, path: None } => format!("--process {name}"),
+        Check::Process { name, path: Some(path) } => format!("--process {name}={path}"),
+        Check::Command(command) => format!("--command {command}"),
+        Check::Port(port) => format!("--port {port}"),
+        Check::File(path) => format!("--file {path}"),
+        Check::NoFile(path) => format!("--no-file {path}"),
+    };
+    checks.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// With what it does, for the list of past runs.

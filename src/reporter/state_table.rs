@@ -93,8 +93,12 @@ fn write_narrow(report: &RunReport, columns: usize, ctx: &ViewContext, screen: &
     for (host, (tone, state)) in report.hosts.iter().zip(states) {
         let name = pad(&fit_middle(&host.host, names, ctx.glyphs.ellipsis), names);
         let room = columns.saturating_sub(names + wide + 4);
-        let moment = if host.is_stopped() { ChainMoment::Now } else { ChainMoment::AtTheEnd };
-        let stages = stages_row(&host.chain, moment, &ctx.glyphs, room).paint_all(&ctx.out);
+        // What was stopped on purpose lacks nothing.
+        let stages = if host.is_stopped() {
+            String::new()
+        } else {
+            stages_row(&host.chain, ChainMoment::AtTheEnd, &ctx.glyphs, room).paint_all(&ctx.out)
+        };
         let gap = pad("", wide - width(&state));
         screen.out_line(format!("{name}  {}{gap}  {stages}", ctx.out.paint(tone, &state)).trim_end())?;
     }

@@ -18,12 +18,13 @@
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
 //! | `--sudo` | `sudo` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
-//! | Exit status | `exit_status`, `failures` |
+//! | Exit status, messages | `exit_status`, `failures`, `words` |
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `stopped`, `interrupt`, `canary` |
 //! | A thousand hosts | `scale`, `fleet` |
+//! | An operator's twelve everyday jobs | `jobs` |
 //! | `--help`, README.zh-CN.md | `help`, `translation` |
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
@@ -58,6 +59,7 @@ mod hosts;
 mod html;
 mod interrupt;
 mod inventories;
+mod jobs;
 mod journal;
 mod jump;
 mod junit;
@@ -113,3 +115,4 @@ mod timeouts;
 mod translation;
 mod verbose;
 mod wait_command;
+mod words;

@@ -39,7 +39,9 @@ fn change(line: &str) -> Option<Change> {
     };
     // The reason holds no tab, a path might.
     let (path, note) = match rest.rsplit_once('\t') {
-        Some((path, note)) if action == ChangeKind::Denied => (path, Some(without_place(note).to_owned())),
+        Some((path, note)) if action == ChangeKind::Denied => {
+            (path, Some(without_path(without_place(note), path).to_owned()))
+        }
         _ => (rest, None),
     };
     (!path.is_empty()).then(|| Change { path: path.to_owned(), action, note })
@@ -62,6 +64,13 @@ pub fn parse_checks(stdout: &[u8], count: usize) -> Vec<Result<(), String>> {
     results
 }
 
+/// A shell's words about a path without the path, which is known: `cannot create /x: Permission denied`.
+fn without_path<'a>(said: &'a str, path: &str) -> &'a str {
+    let rest =
+        ["cannot create ", "can't create ", ""].iter().find_map(|verb| said.strip_prefix(verb)?.strip_prefix(path));
+    rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(said)
+}
+
 /// A shell's words without its own name and the line of our script: `/bin/sh: 45: cannot create /x`, `sh: line 45: /x: ...`.
 fn without_place(said: &str) -> &str {
     let place = || {
@@ -72,7 +81,8 @@ fn without_place(said: &str) -> &str {
         let is_shell = shell.rsplit('/').next().is_some_and(|name| name.ends_with("sh"));
         (is_shell && is_number).then_some(rest)
     };
-    place().unwrap_or(said)
+    let named = || said.strip_prefix("sh: ").or_else(|| said.strip_prefix("/bin/sh: "));
+    place().or_else(named).unwrap_or(said)
 }
 
 /// What a [`tests`](super::tests) script found.
@@ -167,7 +177,7 @@ mod tests {
         for (said, want) in [
             ("/bin/sh: 45: cannot create /etc/x: Permission denied", "cannot create /etc/x: Permission denied"),
             ("/bin/bash: line 7: /etc/x: Permission denied", "/etc/x: Permission denied"),
-            ("sh: can't create /etc/x: Permission denied", "sh: can't create /etc/x: Permission denied"),
+            ("sh: can't create /etc/x: Permission denied", "can't create /etc/x: Permission denied"),
             ("rm: cannot remove '/x': Permission denied", "rm: cannot remove '/x': Permission denied"),
             ("x.sh: 9: y", "y"),
             ("", ""),
@@ -175,7 +185,9 @@ mod tests {
             assert_eq!(without_place(said), want);
         }
         let change = &parse_changes(b"denied /etc/x\t/bin/sh: 45: cannot create /etc/x: Permission denied\n")[0];
-        assert_eq!(change.note.as_deref(), Some("cannot create /etc/x: Permission denied"));
+        assert_eq!(change.note.as_deref(), Some("Permission denied"));
+        let change = &parse_changes(b"denied /x\tsh: can't create /x: Read-only file system\n")[0];
+        assert_eq!(change.note.as_deref(), Some("Read-only file system"));
     }
 
     #[test]
