@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::gsctl::Gsctl;
 
-/// A host's variables by Ansible, as it would put them into a command; without those that are no text.
-fn by_ansible(home: &Path, file: &str, host: &str) -> BTreeMap<String, String> {
+/// The variables of each host by Ansible, as it would put them into a command; without those that are no text.
+pub(crate) fn by_ansible(home: &Path, file: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let output = Command::new("ansible-inventory")
         .args(["-i", file, "--list"])
         .current_dir(home)
@@ -22,7 +22,6 @@ fn by_ansible(home: &Path, file: &str, host: &str) -> BTreeMap<String, String> {
         .expect("`ansible-inventory` of Debian's ansible-core is there");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let vars = list["_meta"]["hostvars"][host].as_object().cloned().unwrap_or_default();
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(true) => Some("True".to_owned()),
@@ -30,7 +29,16 @@ fn by_ansible(home: &Path, file: &str, host: &str) -> BTreeMap<String, String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    vars.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect()
+    let mut hosts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    // A host without variables stands in its groups alone.
+    for name in list.as_object().unwrap().values().flat_map(|group| group["hosts"].as_array().into_iter().flatten()) {
+        hosts.entry(name.as_str().unwrap().to_owned()).or_default();
+    }
+    for (host, vars) in list["_meta"]["hostvars"].as_object().into_iter().flatten() {
+        let vars = vars.as_object().unwrap();
+        hosts.insert(host.clone(), vars.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect());
+    }
+    hosts
 }
 
 fn hosts(home: &Path, file: &str) -> Value {
@@ -46,7 +54,7 @@ fn same(file: &str, text: &str) {
     let ours = ours.as_array().unwrap().iter().find(|host| host["host"] == "n1").unwrap().clone();
     let ours: BTreeMap<String, String> =
         serde_json::from_value(ours.get("vars").cloned().unwrap_or_else(|| serde_json::json!({}))).unwrap();
-    let mut theirs = by_ansible(home.path(), file, "n1");
+    let mut theirs = by_ansible(home.path(), file).remove("n1").unwrap();
     theirs.retain(|key, _| !key.starts_with("ansible_"));
     assert_eq!(ours, theirs, "{text}");
 }

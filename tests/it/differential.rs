@@ -15,7 +15,7 @@ use crate::gsctl::Gsctl;
 use crate::lab::{Key, Lab};
 
 /// Seeds of the cases to run.
-fn seeds(few: u64) -> Vec<u64> {
+pub(crate) fn seeds(few: u64) -> Vec<u64> {
     if let Ok(seed) = std::env::var("DIFFERENTIAL_SEED") {
         return vec![seed.parse().unwrap()];
     }
@@ -32,7 +32,7 @@ fn listed(section: &str) -> Vec<String> {
     rows.filter_map(|row| row.split_once('`')).map(|(keyword, _)| keyword.to_ascii_lowercase()).collect()
 }
 
-fn pick<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
+pub(crate) fn pick<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
     of[rng.usize(..of.len())]
 }
 

@@ -40,6 +40,7 @@ mod canary;
 mod certificates;
 mod config;
 mod differential;
+mod differential_inventories;
 mod docs;
 mod environment;
 mod exit_status;

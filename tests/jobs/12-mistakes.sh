@@ -15,7 +15,7 @@ wrong 2 'there is no such file' -f nowhere ping
 wrong 2 'is an empty range' -w 'node[3-1]' ping
 wrong 2 'hint: ' -i nokey ping
 wrong 2 '--sudo=postgres --' exec --sudo postgres -- id
-wrong 2 'hint: ' --wiat 3s start
+wrong 2 '--wait' --wiat 3s start
 # A host that is not there is named, with what to look at.
 status=0
 gsctl -w node1,nobody.invalid --connect-attempts 1 exec true 2>said || status=$?
