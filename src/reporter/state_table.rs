@@ -54,13 +54,12 @@ impl View for StateTable {
             table.toned(cells);
         }
         let columns = ctx.settings.columns.filter(|_| ctx.settings.stdout_tty);
-        match columns.filter(|columns| *columns < NARROW && table.width() > *columns) {
-            Some(columns) => write_narrow(report, columns, ctx, screen)?,
-            None => {
-                let mut text = Vec::new();
-                table.write(&mut text, &ctx.out, columns, ctx.glyphs.ellipsis)?;
-                screen.out(&text)?;
-            }
+        if let Some(columns) = columns.filter(|columns| *columns < NARROW && table.width() > *columns) {
+            write_narrow(report, columns, ctx, screen)?;
+        } else {
+            let mut text = Vec::new();
+            table.write(&mut text, &ctx.out, columns, ctx.glyphs.ellipsis)?;
+            screen.out(&text)?;
         }
         if let Some(line) = cluster(report) {
             screen.out_line(&line)?;
@@ -94,13 +93,13 @@ fn write_narrow(report: &RunReport, columns: usize, ctx: &ViewContext, screen: &
         let name = pad(&fit_middle(&host.host, names, ctx.glyphs.ellipsis), names);
         let room = columns.saturating_sub(names + wide + 4);
         // What was stopped on purpose lacks nothing.
-        let stages = if host.is_stopped() {
+        let chain = if host.is_stopped() {
             String::new()
         } else {
             stages_row(&host.chain, ChainMoment::AtTheEnd, &ctx.glyphs, room).paint_all(&ctx.out)
         };
         let gap = pad("", wide - width(&state));
-        screen.out_line(format!("{name}  {}{gap}  {stages}", ctx.out.paint(tone, &state)).trim_end())?;
+        screen.out_line(format!("{name}  {}{gap}  {chain}", ctx.out.paint(tone, &state)).trim_end())?;
     }
     Ok(())
 }

@@ -151,17 +151,14 @@ impl StatusLines {
 
     fn chain_seen(&mut self, host: HostId, stages: &[StageState], at: Duration, ctx: &ViewContext) {
         let up = stages.iter().filter(|stage| stage.up).count();
+        let (all, end) = (plural::stages(stages.len()), chain_table::end_word(stages));
         let (key, detail) = match stages.iter().find(|stage| !stage.up) {
             Some(stage) => {
                 let name = sanitize::words(&stage.stage);
-                let end = chain_table::end_word(stages);
-                let detail = format!("waiting for {name} ({up} of {} {end})", plural::stages(stages.len()));
+                let detail = format!("waiting for {name} ({up} of {all} {end})");
                 (name, detail)
             }
-            None => {
-                let end = chain_table::end_word(stages);
-                (String::new(), format!("all {} {end}", plural::stages(stages.len())))
-            }
+            None => (String::new(), format!("all {all} {end}")),
         };
         if self.stages[host].as_ref() != Some(&key) {
             self.stages[host] = Some(key.clone());

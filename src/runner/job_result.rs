@@ -217,7 +217,7 @@ fn of_probe(facts: Facts, status: i32) -> StepResult {
     }
     let result = of_status(status);
     let failure = result.failure.map(|failure| Failure { phase: Phase::Check, ..failure });
-    StepResult { facts, failure, ..result }
+    StepResult { failure, facts, ..result }
 }
 
 /// A script of a playbook's own: it says itself whether it changed something, and why it failed.

@@ -59,6 +59,12 @@ fn same(file: &str, text: &str) {
     assert_eq!(ours, theirs, "{text}");
 }
 
+/// Variables `v0`, `v1`, ... with these values, a line each.
+fn numbered(values: &[&str], before: &str, between: &str) -> String {
+    let lines: Vec<String> = (0..).zip(values).map(|(at, value)| format!("{before}v{at}{between}{value}\n")).collect();
+    lines.concat()
+}
+
 #[test]
 fn values_are_what_ansible_makes_of_them() {
     let python = [
@@ -96,7 +102,7 @@ fn values_are_what_ansible_makes_of_them() {
         "null",
         "'007'",
     ];
-    let lines: String = (0..).zip(python).map(|(at, value)| format!("v{at}={value}\n")).collect();
+    let lines = numbered(&python, "", "=");
     same("hosts", &format!("[g]\nn1 ansible_host=10.0.0.1\n[g:vars]\n{lines}"));
     let yaml = [
         "x",
@@ -134,7 +140,7 @@ fn values_are_what_ansible_makes_of_them() {
         "a#b",
         "2026-11-29T",
     ];
-    let lines: String = (0..).zip(yaml).map(|(at, value)| format!("        v{at}: {value}\n")).collect();
+    let lines = numbered(&yaml, "        ", ": ");
     same(
         "inv.yml",
         &format!("all:\n  hosts:\n    n1:\n  children:\n    g:\n      hosts:\n        n1:\n      vars:\n{lines}"),

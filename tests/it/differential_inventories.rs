@@ -1,4 +1,4 @@
-//! gsctl beside Ansible and ClusterShell, on inventories and host sets made at random. Seeds as in `differential`.
+//! gsctl beside Ansible and `nodeset`, on inventories and host sets made at random. Seeds as in `differential`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -24,7 +24,7 @@ pub(super) fn literal(text: &str) -> Value {
     }
 }
 
-/// A plain scalar of YAML, as PyYAML reads it: YAML 1.1.
+/// A plain scalar of YAML, as `PyYAML` reads it: YAML 1.1.
 pub(super) fn plain_scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Nothing,
@@ -86,7 +86,7 @@ fn number(text: &str, notation: Notation) -> Option<String> {
     let whole = if let Some(value) = radix("0x", 16).or_else(|| radix("0b", 2)) {
         value?
     } else if let Some(value) = radix("0o", 8) {
-        if yaml { return None } else { value? }
+        value.filter(|_| !yaml)?
     } else if digits.contains(':') {
         return if yaml { sexagesimal(&digits).map(|value| format!("{sign}{value}")) } else { None };
     } else if digits.bytes().all(|byte| byte.is_ascii_digit()) {
