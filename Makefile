@@ -94,7 +94,7 @@ exits: tools
 # differs by intention is in docs/differences.md.
 differential: tools
 	$(CARGO) build --locked --bin gsctl --examples
-	DIFFERENTIAL=$${DIFFERENTIAL:-3000} $(CARGO) test --locked --test it -- --include-ignored --nocapture differential::
+	DIFFERENTIAL=$${DIFFERENTIAL:-3000} $(CARGO) test --locked --test it -- --include-ignored --nocapture differential
 
 # 1 GB (BIG_FILES_MB) to and from 20 nodes over connections that break at random (BIG_FILES_SEED repeats one). Takes 60 times
 # that on the disk for /tmp.

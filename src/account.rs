@@ -10,6 +10,12 @@ pub fn name_of(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
+/// The home directory of a user id.
+#[must_use]
+pub fn home_of_id(uid: u32) -> Option<PathBuf> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.dir)
+}
+
 /// The home directory of an account.
 #[must_use]
 pub fn home_of(user: &str) -> Option<PathBuf> {

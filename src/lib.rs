@@ -68,7 +68,7 @@ pub fn main() -> u8 {
     let asked = match understood {
         Ok(asked) => asked,
         Err(error) => {
-            return told(&error, &words).code();
+            return told(&cli::explain_encoding(error, &words), &words).code();
         }
     };
     let environment = commands::Environment::look();

@@ -83,8 +83,16 @@ pub enum Phase {
     HostKey,
     /// Logging in.
     Auth,
-    /// Running a command, check or wait.
+    /// Running a command, or copying.
     Command,
+    /// Looking at a node: a check, a fact, a condition.
+    Check,
+    /// Placing or removing files.
+    Marker,
+    /// Waiting for the startup chain.
+    Chain,
+    /// Something on this machine, and not on the node.
+    Local,
     /// A command's time, or the run's deadline, ran out.
     Timeout,
     /// The connection or the channel ended before the result was heard.
@@ -101,6 +109,10 @@ impl Phase {
             Self::HostKey => "host key",
             Self::Auth => "auth",
             Self::Command => "command",
+            Self::Check => "check",
+            Self::Marker => "marker",
+            Self::Chain => "chain",
+            Self::Local => "local",
             Self::Timeout => "timeout",
             Self::Lost => "lost",
         }
@@ -155,7 +167,7 @@ impl Failure {
         match self.phase {
             Phase::Resolve | Phase::Connect | Phase::HostKey | Phase::Auth | Phase::Lost => Outcome::Unreachable,
             Phase::Timeout => Outcome::TimedOut,
-            Phase::Command => Outcome::Failed,
+            Phase::Command | Phase::Check | Phase::Marker | Phase::Chain | Phase::Local => Outcome::Failed,
         }
     }
 }

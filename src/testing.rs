@@ -16,8 +16,8 @@ pub use crate::playbook::{Loader, Sources};
 pub use crate::report::{HostReport, RunReport};
 pub use crate::reporter::json::write_report;
 pub use crate::reporter::{
-    Afterwards, CommandKind, EndTable, Mode, OutputFilter, OutputInputs, OutputSettings, ReportTarget, ReporterSetup,
-    Reporters, When,
+    Afterwards, CommandKind, EndTable, Mode, Opening, OutputFilter, OutputInputs, OutputSettings, ReportTarget,
+    ReporterSetup, Reporters, When,
 };
 pub use crate::stats::{Counts, RunStats};
 pub use crate::transport::exec::parser::TrailerParser;

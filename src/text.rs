@@ -94,6 +94,12 @@ pub fn io_cause(error: &io::Error) -> String {
     said.split(" (os error").next().unwrap_or(&said).to_owned()
 }
 
+/// Whether there is no such file: also where the way there goes through what is no directory, such as a home of `/dev/null`.
+#[must_use]
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// A sentence as a part of another one: its first letter small.
 #[must_use]
 pub fn uncapitalized(text: &str) -> String {

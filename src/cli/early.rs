@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::config::{self, Defaults};
-use super::{Cli, Options, peer_words};
+use super::{Cli, Options, peer_words, sudo_user};
 
 /// The command line up to the command.
 #[derive(Debug, Parser)]
@@ -39,6 +39,7 @@ pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
 /// # Errors
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
+    sudo_user::check(words)?;
     let words = &super::order::command_first(words, &Cli::command());
     let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };

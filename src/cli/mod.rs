@@ -2,6 +2,7 @@
 
 pub mod config;
 mod early;
+mod encoding;
 mod environment;
 mod files;
 mod order;
@@ -9,6 +10,7 @@ mod peer_words;
 mod privilege;
 pub mod pssh;
 mod shell;
+mod sudo_user;
 mod values;
 mod wait;
 
@@ -19,6 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use config::Config;
 pub use early::{behind_h, parse};
+pub use encoding::explain as explain_encoding;
 pub use environment::RemoteEnvironment;
 pub use files::{Pull, Push};
 pub use privilege::{FilePrivilege, Privilege, SudoPassword};

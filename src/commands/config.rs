@@ -12,7 +12,7 @@ use crate::cli::{self, Cli, Config as Arguments, HostSetting};
 use crate::exit::ExitStatus;
 use crate::reporter::Table;
 use crate::reporter::style::Styles;
-use crate::text::nearest;
+use crate::text::{is_absent, nearest};
 
 use super::environment::Environment;
 use super::hosts::finish;
@@ -54,7 +54,7 @@ impl Config {
         let diagnostic = |said: String| Diagnostic::usage(format!("config file `{}`: {said}", file.display()));
         let text = match std::fs::read(&file) {
             Ok(bytes) => String::from_utf8(bytes).map_err(|_| diagnostic("it is not UTF-8 text".to_owned()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && environment.var("GSCTL_CONFIG").is_none() => {
+            Err(error) if is_absent(&error) && environment.var("GSCTL_CONFIG").is_none() => {
                 return Ok(Self::default());
             }
             Err(error) => {

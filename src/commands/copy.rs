@@ -17,7 +17,7 @@ use crate::plan::push::{Content, Push, PushCheck, PushFile};
 use crate::plan::{Action, Plan, Template};
 use crate::runner::RunHost;
 
-use super::oneshot::plan;
+use super::oneshot::{plan, said};
 use crate::diagnostic::Diagnostic;
 
 /// Directories in each other: more are a loop.
@@ -41,7 +41,8 @@ pub(super) fn push(args: &PushArgs, differences: bool, timeout: Option<Duration>
         let files = push.copies.iter_mut().filter(|copy| copy.content != Content::Dir);
         files.for_each(|copy| copy.mode = mode);
     }
-    Ok(plan("push", Action::Push(Arc::new(push)), timeout))
+    let from = args.source.iter().map(|source| source.display().to_string()).collect::<Vec<_>>().join(" ");
+    Ok(said(format!("{from} {}", args.dest), plan("push", Action::Push(Arc::new(push)), timeout)))
 }
 
 /// A source and all that is in it.
@@ -81,7 +82,8 @@ pub(super) fn pull(args: &PullArgs, timeout: Option<Duration>) -> Result<Plan, D
     }
     let sudo = args.privilege.sudo.as_ref().map(Template::literal);
     let pull = Pull { sources, dest, dirs: true, rename: None, sudo, patterns: true };
-    Ok(plan("pull", Action::Pull(Arc::new(pull)), timeout))
+    let what = format!("{} {}", args.source.join(" "), args.dest);
+    Ok(said(what, plan("pull", Action::Pull(Arc::new(pull)), timeout)))
 }
 
 /// Whether the directory that is there, of those that a destination is in, may be written to.

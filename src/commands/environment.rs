@@ -27,7 +27,7 @@ impl Environment {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         Self {
-            home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
+            home: home(std::env::var_os("HOME").map(PathBuf::from)),
             env,
             stdin_tty: std::io::stdin().is_terminal(),
             stdout_tty: std::io::stdout().is_terminal(),
@@ -69,6 +69,13 @@ impl Environment {
         let given = self.var("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         given.unwrap_or_else(|| self.home.join(".local/state")).join("gsctl")
     }
+}
+
+/// What HOME names, where that is a directory; else what the password database has, as for ssh. Service accounts often have
+/// a HOME of `/dev/null`, or none.
+fn home(named: Option<PathBuf>) -> PathBuf {
+    let own = || crate::account::home_of_id(rustix::process::getuid().as_raw());
+    named.filter(|home| home.is_dir()).or_else(own).unwrap_or_else(|| PathBuf::from("/"))
 }
 
 /// Where this program lies.

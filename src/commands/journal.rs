@@ -87,6 +87,7 @@ impl RunJournal {
             schema: record::SCHEMA.to_owned(),
             run: run.clone(),
             command: plan.name.clone(),
+            what: plan.summary.as_deref().filter(|_| !is_playbook).map(beginning),
             started: started.to_string(),
             pid: rustix::process::getpid().as_raw_pid().unsigned_abs(),
             user: user(pending),
@@ -294,6 +295,15 @@ fn user(pending: &PendingRun<'_>) -> String {
         Some(real) if uid == 0 && real != name => format!("{name} (sudo by {real})"),
         Some(_) | None => name,
     }
+}
+
+/// As much of a command as a list of runs has use for.
+fn beginning(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let line = text.lines().next().unwrap_or_default();
+    let cut = line.len() < text.trim_end().len() || line.chars().nth(LONGEST).is_some();
+    let kept: String = line.chars().take(LONGEST).collect();
+    if cut { format!("{kept} ...") } else { kept }
 }
 
 fn holder(record: &RunRecord, nodes: &[HostRecord]) -> Holder {

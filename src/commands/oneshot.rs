@@ -17,6 +17,7 @@ use crate::plan::{
 
 use super::environment::Environment;
 use crate::diagnostic::Diagnostic;
+use crate::text::is_absent;
 
 /// Time for the commands that gsctl makes itself, by default.
 pub(super) const OWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,6 +38,7 @@ pub(super) fn exec(
     limit: Option<Duration>,
 ) -> Result<Plan, Diagnostic> {
     let command = args.command.join(" ");
+    let summary = command.clone();
     if args.shell.as_ref().is_some_and(String::is_empty) {
         return Err(Diagnostic::usage("`--shell` is empty").hint("name a shell of the nodes, as in `--shell bash`"));
     }
@@ -54,7 +56,7 @@ pub(super) fn exec(
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         pty: args.pty,
     };
-    Ok(plan("exec", Action::Run { command: Template::literal(command), exec_options }, limit))
+    Ok(said(summary, plan("exec", Action::Run { command: Template::literal(command), exec_options }, limit)))
 }
 
 /// What is done on the node before a command.
@@ -103,8 +105,13 @@ fn input(
 /// When the script cannot be read, or is none.
 pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
     let name = args.file.display();
-    let text = std::fs::read(&args.file)
-        .map_err(|error| Diagnostic::usage(format!("script `{name}` can't be read: {error}")))?;
+    let text = std::fs::read(&args.file).map_err(|error| {
+        let diagnostic = Diagnostic::usage(format!("script `{name}` can't be read: {error}"));
+        // `--sudo USER FILE`, most likely.
+        let blank = args.privilege.sudo.as_deref() == Some("root") && !args.args.is_empty() && is_absent(&error);
+        let hint = format!("where `{name}` is the user, it is written without a blank: `--sudo={name}`");
+        if blank { diagnostic.hint(hint) } else { diagnostic }
+    })?;
     let interpreter = Interpreter::of(&text)
         .map_err(|(cause, hint)| Diagnostic::usage(format!("script `{name}` {cause}")).hint(hint))?;
     let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
@@ -115,7 +122,8 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, D
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         ..ExecOptions::default()
     };
-    Ok(plan("script", Action::Run { command, exec_options }, timeout))
+    let words = std::iter::once(name.to_string()).chain(args.args.iter().cloned()).collect::<Vec<_>>();
+    Ok(said(words.join(" "), plan("script", Action::Run { command, exec_options }, timeout)))
 }
 
 /// `ping`.
@@ -127,15 +135,17 @@ pub(super) fn ping() -> Plan {
 /// `touch`.
 #[must_use]
 pub(super) fn touch(paths: &[String], privilege: &FilePrivilege, timeout: Option<Duration>) -> Plan {
-    let (paths, sudo) = (literals(paths), privilege.sudo.as_ref().map(Template::literal));
-    plan("touch", Action::Touch { paths, if_exists: None, sudo }, timeout.or(Some(OWN_TIMEOUT)))
+    let sudo = privilege.sudo.as_ref().map(Template::literal);
+    let action = Action::Touch { paths: literals(paths), if_exists: None, sudo };
+    said(paths.join(" "), plan("touch", action, timeout.or(Some(OWN_TIMEOUT))))
 }
 
 /// `rm`.
 #[must_use]
 pub(super) fn rm(paths: &[String], privilege: &FilePrivilege, timeout: Option<Duration>) -> Plan {
     let sudo = privilege.sudo.as_ref().map(Template::literal);
-    plan("rm", Action::Remove { paths: literals(paths), sudo }, timeout.or(Some(OWN_TIMEOUT)))
+    let action = Action::Remove { paths: literals(paths), sudo };
+    said(paths.join(" "), plan("rm", action, timeout.or(Some(OWN_TIMEOUT))))
 }
 
 /// `check`.
@@ -157,7 +167,8 @@ pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan,
     checks.extend(args.command.iter().cloned().map(Check::Command));
     checks.extend(args.port.iter().copied().map(Check::Port));
     checks.extend(args.file.iter().cloned().map(Check::File));
-    Ok(plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT))))
+    let what = words(&checks);
+    Ok(said(what, plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT)))))
 }
 
 /// `wait`.
@@ -207,6 +218,24 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
 pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {
     let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new(name, action) };
     Plan { name: name.to_owned(), steps: vec![step], ..Plan::default() }
+}
+
+/// Checks as they were asked for.
+fn words(checks: &[Check]) -> String {
+    let word = |check: &Check| match check {
+        Check::Process { name, path: None } => format!("--process {name}"),
+        Check::Process { name, path: Some(path) } => format!("--process {name}={path}"),
+        Check::Command(command) => format!("--command {command}"),
+        Check::Port(port) => format!("--port {port}"),
+        Check::File(path) => format!("--file {path}"),
+        Check::NoFile(path) => format!("--no-file {path}"),
+    };
+    checks.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// With what it does, for the list of past runs.
+pub(super) fn said(what: String, plan: Plan) -> Plan {
+    Plan { summary: Some(what), ..plan }
 }
 
 fn literals(paths: &[String]) -> Vec<Template> {

@@ -154,6 +154,7 @@ impl List<'_> {
             let value = match said.keyword {
                 // Every one counts.
                 "CertificateFile" => paths(&found.certificate_files),
+                "HostKeyAlias" => found.host_key_alias.clone().unwrap_or_default(),
                 _ => said.value.clone(),
             };
             self.push(said.keyword, value, said.origin.to_string());

@@ -16,7 +16,7 @@ use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::{RunReport, health};
 use crate::reporter::{
-    Afterwards, CommandKind, EndTable, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue,
+    Afterwards, CommandKind, EndTable, Hurry, Mode, Opening, OutputDir, OutputInputs, OutputSettings, ReportQueue,
     ReporterSetup, Reporters, When,
 };
 use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings, fleet::Fleet};
@@ -277,6 +277,7 @@ impl PendingRun<'_> {
                 EndTable::Chains
             },
             afterwards: self.afterwards(journal),
+            opening: self.opening(),
             stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
             stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
             json: report_files::open(output.json.as_deref(), hurry)?,
@@ -286,6 +287,28 @@ impl PendingRun<'_> {
             output_dir,
             more: Vec::new(),
         }))
+    }
+
+    /// What is said before the run begins.
+    fn opening(&self) -> Opening {
+        let hosts = &self.options.hosts;
+        let found = hosts.hosts_file.is_empty();
+        let known = self.selected.hosts.iter().any(|host| self.selected.known.contains_key(&host.name));
+        let shown = |file: &std::path::PathBuf| match file.to_str() {
+            Some("-") => "standard input".to_owned(),
+            _ if file.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => format!("./{}", file.display()),
+            _ => file.display().to_string(),
+        };
+        let files: Vec<String> = self.selected.files.iter().filter(|_| known).map(shown).collect();
+        let unnamed = hosts.hosts.is_empty() && hosts.group.is_empty() && hosts.intersect.is_empty();
+        let changes = !matches!(self.kind, CommandKind::Ping | CommandKind::Check) && !self.plan.only_looks();
+        let unasked = found && known && unnamed && hosts.exclude.is_empty() && changes;
+        Opening {
+            verb: Opening::verb(&self.plan.name, builtin::source(&self.plan.name).is_some()),
+            files: files.join(", "),
+            unasked,
+            always: known && self.selected.hosts.len() > 1 || unasked,
+        }
     }
 
     /// What the user can do once the run is over.

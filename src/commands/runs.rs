@@ -62,18 +62,16 @@ fn list(
         let runs: Vec<Value> = runs.iter().map(|(id, run)| brief(journal, id, run)).collect();
         return print_json(path, &json!({ "schema": "gsctl.runs/1", "runs": runs }));
     }
-    let mut table = Table::new(["RUN", "STARTED", "COMMAND", "HOSTS", "STATUS", "STATE"]);
+    // The id says when it began.
+    let mut table = Table::new(["RUN", "HOSTS", "STATUS", "COMMAND"]);
     for (id, run) in &runs {
         match run {
-            Ok(record) => table.row([
-                id.as_str(),
-                &seconds(&record.started),
-                &record.command,
-                &record.selection,
-                &status(journal, record),
-                record.state.as_deref().unwrap_or_default(),
-            ]),
-            Err(_) => table.row([id.as_str(), "", "", "", "unreadable", ""]),
+            Ok(record) => {
+                let state = record.state.as_ref().map(|state| format!(": {state}")).unwrap_or_default();
+                let status = format!("{}{state}", status(journal, record));
+                table.row([id.as_str(), &record.selection, &status, &whole_command(record)]);
+            }
+            Err(_) => table.row([id.as_str(), "", "unreadable", ""]),
         }
     }
     let columns =
@@ -83,6 +81,14 @@ fn list(
         let _ = writeln!(io::stderr().lock(), "warning: {}", words(&problem.to_string()));
     }
     hosts::finish(written)
+}
+
+/// `exec uptime`, `opengauss/start`.
+fn whole_command(record: &RunRecord) -> String {
+    match &record.what {
+        Some(what) => format!("{} {what}", record.command),
+        None => record.command.clone(),
+    }
 }
 
 fn brief(journal: &Journal, id: &str, run: &Result<RunRecord, JournalError>) -> Value {
@@ -99,6 +105,7 @@ fn brief(journal: &Journal, id: &str, run: &Result<RunRecord, JournalError>) -> 
                 "resumable": is_resumable(journal, record),
             });
             for (key, value) in [
+                ("what", json!(record.what)),
                 ("ended", json!(record.ended)),
                 ("status", json!(record.status)),
                 ("counts", json!(record.counts)),
@@ -174,7 +181,7 @@ fn has_failed(journal: &Journal, record: &RunRecord) -> bool {
 fn tell(journal: &Journal, record: &RunRecord, report: Option<&Value>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = |name: &str, text: &str| writeln!(out, "{name:<9} {}", words(text));
     line("run", &record.run)?;
-    line("command", &record.command)?;
+    line("command", &whole_command(record))?;
     line("hosts", &record.selection)?;
     line("started", &format!("{} by {}, pid {}", seconds(&record.started), record.user, record.pid))?;
     for resumed in record.playbook.iter().flat_map(|played| &played.resumed) {

@@ -51,10 +51,11 @@ pub(super) fn select(
         select::select_with_warnings(&inventory, &wanted).map_err(|error| Diagnostic::usage(error.to_string()))?;
     let mut warnings = inventory.warnings.clone();
     warnings.extend(expanded_by_the_shell(&options.hosts));
+    warnings.extend(groups_as_hosts(&options.hosts, &inventory));
     warnings.extend(selected.warnings);
     warnings.extend(past.iter().filter_map(crate::journal::past::PastRun::warning));
     if selected.hosts.is_empty() {
-        return Err(past_hosts::no_hosts(options, &past).unwrap_or_else(|| no_hosts(options, &files)));
+        return Err(past_hosts::no_hosts(options, &past).unwrap_or_else(|| no_hosts(options, &inventory, &files)));
     }
     Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings, files })
 }
@@ -105,6 +106,13 @@ fn expanded_by_the_shell(sets: &[String]) -> Option<String> {
     Some(format!("-w {name}: there is a file `{name}` here; did the shell expand a pattern? Quote it: -w 'node[1-8]'"))
 }
 
+/// A name that no host has and a group does: the group was meant, most likely.
+fn groups_as_hosts(sets: &[String], inventory: &Inventory) -> Vec<String> {
+    let names = sets.iter().flat_map(|set| set.split([',', ' '])).map(str::trim);
+    let groups = names.filter(|name| inventory.groups.contains_key(*name) && !inventory.hosts.contains_key(*name));
+    groups.map(|name| format!("-w {name}: taken as the name of a host; the group `{name}` is `@{name}`")).collect()
+}
+
 /// The hosts files that are to be read.
 fn files(options: &HostOptions, environment: &Environment) -> Result<Vec<PathBuf>, Diagnostic> {
     if !options.hosts_file.is_empty() {
@@ -126,13 +134,35 @@ fn files(options: &HostOptions, environment: &Environment) -> Result<Vec<PathBuf
     Ok(Vec::new())
 }
 
-fn no_hosts(options: &HostOptions, files: &[PathBuf]) -> Diagnostic {
+fn no_hosts(options: &HostOptions, inventory: &Inventory, files: &[PathBuf]) -> Diagnostic {
     let names: Vec<String> = files.iter().map(|path| format!("`{}`", path.display())).collect();
     let from = if names.is_empty() { String::new() } else { format!(" from {}", names.join(", ")) };
-    let hint = if options.exclude.is_empty() && options.group.is_empty() && options.intersect.is_empty() {
-        "the hosts file has no hosts: one a line, see hosts.example"
-    } else {
-        "-g, --intersect and -x leave nobody; `gsctl hosts` shows who there is"
-    };
-    Diagnostic { status: ExitStatus::NoHosts, message: format!("no host selected{from}"), hint: Some(hint.to_owned()) }
+    let (why, hint) = nobody(options, inventory);
+    let message = format!("no host selected{from}: {why}");
+    Diagnostic { status: ExitStatus::NoHosts, message, hint: Some(hint) }
+}
+
+/// Why nobody is left, and the way out.
+fn nobody(options: &HostOptions, inventory: &Inventory) -> (String, String) {
+    let shows = || "`gsctl hosts` shows who there is".to_owned();
+    let is_blank = |set: &String| set.trim_matches([',', ' ', '\t', '\n']).is_empty();
+    if !options.hosts.is_empty() && options.hosts.iter().all(is_blank) {
+        let hint = "name hosts, as in -w 'node[1-3]'; without -w all hosts of the hosts file are selected";
+        return ("-w names nobody".to_owned(), hint.to_owned());
+    }
+    let of_sets = options.hosts.iter().filter_map(|set| set.strip_prefix('@'));
+    let groups = options.group.iter().flat_map(|groups| groups.split(',')).map(str::trim).chain(of_sets);
+    let is_empty = |group: &&str| inventory.groups.get(*group).is_some_and(Vec::is_empty);
+    if let Some(group) = groups.into_iter().find(is_empty) {
+        let hint = "write hosts under its section, or groups under its `:children`; `gsctl hosts` shows who there is";
+        return (format!("group `{group}` has no hosts"), hint.to_owned());
+    }
+    if options.hosts.is_empty() && inventory.hosts.is_empty() {
+        return ("the hosts file has no hosts".to_owned(), "one host a line, see hosts.example".to_owned());
+    }
+    let narrowed = !(options.exclude.is_empty() && options.group.is_empty() && options.intersect.is_empty());
+    if narrowed {
+        return ("-g, --intersect and -x leave nobody".to_owned(), shows());
+    }
+    (format!("`{}` comes to nobody", options.hosts.join(",")), shows())
 }

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::decode::decode;
 use super::hostset::{MOST_HOSTS, expand_element};
 use super::other_formats;
-use super::other_formats::ETC_HOSTS;
+use super::other_formats::{ETC_HOSTS, SecondColumn};
 use super::problem::{PieceError, Problem, Text, harmless, quoted};
 use super::settings;
 use super::source::{HostLine, HostsSource, Var};
@@ -33,6 +33,7 @@ pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
         reader.number = number;
         reader.read(line.trim_end_matches('\r')).map_err(|fault| problem(number, line, fault))?;
     }
+    reader.doubt_users();
     check_groups(&reader.source)
         .map_err(|(number, fault)| problem(number, text.split('\n').nth(number - 1).unwrap_or_default(), fault))?;
     Ok(resolve::resolve(vec![reader.source]))
@@ -64,17 +65,34 @@ struct HostsFileReader {
     begun: bool,
     /// Keys that were warned about already.
     slips: HashSet<String>,
+    /// Users in the second column.
+    seconds: Vec<SecondColumn>,
 }
 
 impl HostsFileReader {
     fn new(file: &str) -> Self {
         let source = HostsSource { file: file.to_owned(), ..HostsSource::default() };
-        Self { source, section: Section::Hosts(None), number: 0, hosts: 0, begun: false, slips: HashSet::new() }
+        Self {
+            source,
+            section: Section::Hosts(None),
+            number: 0,
+            hosts: 0,
+            begun: false,
+            slips: HashSet::new(),
+            seconds: Vec::new(),
+        }
     }
 
     fn read(&mut self, line: &str) -> Result<(), PieceError> {
         let trimmed = line.trim_start();
         if trimmed.is_empty() || trimmed.starts_with('#') {
+            if let Some(included) = other_formats::pdsh_include(trimmed) {
+                let file = self.source.file.clone();
+                self.warn(&format!(
+                    "{} is a comment, so its hosts are not taken; both files are named so: -f {file} -f {included}",
+                    quoted(trimmed.trim_end())
+                ));
+            }
             return Ok(());
         }
         if !std::mem::replace(&mut self.begun, true)
@@ -87,6 +105,10 @@ impl HostsFileReader {
             return Ok(());
         }
         let words = words(line)?;
+        if let Some(last) = words.last().filter(|last| last.pair.is_none() && last.text.ends_with('\\')) {
+            return Err(PieceError::new(last.column, "a `\\` at the end of a line, and no line goes on in the next")
+                .hint("write all settings of a host on its line, or those of many hosts under `[GROUP:vars]`"));
+        }
         match self.section {
             Section::Hosts(group) => self.host_line(&words, group),
             Section::Children(group) => self.children_line(&words, group),
@@ -164,8 +186,34 @@ impl HostsFileReader {
             port: specs.iter().any(|spec| spec.port.is_some()),
         };
         let settings = self.settings(rest, Some(given))?;
+        if rest.first().is_some_and(|word| word.pair.is_none()) {
+            self.seconds.push(SecondColumn { line: self.number, host: first.text.to_owned(), user: second.to_owned() });
+        }
+        if let Some(range) = specs.iter().find_map(|spec| other_formats::dashed_range(&spec.host)) {
+            self.warn(&format!(
+                "{} is taken as the name of one host; a range is written `{range}`",
+                quoted(first.text)
+            ));
+        }
         self.source.lines.push(HostLine { line: self.number, group, specs, settings });
         Ok(())
+    }
+
+    /// Something that is not wrong, but perhaps not meant.
+    fn warn(&mut self, message: &str) {
+        let HostsSource { file, warnings, .. } = &mut self.source;
+        warnings.push(format!("hosts file `{file}`, line {}: {message}", self.number));
+    }
+
+    /// Says which users look like hosts: the file may be one of `/etc/hosts`.
+    fn doubt_users(&mut self) {
+        let hosts: HashSet<&str> =
+            self.source.lines.iter().flat_map(|line| &line.specs).map(|spec| spec.host.as_str()).collect();
+        let Some((line, said)) = other_formats::users_that_are_hosts(&self.seconds, |name| hosts.contains(name)) else {
+            return;
+        };
+        self.number = line;
+        self.warn(&said);
     }
 
     /// The words after a host, or the words of a `:vars` line.
@@ -175,7 +223,7 @@ impl HostsFileReader {
             let (key, value) = match &word.pair {
                 Some((key, value)) => (*key, value.clone()),
                 None if at == 0 && host.is_some() => ("user", second_column(word, words.get(1))?),
-                None => return Err(not_a_setting(word, host.is_some())),
+                None => return Err(not_a_setting(word, words.get(at + 1), host.is_some(), &self.source.file)),
             };
             let written = word.pair.as_ref().map_or_else(|| format!("user={}", word.text), |_| word.text.to_owned());
             settings::check(key, &value, &written).map_err(|error| fault(word.column, error))?;
@@ -192,10 +240,8 @@ impl HostsFileReader {
             if let Some(known) = settings::slip(key)
                 && self.slips.insert(key.to_owned())
             {
-                let HostsSource { file, warnings, .. } = &mut self.source;
-                let place = format!("hosts file `{file}`, line {}", self.number);
                 let message = "is not a setting that gsctl knows, so it is a variable; did you mean";
-                warnings.push(format!("{place}: `{key}` {message} `{known}`?"));
+                self.warn(&format!("`{key}` {message} `{known}`?"));
             }
             settings.insert(key.to_owned(), value);
         }
@@ -248,18 +294,29 @@ fn second_column(word: &Word<'_>, next: Option<&Word<'_>>) -> Result<String, Pie
             PieceError::new(column, format!("{} stands where the user is expected", quoted(text))).hint(ETC_HOSTS)
         );
     }
+    if text.contains(',') {
+        return Err(PieceError::new(column, format!("{} stands where the user is expected", quoted(text)))
+            .hint(other_formats::GENDERS));
+    }
     check_user(text).map_err(|error| {
         fault(column, error.hint("the second word of a line is the user; settings are written `key=value`"))
     })?;
     Ok(text.to_owned())
 }
 
-fn not_a_setting(word: &Word<'_>, host: bool) -> PieceError {
+fn not_a_setting(word: &Word<'_>, next: Option<&Word<'_>>, host: bool, file: &str) -> PieceError {
     let fault = PieceError::new(word.column, format!("{} is not `key=value`", quoted(word.text)));
-    fault.hint(if host {
-        "a line is `[user@]host[:port] [user] [key=value ...]`; a value with blanks stands in quotes"
+    if host {
+        return fault
+            .hint("a line is `[user@]host[:port] [user] [key=value ...]`; a value with blanks stands in quotes");
+    }
+    let form = "a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes";
+    // As Ansible's inventories may have it.
+    let is_ansibles = next.is_some_and(|next| next.text.starts_with('='));
+    fault.hint(if is_ansibles {
+        format!("{form}; an inventory of Ansible is read as such with -f ansible:{file}")
     } else {
-        "a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes"
+        form.to_owned()
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Guesses from a line; only ever used to say more about what would be refused, or misread, anyway.
 
+use super::spec::is_address;
+
 /// What a file is whose first line that counts looks like this, and what to do about it.
 pub(super) fn whole_file(line: &str) -> Option<(&'static str, &'static str)> {
     let line = line.trim();
@@ -59,6 +61,62 @@ pub(super) fn host_line(first: &str, second: &str) -> Option<(&'static str, &'st
     None
 }
 
+/// A user in the second column of a host line.
+#[derive(Debug)]
+pub(super) struct SecondColumn {
+    /// The line, from 1.
+    pub(super) line: usize,
+    /// The first word.
+    pub(super) host: String,
+    /// The second.
+    pub(super) user: String,
+}
+
+/// Where users of the second column look like names of hosts, as in `/etc/hosts`: the first line, and what to say.
+pub(super) fn users_that_are_hosts(
+    seconds: &[SecondColumn],
+    is_host: impl Fn(&str) -> bool,
+) -> Option<(usize, String)> {
+    let ends_in_digit = |user: &str| user.ends_with(|c: char| c.is_ascii_digit());
+    // Users are few, and names of hosts are all different.
+    let differ = |user: &str| seconds.iter().filter(|second| second.user == user).count() == 1;
+    let likely = |second: &&SecondColumn| {
+        is_host(&second.user) || (is_address(&second.host) && ends_in_digit(&second.user) && differ(&second.user))
+    };
+    let found: Vec<&SecondColumn> = seconds.iter().filter(likely).collect();
+    let SecondColumn { line, host, user } = found.first()?;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        1 => " (likewise on 1 more line)".to_owned(),
+        more => format!(" (likewise on {more} more lines)"),
+    };
+    let message = format!("`{user}` is taken as the login name on `{host}`{more}");
+    Some((*line, format!("{message}; if it is the name of that host, write `{user} address={host}`")))
+}
+
+/// The file that a line of a hosts file of pdsh takes in: `#include FILE`.
+pub(super) fn pdsh_include(line: &str) -> Option<&str> {
+    let file = line.strip_prefix("#include")?;
+    let name = file.trim().trim_matches(['"', '<', '>']);
+    (file.starts_with(char::is_whitespace) && !name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+}
+
+/// The range that a name may be meant as: `node1-node5` and `node[1-5]`.
+pub(super) fn dashed_range(name: &str) -> Option<String> {
+    let parts = |text: &str| {
+        let digits = text.len() - text.bytes().rev().take_while(u8::is_ascii_digit).count();
+        (digits > 0 && digits < text.len()).then(|| (text[..digits].to_owned(), text[digits..].to_owned()))
+    };
+    let (first, last) = name.split_once('-')?;
+    let ((stem, from), (other, to)) = (parts(first)?, parts(last)?);
+    let rises = from.parse::<u64>().ok()? < to.parse::<u64>().ok()?;
+    (stem == other && rises).then(|| format!("{stem}[{from}-{to}]"))
+}
+
+/// What to do with a file of genders.
+pub(super) const GENDERS: &str = "the second word of a line is the user; in a file of genders it is attributes: groups are \
+    sections here (`[web]`), and `nodeattr -n ATTRIBUTE | gsctl -f - ...` takes the nodes that have one";
+
 /// How a line of `/etc/hosts` is said in a hosts file.
 pub(super) const ETC_HOSTS: &str =
     "the second word of a line is the user; a name for an address is written `node1 address=10.0.0.1`";
@@ -66,6 +124,38 @@ pub(super) const ETC_HOSTS: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_other_tools_mean() {
+        assert_eq!(pdsh_include("#include more"), Some("more"));
+        assert_eq!(pdsh_include("#include \"/etc/more\" "), Some("/etc/more"));
+        for comment in ["#include", "#include all of these", "# include more", "#included"] {
+            assert_eq!(pdsh_include(comment), None, "{comment}");
+        }
+        assert_eq!(dashed_range("node01-node05").as_deref(), Some("node[01-05]"));
+        for name in ["node1-db5", "node5-node1", "rack1-2", "a-b", "1-5", "node1-node1"] {
+            assert_eq!(dashed_range(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn users_that_look_like_hosts() {
+        let said = |lines: &[(&str, &str)]| {
+            let column = |(at, (host, user)): (usize, &(&str, &str))| SecondColumn {
+                line: at + 1,
+                host: (*host).to_owned(),
+                user: (*user).to_owned(),
+            };
+            let seconds: Vec<SecondColumn> = lines.iter().enumerate().map(column).collect();
+            users_that_are_hosts(&seconds, |name| name == "db7")
+        };
+        let (line, text) = said(&[("10.0.0.1", "node01"), ("10.0.0.2", "node02")]).unwrap();
+        assert_eq!(line, 1);
+        assert!(text.contains("(likewise on 1 more line)") && text.contains("`node01 address=10.0.0.1`"), "{text}");
+        assert_eq!(said(&[("node1", "omm"), ("node2", "db7")]).unwrap().0, 2);
+        assert!(said(&[("10.0.0.1", "omm"), ("10.0.0.2", "postgres")]).is_none());
+        assert!(said(&[("10.0.0.1", "oracle1"), ("10.0.0.2", "oracle1")]).is_none());
+    }
 
     #[track_caller]
     fn case(line: &str, want: Option<&str>) {

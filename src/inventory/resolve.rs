@@ -9,7 +9,8 @@ use indexmap::{IndexMap, IndexSet};
 use super::Inventory;
 use super::host::{Host, Origin, Setting};
 use super::problem::harmless;
-use super::source::{Group, HostsSource};
+use super::settings::SSH_ARGUMENTS;
+use super::source::{Group, HostsSource, NO_VALUE};
 use super::spec::Spec;
 
 /// Warnings of one kind that are worth reading; the rest is counted.
@@ -67,12 +68,14 @@ pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     let mut told = HashSet::new();
     for host in hosts.values_mut() {
         inherit(host, &vars, &depths, &mut told, &mut warnings);
+        leave_values(&mut host.settings);
     }
     let groups = members
         .into_iter()
         .map(|(group, members)| (group, members.into_iter().map(|host| hosts[host].name.clone()).collect()))
         .collect();
-    let all = vars.get("all").cloned().unwrap_or_default();
+    let mut all = vars.get("all").cloned().unwrap_or_default();
+    leave_values(&mut all);
     Inventory { hosts, groups, all, warnings: warnings.done(), sources }
 }
 
@@ -117,14 +120,16 @@ fn spoken(spec: &Spec, settings: &[(String, String)]) -> Vec<(String, String)> {
 
 fn set(host: &mut Host, key: &str, value: &str, origin: &Origin, warnings: &mut Warnings) {
     if let Some(before) = host.settings.get(key).filter(|before| before.value != value) {
-        let (name, was, now) = (&host.name, harmless(&before.value, 40), harmless(value, 40));
+        let (name, was, now) = (&host.name, shown(&before.value), shown(value));
         // Two nodes may be meant, and one of them would never be contacted.
-        let two = format!("; two hosts on one address need two names: `n1 address={name} port={was}`");
+        let two = format!(
+            "; two hosts on one address need two names: `n1 address={name} port={}`",
+            harmless(&before.value, 40)
+        );
         let two = if key == "port" { two.as_str() } else { "" };
         let at = &before.origin;
-        warnings.push(|| {
-            format!("`{key}` of `{name}` is `{was}` at {at}, but `{now}` at {origin}; the last one counts{two}")
-        });
+        warnings
+            .push(|| format!("`{key}` of `{name}` is {was} at {at}, but {now} at {origin}; the last one counts{two}"));
     }
     host.set(key, value, origin.clone());
 }
@@ -233,10 +238,10 @@ fn group_vars(sources: &[HostsSource], warnings: &mut Warnings) -> IndexMap<Stri
             for var in &group.vars {
                 let origin = Origin::Group { name: name.clone(), file: source.file.clone(), line: var.line };
                 if let Some(before) = settings.get(&var.key).filter(|before| before.value != var.value) {
-                    let (was, now) = (harmless(&before.value, 40), harmless(&var.value, 40));
+                    let (was, now) = (shown(&before.value), shown(&var.value));
                     let key = &var.key;
                     warnings.push(|| {
-                        format!("`{key}` is `{was}` at {}, but `{now}` at {origin}; the last one counts", before.origin)
+                        format!("`{key}` is {was} at {}, but {now} at {origin}; the last one counts", before.origin)
                     });
                 }
                 settings.insert(var.key.clone(), Setting { value: var.value.clone(), origin });
@@ -264,8 +269,8 @@ fn inherit(
             // Where depth decides, a group below says it to differ from the one above.
             let meant = depths.get(other) != depths.get(group.as_str());
             if before.value != setting.value && !meant && told.insert((key.clone(), other.to_owned(), group.clone())) {
-                let was = format!("`{}` at {}", harmless(&before.value, 40), before.origin);
-                let now = format!("`{}` at {}", harmless(&setting.value, 40), setting.origin);
+                let was = format!("{} at {}", shown(&before.value), before.origin);
+                let now = format!("{} at {}", shown(&setting.value), setting.origin);
                 let groups = format!("groups `{other}` and `{group}` disagree on `{key}` for `{}`", host.name);
                 warnings.push(|| format!("{groups}: {was}, {now}; the last group counts"));
             }
@@ -279,6 +284,20 @@ fn inherit(
             host.settings.insert(key.clone(), setting.clone());
         }
     }
+}
+
+/// Makes settings of what is settled: arguments for ssh are their jump host, and what has no value is not there.
+fn leave_values(settings: &mut IndexMap<String, Setting>) {
+    let arguments = SSH_ARGUMENTS.map(|key| settings.shift_remove(key));
+    if let Some(jump) = arguments.into_iter().flatten().find(|setting| setting.value != NO_VALUE) {
+        settings.entry("jump".to_owned()).or_insert(jump);
+    }
+    settings.retain(|_, setting| setting.value != NO_VALUE);
+}
+
+/// A value in a warning.
+fn shown(value: &str) -> String {
+    if value == NO_VALUE { "no value".to_owned() } else { format!("`{}`", harmless(value, 40)) }
 }
 
 /// Warnings, as many as anybody will read.

@@ -4,6 +4,7 @@
 
 use super::host::KNOWN_SETTINGS;
 use super::jump::parse_jump;
+use super::other_formats::GENDERS;
 use super::problem::quoted;
 use super::spec::{SpecError, check_host, check_user, is_address, parse_port, parse_spec};
 use crate::duration;
@@ -21,6 +22,10 @@ pub(super) const ANSIBLE: [(&str, &str); 9] = [
     ("ansible_private_key_file", "identity"),
     ("ansible_ssh_timeout", "connect_timeout"),
 ];
+
+/// Ansible's variables with arguments for ssh, in the order in which it joins them. Each is a variable of its own; the first
+/// that names a jump host is `jump`, once it is settled what each of them is for a host.
+pub(super) const SSH_ARGUMENTS: [&str; 3] = ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"];
 
 /// Refuses a key or a value that cannot be right. `written` is the word as it stands in the file.
 pub(super) fn check(key: &str, value: &str, written: &str) -> Result<(), SpecError> {
@@ -60,8 +65,12 @@ fn check_key(key: &str, written: &str) -> Result<(), SpecError> {
     }
     let first = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !first || !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-        return Err(SpecError::new(format!("{} is not a name for a setting", quoted(key)))
-            .hint("names are letters, digits, `_`, `-` and `.`, and begin with a letter"));
+        let error = SpecError::new(format!("{} is not a name for a setting", quoted(key)));
+        return Err(if key.contains(',') {
+            error.hint(GENDERS)
+        } else {
+            error.hint("names are letters, digits, `_`, `-` and `.`, and begin with a letter")
+        });
     }
     Ok(())
 }

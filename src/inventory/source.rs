@@ -6,6 +6,10 @@ use indexmap::IndexMap;
 
 use super::spec::Spec;
 
+/// In the place of a value: there is none, and what a weaker place says does not count either. No file can say it in these
+/// letters, as control characters are refused.
+pub const NO_VALUE: &str = "\0";
+
 /// One hosts file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostsSource {

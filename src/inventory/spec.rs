@@ -155,6 +155,12 @@ pub(super) fn check_host(host: &str) -> Result<(), SpecError> {
     if host.is_empty() {
         return Err(SpecError::new("the host name is missing"));
     }
+    if let Some((first, last)) = host.split_once('-').filter(|(first, _)| first.parse::<Ipv4Addr>().is_ok())
+        && (last.parse::<Ipv4Addr>().is_ok() || last.parse::<u8>().is_ok())
+    {
+        return Err(SpecError::new(format!("{} is a range of addresses, and not a host name", quoted(host)))
+            .hint(format!("a range is written {}", address_range(first, last))));
+    }
     let odd = host.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_'));
     if let Some(odd) = odd {
         let error = SpecError::new(format!("{} is not a host name: {} cannot stand in one", quoted(host), named(odd)));
@@ -177,6 +183,16 @@ pub(super) fn check_host(host: &str) -> Result<(), SpecError> {
         return Err(SpecError::new(format!("{} is not an IPv4 address", quoted(host))));
     }
     Ok(())
+}
+
+/// How a range of addresses is written: `10.0.0.[1-5]`.
+fn address_range(first: &str, last: &str) -> String {
+    let (net, from) = first.rsplit_once('.').unwrap_or(("10.0.0", "1"));
+    match last.rsplit_once('.') {
+        Some((other, to)) if other == net => format!("`{net}.[{from}-{to}]`"),
+        None => format!("`{net}.[{from}-{last}]`"),
+        Some((other, to)) => format!("with brackets in one part of the address: `{net}.[{from}-255],{other}.[0-{to}]`"),
+    }
 }
 
 fn named(c: char) -> String {
@@ -259,6 +275,21 @@ mod tests {
         bad("a\u{200b}b", "`a\\u{200b}b` is not a host name: U+200B cannot stand in one");
         bad("10.0.0.256", "`10.0.0.256` is not an IPv4 address");
         bad("10.0.0", "`10.0.0` is not an IPv4 address");
+        bad("10.0.0.1-10.0.0.5", "`10.0.0.1-10.0.0.5` is a range of addresses, and not a host name");
+        bad("10.0.0.1-5", "`10.0.0.1-5` is a range of addresses, and not a host name");
+    }
+
+    #[test]
+    fn a_range_of_addresses_comes_with_the_form_that_it_has_here() {
+        for (text, want) in [
+            ("10.0.0.1-10.0.0.5", "`10.0.0.[1-5]`"),
+            ("10.0.0.1-5", "`10.0.0.[1-5]`"),
+            ("10.0.0.250-10.0.1.5", "`10.0.0.[250-255],10.0.1.[0-5]`"),
+        ] {
+            let hint = parse_spec(text).unwrap_err().hint.unwrap();
+            assert!(hint.ends_with(want), "{text}: {hint}");
+        }
+        assert!(parse_spec("10-0-0-1.example").is_ok() && parse_spec("node1-node5").is_ok());
     }
 
     #[test]

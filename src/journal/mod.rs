@@ -27,12 +27,13 @@ pub mod writer;
 mod tests;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 pub use problem::JournalError;
 pub use record::RunRecord;
 pub use writer::Writer;
+
+use crate::text::is_absent;
 
 /// Runs that are kept.
 const KEEP: usize = 100;
@@ -76,7 +77,7 @@ impl Journal {
         let dir = self.dir.join("runs");
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
             Err(error) => return Err(JournalError::unreadable(&dir, &error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -124,7 +125,7 @@ impl Journal {
         let path = self.run_dir(id).join("report.json");
         match fs::read(&path) {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(JournalError::unreadable(&path, &error)),
         }
     }

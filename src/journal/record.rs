@@ -25,6 +25,9 @@ pub struct RunRecord {
     pub run: String,
     /// `exec`, `opengauss/start`, ...
     pub command: String,
+    /// What a single command did: the beginning of its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
     /// When it began, RFC 3339 in UTC.
     pub started: String,
     /// When it was over.

@@ -28,7 +28,7 @@ pub use vars::{VarCheck, VarSpec, Vars};
 pub struct Plan {
     /// `exec`, `opengauss/start`, ...
     pub name: String,
-    /// One line that says what it is for.
+    /// One line that says what it is for; of a single command, what it does.
     pub summary: Option<String>,
     /// Variables that its templates use.
     pub vars: IndexMap<String, VarSpec>,

@@ -34,6 +34,26 @@ pub(crate) fn first_missing(stages: &[StageState]) -> Option<&StageState> {
     stages.iter().find(|stage| !stage.up)
 }
 
+/// What a stage is once it is where it should be: the chain of a stop goes down.
+pub(crate) fn end_word(stages: &[StageState]) -> &'static str {
+    if stages.last().is_some_and(|stage| stage.stage.ends_with(" gone")) { "done" } else { "up" }
+}
+
+/// What is wrong with the first missing stage of a host, for so long: `gaussdb missing for 17s`, `gaussdb gone not reached for 17s (1)`.
+pub(crate) fn missing_words(stage: &StageState, time: &str) -> String {
+    let name = sanitize::words(&stage.stage);
+    // Some stages are named after what is to be true.
+    let verb = if [" gone", " there"].iter().any(|end| name.ends_with(end)) { "not reached" } else { "missing" };
+    match stage.value.as_deref().map(sanitize::words) {
+        // It would say the same again.
+        Some(value) if verb == "missing" && matches!(value.as_str(), "missing" | "none" | "absent") => {
+            format!("{name} {verb}{time}")
+        }
+        Some(value) => format!("{name} {verb}{time} ({value})"),
+        None => format!("{name} {verb}{time} (no answer)"),
+    }
+}
+
 /// A host's stages on one line: with names where they fit, else as signs and the name of the first missing stage.
 pub(crate) fn stages_row(stages: &[StageState], when: ChainMoment, glyphs: &Glyphs, room: usize) -> StyledRow {
     let mut row = StyledRow::default();
@@ -149,8 +169,7 @@ impl View for ChainTable {
             let indent = pad("", names);
             let longest = hosts.iter().filter_map(|&host| self.missing_for(host, &stage.stage, end)).max();
             let time = longest.map_or(String::new(), |time| format!(" for {}", short_time(time)));
-            let value = stage.value.as_deref().map_or("no answer".to_owned(), sanitize::words);
-            let text = format!("{} missing{time} ({value})", sanitize::words(&stage.stage));
+            let text = missing_words(stage, &time);
             screen.out_line(&format!("{indent}  {}", ctx.out.paint(Tone::Bad, &text)))?;
             // A hint that the summary gives as well is said there, next to the prompt; and of a command that failed the
             // stage that is missing for that reason knows nothing.
@@ -191,9 +210,9 @@ pub(crate) fn write_refused(
             .cloned()
             .flatten()
             .unwrap_or_else(|| status_lines::word(failure.outcome()).to_lowercase());
-        // The state says that the node answered; the phase would only say `command`.
+        // The state says that the node answered; the phase would only say that it was looked at.
         let cause = match failure.phase {
-            crate::outcome::Phase::Command => sanitize::words(&failure.cause),
+            crate::outcome::Phase::Check => sanitize::words(&failure.cause),
             _ => status_lines::why(failure),
         };
         groups.entry((state, cause)).or_default().push(*host);

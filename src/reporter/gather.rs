@@ -92,7 +92,7 @@ impl GatherView {
                 self.shown.count(all, &shown)?;
             }
             if !shown.is_empty() {
-                groups.entry((ending.clone(), shown)).or_default().push(host);
+                groups.entry((ending.clone(), with_line_end(shown)?)).or_default().push(host);
             }
         }
         Ok(())
@@ -125,6 +125,20 @@ impl GatherView {
         }
         Ok(())
     }
+}
+
+/// The output with its last line ended, as it is shown: two that look alike are alike.
+fn with_line_end(output: Output) -> io::Result<Output> {
+    if output.cut().is_some() || output.last(1)?.ends_with(b"\n") {
+        return Ok(output);
+    }
+    let mut builder = output.builder();
+    output.pieces(|piece| {
+        builder.push(piece);
+        Ok(())
+    })?;
+    builder.push(b"\n");
+    Ok(builder.finish())
 }
 
 impl View for GatherView {

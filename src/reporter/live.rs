@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::bytes::{bytes, rate};
-use super::chain_table::{ChainMoment, first_missing, stages_row};
+use super::chain_table::{ChainMoment, end_word, first_missing, stages_row};
 use super::columns::{StyledRow, fit, fit_middle, pad, short_time, width};
 use super::settings::{CommandKind, Mode};
 use super::style::Tone;
@@ -300,7 +300,8 @@ impl Live {
     /// For more hosts than lines: `cm_agent  node[01-12] (12 hosts)  34s`.
     fn chain_by_stage(&self, hosts: &[HostId], at: Duration, ctx: &ViewContext, room: usize) -> Vec<StyledRow> {
         let stages: Vec<&str> = self.hosts[hosts[0]].chain.iter().map(|stage| stage.stage.as_str()).collect();
-        let widest = stages.iter().map(|stage| width(stage)).max().unwrap_or(0).max("all up".len()).min(room / 3);
+        let all = format!("all {}", end_word(&self.hosts[hosts[0]].chain));
+        let widest = stages.iter().map(|stage| width(stage)).max().unwrap_or(0).max(width(&all)).min(room / 3);
         let mut rows = Vec::new();
         for (stage, tone) in stages.iter().map(|&s| (Some(s), Tone::Warn)).chain([(None, Tone::Ok)]) {
             let here: Vec<HostId> = hosts
@@ -318,7 +319,7 @@ impl Live {
             };
             let count = format!(" ({})", plural::hosts(here.len()));
             let space = room.saturating_sub(widest + 2 + width(&count) + width(&time));
-            let name = fit(&sanitize::words(stage.unwrap_or("all up")), widest, ctx.glyphs.ellipsis);
+            let name = fit(&sanitize::words(stage.unwrap_or(&all)), widest, ctx.glyphs.ellipsis);
             rows.push(
                 StyledRow::default()
                     .with(tone, pad(&name, widest))

@@ -9,6 +9,7 @@ pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod junit;
+mod opening;
 pub mod output_dir;
 mod phases;
 pub mod plural;
@@ -46,6 +47,7 @@ use std::time::Duration;
 
 pub(crate) use crate::inventory::hostset::fold;
 pub use filter::{Keep, OutputFilter};
+pub use opening::Opening;
 pub use output_dir::OutputDir;
 pub use queue::{Counted, Hurry, ReportQueue};
 pub use settings::{CommandKind, Mode, OutputInputs, OutputSettings, When};
@@ -102,6 +104,8 @@ pub struct ReporterSetup {
     pub end_table: EndTable,
     /// What the user can do afterwards.
     pub afterwards: Afterwards,
+    /// What is said of the run before it begins.
+    pub opening: Opening,
     /// Standard output.
     pub stdout: Box<dyn Write + Send>,
     /// Standard error.
@@ -148,6 +152,7 @@ impl Reporters {
             filter,
             end_table,
             afterwards,
+            opening,
             stdout,
             stderr,
             json,
@@ -195,6 +200,7 @@ impl Reporters {
             steps,
             filter,
             afterwards,
+            opening,
             out: Styles::new(settings.color_out),
             err: Styles::new(settings.color_err),
             glyphs: Glyphs::new(settings.unicode),
@@ -294,6 +300,7 @@ pub(crate) struct ViewContext {
     steps: Vec<String>,
     filter: OutputFilter,
     afterwards: Afterwards,
+    opening: Opening,
     settings: OutputSettings,
     /// Styles of standard output.
     out: Styles,

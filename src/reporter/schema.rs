@@ -51,7 +51,8 @@ pub fn schema() -> Value {
         },
         "$defs": {
             "outcome": { "enum": Outcome::ALL.map(Outcome::name) },
-            "phase": { "enum": ["resolve", "connect", "host_key", "auth", "command", "timeout", "lost"] },
+            "phase": { "enum": ["resolve", "connect", "host_key", "auth", "command", "check", "marker", "chain", "local",
+                "timeout", "lost"] },
             "host": {
                 "type": "object",
                 "additionalProperties": false,

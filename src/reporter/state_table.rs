@@ -7,7 +7,8 @@ use std::io;
 
 use indexmap::IndexMap;
 
-use super::chain_table::first_missing;
+use super::chain_table::{ChainMoment, first_missing, stages_row};
+use super::columns::{fit_middle, pad, width};
 use super::screen::Screen;
 use super::style::Tone;
 use super::table::Table;
@@ -16,6 +17,9 @@ use crate::event::{Event, HostId};
 use crate::outcome::{Failure, Phase};
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
+
+/// On narrower terminals a table has no room.
+const NARROW: usize = 60;
 
 /// The table at the end of a run that only looks.
 pub(crate) struct StateTable {
@@ -49,10 +53,14 @@ impl View for StateTable {
             cells.extend(self.facts.iter().map(fact));
             table.toned(cells);
         }
-        let mut text = Vec::new();
         let columns = ctx.settings.columns.filter(|_| ctx.settings.stdout_tty);
-        table.write(&mut text, &ctx.out, columns, ctx.glyphs.ellipsis)?;
-        screen.out(&text)?;
+        if let Some(columns) = columns.filter(|columns| *columns < NARROW && table.width() > *columns) {
+            write_narrow(report, columns, ctx, screen)?;
+        } else {
+            let mut text = Vec::new();
+            table.write(&mut text, &ctx.out, columns, ctx.glyphs.ellipsis)?;
+            screen.out(&text)?;
+        }
         if let Some(line) = cluster(report) {
             screen.out_line(&line)?;
         }
@@ -65,6 +73,35 @@ impl View for StateTable {
         }
         Ok(())
     }
+}
+
+/// A line per host where a table has no room: its state, and its chain as a start shows it.
+fn write_narrow(report: &RunReport, columns: usize, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    let states: Vec<(Tone, String)> = report
+        .hosts
+        .iter()
+        .map(|host| {
+            let (tone, state) = state(host);
+            // Which stages it lacks is seen beside it.
+            (tone, sanitize::words(state.split(" (").next().unwrap_or_default()))
+        })
+        .collect();
+    let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or(0);
+    let names = widest(&mut report.hosts.iter().map(|host| width(&host.host))).min(columns / 3);
+    let wide = widest(&mut states.iter().map(|(_, state)| width(state)));
+    for (host, (tone, state)) in report.hosts.iter().zip(states) {
+        let name = pad(&fit_middle(&host.host, names, ctx.glyphs.ellipsis), names);
+        let room = columns.saturating_sub(names + wide + 4);
+        // What was stopped on purpose lacks nothing.
+        let chain = if host.is_stopped() {
+            String::new()
+        } else {
+            stages_row(&host.chain, ChainMoment::AtTheEnd, &ctx.glyphs, room).paint_all(&ctx.out)
+        };
+        let gap = pad("", wide - width(&state));
+        screen.out_line(format!("{name}  {}{gap}  {chain}", ctx.out.paint(tone, &state)).trim_end())?;
+    }
+    Ok(())
 }
 
 /// The state that its probe gave; where no probe ended well, the outcome. One that claims to run and lacks something is incomplete.
@@ -100,7 +137,7 @@ pub(crate) fn finding(host: &HostReport) -> Option<Failure> {
         .collect();
     let state = host.facts.get("state").map(String::as_str).filter(|state| *state != "running");
     let cause = format!("{}: {} missing", state.unwrap_or("incomplete"), each.join(", "));
-    Some(Failure { hint: first.hint.clone(), ..Failure::new(Phase::Command, cause) })
+    Some(Failure { hint: first.hint.clone(), ..Failure::new(Phase::Chain, cause) })
 }
 
 /// What the host that was asked says of the whole: `cluster: Normal (1 Primary Normal, 2 Standby Normal)`.

@@ -112,7 +112,7 @@ impl StatusLines {
     }
 
     fn host_finished(&mut self, event: &Event, stats: &RunStats, ctx: &ViewContext) {
-        let EventKind::HostFinished { host, outcome, failure, elapsed } = &event.kind else { return };
+        let EventKind::HostFinished { host, outcome, failure, .. } = &event.kind else { return };
         let wanted = match outcome {
             Outcome::Ok | Outcome::Changed | Outcome::Skipped => {
                 ctx.settings.verbose > 0 && ctx.settings.command != CommandKind::Playbook
@@ -121,10 +121,12 @@ impl StatusLines {
             Outcome::Refused | Outcome::Cancelled => false,
             Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable => !self.said[*host],
         };
-        if !wanted || self.verdicts_reported {
+        let playbook = ctx.settings.command == CommandKind::Playbook;
+        // The summary follows, and says it of the one host.
+        let alone = !playbook && ctx.names.len() == 1 && !outcome.is_success();
+        if !wanted || self.verdicts_reported || alone {
             return;
         }
-        let playbook = ctx.settings.command == CommandKind::Playbook;
         let notice = Notice {
             word: word(*outcome),
             tone: tone(*outcome),
@@ -134,7 +136,7 @@ impl StatusLines {
                 None if *outcome == Outcome::Skipped => String::new(),
                 None => self.command_time(*host, ctx),
             },
-            took: if playbook { event.at } else { *elapsed },
+            took: event.at,
             done: (!playbook).then(|| stats.done()),
             excerpt: Vec::new(),
         };
@@ -149,13 +151,14 @@ impl StatusLines {
 
     fn chain_seen(&mut self, host: HostId, stages: &[StageState], at: Duration, ctx: &ViewContext) {
         let up = stages.iter().filter(|stage| stage.up).count();
+        let (all, end) = (plural::stages(stages.len()), chain_table::end_word(stages));
         let (key, detail) = match stages.iter().find(|stage| !stage.up) {
             Some(stage) => {
                 let name = sanitize::words(&stage.stage);
-                let detail = format!("waiting for {name} ({up} of {} up)", plural::stages(stages.len()));
+                let detail = format!("waiting for {name} ({up} of {all} {end})");
                 (name, detail)
             }
-            None => (String::new(), format!("all {} up", plural::stages(stages.len()))),
+            None => (String::new(), format!("all {all} {end}")),
         };
         if self.stages[host].as_ref() != Some(&key) {
             self.stages[host] = Some(key.clone());
@@ -216,12 +219,9 @@ impl View for StatusLines {
             }
             // With -q only warnings, and the summary of what failed.
             _ if ctx.settings.quiet => return Ok(()),
-            EventKind::RunStarted { steps, fanout } if playbook || verbose > 0 => {
-                let mut text = format!("{}, {}", plural::hosts(ctx.names.len()), plural::steps(steps.len()));
-                if *fanout < ctx.names.len() {
-                    let _ = write!(text, ", fanout {fanout}");
-                }
-                self.run_line(&plain_line("Starting", Tone::Strong, &text, ctx), ctx, screen)?;
+            EventKind::RunStarted { steps, fanout } if playbook || verbose > 0 || ctx.opening.always => {
+                let text = ctx.opening.words(steps.len(), *fanout, ctx);
+                self.run_line(&plain_line(ctx.opening.verb, Tone::Strong, &text, ctx), ctx, screen)?;
             }
             EventKind::PhaseStarted { host, phase } if verbose > 0 => {
                 self.phases.begin(*host, *phase, at);

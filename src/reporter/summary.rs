@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use super::bytes::{bytes, rate};
 use super::columns::{pad_left, short_time, width};
 use super::grouping::shape;
+use super::results::has_verdicts;
 use super::screen::Screen;
 use super::settings::CommandKind;
 use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, word};
@@ -55,6 +56,8 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
     write_cluster(report, ctx, screen)?;
+    // The one host's line stands right above, on the same terminal.
+    let told = single && has_verdicts(ctx) && ctx.settings.stdout_tty && ctx.settings.stderr_tty;
     for (i, group) in groups.iter().enumerate() {
         let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
         let hosts = ctx.fold(&group.hosts);
@@ -64,7 +67,9 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         } else {
             hosts
         };
-        screen.err_line(&plain_line(word(group.outcome), tone(group.outcome), &join(&hosts, detail), ctx))?;
+        if !told {
+            screen.err_line(&plain_line(word(group.outcome), tone(group.outcome), &join(&hosts, detail), ctx))?;
+        }
         write_proof(group.proof.as_ref(), ctx, screen)?;
         let Some(hint) = &group.hint else { continue };
         // Said below the last of the groups that it is for.

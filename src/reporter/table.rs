@@ -39,6 +39,23 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// How wide it is where nothing is cut.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        let widths = self.widths();
+        widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.heading.iter().map(|text| width(text)).collect();
+        for row in &self.rows {
+            for (widest, (_, text)) in widths.iter_mut().zip(row) {
+                *widest = (*widest).max(width(text)).max(1);
+            }
+        }
+        widths
+    }
+
     /// Writes it, two spaces between columns, made to fit so many columns if there is a limit. The last column is not
     /// padded. Empty cells are shown as `-`, so that every line has as many words as columns.
     ///
@@ -51,12 +68,7 @@ impl Table {
         columns: Option<usize>,
         ellipsis: &str,
     ) -> io::Result<()> {
-        let mut widths: Vec<usize> = self.heading.iter().map(|text| width(text)).collect();
-        for row in &self.rows {
-            for (widest, (_, text)) in widths.iter_mut().zip(row) {
-                *widest = (*widest).max(width(text)).max(1);
-            }
-        }
+        let mut widths = self.widths();
         if let Some(columns) = columns {
             shrink(&mut widths, columns);
         }

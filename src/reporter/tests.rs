@@ -47,6 +47,7 @@ impl Play {
             filter: OutputFilter::default(),
             end_table: EndTable::Chains,
             afterwards: Afterwards::default(),
+            opening: Opening { verb: "Starting", ..Opening::default() },
             stdout: Box::new(out.clone()),
             stderr: Box::new(err.clone()),
             json: Some(ReportTarget::File("run.json".into(), Box::new(json.clone()))),
@@ -369,7 +370,7 @@ fn changes() {
         play.send(0.3, EventKind::StepFinished { step: 0 });
         play.done(0.3, 0, Outcome::Changed);
         play.done(0.3, 1, Outcome::Changed);
-        play.fails(0.3, 2, Failure::new(Phase::Command, "`/opt/a`: Permission denied"));
+        play.fails(0.3, 2, Failure::new(Phase::Marker, "`/opt/a`: Permission denied"));
         play.finish(0.4);
         play.both()
     };
@@ -469,6 +470,7 @@ fn live_views() {
             names: Arc::from(names.clone()),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
             afterwards: Afterwards::default(),
+            opening: Opening { verb: "Starting", ..Opening::default() },
             filter: OutputFilter::default(),
             settings: OutputSettings { columns: Some(columns), command, ..settings.clone() },
             out: Styles::default(),
@@ -514,7 +516,7 @@ fn refused() {
         };
         play.step(0.1, 0, state("stopped"));
         let stopping =
-            Failure::new(Phase::Command, "the node is still stopping").hint("wait, or stop it with --mode immediate");
+            Failure::new(Phase::Check, "the node is still stopping").hint("wait, or stop it with --mode immediate");
         play.step(
             0.1,
             1,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::cancel::WatchedLimit;
 use crate::duration::human;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
@@ -16,7 +17,7 @@ use super::condition::{holds, name_state};
 use super::fleet::{Executor, JobResult};
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::wait::{LOOK, SETTLE, needed, told, unmet, waited_for};
+use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
 use super::{NextEvent, Run, later};
 
@@ -91,7 +92,7 @@ impl<'a, C: Executor> Run<'a, C> {
             state: None,
         };
         let mut nodes = self.nodes(began);
-        let mut end = later(began, wait.timeout);
+        let mut end = WatchedLimit::at(later(began, wait.timeout));
         // Since when the cluster is as it is wanted.
         let mut reached = None;
         while self.stats.cancelled.is_none() {
@@ -100,15 +101,16 @@ impl<'a, C: Executor> Run<'a, C> {
                 reached.is_some() && nodes.hosts.is_round_over() && nodes.hosts.there() >= nodes.need
             });
             let is_over = asking.host().is_none() || asking.waiting.lost.is_some();
-            if (reached.is_some() && all_up) || is_over || now >= end {
+            if (reached.is_some() && all_up) || is_over || end.has_passed() {
                 break;
             }
             if let Some(nodes) = &mut nodes
                 && nodes.hosts.possible() < nodes.need
             {
-                end = end.min(later(nodes.hosts.hopeless_since(now), SETTLE));
+                end.no_later_than(later(nodes.hosts.hopeless_since(now), SETTLE));
             }
             let next = self.ask_where_due(id, wait, &mut asking, nodes.as_mut());
+            let end = end.next_look();
             match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
                 NextEvent::Done(host, done) if asking.under_way.is_some() && asking.host() == Some(host) => {
                     let asked = asking.under_way.take().unwrap_or(now);
@@ -191,7 +193,7 @@ impl<'a, C: Executor> Run<'a, C> {
         let command = script::command(self.plan, &self.plan.steps[id], &state.run_host, Depth::Light(&state.facts));
         let Ok(Some(command)) = command else {
             // Said before contact for every host, so this is a bug.
-            asking.waiting.lost = Some(Failure::new(Phase::Command, "there is nothing to ask it with"));
+            asking.waiting.lost = Some(Failure::new(Phase::Local, "there is nothing to ask it with"));
             return;
         };
         let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
@@ -311,7 +313,7 @@ impl<'a, C: Executor> Run<'a, C> {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };
         }
         if asking.host().is_none() {
-            return Failure::new(Phase::Command, "no host is left that could be asked");
+            return Failure::new(Phase::Check, "no host is left that could be asked");
         }
         let cut = now() < later(began, wait.timeout);
         let after = if cut { "at the end".to_owned() } else { format!("after {limit}") };
@@ -327,7 +329,7 @@ impl<'a, C: Executor> Run<'a, C> {
             Until::Condition(condition) => told(condition, &state.facts).or(hint),
             Until::Chain | Until::Checks => hint,
         };
-        Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
+        Failure { hint: guess.or(hint), ..Failure::new(phase(&wait.until), cause) }
     }
 
     /// Says which nodes are not up any more.

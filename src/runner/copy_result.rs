@@ -13,7 +13,7 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
     let CopyResult { end, changes, differences, bytes, elapsed } = moved;
     let failure = match end {
         CopyEnd::Whole => {
-            let mut result = of_changes(changes, 0);
+            let mut result = of_changes(changes, 0, Phase::Command);
             let mend = |failure: &mut Failure| {
                 if is_pull && failure.cause.to_lowercase().contains("permission denied") {
                     failure.hint =
@@ -57,7 +57,7 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
         CopyEnd::Local(said) => {
             let full =
                 ["No space left", "quota exceeded", "the disk was full"].iter().any(|words| said.contains(words));
-            let failure = Failure::new(Phase::Command, format!("on this machine: {said}"));
+            let failure = Failure::new(Phase::Local, format!("on this machine: {said}"));
             if full { failure.hint("make room here; nothing of the file was left behind") } else { failure }
         }
         CopyEnd::TooMany(most) => Failure::new(Phase::Command, format!("there are more than {most} files"))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::duration::human;
 use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::output::Output;
 use crate::plan::{Action, Check, Look, script};
 use crate::runner::fleet::JobResult;
 use crate::transport::{CommandEnd, CommandResult};
@@ -96,10 +97,16 @@ fn of_command(parser: Parser<'_>, limit: Option<Duration>, ran: CommandResult) -
         Parser::Probe => of_probe(script::parse_facts(&said), status),
         Parser::Facts => StepResult { facts: script::parse_facts(&said), ..of_status(status) },
         Parser::Checks(checks) => of_checks(checks, &script::parse_checks(&said, checks.len()), status),
-        Parser::Changes | Parser::Push | Parser::Pull => of_changes(script::parse_changes(&said), status),
+        Parser::Changes => of_changes(script::parse_changes(&said), status, Phase::Marker),
+        Parser::Push | Parser::Pull => of_changes(script::parse_changes(&said), status, Phase::Command),
     };
     result.exit_status = Some(status);
-    heard(ran, result)
+    let result = heard(ran, result);
+    match parser {
+        // What the node answered is ours to read; the verdict says it in words.
+        Parser::Checks(_) => StepResult { stdout: Output::default(), ..result },
+        _ => result,
+    }
 }
 
 /// What a node answered, as far as it is to be understood.
@@ -203,13 +210,14 @@ fn of_status(status: i32) -> StepResult {
 /// A look that heard no fact is no look, whatever its exit status.
 fn of_probe(facts: Facts, status: i32) -> StepResult {
     if status == 0 && facts.is_empty() {
-        let failure =
-            Failure::new(Phase::Command, "the look at the node printed no fact, so nothing is known about it");
+        let failure = Failure::new(Phase::Check, "the look at the node printed no fact, so nothing is known about it");
         return StepResult::failed(
             failure.hint("is its /bin/sh what it should be? `gsctl play --dry-run -v` shows what runs"),
         );
     }
-    StepResult { facts, ..of_status(status) }
+    let result = of_status(status);
+    let failure = result.failure.map(|failure| Failure { phase: Phase::Check, ..failure });
+    StepResult { failure, facts, ..result }
 }
 
 /// A script of a playbook's own: it says itself whether it changed something, and why it failed.
@@ -248,7 +256,7 @@ fn of_checks(checks: &[Check], results: &[Result<(), String>], status: i32) -> S
     if failed.is_empty() {
         return of_status(status);
     }
-    StepResult::failed(Failure::new(Phase::Command, failed.join("; ")))
+    StepResult::failed(Failure::new(Phase::Check, failed.join("; ")))
 }
 
 /// What does not hold, in words.
@@ -262,7 +270,7 @@ pub(super) fn unmet(checks: &[Check], results: &[Result<(), String>]) -> Vec<Str
     pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect()
 }
 
-pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
+pub(super) fn of_changes(changes: Vec<Change>, status: i32, phase: Phase) -> StepResult {
     let of = |kind: ChangeKind| -> Vec<String> {
         let changes = changes.iter().filter(|change| change.action == kind);
         let words = |change: &Change| match &change.note {
@@ -276,7 +284,7 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
         let parts = [("denied", &denied), ("failed", &failed)];
         let parts = parts.iter().filter(|(_, said)| !said.is_empty());
         let parts: Vec<String> = parts.map(|(word, said)| format!("{word}: {}", said.join("; "))).collect();
-        let failure = Failure::new(Phase::Command, parts.join("; "));
+        let failure = Failure::new(phase, parts.join("; "));
         let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
         StepResult::failed(if forbidden {
             failure.hint("may the login user change this directory? It belongs to the cluster's own user")
@@ -284,7 +292,7 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
             failure
         })
     } else if status != 0 {
-        StepResult::failed(exit_failure(status))
+        StepResult::failed(Failure { phase, ..exit_failure(status) })
     } else if changes.iter().any(|change| change.action.is_change()) {
         StepResult::new(Outcome::Changed)
     } else {
@@ -296,7 +304,6 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Output;
 
     fn cut(end: CommandEnd, stdout: &str) -> StepResult {
         let ran = CommandResult {

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use async_channel::Receiver;
 use futures_lite::future;
 
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, WatchedLimit};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::push::PartWriter;
@@ -161,6 +161,7 @@ pub async fn run<C: Executor>(
         state: None,
         unsent_state: None,
         start,
+        deadline: settings.deadline.map(|limit| WatchedLimit::at(later(start, limit))),
         said: start,
         ticked: start,
         unflushed: false,
@@ -207,6 +208,8 @@ struct Run<'a, C> {
     /// The state that the hosts have not been told yet.
     unsent_state: Option<String>,
     start: Instant,
+    /// When the whole run must be over.
+    deadline: Option<WatchedLimit>,
     /// When something was last said in a run that nobody watches.
     said: Instant,
     ticked: Instant,
@@ -311,13 +314,14 @@ impl<C: Executor> Run<'_, C> {
         {
             return true;
         }
-        self.deadline_at().is_some_and(|at| at <= now()) && self.cancel_run(CancelReason::Deadline)
+        self.deadline.as_mut().is_some_and(WatchedLimit::has_passed) && self.cancel_run(CancelReason::Deadline)
     }
 
     /// Waits for whatever comes next.
     async fn woken(&mut self, until: Option<Instant>) -> Wake {
         self.reporter.settle();
-        let wake = [until, Some(self.next_liveness_check()), self.deadline_at().filter(|_| !self.is_stopping())];
+        let deadline = self.deadline.map(WatchedLimit::next_look).filter(|_| !self.is_stopping());
+        let wake = [until, Some(self.next_liveness_check()), deadline];
         let pause = async {
             match wake.into_iter().flatten().min() {
                 Some(at) => sleep_until(at).await,
@@ -333,10 +337,6 @@ impl<C: Executor> Run<'_, C> {
             }
         };
         future::or(event, future::or(signal, pause)).await
-    }
-
-    fn deadline_at(&self) -> Option<Instant> {
-        self.settings.deadline.map(|limit| later(self.start, limit))
     }
 
     fn next_liveness_check(&self) -> Instant {

@@ -32,7 +32,7 @@ impl<C: Executor> Run<'_, C> {
                 // In a run that goes on, what is found may be its own doing.
                 let vars = &host.run_host.vars;
                 if let Some(rule) = refuse.iter().find(|rule| holds(&rule.when, &host.facts, vars)) {
-                    let mut failure = Failure::new(Phase::Command, reason(rule, &host.facts, vars));
+                    let mut failure = Failure::new(Phase::Check, reason(rule, &host.facts, vars));
                     let hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, &host.facts));
                     let seen = rule.when.facts.iter().chain(&rule.when.not);
                     // A probe that says what to do about what was found knows more.

@@ -186,7 +186,7 @@ impl<C: Executor> Run<'_, C> {
                 Tested::Fails(_) => self.end_step(host, id, StepResult::new(Outcome::Skipped)),
                 Tested::Unknown(said) => {
                     let cause = format!("cannot tell whether the step is for it: {said}");
-                    self.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, cause)));
+                    self.end_step(host, id, StepResult::failed(Failure::new(Phase::Check, cause)));
                 }
             }
         }
@@ -215,7 +215,7 @@ impl<C: Executor> Run<'_, C> {
                 }
                 // Said before contact for every host, so this is a bug; the host must not be lost over it.
                 Err(said) => {
-                    run.end_step(host, id, StepResult::failed(Failure::new(Phase::Command, said)));
+                    run.end_step(host, id, StepResult::failed(Failure::new(Phase::Local, said)));
                     false
                 }
             },

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelToken, WatchedLimit};
 use crate::duration::human;
 use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Facts, Failure, Outcome, Phase, StageState, StepResult};
-use crate::plan::{Look, On, OnFailure, Quorum, Rule, Share, Template, Until, Wait};
+use crate::plan::{Look, On, OnFailure, Quorum, Share, Template, Until, Wait};
 use crate::reactor::now;
 use crate::transport::Command;
 
@@ -25,6 +25,8 @@ use super::{NextEvent, Run, later};
 pub(super) const SETTLE: Duration = Duration::from_secs(15);
 /// Time for one look, where the step does not say.
 pub(super) const LOOK: Duration = Duration::from_secs(15);
+/// So often, a stage that was there and is missing again comes and goes.
+const SEVERAL: u32 = 2;
 /// Time for the evidence of a host that did not come up.
 pub(super) const EVIDENCE: Duration = Duration::from_secs(10);
 
@@ -50,18 +52,19 @@ impl<C: Executor> Run<'_, C> {
         let began = now();
         let need = needed(wait.quorum, hosts.len());
         let mut waiting = WaitingHosts::new(hosts, wait, began);
-        let mut end = later(began, wait.timeout);
+        let mut end = WatchedLimit::at(later(began, wait.timeout));
         while self.stats.cancelled.is_none() {
             let now = now();
-            if waiting.there() >= need || waiting.are_settled() || now >= end {
+            if waiting.there() >= need || waiting.are_settled() || end.has_passed() {
                 break;
             }
             // Where the run goes on with the hosts that are left, each of them has its own time to come up.
             if waiting.possible() < need && self.plan.steps[id].on_failure == OnFailure::Stop {
-                end = end.min(later(waiting.hopeless_since(now), SETTLE));
+                end.no_later_than(later(waiting.hopeless_since(now), SETTLE));
             }
             self.start_due_looks(id, id, wait, &mut waiting, None);
             let next = waiting.next_due().filter(|_| waiting.looking() < self.settings.fanout);
+            let end = end.next_look();
             match self.next_event(Some(next.map_or(end, |next| next.min(end)))).await {
                 NextEvent::Done(host, done) => self.heard_look(id, id, wait, &mut waiting, host, done, began),
                 NextEvent::Time => {}
@@ -112,7 +115,7 @@ impl<C: Executor> Run<'_, C> {
             let command = script::command(self.plan, &self.plan.steps[of], &state.run_host, Depth::Light(&state.facts));
             let Ok(Some(command)) = command else {
                 // Said before contact for every host, so this is a bug; the host must not be lost over it.
-                waiting.give_up(place, Failure::new(Phase::Command, "there is nothing to look at it with"));
+                waiting.give_up(place, Failure::new(Phase::Local, "there is nothing to look at it with"));
                 continue;
             };
             let limit = command.timeout.unwrap_or(LOOK).min(LOOK);
@@ -221,7 +224,7 @@ impl<C: Executor> Run<'_, C> {
         // What passes by itself is never given up early.
         if !host.there && !host.passing {
             let state = &self.hosts[host.host];
-            let lost = gave_up(&wait.give_up, &mut host.held, &state.facts, &state.run_host.vars, now);
+            let lost = gave_up(wait, &mut host.held, &state.facts, &state.run_host.vars, now);
             // The stage that is missed knows what to do where the rule does not.
             let hint = first_missing(&state.chain).and_then(|stage| stage.hint.clone());
             host.lost = lost.map(|lost| Failure { hint: lost.hint.clone().or(hint), ..lost });
@@ -241,6 +244,8 @@ impl<C: Executor> Run<'_, C> {
         let stage = |seen: &[StageState]| first_missing(seen).map(|stage| stage.stage.clone());
         if first_missing(&seen) != first_missing(&state.chain) {
             host.stuck = now;
+            let place = |chain: &[StageState]| chain.iter().position(|stage| !stage.up).unwrap_or(chain.len());
+            host.setbacks += u32::from(place(&seen) < place(&state.chain));
         }
         if stage(&seen) != stage(&state.chain) {
             host.stuck_looks = 0;
@@ -396,19 +401,23 @@ impl<C: Executor> Run<'_, C> {
                 if wait.looks.is_some() {
                     let value = stage.value.as_deref().unwrap_or("unknown");
                     let cause = format!("{}: {value}", stage.stage);
-                    return Failure { hint: stage.hint.clone().or(hint), ..Failure::new(Phase::Command, cause) };
+                    return Failure { hint: stage.hint.clone().or(hint), ..Failure::new(phase(&wait.until), cause) };
                 }
-                let age = human(Duration::from_secs((now - host.stuck).as_secs()));
+                let age = match (host.setbacks, (now - host.stuck).as_secs()) {
+                    // What comes and goes has been missing for no time at all when it is looked at last.
+                    (SEVERAL.., _) => "again and again".to_owned(),
+                    (_, age) => format!("for {}", human(Duration::from_secs(age))),
+                };
                 let value = stage.value.as_deref().unwrap_or("unknown");
                 let why = if cut { "no longer waited for, as another host is beyond help; " } else { "" };
-                (format!("{why}first missing stage: {} ({value}), for {age}", stage.stage), stage.hint.clone().or(hint))
+                (format!("{why}first missing stage: {} ({value}), {age}", stage.stage), stage.hint.clone().or(hint))
             }
             (Until::Chain, None) | (Until::Checks, _) => (format!("not up after {limit}"), hint),
             (Until::Condition(condition), _) => {
                 (unmet(condition, &known.facts, vars, &after(wait)), told(condition, &known.facts).or(hint))
             }
         };
-        Failure { hint: guess.or(hint), ..Failure::new(Phase::Command, cause) }
+        Failure { hint: guess.or(hint), ..Failure::new(phase(&wait.until), cause) }
     }
 }
 
@@ -482,23 +491,31 @@ fn same_stages(a: &[StageState], b: &[StageState]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.up == b.up && a.value == b.value)
 }
 
+/// What a wait was about, where it did not come true.
+pub(super) fn phase(until: &Until) -> Phase {
+    match until {
+        Until::Chain => Phase::Chain,
+        Until::Checks | Until::Condition(_) => Phase::Check,
+    }
+}
+
 /// The first rule that has held for as long as it must.
 fn gave_up(
-    rules: &[Rule],
+    wait: &Wait,
     held: &mut [Option<Instant>],
     facts: &Facts,
     vars: &crate::plan::Vars,
     now: Instant,
 ) -> Option<Failure> {
     let mut verdict = None;
-    for (rule, since) in rules.iter().zip(held) {
+    for (rule, since) in wait.give_up.iter().zip(held) {
         if !holds(&rule.when, facts, vars) {
             *since = None;
             continue;
         }
         let since = *since.get_or_insert(now);
         if verdict.is_none() && now - since >= rule.after {
-            let mut failure = Failure::new(Phase::Command, reason(rule, facts, vars));
+            let mut failure = Failure::new(phase(&wait.until), reason(rule, facts, vars));
             failure.hint = rule.hint.as_ref().map(|hint| hint.render_words(vars, facts));
             verdict = Some(failure);
         }

@@ -69,7 +69,7 @@ pub(super) fn may_come(failure: &Failure) -> bool {
 /// The result for a host that is not where it is wanted, although enough others are.
 pub(super) fn not_yet(missing: Option<&str>) -> StepResult {
     let cause = format!("not yet: {}", missing.unwrap_or(UNSEEN));
-    StepResult { failure: Some(Failure::new(Phase::Command, cause)), ..StepResult::new(Outcome::Skipped) }
+    StepResult { failure: Some(Failure::new(Phase::Check, cause)), ..StepResult::new(Outcome::Skipped) }
 }
 
 /// Words for a host whose time ran out; `cut`: sooner than was meant for it, `reached`: somebody has logged in to it.
@@ -79,9 +79,9 @@ pub(super) fn timed_out_failure(host: &WaitingHost, limit: Duration, cut: bool, 
     let (missing, phase) = match &host.trouble {
         // Its phase stays: a node that cannot be reached is no node that answered. But one whose look took too long did.
         Some(trouble) if trouble.phase != Phase::Timeout => (trouble.cause.clone(), trouble.phase),
-        Some(trouble) => (trouble.cause.clone(), Phase::Command),
+        Some(trouble) => (trouble.cause.clone(), Phase::Check),
         None if !reached => ("no login came to an end".to_owned(), Phase::Connect),
-        None => (host.value.clone().unwrap_or_else(|| UNSEEN.to_owned()), Phase::Command),
+        None => (host.value.clone().unwrap_or_else(|| UNSEEN.to_owned()), Phase::Check),
     };
     let hint = host.trouble.as_ref().filter(|trouble| trouble.phase != Phase::Timeout);
     let hint = hint.and_then(|trouble| trouble.hint.clone());

@@ -27,6 +27,8 @@ pub(super) struct WaitingHost {
     pub(super) held: Vec<Option<Instant>>,
     /// Since when its first missing stage has been the first missing one.
     pub(super) stuck: Instant,
+    /// How often a stage that had been reached was missing again.
+    pub(super) setbacks: u32,
     /// What the latest look said about the fact that is waited for, or what it missed.
     pub(super) value: Option<String>,
     /// Why the latest look failed, if it did.
@@ -55,6 +57,7 @@ impl WaitingHost {
             lost: None,
             held: vec![None; wait.give_up.len()],
             stuck: now,
+            setbacks: 0,
             value: None,
             trouble: None,
             boot: None,

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use super::origin::{Origin, SourceLine};
 use super::value::{ConfigValue, LineMeaning, meaning};
 use super::{ConfigError, Impossible, Unhonoured, tokens};
 use crate::credentials::known_hosts::pattern::matches_list;
+use crate::text::is_absent;
 use crate::transport::algorithms::AlgorithmKind;
 
 /// As deep as ssh follows `Include`.
@@ -172,7 +172,7 @@ impl<'a> FileReader<'a> {
                 }
                 self.file(path, FileOwner::User)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(source) => Err(ConfigError::Unreadable { file: path.to_owned(), source }),
         }
     }
@@ -397,13 +397,17 @@ impl ConfigPlace<'_> {
     }
 }
 
-/// A line's keyword and arguments; of a command, the line as it stands.
+/// A line's keyword and arguments; of a command, the line as it stands, and of jump hosts the words with their quotes.
 fn split(line: &str) -> Result<Option<(String, Vec<String>)>, &'static str> {
     let first = line.trim_start().split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
     if first.eq_ignore_ascii_case("ProxyCommand") {
         let rest = arguments::rest(line);
         let arguments = if rest.is_empty() { Vec::new() } else { vec![rest.to_owned()] };
         return Ok(Some((first.to_owned(), arguments)));
+    }
+    if first.eq_ignore_ascii_case("ProxyJump") {
+        let words = Word::all(arguments::rest(line))?;
+        return Ok(Some((first.to_owned(), words.iter().map(|word| word.raw.to_owned()).collect())));
     }
     arguments::split(line)
 }

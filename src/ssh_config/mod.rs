@@ -13,6 +13,7 @@ mod arguments;
 mod criterion;
 mod file;
 mod glob;
+mod ignored;
 mod keywords;
 mod openssh_query;
 mod options;

@@ -246,6 +246,8 @@ impl<'a> RawOptions<'a> {
         }
         let host = options.host_name.as_deref().unwrap_or(self.original).to_ascii_lowercase();
         let user = options.user.clone();
+        // As in ssh, which writes it into known_hosts so.
+        options.host_key_alias = options.host_key_alias.map(|alias| alias.to_ascii_lowercase());
         let alias = options.host_key_alias.clone();
         let tokens = Tokens {
             original: self.original,

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ignored;
 use super::keywords::{self, Keyword, KeywordEffect};
 use super::tokens;
 use crate::credentials::known_hosts::HostKeyPolicy;
@@ -90,7 +91,7 @@ pub(super) fn meaning(keyword: &str, arguments: &[String]) -> Result<LineMeaning
     let Some((name, effect)) = keywords::find(keyword) else { return Ok(LineMeaning::Unknown) };
     let first = arguments.first().ok_or_else(|| format!("`{name}` wants a value"))?;
     match effect {
-        KeywordEffect::Ignored(_) => Ok(LineMeaning::Nothing),
+        KeywordEffect::Ignored(_) => ignored::check(name, first).map(|()| LineMeaning::Nothing),
         KeywordEffect::RefusedUnless(values, _) if values.iter().any(|value| value.eq_ignore_ascii_case(first)) => {
             Ok(LineMeaning::Off(name))
         }
@@ -166,6 +167,10 @@ fn templates(arguments: &[String], setting: ConfigValue) -> LineMeaning {
 fn jump(text: &str) -> Result<LineMeaning, String> {
     if text.contains('%') {
         return Ok(LineMeaning::Unsupported);
+    }
+    if text.contains(['"', '\'']) {
+        let why = format!("`ProxyJump {text}`: the quotes are a part of the name, as for ssh; leave them out");
+        return Ok(LineMeaning::Impossible(None, why));
     }
     let hops = parse_jump(text).map_err(|error| format!("`ProxyJump {text}`: {}", error.message))?;
     Ok(LineMeaning::Set(ConfigValue::Proxy(if hops.is_empty() { ProxyRoute::None } else { ProxyRoute::Jump(hops) })))

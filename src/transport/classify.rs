@@ -79,9 +79,11 @@ pub(super) fn not_forwarded(jump: &str, at: &str, said: &str) -> Failure {
             Failure::new(Phase::Connect, format!("through {jump}: {jump} may not connect to {at}: {reason}"))
                 .hint(format!("{jump}'s sshd forbids forwarding: AllowTcpForwarding, PermitOpen, or the key's options"))
         }
-        "connect failed" => Failure::new(Phase::Connect, format!("through {jump}: {jump} cannot connect to {at}"))
-            .hint(format!("is the node up, and does {jump} reach it by this name or address and port?"))
-            .retryable(),
+        "connect failed" => {
+            Failure::new(Phase::Connect, format!("through {jump}: {jump} cannot connect to {at}: {reason}"))
+                .hint(format!("is the node up, and does {jump} reach it by this name or address and port?"))
+                .retryable()
+        }
         _ => Failure::new(Phase::Connect, format!("through {jump}: {jump} did not connect to {at}: {reason}"))
             .retryable(),
     }

@@ -15,7 +15,7 @@ use crate::gsctl::Gsctl;
 use crate::lab::{Key, Lab};
 
 /// Seeds of the cases to run.
-fn seeds(few: u64) -> Vec<u64> {
+pub(crate) fn seeds(few: u64) -> Vec<u64> {
     if let Ok(seed) = std::env::var("DIFFERENTIAL_SEED") {
         return vec![seed.parse().unwrap()];
     }
@@ -32,7 +32,7 @@ fn listed(section: &str) -> Vec<String> {
     rows.filter_map(|row| row.split_once('`')).map(|(keyword, _)| keyword.to_ascii_lowercase()).collect()
 }
 
-fn pick<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
+pub(crate) fn pick<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
     of[rng.usize(..of.len())]
 }
 
@@ -53,7 +53,7 @@ const PATTERNS: [&str; 14] = [
     "db1 n3",
     "d*,n*",
 ];
-const LINES: [(&str, &[&str]); 16] = [
+const LINES: [(&str, &[&str]); 21] = [
     ("User", &["omm", "root", "\"a user\"", "Omm"]),
     ("Port", &["22", "2222", "1", "65535"]),
     ("HostName", &["10.0.0.9", "%h.example", "Foo.Example", "%%x", "fe80::1"]),
@@ -70,6 +70,22 @@ const LINES: [(&str, &[&str]); 16] = [
     ("Compression", &["yes", "no"]),
     ("Tag", &["blue"]),
     ("IdentitiesOnly", &["yes", "no"]),
+    ("LogLevel", &["INFO", "debug2", "error", "QUIET"]),
+    ("RequestTTY", &["force", "no"]),
+    ("UpdateHostKeys", &["ask", "yes"]),
+    ("SyslogFacility", &["LOCAL3", "user"]),
+    ("VisualHostKey", &["yes", "no"]),
+];
+/// Lines that ssh refuses.
+const WRONG: [&str; 8] = [
+    "LogLevel LOUD",
+    "RequestTTY perhaps",
+    "VisualHostKey 1",
+    "SyslogFacility nowhere",
+    "IdentitiesOnly 1",
+    "Port 0",
+    "ConnectTimeout soon",
+    "UserKnownHostsFile none /x",
 ];
 
 fn line(rng: &mut Rng) -> String {
@@ -114,6 +130,9 @@ fn config(rng: &mut Rng, home: &Path) -> String {
         text += &condition(rng);
         for _ in 0..rng.usize(1..5) {
             text += &line(rng);
+        }
+        if rng.u8(..25) == 0 {
+            text += &format!("    {}\n", pick(rng, &WRONG));
         }
         if rng.u8(..7) == 0 {
             let included: String = (0..rng.usize(1..3)).map(|_| line(rng)).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use gsctl::testing::ExitStatus;
 
@@ -65,7 +66,16 @@ fn the_session_is_replayed() {
     for (command, want) in commands {
         let words = shell_words::split(&command).unwrap();
         assert_eq!(words[0], "gsctl", "{command}");
-        let run = lab.gsctl().args(&words[1..]).run();
+        // As a reader would: in a directory with `./hosts`.
+        let known_hosts = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+        let run = lab
+            .bare_gsctl()
+            .current_dir(lab.dir().join("client"))
+            .arg("-i")
+            .arg(lab.key())
+            .args(["-o", &known_hosts])
+            .args(&words[1..])
+            .run();
         let got = run.text() + &run.stderr;
         assert_eq!(steady(got.lines().map(str::to_owned)), steady(want.into_iter()), "$ {command}\n{run}");
     }
@@ -124,8 +134,55 @@ fn every_option_and_command_that_is_named_is_there() {
     }
 }
 
+/// Pages for those who come from elsewhere.
+const PAGES: [&str; 3] = ["docs/from-clush-and-pdsh.md", "docs/from-ansible.md", "docs/in-ci.md"];
+
+#[test]
+fn commands_of_the_pages_are_understood() {
+    let home = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        ("hosts", "db[1-8]\n"),
+        ("nodes", "node[1-3]\n"),
+        ("inventory.yml", "all: { children: { db: { hosts: { db1: } } } }\n"),
+        ("inventory.ini", "[db]\ndb1\n[all:vars]\nuser = omm\n"),
+        ("chrony.conf", ""),
+        ("known_hosts", ""),
+    ] {
+        fs::write(home.path().join(file), text).unwrap();
+    }
+    let key = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(home.path().join("id_ci"))
+        .status();
+    assert!(key.unwrap().success());
+    let mut seen = 0;
+    for page in PAGES.iter().chain(["README.md"].iter()) {
+        let text = read(page);
+        let text = if *page == "README.md" {
+            text.split("\n## First five minutes").nth(1).unwrap().split("\n## ").next().unwrap().to_owned()
+        } else {
+            text
+        };
+        for line in text.lines().filter_map(|line| line.strip_prefix("    gsctl ")) {
+            let words = shell_words::split(line).unwrap();
+            // Nobody has failed yet.
+            if words.contains(&"@failed".to_owned()) {
+                continue;
+            }
+            Gsctl::at_home(home.path()).arg("--dry-run").args(&words).run().expect(0);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
 #[test]
 fn every_link_leads_somewhere() {
+    for name in PAGES {
+        for target in read(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(root().join("docs").join(target).exists(), "{name} links to {target}");
+        }
+    }
     for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
         for target in read(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             assert!(root().join(target).exists(), "{name} links to {target}");

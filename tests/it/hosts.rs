@@ -92,7 +92,7 @@ fn selection() {
     assert!(run.stderr.contains("warning: `--exclude zzz` leaves nobody out"), "{run}");
     let run = hosts(&home).args(["-x", "node[1-3],db"]).run().expect(6);
     assert!(
-        run.stderr.contains("error: no host selected from `hosts`\nhint: -g, --intersect and -x leave nobody"),
+        run.stderr.contains("error: no host selected from `hosts`: -g, --intersect and -x leave nobody\nhint: "),
         "{run}"
     );
     let run = hosts(&home).args(["-g", "primry"]).run().expect(2);
@@ -158,8 +158,8 @@ fn files_that_are_none() {
     for (file, status, said) in [
         ("missing", 2, "hosts file `missing`: there is no such file"),
         ("folder", 2, "hosts file `folder` is a directory\nhint: "),
-        ("empty", 6, "no host selected from `empty`\nhint: the hosts file has no hosts"),
-        ("comments", 6, "no host selected from `comments`\nhint: "),
+        ("empty", 6, "no host selected from `empty`: the hosts file has no hosts\nhint: one host a line"),
+        ("comments", 6, "no host selected from `comments`: the hosts file has no hosts\nhint: "),
         (
             "range",
             2,

@@ -7,8 +7,8 @@
 //! | Logins, keys, agents, passwords, host keys | `login`, `login_failures`, `certificates`, `passwords`, `host_keys`, `algorithms` |
 //! | `ssh_config` | `ssh_config`, `ssh_match`, `ssh_rows` |
 //! | `--transport openssh` | `openssh_transport` |
-//! | Inventories | `inventories` |
-//! | Defaults | `config`, `environment` |
+//! | Inventories | `inventories`, `ansible_values`, `foreign_files` |
+//! | Defaults | `config`, `environment`, `service_accounts` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
@@ -19,13 +19,15 @@
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
 //! | `--sudo` | `sudo`, `sudo_copies` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
-//! | Exit status | `exit_status`, `failures` |
+//! | Exit status, messages | `exit_status`, `failures`, `words` |
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
 //! | Cut connections: no false success, nothing by half or twice | `cuts`; `make cuts` |
+//! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `stopped`, `interrupt`, `canary` |
 //! | A thousand hosts | `scale`, `fleet` |
+//! | An operator's twelve everyday jobs | `jobs` |
 //! | `--help`, README.zh-CN.md | `help`, `translation` |
 
 #![allow(clippy::unwrap_used, reason = "in a test a missing value is a failure")]
@@ -36,6 +38,7 @@ extern crate self as libfuzzer_sys;
 mod addresses;
 mod algorithms;
 mod alone;
+mod ansible_values;
 mod big_files;
 mod canary;
 mod certificates;
@@ -43,12 +46,14 @@ mod config;
 mod diagnose;
 mod cuts;
 mod differential;
+mod differential_inventories;
 mod docs;
 mod environment;
 mod exit_status;
 mod failures;
 mod files;
 mod fleet;
+mod foreign_files;
 mod fuzz;
 mod greenplum;
 mod greenplum_scripts;
@@ -61,6 +66,7 @@ mod hosts;
 mod html;
 mod interrupt;
 mod inventories;
+mod jobs;
 mod journal;
 mod jump;
 mod junit;
@@ -97,6 +103,7 @@ mod schema;
 mod script_command;
 mod scripts;
 mod servers;
+mod service_accounts;
 mod shaping;
 mod shells;
 mod spill;
@@ -110,6 +117,7 @@ mod standin_measured;
 mod start;
 mod status;
 mod stop;
+mod stopped;
 mod sudo;
 mod sudo_copies;
 mod terminal;
@@ -118,3 +126,4 @@ mod translation;
 mod verbose;
 mod virtual_files;
 mod wait_command;
+mod words;

@@ -224,7 +224,7 @@ fn a_node_cannot_write_outside_of_its_directory() {
     fs::create_dir(&disk).unwrap();
     let full = lab.gsctl().with_small_disk(&disk, 1024).args(["pull", "/srv/tree/endless", "disk"]);
     let host = one(full, 5);
-    says(&host, "failed", "command", "stopped before the disk was full: ");
+    says(&host, "failed", "local", "stopped before the disk was full: ");
     assert!(host["hint"].as_str().unwrap().contains("make room here"), "{host:#}");
 }
 

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -332,6 +332,15 @@ fn what_a_process_must_be_to_count() {
     }
 }
 
+/// Waits until setpriv has become this program.
+#[track_caller]
+fn until_running(program: &Path) {
+    crate::lab::wait::until("it runs", || {
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        processes.into_iter().any(|process| fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe == program))
+    });
+}
+
 #[test]
 fn somebody_elses_processes_do_not_count() {
     // Only root can start them.
@@ -344,7 +353,7 @@ fn somebody_elses_processes_do_not_count() {
         command.args(&nobody[1..]).arg(node.bin("cm_agent")).arg("300");
         node.start_command(command);
         node.start("om_monitor");
-        std::thread::sleep(Duration::from_millis(100));
+        until_running(&node.bin("cm_agent"));
         let light = [("light", "1")];
         has(shell, &node.look(shell, &light), &[("om_monitor", "running"), ("cm_agent", "none")]);
         let theirs = parse_facts(&node.run_as(shell, NODE, &light, &nobody).stdout);
@@ -362,7 +371,7 @@ fn somebody_elses_processes_do_not_count() {
         let mut command = Command::new(nobody[0]);
         command.args(&nobody[1..]).arg(node.bin("cm_server")).arg("300");
         node.start_command(command);
-        std::thread::sleep(Duration::from_millis(100));
+        until_running(&node.bin("cm_server"));
         let theirs = parse_facts(&node.run_as(shell, NODE, &light, &nobody).stdout);
         has(shell, &theirs, &[("cm_server", "running"), ("cm_agent", "running")]);
     }

@@ -26,6 +26,10 @@ fn less_is_shown_and_everything_is_reported() {
     assert!(text.contains("node2 (1 host), differs from node1\n"), "{run}");
     assert!(text.contains("\n 5\n+other\n"), "{run}");
     assert!(text.contains("node3 (1 host), exit status 9, same output as node1\n"), "{run}");
+    // With and without an end of its last line, it looks the same.
+    let run = lab.gsctl().args(["--gather", "exec", "printf one; test $(hostname) = node2 || echo"]).run().expect(0);
+    assert_eq!(run.text().matches("\none\n").count(), 1, "{run}");
+    assert!(run.text().contains("node[1-3] (3 hosts)\n"), "{run}");
     let run = lab.gsctl().args(["--diff", "exec", "echo one"]).run().expect(0);
     assert!(run.text().contains("node[1-3] (3 hosts), all the same\n"), "{run}");
 

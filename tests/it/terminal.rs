@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use crate::lab::{Lab, faults, wait};
+use crate::lab::{Lab, faults, opengauss, wait};
 
 /// What every shell line of a test begins with: gsctl with the lab's files, as words for a shell.
 fn gsctl(lab: &Lab) -> String {
@@ -173,6 +173,35 @@ fn no_escape_sequence_where_none_is_wanted() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("hi") && text.contains("FAILED"), "{text}");
         assert_eq!(text.contains('\x1b'), wanted, "{variable}: {text:?}");
+    }
+}
+
+#[test]
+fn past_runs_and_states_fit_narrow_terminals() {
+    let lab = Lab::start(3);
+    let cluster = opengauss::install(&lab);
+    cluster.start_monitors();
+    lab.gsctl().args(["start", "--wait", "60s"]).run().expect(0);
+    lab.gsctl().args(["exec", &format!("true {}", "word ".repeat(40))]).run().expect(0);
+    for columns in [40, 80] {
+        let terminal = Terminal::open(&lab, columns);
+        let fits = |text: &str| {
+            let wide = |line: &str| unicode_width::UnicodeWidthStr::width(line.trim_end()) > columns;
+            let whole = terminal.tmux(&["capture-pane", "-p", "-J", "-S", "-"]);
+            let broken = whole.lines().filter(|line| !line.contains("prompt>")).find(|line| wide(line));
+            assert_eq!(broken, None, "{columns} columns:\n{text}");
+        };
+        // The id of a run takes half of forty columns.
+        if columns == 80 {
+            let text = terminal.run(&format!("exec '{}' runs", env!("CARGO_BIN_EXE_gsctl")));
+            assert!(text.contains("exec true word") && text.contains("opengauss/start"), "{text}");
+            fits(&text);
+        }
+        let text = terminal.run(&format!("exec {} status", gsctl(&lab)));
+        fits(&text);
+        assert!(text.contains("node3"), "{text}");
+        assert_eq!(text.contains("✓✓✓✓✓"), columns == 40, "{text}");
+        assert_eq!(text.contains("GAUSSDB"), columns == 80, "{text}");
     }
 }
 

@@ -79,7 +79,7 @@ fn what_comes_later_is_waited_for() {
     lab.node(2).sh(&format!("ln -s /nowhere {gone}"));
     let known = report(waiting(&lab).args(["-t", "8", "--no-file", &gone, "--quorum", "3"]), 5);
     assert_eq!(outcomes(&known), ["ok", "failed", "ok"], "{known:#}");
-    says(&host(&known, "node2"), "failed", "command", &format!("not true after 8s: {still}"));
+    says(&host(&known, "node2"), "failed", "check", &format!("not true after 8s: {still}"));
 
     // Enough hosts will do; the others are no failures, and it is said what they miss.
     lab.node(3).remove(&flag);
@@ -160,6 +160,6 @@ fn hosts_that_are_away_are_tried_again() {
     assert_eq!(outcomes(&known), ["failed", "failed"], "{known:#}");
     let id = one.sh("cat /proc/sys/kernel/random/boot_id").stdout;
     let id = String::from_utf8_lossy(&id).trim().to_owned();
-    says(&host(&known, "node1"), "failed", "command", "not true after 8s: not rebooted yet");
+    says(&host(&known, "node1"), "failed", "check", "not true after 8s: not rebooted yet");
     assert_eq!(host(&known, "node1")["facts"]["boot_id"], id, "{known:#}");
 }

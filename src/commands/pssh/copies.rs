@@ -109,7 +109,7 @@ fn nowhere(run: PsshRun<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
     let hosts = run.pssh_hosts.names.len();
     let mut lines = lines(run.format, run.pssh_hosts.names, &Hurry::default())?;
     for host in 0..hosts {
-        let failure = Failure::new(Phase::Command, said);
+        let failure = Failure::new(Phase::Local, said);
         let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").as_str().into());
         let result = StepResult { exit_status, stderr, ..StepResult::failed(failure) };
         let kind = EventKind::HostStepFinished { host, step: 0, result };

@@ -109,7 +109,7 @@ fn one(job: RsyncJob, limit: Option<Duration>, state: &Mutex<State>) -> StepResu
     match attempt(job, limit, state) {
         Ok(result) => result,
         Err(error) => {
-            let failure = Failure::new(Phase::Command, format!("rsync cannot be run: {error}"));
+            let failure = Failure::new(Phase::Local, format!("rsync cannot be run: {error}"));
             StepResult {
                 exit_status: Some(127),
                 stderr: format!("{failure}\n").as_str().into(),

@@ -24,6 +24,7 @@ pub use self::error::{KeyError, KeyFault, LooksLike};
 use self::openssh::OpensshKey;
 use self::pem::PemResult;
 use super::known_hosts;
+use crate::text::is_absent;
 
 /// As often as ssh asks.
 const ATTEMPTS: u32 = 3;
@@ -118,10 +119,8 @@ pub fn public_blob(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFault> {
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => KeyFault::NotFound,
-        _ => KeyFault::Unreadable(error),
-    };
+    let unreadable =
+        |error: io::Error| if is_absent(&error) { KeyFault::NotFound } else { KeyFault::Unreadable(error) };
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {

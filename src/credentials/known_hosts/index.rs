@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
+use crate::text::is_absent;
 
 /// How much of a file was read.
 #[derive(Debug, Clone)]
@@ -68,7 +69,7 @@ impl Index {
             }
             match File::open(path) {
                 Ok(mut file) => index.read_on(source, &mut file).map_err(|error| named(path, &error))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(named(path, &error)),
             }
         }

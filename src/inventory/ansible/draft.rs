@@ -1,5 +1,7 @@
 //! An inventory in the making, whichever way it is written: hosts, groups and variables as Ansible knows them.
 
+use std::collections::HashMap;
+
 use super::super::hostset::MOST_HOSTS;
 use super::super::problem::{PieceError, quoted};
 use super::super::settings;
@@ -17,6 +19,8 @@ pub(super) struct AnsibleInventory {
     pub(super) source: HostsSource,
     vars: Vars,
     hosts: usize,
+    /// The line on which each host was first named.
+    first_lines: HashMap<String, usize>,
     /// `ansible_group_priority`, by group.
     pub(super) priorities: Vec<(String, i64)>,
 }
@@ -29,7 +33,7 @@ pub(super) fn wrong((line, column): Position, error: SpecError) -> LineFault {
 impl AnsibleInventory {
     pub(super) fn new(file: &str) -> Self {
         let source = HostsSource { file: file.to_owned(), ..HostsSource::default() };
-        Self { source, vars: Vars::new(file), hosts: 0, priorities: Vec::new() }
+        Self { source, vars: Vars::new(file), hosts: 0, first_lines: HashMap::new(), priorities: Vec::new() }
     }
 
     /// The group of this name; none for hosts of no group, be it that they say so.
@@ -87,10 +91,27 @@ impl AnsibleInventory {
         let port = specs.first().and_then(|spec| spec.port);
         let mut settings: Vec<(String, String)> = Vec::new();
         settings.extend(port.map(|port| ("port".to_owned(), port.to_string())));
+        let port_is_said = vars.iter().any(|(key, ..)| matches!(key.as_str(), "ansible_port" | "ansible_ssh_port"));
         for (key, value, at) in vars {
             if let Some((key, value)) = self.vars.take(&key, value, at.0).map_err(|error| wrong(at, error))? {
                 settings.retain(|(before, _)| *before != key);
                 settings.push((key, value));
+            }
+        }
+        for spec in &specs {
+            let known = *self.first_lines.entry(spec.host.clone()).or_insert(at.0);
+            if known != at.0
+                && !port_is_said
+                && let Some(port) = spec.port
+            {
+                let name = &spec.host;
+                self.warn(
+                    at.0,
+                    &format!(
+                        "`{name}:{port}` is taken as it is written; Ansible forgets the port here, as it knows `{name}` \
+                        from line {known} already: `ansible_port={port}` says it to both"
+                    ),
+                );
             }
         }
         let specs = specs.into_iter().map(|spec| Spec { port: None, ..spec }).collect();

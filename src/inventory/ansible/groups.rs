@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::super::problem::{PieceError, quoted};
 use super::super::spec::SpecError;
 use super::draft::{AnsibleInventory, GivenVars, LineFault, wrong};
+use super::python::plain_scalar;
 use super::tree::{Position, TreeKey, TreeKind, TreeNode};
 use super::vars::Value;
 use crate::inventory::file_format::BY_ANSIBLE;
@@ -72,7 +73,7 @@ impl GroupReader<'_> {
             TreeKind::Nothing => return Ok(()),
             TreeKind::List(_) => return self.hosts(node, group),
             TreeKind::Map(pairs) => pairs,
-            TreeKind::Scalar(_) => {
+            TreeKind::Plain(_) | TreeKind::Scalar(_) => {
                 return Err(fault(node.at, format!("{} is not a group", quoted(&name.name)))
                     .map_hint("a group has `hosts`, `vars` and `children`"));
             }
@@ -114,7 +115,7 @@ impl GroupReader<'_> {
                     self.group(name, node)?;
                 }
             }
-            TreeKind::Scalar(_) | TreeKind::List(_) => {
+            TreeKind::Plain(_) | TreeKind::Scalar(_) | TreeKind::List(_) => {
                 for (name, at) in names(node, "children")? {
                     self.ansible.child(parent, name, at);
                     self.ansible.define(name, at);
@@ -152,7 +153,7 @@ fn names<'n>(node: &'n TreeNode, what: &str) -> Result<Vec<(&'n str, Position)>,
     let items = match &node.kind {
         TreeKind::Nothing => return Ok(Vec::new()),
         TreeKind::List(items) => items.as_slice(),
-        TreeKind::Scalar(_) | TreeKind::Map(_) => std::slice::from_ref(node),
+        TreeKind::Plain(_) | TreeKind::Scalar(_) | TreeKind::Map(_) => std::slice::from_ref(node),
     };
     items
         .iter()
@@ -163,24 +164,30 @@ fn names<'n>(node: &'n TreeNode, what: &str) -> Result<Vec<(&'n str, Position)>,
         .collect()
 }
 
-/// Variables in a mapping.
-fn given(node: &TreeNode, what: &str) -> Result<GivenVars, LineFault> {
-    let pairs = match &node.kind {
-        TreeKind::Nothing => return Ok(Vec::new()),
-        TreeKind::Map(pairs) => pairs,
-        TreeKind::Scalar(_) | TreeKind::List(_) => {
-            return Err(fault(node.at, format!("the variables of {} are not a mapping", quoted(what)))
-                .map_hint("write `name: value`, one a line"));
+/// What stands in a mapping of variables.
+fn pairs<'n>(node: &'n TreeNode, what: &str) -> Result<&'n [(TreeKey, TreeNode)], LineFault> {
+    match &node.kind {
+        TreeKind::Nothing => Ok(&[]),
+        TreeKind::Map(pairs) => Ok(pairs),
+        TreeKind::Plain(_) | TreeKind::Scalar(_) | TreeKind::List(_) => {
+            Err(fault(node.at, format!("the variables of {} are not a mapping", quoted(what)))
+                .map_hint("write `name: value`, one a line"))
         }
-    };
+    }
+}
+
+/// Variables in a mapping, as Ansible reads them.
+fn given(node: &TreeNode, what: &str) -> Result<GivenVars, LineFault> {
     let value = |node: &TreeNode| match &node.kind {
+        TreeKind::Plain(text) => plain_scalar(text),
         TreeKind::Scalar(text) => Value::text(text),
         // As `ansible-inventory --list` has it.
         TreeKind::Map(_) if node.get("__ansible_vault").is_some() => Value::Vault,
         TreeKind::Map(_) => node.get("__ansible_unsafe").and_then(TreeNode::text).map_or(Value::Other, Value::text),
-        TreeKind::Nothing | TreeKind::List(_) => Value::Other,
+        TreeKind::Nothing => Value::Nothing,
+        TreeKind::List(_) => Value::Other,
     };
-    Ok(pairs.iter().map(|(key, node)| (key.name.clone(), value(node), key.at)).collect())
+    Ok(pairs(node, what)?.iter().map(|(key, node)| (key.name.clone(), value(node), key.at)).collect())
 }
 
 /// What `gsctl hosts --json` prints, or a program in its words.
@@ -207,11 +214,11 @@ fn own(tree: &TreeNode, ansible: &mut AnsibleInventory) -> Result<(), LineFault>
                 "host" => {}
                 "groups" => groups = names(value, "groups")?,
                 "vars" => {
-                    for (key, value, at) in given(value, "vars")? {
-                        let Value::Text(text) = value else {
-                            return Err(wrong(at, SpecError::new(format!("{} is not text", quoted(&key)))));
+                    for (key, value) in self::pairs(value, "vars")? {
+                        let Some(text) = value.text() else {
+                            return Err(wrong(key.at, SpecError::new(format!("{} is not text", quoted(&key.name)))));
                         };
-                        settings.push((key, text, at));
+                        settings.push((key.name.clone(), text.to_owned(), key.at));
                     }
                 }
                 "proxy_command" => {

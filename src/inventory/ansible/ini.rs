@@ -2,8 +2,8 @@
 
 use super::super::problem::{PieceError, quoted};
 use super::draft::{AnsibleInventory, LineFault};
-use super::vars::Value;
-use super::words::{Word, literal, words};
+use super::python::literal;
+use super::words::{Word, words};
 
 /// What the lines of a section are.
 enum Section {
@@ -90,7 +90,7 @@ fn hosts(line: &str, number: usize, group: Option<usize>, ansible: &mut AnsibleI
             let fault = PieceError::new(*column, format!("{} is not `key=value`", quoted(text)));
             return Err((number, fault.hint("in an Ansible inventory the user is written `ansible_user=NAME`")));
         };
-        vars.push((key.to_owned(), literal(value).map_or(Value::Other, Value::text), (number, *column)));
+        vars.push((key.to_owned(), literal(value), (number, *column)));
     }
     ansible.hosts(&first.text, (number, first.column), group, vars)
 }
@@ -100,5 +100,5 @@ fn var(line: &str, at: (usize, usize), group: &str, ansible: &mut AnsibleInvento
         let fault = PieceError::new(at.1, format!("{} is not `key=value`", quoted(line)));
         return Err((at.0, fault.hint(format!("hosts stand under `[{group}]`"))));
     };
-    ansible.var(group, key.trim(), literal(value).map_or(Value::Other, Value::text), at)
+    ansible.var(group, key.trim(), literal(value), at)
 }

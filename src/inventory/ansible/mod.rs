@@ -7,6 +7,7 @@ mod args;
 mod draft;
 mod groups;
 mod ini;
+mod python;
 mod range;
 mod tree;
 mod vars;

@@ -96,8 +96,8 @@ fn trees() {
         yaml,
         &[
             "lone address=10.0.0.9 port=2209 user=dba",
-            "node01 az=no user=omm (top,db)",
-            "node02 az=no user=dba (top,db)",
+            "node01 az=False user=omm (top,db)",
+            "node02 az=False user=dba (top,db)",
         ],
     );
     let json = r#"{"_meta": {"hostvars": {"n1": {"ansible_host": "10.0.0.1", "ansible_port": 2222, "x": {"__ansible_vault": "y"}},

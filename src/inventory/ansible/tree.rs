@@ -21,6 +21,9 @@ pub(super) struct TreeNode {
 #[derive(Debug, Clone)]
 pub(super) enum TreeKind {
     Nothing,
+    /// A number, a word: text without quotes. Others than Ansible's variables are names, which it is as it is.
+    Plain(String),
+    /// Text in quotes, or a block.
     Scalar(String),
     List(Vec<TreeNode>),
     Map(Vec<(TreeKey, TreeNode)>),
@@ -43,7 +46,7 @@ impl TreeNode {
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.kind {
-            TreeKind::Scalar(text) => Some(text),
+            TreeKind::Plain(text) | TreeKind::Scalar(text) => Some(text),
             TreeKind::Nothing | TreeKind::List(_) | TreeKind::Map(_) => None,
         }
     }
@@ -51,8 +54,11 @@ impl TreeNode {
     fn new(raw: Spanned<Raw>, source: &str) -> Self {
         let kind = match raw.value {
             Raw::Nothing => TreeKind::Nothing,
-            Raw::Text(text) => TreeKind::Scalar(text),
-            Raw::Other(shown) => TreeKind::Scalar(spelling(raw.defined, source).unwrap_or(shown)),
+            Raw::Text(text) => match spelling(raw.defined, source) {
+                Some(written) if written == text => TreeKind::Plain(text),
+                _ => TreeKind::Scalar(text),
+            },
+            Raw::Other(shown) => TreeKind::Plain(spelling(raw.defined, source).unwrap_or(shown)),
             Raw::List(items) => TreeKind::List(items.into_iter().map(|item| Self::new(item, source)).collect()),
             Raw::Map(pairs) => {
                 let pair = |(key, value): (Spanned<String>, Spanned<Raw>)| {

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 
 use super::super::host::KNOWN_SETTINGS;
 use super::super::problem::quoted;
-use super::super::settings;
+use super::super::settings::{self, SSH_ARGUMENTS};
+use super::super::source::NO_VALUE;
 use super::super::spec::SpecError;
 use super::args;
 use crate::inventory::file_format::BY_ANSIBLE;
@@ -18,7 +19,9 @@ pub(super) enum Value {
     Text(String),
     /// Encrypted.
     Vault,
-    /// A list or a mapping, or nothing.
+    /// Python's `None`, YAML's `null`.
+    Nothing,
+    /// A list or a mapping.
     Other,
 }
 
@@ -28,9 +31,6 @@ impl Value {
         if text.trim_start().starts_with("$ANSIBLE_VAULT;") { Self::Vault } else { Self::Text(text) }
     }
 }
-
-/// Arguments for ssh.
-const ARGUMENTS: [&str; 3] = ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"];
 
 /// Secrets, and how gsctl wants them.
 const SECRETS: [(&str, &str); 8] = [
@@ -92,11 +92,14 @@ impl Vars {
         }
         if let Some((_, ours)) = settings::ANSIBLE.iter().find(|(theirs, _)| *theirs == key) {
             let value = plain(key, value)?;
+            if value.is_empty() {
+                return Ok(Some(((*ours).to_owned(), NO_VALUE.to_owned())));
+            }
             settings::check(ours, &value, &format!("{ours}={value}"))
                 .map_err(|error| SpecError { message: format!("`{key}`: {}", error.message), ..error })?;
             return Ok(Some(((*ours).to_owned(), value)));
         }
-        if ARGUMENTS.contains(&key) {
+        if SSH_ARGUMENTS.contains(&key) {
             let value = plain(key, value)?;
             let jump = args::jump(&value);
             if jump.is_none() && !value.trim().is_empty() {
@@ -109,7 +112,7 @@ impl Vars {
                     ),
                 );
             }
-            return Ok(jump.map(|jump| ("jump".to_owned(), jump)));
+            return Ok(Some((key.to_owned(), jump.unwrap_or_else(|| NO_VALUE.to_owned()))));
         }
         if key.starts_with("ansible_") {
             self.ansibles(key, &value, line);
@@ -129,17 +132,21 @@ impl Vars {
             );
             return Ok(None);
         }
-        Ok(match value {
-            Value::Text(text) if is_for_playbooks(key, &text) => Some((key.to_owned(), text)),
-            _ => None,
-        })
+        if settings::check(key, "x", key).is_err() {
+            return Ok(None);
+        }
+        Ok(Some(match value {
+            Value::Text(text) if is_for_playbooks(key, &text) => (key.to_owned(), text),
+            // What a weaker place says is not the value of this host.
+            _ => (key.to_owned(), NO_VALUE.to_owned()),
+        }))
     }
 
     /// A variable that only Ansible knows: worth a word, where it says how a host is reached.
     fn ansibles(&mut self, key: &str, value: &Value, line: usize) {
         let value = match value {
             Value::Text(text) => text.as_str(),
-            Value::Vault | Value::Other => "",
+            Value::Vault | Value::Nothing | Value::Other => "",
         };
         let own = ANSIBLES_OWN.contains(&key) || key.ends_with("_interpreter");
         let ssh = matches!(value, "ssh" | "smart" | "paramiko" | "paramiko_ssh");
@@ -177,6 +184,7 @@ fn plain(key: &str, value: Value) -> Result<String, SpecError> {
         Value::Vault => Err(SpecError::new(format!("`{key}` is encrypted, and gsctl has no vault password")).hint(
             "write it in the open, or leave it out and say it with an option of gsctl; secrets go with --password-file",
         )),
+        Value::Nothing => Ok(String::new()),
         Value::Other => Err(SpecError::new(format!("`{key}` is not text"))),
     }
 }
@@ -187,7 +195,7 @@ fn is_for_playbooks(key: &str, value: &str) -> bool {
     let secret =
         ["pass", "secret", "token", "vault", "credential", "private_key"].iter().any(|word| name.contains(word));
     let template = value.contains("{{") || value.contains("{%");
-    !secret && !template && !value.is_empty() && settings::check(key, value, key).is_ok()
+    !secret && !template && settings::check(key, value, key).is_ok()
 }
 
 #[cfg(test)]
@@ -218,13 +226,16 @@ mod tests {
         is("ansible_ssh_user", "omm", Some(("user", "omm")));
         is("ansible_port", "2222", Some(("port", "2222")));
         is("ansible_ssh_private_key_file", "~/.ssh/id", Some(("identity", "~/.ssh/id")));
-        is("ansible_ssh_common_args", "-o ProxyJump=b", Some(("jump", "b")));
+        is("ansible_ssh_common_args", "-o ProxyJump=b", Some(("ansible_ssh_common_args", "b")));
+        is("ansible_ssh_common_args", "", Some(("ansible_ssh_common_args", NO_VALUE)));
+        is("ansible_user", "", Some(("user", NO_VALUE)));
         is("gausshome", "/opt/x", Some(("gausshome", "/opt/x")));
-        is("db_password", "hunter2", None);
-        is("motd", "{{ x }}", None);
-        is("blob", "$ANSIBLE_VAULT;1.1;AES256\n3161", None);
+        is("gausshome", "", Some(("gausshome", "")));
+        is("db_password", "hunter2", Some(("db_password", NO_VALUE)));
+        is("motd", "{{ x }}", Some(("motd", NO_VALUE)));
+        is("blob", "$ANSIBLE_VAULT;1.1;AES256\n3161", Some(("blob", NO_VALUE)));
         is("two words", "x", None);
-        is("lines", "a\nb", None);
+        is("lines", "a\nb", Some(("lines", NO_VALUE)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A line of an Ansible INI inventory as words, as Python's `shlex` parts them; and what Ansible makes of a value.
+//! A line of an Ansible INI inventory as words, as Python's `shlex` parts them.
 
 use super::super::problem::PieceError;
 
@@ -51,26 +51,6 @@ pub(super) fn words(line: &str) -> Result<Vec<Word>, PieceError> {
     }
 }
 
-/// A value as Ansible reads it: as Python would, if it is a piece of Python. `None` for a list or mapping.
-pub(super) fn literal(text: &str) -> Option<&str> {
-    let text = text.trim();
-    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) {
-        let inside = text[1..].split_once(quote).filter(|(_, after)| is_comment(after));
-        return Some(inside.map_or(text, |(inside, _)| inside));
-    }
-    if (text.starts_with('[') && text.ends_with(']')) || (text.starts_with('{') && text.ends_with('}')) {
-        let template = text.starts_with("{{");
-        return template.then_some(text);
-    }
-    let (number, after) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    Some(if !number.is_empty() && is_comment(after) { number } else { text })
-}
-
-fn is_comment(text: &str) -> bool {
-    let text = text.trim_start();
-    text.is_empty() || text.starts_with('#')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,28 +73,10 @@ mod tests {
         assert!(words("n1 a\\").is_err());
     }
 
-    #[test]
-    fn as_python() {
-        for (text, want) in [
-            ("omm", Some("omm")),
-            ("'omm'", Some("omm")),
-            ("\"a b\" # c", Some("a b")),
-            ("2222 # c", Some("2222")),
-            ("omm # c", Some("omm # c")),
-            ("'a' b", Some("'a' b")),
-            ("[1, 2]", None),
-            ("{'a': 1}", None),
-            ("{{ x }}", Some("{{ x }}")),
-            ("", Some("")),
-        ] {
-            assert_eq!(literal(text), want, "{text}");
-        }
-    }
-
     proptest::proptest! {
         #[test]
         fn no_line_makes_it_panic(line: String) {
-            let _ = (words(&line), literal(&line));
+            let _ = words(&line);
         }
     }
 }

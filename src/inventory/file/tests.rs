@@ -230,7 +230,8 @@ fn sections_that_are_wrong() {
     );
     bad(
         "[all:vars]\nuser = omm",
-        "line 2, column 1: `user` is not `key=value`\nhint: a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes",
+        "line 2, column 1: `user` is not `key=value`\nhint: a `:vars` section has `key=value`, without blanks around the `=`; a value with blanks stands in quotes; \
+        an inventory of Ansible is read as such with -f ansible:hosts",
     );
     bad(
         "[all:vars]\naddress=10.0.0.1",

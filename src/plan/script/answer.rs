@@ -39,7 +39,9 @@ fn change(line: &str) -> Option<Change> {
     };
     // The reason holds no tab, a path might.
     let (path, note) = match rest.rsplit_once('\t') {
-        Some((path, note)) if action == ChangeKind::Denied => (path, Some(note.to_owned())),
+        Some((path, note)) if action == ChangeKind::Denied => {
+            (path, Some(without_path(without_place(note), path).to_owned()))
+        }
         _ => (rest, None),
     };
     let action = note.as_deref().map_or(action, ChangeKind::refused);
@@ -56,11 +58,32 @@ pub fn parse_checks(stdout: &[u8], count: usize) -> Vec<Result<(), String>> {
         let Some(slot) = n.parse::<usize>().ok().and_then(|n| results.get_mut(n)) else { continue };
         match word {
             "ok" => *slot = Ok(()),
-            "failed" => *slot = Err(reason.to_owned()),
+            "failed" => *slot = Err(without_place(reason).to_owned()),
             _ => {}
         }
     }
     results
+}
+
+/// A shell's words about a path without the path, which is known: `cannot create /x: Permission denied`.
+fn without_path<'a>(said: &'a str, path: &str) -> &'a str {
+    let rest =
+        ["cannot create ", "can't create ", ""].iter().find_map(|verb| said.strip_prefix(verb)?.strip_prefix(path));
+    rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(said)
+}
+
+/// A shell's words without its own name and the line of our script: `/bin/sh: 45: cannot create /x`, `sh: line 45: /x: ...`.
+fn without_place(said: &str) -> &str {
+    let place = || {
+        let (shell, rest) = said.split_once(": ")?;
+        let (line, rest) = rest.split_once(": ")?;
+        let number = line.strip_prefix("line ").unwrap_or(line);
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_shell = shell.rsplit('/').next().is_some_and(|name| name.ends_with("sh"));
+        (is_shell && is_number).then_some(rest)
+    };
+    let named = || said.strip_prefix("sh: ").or_else(|| said.strip_prefix("/bin/sh: "));
+    place().or_else(named).unwrap_or(said)
 }
 
 /// What a [`tests`](super::tests) script found.
@@ -69,7 +92,7 @@ pub fn parse_tests(stdout: &[u8]) -> Tested {
     let text = String::from_utf8_lossy(stdout);
     for line in text.lines() {
         let words = |rest: &str| match rest.rsplit_once('\t') {
-            Some((path, reason)) => format!("`{path}`: {reason}"),
+            Some((path, reason)) => format!("`{path}`: {}", without_place(reason)),
             None => format!("`{rest}`"),
         };
         if line == "holds" {
@@ -149,6 +172,24 @@ mod tests {
         ] {
             assert_eq!(parse_tests(out.as_bytes()), want);
         }
+    }
+
+    #[test]
+    fn no_line_of_our_own_scripts_is_named() {
+        for (said, want) in [
+            ("/bin/sh: 45: cannot create /etc/x: Permission denied", "cannot create /etc/x: Permission denied"),
+            ("/bin/bash: line 7: /etc/x: Permission denied", "/etc/x: Permission denied"),
+            ("sh: can't create /etc/x: Permission denied", "can't create /etc/x: Permission denied"),
+            ("rm: cannot remove '/x': Permission denied", "rm: cannot remove '/x': Permission denied"),
+            ("x.sh: 9: y", "y"),
+            ("", ""),
+        ] {
+            assert_eq!(without_place(said), want);
+        }
+        let change = &parse_changes(b"denied /etc/x\t/bin/sh: 45: cannot create /etc/x: Permission denied\n")[0];
+        assert_eq!(change.note.as_deref(), Some("Permission denied"));
+        let change = &parse_changes(b"denied /x\tsh: can't create /x: Read-only file system\n")[0];
+        assert_eq!(change.note.as_deref(), Some("Read-only file system"));
     }
 
     #[test]

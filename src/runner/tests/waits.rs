@@ -226,7 +226,7 @@ fn who_cannot_reach_the_cluster_has_no_answer_and_another_is_asked() {
     let cluster = played.finished.cluster.as_ref().expect("it was asked");
     let asked: Vec<(&str, &str)> =
         cluster.asked.iter().map(|asked| (asked.host.as_str(), asked.answer.as_str())).collect();
-    assert_eq!(asked, [("n0", "unreachable"), ("n1", "command: exit status 1"), ("n2", "Normal")]);
+    assert_eq!(asked, [("n0", "unreachable"), ("n1", "check: exit status 1"), ("n2", "Normal")]);
     assert!(played.finished.elapsed < seconds(5), "{:?}", played.finished.elapsed);
 }
 
