@@ -10,6 +10,7 @@ mod identities;
 mod inventories;
 mod journal;
 mod jumps;
+mod ledger;
 mod limits;
 mod man;
 mod names;

@@ -121,7 +121,7 @@ impl PendingRun<'_> {
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = journal.resume.take();
         let transport = self.options.ssh.transport;
-        warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, transport));
+        warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, journal.holds(), transport));
         let signals = signals::listen().context("cannot listen for signals")?;
         let watcher = Watcher {
             reporters,

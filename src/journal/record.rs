@@ -184,11 +184,16 @@ impl RunRecord {
         Ok(text)
     }
 
-    /// Whether it can be resumed: a playbook that did not come to its end, and not because it was refused.
+    /// Whether it can be resumed: a playbook that did not come to its end, and not because it was refused. One that was refused
+    /// only when it was to go on is no further than before.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        let over = [ExitStatus::Success, ExitStatus::Refused].map(ExitStatus::code);
-        self.playbook.is_some() && self.status.as_ref().is_none_or(|status| !over.contains(&status.code))
+        let Some(played) = &self.playbook else { return false };
+        self.status.as_ref().is_none_or(|status| match status.code {
+            code if code == ExitStatus::Success.code() => false,
+            code if code == ExitStatus::Refused.code() => !played.resumed.is_empty(),
+            _ => true,
+        })
     }
 }
 

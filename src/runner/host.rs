@@ -10,6 +10,7 @@ use crate::reactor::now;
 use crate::report::{HostReport, StepReport};
 
 use super::condition::holds;
+use super::hold::Identity;
 
 /// A host as a run is given it.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub(super) struct HostState {
     pub(super) failure: Option<Failure>,
     /// What is behind the failure, where it is known.
     pub(super) cause: Option<Cause>,
+    /// Which node it is.
+    pub(super) identity: Identity,
     /// Something was begun on it that is more than a look.
     pub(super) begun: bool,
     /// Why it is out of the run, although its verdict comes at the end.
@@ -74,6 +77,7 @@ impl HostState {
             verdict: None,
             failure: None,
             cause: None,
+            identity: Identity::default(),
             begun: false,
             out: false,
             changed: false,

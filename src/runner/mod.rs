@@ -10,6 +10,7 @@ mod copy_request;
 mod copy_result;
 mod deal;
 pub mod fleet;
+mod hold;
 mod host;
 mod job_result;
 mod preflight;
@@ -153,6 +154,7 @@ pub async fn run<C: Executor>(
         cluster: None,
         out: 0,
         log_failed: false,
+        changes_begun: false,
         state: None,
         unsent_state: None,
         start,
@@ -197,6 +199,8 @@ struct Run<'a, C> {
     out: usize,
     /// The ledger has failed, and that was said.
     log_failed: bool,
+    /// A step that changes something was begun on some host.
+    changes_begun: bool,
     /// The state of the run.
     state: Option<String>,
     /// The state that the hosts have not been told yet.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::event::{HostId, StepId};
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 
 /// Where a run writes down what is done. An error ends the run before its next step: what is not written down cannot be
 /// resumed.
@@ -35,6 +35,20 @@ pub trait RunLog {
     /// # Errors
     /// When it could not be written.
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()>;
+
+    /// Whether other runs can be kept away from nodes, so that it is worth asking which node a host is.
+    fn can_hold(&self) -> bool {
+        false
+    }
+
+    /// Keeps other runs away from these nodes: all of them, or none where another run is at work on one. Gives those, with
+    /// what there is to say.
+    ///
+    /// # Errors
+    /// When nobody can be kept away.
+    fn hold(&mut self, _: &[(HostId, String)]) -> io::Result<Vec<(HostId, Failure)>> {
+        Ok(Vec::new())
+    }
 }
 
 /// How a step ended for the run as a whole.

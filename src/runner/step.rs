@@ -193,8 +193,19 @@ impl<C: Executor> Run<'_, C> {
         passed
     }
 
-    /// A step's command on some hosts, as many at once as the fanout allows.
+    /// A step's command on some hosts, as many at once as the fanout allows. Where it changes something, no other run may be at
+    /// work on one of them.
     pub(super) async fn run_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
+        for hosts in hosts.chunks(self.held_at_once(hosts.len())) {
+            let hosts = self.hold(id, hosts).await;
+            if self.stats.refused {
+                return;
+            }
+            self.work_on_hosts(id, &hosts).await;
+        }
+    }
+
+    async fn work_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
@@ -231,6 +242,7 @@ impl<C: Executor> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
+            self.recognize(host, step, &mut result);
             match &step.action {
                 Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(host, &mut result),

@@ -19,7 +19,8 @@
 //! | `--sudo` | `sudo` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
 //! | Exit status | `exit_status`, `failures` |
-//! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
+//! | Playbooks, `--resume`, `@failed` | `playbooks`, `journal` |
+//! | One run at a time on a node | `locks` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
@@ -63,6 +64,7 @@ mod junit;
 mod lab;
 mod lab_selftest;
 mod layering;
+mod locks;
 mod login;
 mod login_failures;
 mod marker;

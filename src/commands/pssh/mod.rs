@@ -332,7 +332,7 @@ impl PsshRun<'_> {
             live: true,
             resume: None,
         };
-        limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
+        limits::arrange(&mut settings, run_hosts.len(), &plan, false, options.ssh.transport);
         let hurry = Hurry::default();
         let signals = signals::listen()?;
         let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
