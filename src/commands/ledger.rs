@@ -32,6 +32,10 @@ impl RunLog for Ledger {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.step_done(step, end, state))
     }
 
+    fn intended(&mut self, step: StepId, host: HostId, paths: &[String]) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.intended(step, host, paths))
+    }
+
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()> {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.cleaned(step, host))
     }

@@ -26,7 +26,7 @@ pub(super) struct ProgressLine {
     pub(super) step: String,
     /// The host.
     pub(super) host: String,
-    /// What the step came to there; absent where what it had made was removed again.
+    /// What the step came to there; absent where what it had made was removed again, or is about to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Outcome>,
     /// What is to be removed at the end of the run.

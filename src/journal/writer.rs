@@ -161,6 +161,10 @@ impl RunLog for Writer {
         self.write_next()
     }
 
+    fn intended(&mut self, step: StepId, host: HostId, paths: &[String]) -> io::Result<()> {
+        self.tell(step, host, None, paths)
+    }
+
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()> {
         self.tell(step, host, None, &[])
     }

@@ -189,7 +189,10 @@ pub(crate) fn write_refused(
             .get(*host)
             .cloned()
             .flatten()
-            .unwrap_or_else(|| status_lines::word(failure.outcome()).to_lowercase());
+            .unwrap_or_else(|| match failure.outcome() {
+                Outcome::Failed => "refused".to_owned(),
+                outcome => status_lines::word(outcome).to_lowercase(),
+            });
         // The state says that the node answered; the phase would only say `command`.
         let cause = match failure.phase {
             crate::outcome::Phase::Command => sanitize::words(&failure.cause),

@@ -64,6 +64,8 @@ pub(super) struct HostState {
     pub(super) last: Option<StepResult>,
     /// Paths that this run created here and cleans up at its end, with the step that did.
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
+    /// The latest of them is not made yet, as far as is known.
+    pub(super) intends: bool,
     /// Last lines of a log, where a wait for it failed.
     pub(super) evidence: Output,
     pub(super) elapsed: Duration,
@@ -92,6 +94,7 @@ impl HostState {
             activity: None,
             last: None,
             to_clean: Vec::new(),
+            intends: false,
             evidence: Output::default(),
             elapsed: Duration::ZERO,
         }

@@ -4,6 +4,7 @@
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
 mod canary;
+mod cleanup;
 mod cluster;
 mod condition;
 mod copy_request;

@@ -30,6 +30,12 @@ pub trait RunLog {
     /// When they are not.
     fn step_done(&mut self, step: StepId, end: StepEnd, state: Option<&str>) -> io::Result<()>;
 
+    /// A step is about to make this on a host, which the end of the run removes again.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn intended(&mut self, step: StepId, host: HostId, paths: &[String]) -> io::Result<()>;
+
     /// What a step had created on a host is removed again.
     ///
     /// # Errors
@@ -78,6 +84,10 @@ impl RunLog for NoRunLog {
     }
 
     fn step_done(&mut self, _: StepId, _: StepEnd, _: Option<&str>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn intended(&mut self, _: StepId, _: HostId, _: &[String]) -> io::Result<()> {
         Ok(())
     }
 

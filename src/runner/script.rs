@@ -201,6 +201,11 @@ pub(super) fn write_state(path: &str, state: &str) -> String {
     posix(&script::write(path, state, STATE_MODE))
 }
 
+/// Makes checks.
+pub(super) fn checks_text(checks: &[crate::plan::Check]) -> String {
+    posix(&script::check(checks))
+}
+
 /// Asks a node which one it is.
 pub(super) fn ask_node() -> String {
     posix(&script::node())
