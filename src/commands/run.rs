@@ -15,6 +15,7 @@ use crate::plan::{Plan, vars};
 use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::{RunReport, health};
+use crate::reporter::harmless::Harmless;
 use crate::reporter::{
     Afterwards, CommandKind, EndTable, Hurry, Mode, OutputDir, OutputInputs, OutputSettings, ReportQueue,
     ReporterSetup, Reporters, When,
@@ -92,11 +93,11 @@ impl PendingRun<'_> {
         }
         super::copy::can_pull(&self.plan, &run_hosts)?;
         if self.list_hosts {
-            return printed(&outline::host_lists(&self.plan, &run_hosts));
+            return printed(&outline::host_lists(&self.plan, &run_hosts), self.environment);
         }
         if self.options.run.dry_run && self.kind == CommandKind::Playbook && self.options.output.verbose == 0 {
             let serial = self.options.run.serial.filter(|_| self.plan.blocks.is_empty());
-            return printed(&outline::outline(&self.plan, &run_hosts, serial));
+            return printed(&outline::outline(&self.plan, &run_hosts, serial), self.environment);
         }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
@@ -218,7 +219,7 @@ impl PendingRun<'_> {
             let texts = runner::rehearse(&self.plan, run_host).map_err(Diagnostic::usage)?;
             groups.entry(texts).or_default().push(&run_host.name);
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = Harmless::new(std::io::stdout().lock(), self.environment.stdout_tty);
         let written = (|| {
             for (texts, names) in &groups {
                 writeln!(out, "# on {}", crate::inventory::hostset::fold(names))?;
@@ -334,8 +335,8 @@ impl PendingRun<'_> {
 }
 
 /// Prints text that was asked for. A reader that went away is no error.
-fn printed(text: &str) -> anyhow::Result<ExitStatus> {
-    let mut out = std::io::stdout().lock();
+fn printed(text: &str, environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let mut out = Harmless::new(std::io::stdout().lock(), environment.stdout_tty);
     Ok(super::hosts::finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?)
 }
 
