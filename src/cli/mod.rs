@@ -184,10 +184,10 @@ pub struct RunOptions {
     /// Time for the whole run [default: none].
     #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_DEADLINE")]
     pub deadline: Option<Duration>,
-    /// Batches of so many hosts, one after the other; `play`: all steps for a batch before the next one begins [default: all at once].
+    /// Batches of so many hosts, one after the other; `play`, `restart`: all steps for a batch before the next one begins [default: all at once].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_SERIAL")]
     pub serial: Option<Share>,
-    /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 where `play` has batches].
+    /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 for batches of `play` and `restart`].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
     pub max_fail: Option<Share>,
     /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. `play` does all steps
@@ -294,6 +294,8 @@ pub enum Command {
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.
     Stop(Stop),
+    /// Stop the cluster and start it again; with --serial one node after the other, where the system can.
+    Restart(Restart),
     /// What every node is doing; one row per node.
     Status(Status),
     /// Make a standby the primary, where the system has that (greenplum, postgres).
@@ -450,6 +452,29 @@ pub struct Stop {
     /// How to stop.
     #[arg(long, value_name = "MODE")]
     pub mode: Option<StopMode>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `restart`.
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait for nodes and cluster, each time [default: 600s].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// How to stop.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<StopMode>,
+    /// A degraded cluster will do.
+    #[arg(long, value_name = "STATE")]
+    pub accept: Option<Accept>,
+    /// With --serial: move the primary to another node before its turn, which is the last; else it is restarted in place.
+    #[arg(long)]
+    pub switchover: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,

@@ -103,6 +103,14 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
         Command::Pull(args) => simple(copy::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => run_playbook(PlaybookRequest::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => run_playbook(PlaybookRequest::stop(args)?, Some(&args.preflight)),
+        Command::Restart(args) => {
+            let in_batches = options.run.serial.is_some() || options.run.canary.is_some();
+            let asked = PlaybookRequest::restart(args, in_batches)?;
+            let (mut plan, digest) = asked.load(timeout, environment)?;
+            roll(&mut plan, options);
+            let playbook = PlaybookRef { file: asked.file(), digest, given: asked.given, ..PlaybookRef::default() };
+            run_plan(plan, CommandKind::Playbook, playbook, Some(&args.preflight), cli, environment)
+        }
         Command::Status(args) => run_playbook(PlaybookRequest::status(args)?, None),
         Command::Promote(args) => run_playbook(PlaybookRequest::promote(args)?, Some(&args.preflight)),
         Command::Play(args) if args.list => Ok(list()?),
@@ -140,7 +148,9 @@ fn roll(plan: &mut Plan, options: &Options) {
     let run = &options.run;
     let first = run.canary.map(|first| usize::try_from(first).unwrap_or(usize::MAX));
     if run.serial.is_some() || first.is_some() {
-        let serial = run.serial.unwrap_or(Share::Percent(100));
+        // What rolls by itself keeps its batches after the first hosts.
+        let own = plan.blocks.first().filter(|block| block.steps.len() == plan.steps.len()).map(|block| block.serial);
+        let serial = run.serial.or(own).unwrap_or(Share::Percent(100));
         plan.roll(serial, run.max_fail.unwrap_or(Share::Count(0)), first);
     } else if let Some(max_fail) = run.max_fail {
         plan.blocks.iter_mut().for_each(|block| block.max_fail = max_fail);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Start, Status, Stop, System};
+use crate::cli::{Accept, AllowUnreachable, Play, Preflight, Promote, Restart, Start, Status, Stop, System};
 use crate::plan::Plan;
 use crate::plan::push::{Content, PushFile};
 use crate::playbook::{Loader, Sources, builtin};
@@ -47,6 +47,29 @@ impl PlaybookRequest {
         let mut asked = Self::system(&args.system, "stop")?;
         asked.set("wait", args.wait.map(seconds));
         asked.set("mode", args.mode.map(|mode| mode.name().to_owned()));
+        Ok(asked)
+    }
+
+    /// `restart`: all nodes at once, or in batches.
+    ///
+    /// # Errors
+    /// When there is no such system, or it cannot be restarted in batches.
+    pub(super) fn restart(args: &Restart, in_batches: bool) -> Result<Self, Diagnostic> {
+        let mut asked = if in_batches {
+            let rolling = Self::system(&args.system, "rolling-restart");
+            let whole = builtin::source(&format!("{}/restart", args.system.system)).is_some();
+            rolling.map_err(|unknown| if whole { never_rolling(&args.system.system) } else { unknown })?
+        } else {
+            Self::system(&args.system, "restart")?
+        };
+        if args.switchover && !in_batches {
+            return Err(Diagnostic::usage("`--switchover` without `--serial`: all nodes are stopped at once")
+                .hint("--serial 1 restarts one node after the other"));
+        }
+        asked.set("switchover", args.switchover.then(|| "yes".to_owned()));
+        asked.set("wait", args.wait.map(seconds));
+        asked.set("mode", args.mode.map(|mode| mode.name().to_owned()));
+        asked.set("accept", args.accept.map(|accept| cluster_state(accept).to_owned()));
         Ok(asked)
     }
 
@@ -134,6 +157,11 @@ pub(super) fn allowance(preflight: &Preflight) -> crate::runner::AllowUnreachabl
         Some(AllowUnreachable::Count(count)) => crate::runner::AllowUnreachable::Count(count),
         Some(AllowUnreachable::Minority) => crate::runner::AllowUnreachable::Minority,
     }
+}
+
+fn never_rolling(system: &str) -> Diagnostic {
+    Diagnostic::usage(format!("`{system}` cannot be restarted node by node"))
+        .hint("without --serial and --canary all nodes are stopped, then started")
 }
 
 fn seconds(time: Duration) -> String {

@@ -34,6 +34,9 @@ pub struct Plan {
     pub probes: IndexMap<String, Probe>,
     /// The startup chain, in order; empty where the plan has none.
     pub chain: Vec<Stage>,
+    /// Steps from this one on come after those of a playbook that has changed the nodes: what a preflight finds there is no
+    /// refusal any more, but the failure of a host.
+    pub late_from: Option<usize>,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
     /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
@@ -78,6 +81,27 @@ impl Plan {
     #[must_use]
     pub fn only_looks(&self) -> bool {
         !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
+    /// Gives the plan another chain for the steps that follow. Waits for the chain that it had wait for what that says, stage by
+    /// stage.
+    pub fn follow(&mut self, chain: Vec<Stage>) {
+        let before = std::mem::replace(&mut self.chain, chain);
+        if before.is_empty() {
+            return;
+        }
+        let up = |stage: &Stage| (stage.fact.clone(), stage.up.iter().map(Template::literal).collect());
+        let facts: Vec<(String, Vec<Template>)> = before.iter().map(up).collect();
+        for step in &mut self.steps {
+            if let Action::Wait(wait) = &mut step.action
+                && matches!(wait.until, Until::Chain)
+            {
+                wait.until = Until::Condition(Condition { facts: facts.clone(), ..Condition::default() });
+            }
+        }
+        if self.is_change() {
+            self.late_from.get_or_insert(self.steps.len());
+        }
     }
 
     /// Whether the inventory has every group that a step is for.

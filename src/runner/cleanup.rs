@@ -88,6 +88,26 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
+    /// What a step of its own has removed need not be removed at the end.
+    pub(super) fn forget_removed(&mut self, host: HostId, result: &StepResult) {
+        let is_gone = |path: &String| {
+            let gone = |change: &&crate::outcome::Change| {
+                matches!(change.action, ChangeKind::Removed | ChangeKind::Absent) && change.path == *path
+            };
+            result.changes.iter().any(|change| gone(&change))
+        };
+        let to_clean = &mut self.hosts[host].to_clean;
+        for (_, paths) in to_clean.iter_mut() {
+            paths.retain(|path| !is_gone(path));
+        }
+        let done: Vec<StepId> =
+            to_clean.iter().filter(|(_, paths)| paths.is_empty()).map(|(step, _)| *step).collect();
+        to_clean.retain(|(_, paths)| !paths.is_empty());
+        for step in done {
+            self.write_log(|log| log.cleaned(step, host));
+        }
+    }
+
     /// Undoes what steps asked to be undone, however the run ended.
     pub(super) async fn clean_up(&mut self) {
         // A host has one job at a time, so what is to be undone there is undone one after the other.

@@ -246,6 +246,7 @@ impl<C: Executor> Run<'_, C> {
             match &step.action {
                 Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(host, &mut result),
+                Action::Remove { .. } => self.forget_removed(host, &result),
                 _ => {}
             }
             let goes_on = self.stats.cancelled.is_none();

@@ -14,7 +14,7 @@
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
 //! | `push`, `pull` | `files`, `pull`, `big_files` |
 //! | `touch`, `rm` | `marker` |
-//! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
+//! | `start`, `stop`, `restart`, `status` | `start`, `stop`, `restart`, `rolling`, `status`, `scripts`, `standin` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
 //! | `--sudo` | `sudo` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
@@ -86,6 +86,7 @@ mod pty;
 mod pull;
 mod report_files;
 mod reports;
+mod restart;
 mod rolling;
 mod scale;
 mod schema;
