@@ -34,8 +34,23 @@ pub struct RunReport {
     pub waited: bool,
     /// What was heard about the cluster, where a step asked one host for all.
     pub cluster: Option<ClusterReport>,
+    /// Host keys that were recorded (accept-new).
+    pub recorded_keys: Vec<RecordedKey>,
     /// Every host of the run, in inventory order.
     pub hosts: Vec<HostReport>,
+}
+
+/// A host key that was recorded, as its host had none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedKey {
+    /// The host, or a jump host.
+    pub host: String,
+    /// `ssh-ed25519`, ...
+    pub key_type: String,
+    /// `SHA256:...`
+    pub fingerprint: String,
+    /// The known hosts file that it was added to.
+    pub file: String,
 }
 
 /// One host of a run.

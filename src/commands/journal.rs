@@ -193,6 +193,7 @@ fn go_on(
     }
     playbook_record.states.clone_from(&before.states);
     playbook_record.cleanup.clone_from(&before.cleanup);
+    playbook_record.shared.clone_from(&before.shared);
     playbook_record.resumed.clone_from(&before.resumed);
     playbook_record.resumed.push(now.clone());
     playbook_record.written = before.written;

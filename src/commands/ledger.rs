@@ -40,6 +40,10 @@ impl RunLog for Ledger {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.cleaned(step, host))
     }
 
+    fn shared(&mut self, name: &str, value: &str) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.shared(name, value))
+    }
+
     fn can_hold(&self) -> bool {
         self.lock.is_some()
     }

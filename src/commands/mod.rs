@@ -25,6 +25,7 @@ mod past_hosts;
 mod playbook;
 mod program;
 mod pssh;
+mod recorded_keys;
 mod report_files;
 mod resume;
 mod run;
@@ -59,6 +60,11 @@ use selection::Selected;
 /// # Errors
 /// As [`fn@run`]; also when the config file is wrong.
 pub fn gsctl(cli: Cli, words: &[OsString], environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let defaults = |cli, words: &[OsString]| {
+        let mut cli = config::defaults(cli, words, environment)?;
+        apply(&mut cli);
+        Ok::<Cli, Diagnostic>(cli)
+    };
     match &cli.command {
         Command::Config(args) => Ok(config::config(args, &cli, words, environment)?),
         Command::Completions(_) | Command::Man(_) => run(&cli, environment),
@@ -71,9 +77,22 @@ pub fn gsctl(cli: Cli, words: &[OsString], environment: &Environment) -> anyhow:
                 .hint("--quorum N|P% says how many hosts will do")
                 .into());
             }
-            run(&config::defaults(cli, words, environment)?, environment)
+            run(&defaults(cli, words)?, environment)
         }
-        _ => run(&config::defaults(cli, words, environment)?, environment),
+        _ => run(&defaults(cli, words)?, environment),
+    }
+}
+
+/// Makes of options that stand for others what they stand for.
+fn apply(cli: &mut Cli) {
+    if let Some(file) = &cli.options.ssh.known_hosts {
+        // What `-o` says itself is stronger.
+        let option = format!("UserKnownHostsFile=\"{}\"", file.display());
+        cli.options.ssh.ssh_option.push(option);
+    }
+    if let Command::Play(args) = &cli.command {
+        let limit = args.limit.clone();
+        cli.options.hosts.intersect.extend(limit);
     }
 }
 
@@ -190,9 +209,28 @@ fn run_plan_on(
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
     let list_hosts = matches!(&cli.command, Command::Play(args) if args.list_hosts);
+    let remote_status = match &cli.command {
+        Command::Exec(args) => args.remote_status,
+        Command::Script(args) => args.remote_status,
+        _ => false,
+    };
     let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
-    PendingRun { plan, selected, playbook, kind, allow, force, judged, sudo, canary, list_hosts, options, environment }
-        .execute()
+    PendingRun {
+        plan,
+        selected,
+        playbook,
+        kind,
+        allow,
+        force,
+        judged,
+        remote_status,
+        sudo,
+        canary,
+        list_hosts,
+        options,
+        environment,
+    }
+    .execute()
 }
 
 /// The hosts that go first, and who is asked before the others follow.

@@ -57,7 +57,7 @@ impl PlaybookRequest {
     pub(super) fn restart(args: &Restart, in_batches: bool) -> Result<Self, Diagnostic> {
         let mut asked = if in_batches {
             let rolling = Self::system(&args.system, "rolling-restart");
-            let whole = builtin::source(&format!("{}/restart", args.system.system)).is_some();
+            let whole = Self::system(&args.system, "restart").is_ok();
             rolling.map_err(|unknown| if whole { never_rolling(&args.system.system) } else { unknown })?
         } else {
             Self::system(&args.system, "restart")?
@@ -98,13 +98,22 @@ impl PlaybookRequest {
     }
 
     fn system(args: &System, verb: &str) -> Result<Self, Diagnostic> {
+        if args.system.contains('/') {
+            // A directory of the user's own.
+            let file = Path::new(&args.system).join(format!("{verb}.yaml"));
+            if !file.is_file() {
+                return Err(Diagnostic::usage(format!("`--system {}`: there is no `{}`", args.system, file.display()))
+                    .hint("a system of one's own is a directory with start.yaml, stop.yaml, status.yaml, ..."));
+            }
+            return Ok(Self { name: file.display().to_string(), given: args.var.iter().cloned().collect() });
+        }
         let name = format!("{}/{verb}", args.system);
         if builtin::source(&name).is_none() {
             let systems: Vec<&str> =
                 builtin::names().filter_map(|name| name.strip_suffix(verb)?.strip_suffix('/')).collect();
             return Err(Diagnostic::usage(format!("there is no `{verb}` for the system `{}`", args.system)).hint(
                 format!(
-                    "systems that have one: {}; or `gsctl play FILE` for a playbook of your own",
+                    "systems that have one: {}; `--system ./DIRECTORY` for playbooks of your own",
                     systems.join(", ")
                 ),
             ));

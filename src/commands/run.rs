@@ -11,7 +11,7 @@ use crate::cli::{Options, OutputOptions, SudoPassword, When as CliWhen};
 use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
-use crate::plan::{Plan, vars};
+use crate::plan::{Action, Plan, vars};
 use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::{RunReport, health};
@@ -53,6 +53,8 @@ pub(super) struct PendingRun<'a> {
     pub(super) force: bool,
     /// What is found counts as the exit status.
     pub(super) judged: bool,
+    /// The commands' own exit statuses count as that of the run.
+    pub(super) remote_status: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
@@ -131,10 +133,16 @@ impl PendingRun<'_> {
             environment: self.environment.clone(),
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
+        let names_of_keys = super::recorded_keys::KeyNames::new(&targets);
         let targets = Targets { list: targets, warnings: Vec::new() };
         let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
         finished.stats.health = self.judged.then(|| health(&finished.hosts));
+        finished.stats.remote = self.remote_status.then(|| highest(&finished.hosts));
+        if let Some(message) = self.unread_input() {
+            let warning = Event { at: finished.elapsed, kind: EventKind::Warning { message } };
+            finished.stats.broken |= queue.take(warning, &finished.stats).is_err();
+        }
         let report = RunReport {
             run: journal.run.clone(),
             command: self.plan.name.clone(),
@@ -145,9 +153,23 @@ impl PendingRun<'_> {
             counts: finished.stats.counts.clone(),
             waited: finished.waited,
             cluster: finished.cluster,
+            recorded_keys: names_of_keys.recorded(),
             hosts: finished.hosts,
         };
         Ok(close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals))
+    }
+
+    /// What there is to say about a pipe with something in it that no command gets.
+    fn unread_input(&self) -> Option<String> {
+        let runs = |action: &Action| matches!(action, Action::Run { exec_options, .. } if exec_options.stdin.is_none());
+        let is_exec = self.plan.name == "exec" && self.plan.steps.iter().all(|step| runs(&step.action));
+        let is_script = self.plan.name == "script";
+        if self.kind != CommandKind::Output || self.options.output.quiet || !(is_exec || is_script) {
+            return None;
+        }
+        let bytes = super::standard_stream::waiting_in_pipe()?;
+        let hint = if is_exec { "`--stdin -` gives it to the command on every host" } else { "a script has no input" };
+        Some(format!("{bytes} bytes wait on standard input, and nothing reads them: {hint}"))
     }
 
     /// The password for sudo, where the user wants to give one.
@@ -332,6 +354,12 @@ impl PendingRun<'_> {
             command: self.kind,
         }
     }
+}
+
+/// The highest exit status of the commands, as far as a shell can see it.
+fn highest(hosts: &[crate::report::HostReport]) -> u8 {
+    let statuses = hosts.iter().filter_map(|host| host.exit_status);
+    statuses.map(|status| u8::try_from(status & 0xff).unwrap_or(u8::MAX)).max().unwrap_or_default()
 }
 
 /// Prints text that was asked for. A reader that went away is no error.

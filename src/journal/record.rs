@@ -87,6 +87,9 @@ pub struct PlaybookRecord {
     /// What the run has made on nodes and will remove at its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cleanup: Vec<CreatedRecord>,
+    /// What hosts had for all (`share_NAME`), without secrets.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub shared: IndexMap<String, String>,
     /// When it was resumed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<String>,

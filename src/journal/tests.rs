@@ -53,6 +53,7 @@ fn report(status: ExitStatus) -> RunReport {
         waited: true,
         cluster: None,
         counts: Counts::default(),
+        recorded_keys: Vec::new(),
         hosts: Vec::new(),
     }
 }

@@ -240,6 +240,8 @@ pub struct Step {
     pub state: Option<String>,
     /// State of the run if the step fails.
     pub on_failure_state: Option<String>,
+    /// It is about the cluster, and not about the hosts that are asked: what it waits for in vain is no host's failure.
+    pub about_cluster: bool,
     /// Done at each entry: also where an earlier run, which goes on, has done it.
     pub every_run: bool,
     /// What to do where its command fails and names no way out, or does not end in time.
@@ -266,6 +268,7 @@ impl Step {
             cleanup: None,
             state: None,
             on_failure_state: None,
+            about_cluster: false,
             every_run: false,
             hint: None,
             evidence: None,
@@ -543,6 +546,13 @@ pub enum Check {
     /// A process of this name runs, and where a path is given, from this executable. A zombie does not count.
     Process {
         /// The name as in `/proc/PID/comm`.
+        name: String,
+        /// The executable.
+        path: Option<String>,
+    },
+    /// No such process runs.
+    NoProcess {
+        /// As that of [`Check::Process`].
         name: String,
         /// The executable.
         path: Option<String>,

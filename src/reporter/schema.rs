@@ -16,6 +16,7 @@ pub fn schema() -> Value {
     let text = json!({ "type": "string" });
     let counts: serde_json::Map<String, Value> =
         Outcome::ALL.iter().map(|outcome| (outcome.name().to_owned(), count.clone())).collect();
+    let names: Vec<&str> = ExitStatus::ALL.map(ExitStatus::name).into_iter().chain(["remote"]).collect();
     let base64 =
         json!({ "type": "string", "contentEncoding": "base64", "description": "there where the bytes are not UTF-8" });
     json!({
@@ -35,8 +36,8 @@ pub fn schema() -> Value {
                 "additionalProperties": false,
                 "required": ["code", "name"],
                 "properties": {
-                    "code": { "enum": ExitStatus::ALL.map(ExitStatus::code) },
-                    "name": { "enum": ExitStatus::ALL.map(ExitStatus::name) },
+                    "code": { "type": "integer", "minimum": 0, "maximum": 255 },
+                    "name": { "enum": names },
                 },
             },
             "state": { "type": "string", "description": "the state of the run, where its playbook names one" },
@@ -47,6 +48,16 @@ pub fn schema() -> Value {
                 "properties": counts,
             },
             "cluster": { "$ref": "#/$defs/cluster" },
+            "recorded_keys": {
+                "type": "array",
+                "description": "host keys that were recorded (accept-new)",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["host", "type", "fingerprint", "file"],
+                    "properties": { "host": text, "type": text, "fingerprint": text, "file": text },
+                },
+            },
             "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
         },
         "$defs": {

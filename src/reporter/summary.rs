@@ -17,7 +17,7 @@ use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
 use crate::outcome::Outcome;
-use crate::report::{ClusterReport, HostReport, RunReport};
+use crate::report::{ClusterReport, HostReport, RecordedKey, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
@@ -51,6 +51,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
+    write_recorded(report, ctx, screen)?;
     write_cluster(report, ctx, screen)?;
     for (i, group) in groups.iter().enumerate() {
         let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
@@ -73,6 +74,29 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         }
     }
     write_afterwards(report, stats, ctx, screen)
+}
+
+/// Host keys that were taken on trust: which hosts', and with -v their fingerprints.
+fn write_recorded(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    if ctx.settings.quiet {
+        return Ok(());
+    }
+    let mut files: IndexMap<&str, Vec<&RecordedKey>> = IndexMap::new();
+    for key in &report.recorded_keys {
+        files.entry(&key.file).or_default().push(key);
+    }
+    for (file, keys) in files {
+        let mut hosts: Vec<&str> = keys.iter().map(|key| key.host.as_str()).collect();
+        hosts.dedup();
+        let many = if hosts.len() == 1 { "host key" } else { "host keys" };
+        let text = format!("{many} of {} recorded in {}", fold(&hosts), sanitize::words(file));
+        screen.err_line(&plain_line("new:", Tone::Warn, &text, ctx))?;
+        for key in keys.iter().filter(|_| ctx.settings.verbose > 0) {
+            let text = format!("{} {} {}", sanitize::words(&key.host), key.key_type, key.fingerprint);
+            screen.err_line(&plain_line("", Tone::Plain, &text, ctx))?;
+        }
+    }
+    Ok(())
 }
 
 /// What goes on by itself, and what the user can do now.

@@ -90,7 +90,8 @@ impl<'a, C: Executor> Run<'a, C> {
             answers: Vec::new(),
             state: None,
         };
-        let mut nodes = self.nodes(began);
+        // Where hosts of a group are asked, the nodes were seen up by steps of their own.
+        let mut nodes = if self.plan.steps[id].on == crate::plan::On::Any { self.nodes(began) } else { None };
         let mut end = later(began, wait.timeout);
         // Since when the cluster is as it is wanted.
         let mut reached = None;

@@ -116,6 +116,7 @@ impl HostState {
     pub(super) fn is_concerned_by(&self, step: &Step) -> bool {
         let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
         step.on != On::Any
+            && !step.about_cluster
             && step.on.includes(&self.run_host.groups)
             && !matches!(step.action, Action::State { .. })
             && !waits_for_nothing

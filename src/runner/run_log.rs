@@ -42,6 +42,14 @@ pub trait RunLog {
     /// When it could not be written.
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()>;
 
+    /// What one host has for all: a variable of every host from now on. Secrets are not told here.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn shared(&mut self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether other runs can be kept away from nodes, so that it is worth asking which node a host is.
     fn can_hold(&self) -> bool {
         false
@@ -109,6 +117,8 @@ pub struct Resume {
     pub to_clean: Vec<(HostId, StepId, Vec<String>)>,
     /// The state in which the run goes on.
     pub state: Option<String>,
+    /// What hosts had for all.
+    pub shared: Vec<(String, String)>,
 }
 
 impl Resume {

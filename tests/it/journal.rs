@@ -331,6 +331,40 @@ fn what_a_killed_run_may_have_made_is_removed_when_it_goes_on() {
 }
 
 #[test]
+fn what_one_host_had_for_all_is_known_when_the_run_goes_on() {
+    let lab = Lab::start(2);
+    let text = "vars: { data: { check: abs-path }, share_number: { default: \"\" } }
+steps:
+- { name: tell, on: first, run: { script: tell.sh } }
+- { name: block, run: \"while [ -e {data}/block ]; do sleep 0.05; done\" }
+- { name: use, run: \"echo {share_number} >> {data}/diary\" }
+";
+    let playbook = lab.playbook("share.yaml", text);
+    lab.playbook("tell.sh", "echo share_number=42\necho share_secret_word=hush\n");
+    let mut lines = fs::read_to_string(hosts_with_data(&lab)).unwrap();
+    lines += "[first]\nnode1\n";
+    let hosts = lab.write_hosts_file(&lines);
+    for number in 1..=2 {
+        lab.node(number).write("data/block", "");
+    }
+    let running = lab.play(&playbook).hosts_file(&hosts).spawn();
+    wait::until("it blocks", || lab.node(2).processes().iter().any(|process| process.comm == "sleep"));
+    killed(running);
+    let journal: String = fs::read_dir(lab.runs_dir()).unwrap().map(|run| {
+        let run = run.unwrap().path();
+        ["run.json", "progress.jsonl"].map(|file| fs::read_to_string(run.join(file)).unwrap()).concat()
+    }).collect();
+    assert!(!journal.contains("hush"), "{journal}");
+    for number in 1..=2 {
+        lab.node(number).remove("data/block");
+    }
+    // The one that told it is not asked again.
+    lab.playbook("tell.sh", "echo share_number=42\necho share_secret_word=hush\n");
+    lab.play(&playbook).hosts_file(&hosts).arg("--resume").run().expect(0);
+    assert_eq!([1, 2].map(|node| diary(&lab, node)), ["42"; 2]);
+}
+
+#[test]
 fn commands_go_on_without_a_journal_and_playbooks_that_name_states_do_not() {
     let lab = Lab::start(1);
     let hosts = hosts_with_data(&lab);

@@ -11,7 +11,8 @@
 //! | Defaults | `config`, `environment` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
-//! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
+//! | `ping`, `check`, `wait` | `gsctl`, `wait_command`, `everyday` |
+//! | `-S`, `--limit`, `hosts --groups`, `--system ./DIR` | `everyday` |
 //! | `push`, `pull` | `files`, `pull`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `restart`, `status` | `start`, `stop`, `restart`, `rolling`, `status`, `scripts`, `standin` |
@@ -41,6 +42,7 @@ mod config;
 mod differential;
 mod docs;
 mod environment;
+mod everyday;
 mod exit_status;
 mod failures;
 mod files;

@@ -112,9 +112,10 @@ fn check_with(proc: &str, checks: &[Check], before: &str) -> String {
 
 fn check_call(n: usize, check: &Check) -> String {
     match check {
-        Check::Process { name, path } => {
+        Check::Process { name, path } | Check::NoProcess { name, path } => {
+            let call = if matches!(check, Check::Process { .. }) { "gs_process" } else { "gs_no_process" };
             let path = quote(path.as_deref().unwrap_or_default());
-            format!("gs_process {n} {} {} {path}\n", quote(name), quote(as_comm(name)))
+            format!("{call} {n} {} {} {path}\n", quote(name), quote(as_comm(name)))
         }
         Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
         Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
