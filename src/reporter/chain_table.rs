@@ -152,14 +152,10 @@ impl View for ChainTable {
             let value = stage.value.as_deref().map_or("no answer".to_owned(), sanitize::words);
             let text = format!("{} missing{time} ({value})", sanitize::words(&stage.stage));
             screen.out_line(&format!("{indent}  {}", ctx.out.paint(Tone::Bad, &text)))?;
-            // A hint that the summary gives as well is said there, next to the prompt; and of a command that failed the
-            // stage that is missing for that reason knows nothing.
+            // A host has one hint: that of its failure, which knows more than the stage and stands in the summary, next to the
+            // prompt.
             let reported = |&host: &HostId| {
-                let report = &report.hosts[host];
-                let of_command =
-                    report.steps.iter().any(|step| !step.outcome.is_success() && step.exit_status.is_some());
-                let hint = report.failure.as_ref().and_then(|failure| failure.hint.as_ref());
-                hint.is_some() && (hint == stage.hint.as_ref() || of_command)
+                report.hosts[host].failure.as_ref().is_some_and(|failure| failure.hint.is_some())
             };
             if let Some(hint) = stage.hint.as_ref().filter(|_| !hosts.iter().any(reported)) {
                 screen.out_line(&format!(
