@@ -154,7 +154,7 @@ pub struct SshOptions {
     /// Take that password from the first line of a file that only you can read; `-` is standard input.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
-    /// Known hosts file, as `-o UserKnownHostsFile=FILE` [default: that of `ssh_config`, else ~/.ssh/known_hosts].
+    /// Known hosts file, as `-o UserKnownHostsFile=FILE` [default: that of `ssh_config`, else `~/.ssh/known_hosts`].
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_KNOWN_HOSTS", value_hint = ValueHint::FilePath)]
     pub known_hosts: Option<PathBuf>,
     /// Host key checking [default: `StrictHostKeyChecking` of `ssh_config`, else strict].

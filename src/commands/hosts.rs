@@ -76,11 +76,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
 }
 
 /// Every group, and the selected hosts that are in it.
-fn print_groups(
-    selected: &selection::Selected,
-    json_to: Option<&Path>,
-    environment: &Environment,
-) -> io::Result<()> {
+fn print_groups(selected: &selection::Selected, json_to: Option<&Path>, environment: &Environment) -> io::Result<()> {
     let of = |group: &String| -> Vec<&str> {
         selected.hosts.iter().filter(|host| host.groups.contains(group)).map(|host| host.name.as_str()).collect()
     };

@@ -50,8 +50,10 @@ impl RunLog for Ledger {
 
     fn hold(&mut self, nodes: &[(HostId, String)]) -> io::Result<Vec<(HostId, Failure)>> {
         let Some(lock) = &mut self.lock else { return Ok(Vec::new()) };
-        let named: Vec<(String, String)> =
-            nodes.iter().map(|(host, node)| (node.clone(), self.names.get(*host).cloned().unwrap_or_default())).collect();
+        let named: Vec<(String, String)> = nodes
+            .iter()
+            .map(|(host, node)| (node.clone(), self.names.get(*host).cloned().unwrap_or_default()))
+            .collect();
         let busy = lock.add(&named)?;
         // Of two hosts that are one node, both are.
         let failure = |(host, node): &(HostId, String)| {

@@ -38,6 +38,7 @@ use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
 /// A run with everything that is needed to start it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct PendingRun<'a> {
     /// What to do.
     pub(super) plan: Plan,
@@ -137,7 +138,7 @@ impl PendingRun<'_> {
         let targets = Targets { list: targets, warnings: Vec::new() };
         let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
-        finished.stats.health = self.judged.then(|| health(&finished.hosts));
+        finished.stats.health = self.judged.then(|| health(&finished.hosts, finished.cluster.as_ref()));
         finished.stats.remote = self.remote_status.then(|| highest(&finished.hosts));
         if let Some(message) = self.unread_input() {
             let warning = Event { at: finished.elapsed, kind: EventKind::Warning { message } };

@@ -129,7 +129,8 @@ impl Writer {
         let Some(played) = &mut self.record.playbook else { return Ok(()) };
         let (Some(step), Some(host)) = (played.steps.get(step), played.hosts.get(host)) else { return Ok(()) };
         let (step, host) = (step.name.clone(), host.host.clone());
-        let line = ProgressLine { written: played.written, step, host, outcome, created: created.to_vec(), shared: None };
+        let line =
+            ProgressLine { written: played.written, step, host, outcome, created: created.to_vec(), shared: None };
         self.add(&line)
     }
 

@@ -154,9 +154,8 @@ impl View for ChainTable {
             screen.out_line(&format!("{indent}  {}", ctx.out.paint(Tone::Bad, &text)))?;
             // A host has one hint: that of its failure, which knows more than the stage and stands in the summary, next to the
             // prompt.
-            let reported = |&host: &HostId| {
-                report.hosts[host].failure.as_ref().is_some_and(|failure| failure.hint.is_some())
-            };
+            let reported =
+                |&host: &HostId| report.hosts[host].failure.as_ref().is_some_and(|failure| failure.hint.is_some());
             if let Some(hint) = stage.hint.as_ref().filter(|_| !hosts.iter().any(reported)) {
                 screen.out_line(&format!(
                     "{indent}  {} {}",
@@ -181,14 +180,10 @@ pub(crate) fn write_refused(
     screen.err_line(&status_lines::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
     let mut groups: IndexMap<(String, String), Vec<HostId>> = IndexMap::new();
     for (host, failure) in hosts {
-        let state = states
-            .get(*host)
-            .cloned()
-            .flatten()
-            .unwrap_or_else(|| match failure.outcome() {
-                Outcome::Failed => "refused".to_owned(),
-                outcome => status_lines::word(outcome).to_lowercase(),
-            });
+        let state = states.get(*host).cloned().flatten().unwrap_or_else(|| match failure.outcome() {
+            Outcome::Failed => "refused".to_owned(),
+            outcome => status_lines::word(outcome).to_lowercase(),
+        });
         // The state says that the node answered; the phase would only say `command`.
         let cause = match failure.phase {
             crate::outcome::Phase::Command => sanitize::words(&failure.cause),

@@ -16,7 +16,6 @@ pub fn schema() -> Value {
     let text = json!({ "type": "string" });
     let counts: serde_json::Map<String, Value> =
         Outcome::ALL.iter().map(|outcome| (outcome.name().to_owned(), count.clone())).collect();
-    let names: Vec<&str> = ExitStatus::ALL.map(ExitStatus::name).into_iter().chain(["remote"]).collect();
     let base64 =
         json!({ "type": "string", "contentEncoding": "base64", "description": "there where the bytes are not UTF-8" });
     json!({
@@ -31,15 +30,7 @@ pub fn schema() -> Value {
             "command": text,
             "started": { "type": "string", "format": "date-time" },
             "elapsed_ms": ms,
-            "status": {
-                "type": "object",
-                "additionalProperties": false,
-                "required": ["code", "name"],
-                "properties": {
-                    "code": { "type": "integer", "minimum": 0, "maximum": 255 },
-                    "name": { "enum": names },
-                },
-            },
+            "status": status(),
             "state": { "type": "string", "description": "the state of the run, where its playbook names one" },
             "counts": {
                 "type": "object",
@@ -48,16 +39,7 @@ pub fn schema() -> Value {
                 "properties": counts,
             },
             "cluster": { "$ref": "#/$defs/cluster" },
-            "recorded_keys": {
-                "type": "array",
-                "description": "host keys that were recorded (accept-new)",
-                "items": {
-                    "type": "object",
-                    "additionalProperties": false,
-                    "required": ["host", "type", "fingerprint", "file"],
-                    "properties": { "host": text, "type": text, "fingerprint": text, "file": text },
-                },
-            },
+            "recorded_keys": recorded_keys(),
             "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
         },
         "$defs": {
@@ -124,6 +106,33 @@ pub fn schema() -> Value {
 }
 
 /// What was heard about the cluster.
+fn status() -> Value {
+    let names: Vec<&str> = ExitStatus::ALL.map(ExitStatus::name).into_iter().chain(["remote"]).collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["code", "name"],
+        "properties": {
+            "code": { "type": "integer", "minimum": 0, "maximum": 255 },
+            "name": { "enum": names },
+        },
+    })
+}
+
+fn recorded_keys() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "array",
+        "description": "host keys that were recorded (accept-new)",
+        "items": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["host", "type", "fingerprint", "file"],
+            "properties": { "host": text, "type": text, "fingerprint": text, "file": text },
+        },
+    })
+}
+
 fn cluster() -> Value {
     let text = json!({ "type": "string" });
     json!({

@@ -14,6 +14,9 @@ use super::pump::Pump;
 use super::script;
 use super::{CLEANUP_TIMEOUT, Run};
 
+/// Steps, and what each of them made on a host.
+type Paths = Vec<(StepId, Vec<String>)>;
+
 impl<C: Executor> Run<'_, C> {
     /// Before a step whose work is undone at the end: writes down what it will make on each host, that is what is not there yet.
     /// If the connection or gsctl itself is lost in the step, that is looked for and removed all the same. Gives the hosts that
@@ -43,7 +46,8 @@ impl<C: Executor> Run<'_, C> {
             if condition && holds.next() != Some(true) {
                 continue;
             }
-            let paths: Vec<String> = paths.into_iter().zip(holds).filter_map(|(path, absent)| absent.then_some(path)).collect();
+            let paths: Vec<String> =
+                paths.into_iter().zip(holds).filter_map(|(path, absent)| absent.then_some(path)).collect();
             if paths.is_empty() {
                 continue;
             }
@@ -54,9 +58,7 @@ impl<C: Executor> Run<'_, C> {
             self.hosts[host].intends = true;
         }
         // What is intended is on the disk before anything is done.
-        if self.hosts.iter().any(|host| host.intends)
-            && !self.write_log(|log| log.batch_done())
-        {
+        if self.hosts.iter().any(|host| host.intends) && !self.write_log(|log| log.batch_done()) {
             return Vec::new();
         }
         hosts
@@ -100,11 +102,38 @@ impl<C: Executor> Run<'_, C> {
         for (_, paths) in to_clean.iter_mut() {
             paths.retain(|path| !is_gone(path));
         }
-        let done: Vec<StepId> =
-            to_clean.iter().filter(|(_, paths)| paths.is_empty()).map(|(step, _)| *step).collect();
+        let done: Vec<StepId> = to_clean.iter().filter(|(_, paths)| paths.is_empty()).map(|(step, _)| *step).collect();
         to_clean.retain(|(_, paths)| !paths.is_empty());
         for step in done {
             self.write_log(|log| log.cleaned(step, host));
+        }
+    }
+
+    /// Removes what an earlier run should have removed at its end, before this one looks at anything. What cannot be removed now
+    /// is tried again at the end.
+    pub(super) async fn make_up(&mut self) {
+        let takes = |(host, state): (HostId, &mut HostState)| {
+            let left = std::mem::take(&mut state.to_clean);
+            (!left.is_empty()).then_some((host, left))
+        };
+        let left: Vec<(HostId, Paths)> = self.hosts.iter_mut().enumerate().filter_map(takes).collect();
+        let mut pump = Pump::new(left);
+        let begin = |run: &mut Self, host: HostId, left: &Paths| {
+            let paths: Vec<String> = left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect();
+            run.begin_quietly(host, 0, Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT)));
+            true
+        };
+        while let Some((host, left, done)) = self.next_end(&mut pump, begin).await {
+            if evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done).outcome.is_success() {
+                for (step, _) in left {
+                    self.write_log(|log| log.cleaned(step, host));
+                }
+            } else {
+                self.hosts[host].to_clean = left;
+            }
+        }
+        for (host, left) in pump.into_left() {
+            self.hosts[host].to_clean = left;
         }
     }
 
@@ -112,7 +141,7 @@ impl<C: Executor> Run<'_, C> {
     pub(super) async fn clean_up(&mut self) {
         // A host has one job at a time, so what is to be undone there is undone one after the other.
         let takes = |state: &mut HostState| std::mem::take(&mut state.to_clean);
-        let mut left: Vec<Vec<(StepId, Vec<String>)>> = self.hosts.iter_mut().map(takes).collect();
+        let mut left: Vec<Paths> = self.hosts.iter_mut().map(takes).collect();
         let hosts = left.iter().map(Vec::len).sum();
         if hosts == 0 {
             return;
@@ -120,7 +149,7 @@ impl<C: Executor> Run<'_, C> {
         self.emit(EventKind::CleanupStarted { hosts });
         // The run may have been cancelled; this may not be.
         self.cancel = CancelToken::default();
-        let first = |(host, left): (HostId, &mut Vec<(StepId, Vec<String>)>)| Some((host, left.pop()?));
+        let first = |(host, left): (HostId, &mut Paths)| Some((host, left.pop()?));
         let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
         let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
             let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));

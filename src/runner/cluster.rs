@@ -346,6 +346,12 @@ impl<'a, C: Executor> Run<'a, C> {
                 continue;
             }
             let failure = host.lost.clone().unwrap_or_else(|| self.not_there(wait, &host, now, false));
+            if failure.outcome() == Outcome::Unreachable {
+                // What was seen before is no longer known.
+                for stage in &mut self.hosts[host.host].chain {
+                    (stage.up, stage.value, stage.after) = (false, None, None);
+                }
+            }
             let elapsed = now.saturating_duration_since(began);
             self.end_step(host.host, id, StepResult { stdout: evidence, elapsed, ..StepResult::failed(failure) });
         }

@@ -154,5 +154,7 @@ impl<C: Executor> Run<'_, C> {
 fn without_node(said: &[u8]) -> Option<Vec<u8>> {
     let is_about_node = |line: &&[u8]| line.starts_with(b"gsctl-node ");
     let lines = || said.split_inclusive(|&byte| byte == b'\n');
-    lines().any(|line| is_about_node(&line)).then(|| lines().filter(|line| !is_about_node(line)).flatten().copied().collect())
+    lines()
+        .any(|line| is_about_node(&line))
+        .then(|| lines().filter(|line| !is_about_node(line)).flatten().copied().collect())
 }

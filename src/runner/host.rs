@@ -31,6 +31,7 @@ pub struct RunHost {
 
 /// What a run knows about one host.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the host")]
 pub(super) struct HostState {
     pub(super) run_host: RunHost,
     /// When it was first worked on.

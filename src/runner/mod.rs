@@ -230,6 +230,7 @@ impl<C: Executor> Run<'_, C> {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
         self.restore_resumed();
+        self.make_up().await;
         let mut next = 0;
         while next < self.plan.steps.len() && !self.stopped && self.stats.cancelled.is_none() {
             let plan = self.plan;

@@ -9,13 +9,13 @@ use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
+use super::Run;
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
 use super::job_result::{Parser, answer, evaluate};
 use super::pump::Pump;
 use super::script;
 use super::wait::EVIDENCE;
-use super::Run;
 
 /// What the names of secrets that one host tells to all begin with.
 const SECRET: &str = "share_secret_";

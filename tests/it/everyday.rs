@@ -95,8 +95,11 @@ fn a_directory_is_a_system_of_ones_own() {
     let lab = Lab::start(2);
     let dir = lab.client_home().join("app");
     std::fs::create_dir(&dir).unwrap();
-    std::fs::write(dir.join("start.yaml"), "vars: { wait: { default: 1s, check: duration } }\nsteps:\n- { name: start, run: \"echo {wait} >>log\" }\n")
-        .unwrap();
+    std::fs::write(
+        dir.join("start.yaml"),
+        "vars: { wait: { default: 1s, check: duration } }\nsteps:\n- { name: start, run: \"echo {wait} >>log\" }\n",
+    )
+    .unwrap();
     lab.gsctl().args(["start", "--system", "./app", "--wait", "7s"]).run().expect(0);
     for node in lab.nodes() {
         assert_eq!(node.text("home/log"), "7s\n");

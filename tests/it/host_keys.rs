@@ -312,11 +312,9 @@ fn known_hosts_that_were_named_and_are_not_there_are_said() {
     let gone = lab.dir().join("client/gone").display().to_string();
     let said = format!("known hosts: `{gone}` is not there");
     let option = format!("UserKnownHostsFile={gone}");
-    for gsctl in [
-        gsctl().args(["--known-hosts", &gone]),
-        gsctl().args(["-o", &option]),
-        gsctl().env("GSCTL_KNOWN_HOSTS", &gone),
-    ] {
+    for gsctl in
+        [gsctl().args(["--known-hosts", &gone]), gsctl().args(["-o", &option]), gsctl().env("GSCTL_KNOWN_HOSTS", &gone)]
+    {
         let run = gsctl.args(["exec", "true"]).run().expect(4);
         assert_eq!(run.stderr.matches(&said).count(), 1, "{run}");
     }

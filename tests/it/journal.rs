@@ -286,7 +286,8 @@ struct Late {
 impl Late {
     fn start() -> Self {
         let lab = Lab::start(1);
-        let proxy = crate::lab::proxy::Proxy::to(lab.node(1).address()).late(std::time::Duration::from_millis(500)).start();
+        let proxy =
+            crate::lab::proxy::Proxy::to(lab.node(1).address()).late(std::time::Duration::from_millis(500)).start();
         lab.trust("node1", proxy.address(), lab.node(1));
         let data = lab.node(1).base().join("data");
         let line = lab.hosts_line("node1", proxy.address());
@@ -322,7 +323,12 @@ fn what_a_killed_run_may_have_made_is_removed_when_it_goes_on() {
     let late = Late::start();
     killed(late.marked());
     assert!(late.lab.node(1).exists("data/marker"));
-    late.lab.play(&late.playbook).hosts_file(&late.hosts).args(["--connect-timeout", "30s", "--resume"]).run().expect(0);
+    late.lab
+        .play(&late.playbook)
+        .hosts_file(&late.hosts)
+        .args(["--connect-timeout", "30s", "--resume"])
+        .run()
+        .expect(0);
     assert!(!late.lab.node(1).exists("data/marker"));
     // What somebody else made is not touched, also where nobody heard that it was there.
     late.lab.node(1).write("data/marker", "");
@@ -350,10 +356,13 @@ steps:
     let running = lab.play(&playbook).hosts_file(&hosts).spawn();
     wait::until("it blocks", || lab.node(2).processes().iter().any(|process| process.comm == "sleep"));
     killed(running);
-    let journal: String = fs::read_dir(lab.runs_dir()).unwrap().map(|run| {
-        let run = run.unwrap().path();
-        ["run.json", "progress.jsonl"].map(|file| fs::read_to_string(run.join(file)).unwrap()).concat()
-    }).collect();
+    let journal: String = fs::read_dir(lab.runs_dir())
+        .unwrap()
+        .map(|run| {
+            let run = run.unwrap().path();
+            ["run.json", "progress.jsonl"].map(|file| fs::read_to_string(run.join(file)).unwrap()).concat()
+        })
+        .collect();
     assert!(!journal.contains("hush"), "{journal}");
     for number in 1..=2 {
         lab.node(number).remove("data/block");

@@ -24,7 +24,10 @@ fn hosts_and_steps_are_test_cases() {
     };
     let gsctl = || lab.gsctl().hosts_file(&hosts).args(["--connect-attempts", "1"]).arg("--junit").arg(&file);
 
-    gsctl().args(["exec", "printf 'a\\033[2J]]>\\0<b>\\357\\277\\276\\357\\277\\277\\n'; test $(hostname) != node2"]).run().expect(4);
+    gsctl()
+        .args(["exec", "printf 'a\\033[2J]]>\\0<b>\\357\\277\\276\\357\\277\\277\\n'; test $(hostname) != node2"])
+        .run()
+        .expect(4);
     let suite = read();
     assert_eq!((suite.tests, suite.failures, suite.errors, suite.name.as_str()), (3, 1, 1, "exec"));
     let names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();

@@ -273,9 +273,13 @@ fn pslurp_stays_in_each_hosts_own_directory() {
         assert!(run.stderr.contains("leads out of"), "{run}");
     }
     pslurp("../../up", "file");
-    assert_eq!(std::fs::read_dir(lab.dir().join("client")).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("up")
-    }).count(), 0);
+    assert_eq!(
+        std::fs::read_dir(lab.dir().join("client"))
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("up") })
+            .count(),
+        0
+    );
     pslurp(&one, "file").expect(0);
     assert_eq!(std::fs::read_to_string(here.join(format!("in/{one}:None/file"))).unwrap(), "text");
 }

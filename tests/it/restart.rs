@@ -19,7 +19,8 @@ fn running(lab: &Lab) -> Cluster<'_> {
 fn starts(lab: &Lab) -> Vec<usize> {
     let count = |node: &crate::lab::Node| {
         let dir = node.outside(Path::new("log/cm/cm_agent"));
-        let texts = std::fs::read_dir(dir).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let texts =
+            std::fs::read_dir(dir).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
         texts.map(|text| text.matches("agent start and stop thread start").count()).sum()
     };
     lab.nodes().iter().map(count).collect()
@@ -51,7 +52,8 @@ fn a_broken_fourth_node_of_eight_ends_a_rolling_restart() {
         assert!(!cluster.running(left, "cm_agent").is_empty(), "{run}");
     }
     let json = run.json();
-    let outcomes: Vec<&str> = json["hosts"].as_array().unwrap().iter().map(|host| host["outcome"].as_str().unwrap()).collect();
+    let outcomes: Vec<&str> =
+        json["hosts"].as_array().unwrap().iter().map(|host| host["outcome"].as_str().unwrap()).collect();
     assert_eq!(&outcomes[1..4], ["changed"; 3], "{run}");
     assert_eq!((outcomes[0], outcomes[4], &outcomes[5..]), ("cancelled", "failed", &["cancelled"; 3][..]), "{run}");
     assert!(run.stderr.contains("batch 4 of 8 failed on node5"), "{run}");

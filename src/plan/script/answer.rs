@@ -89,9 +89,8 @@ pub fn parse_node(stdout: &[u8]) -> Option<String> {
     let line = stdout.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"gsctl-node "))?;
     let (machine, boot) = std::str::from_utf8(line).ok()?.split_once(' ')?;
     // A node may say what it likes.
-    let is_id = |id: &str| {
-        (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-    };
+    let is_id =
+        |id: &str| (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     (is_id(machine) && is_id(boot)).then(|| format!("{machine}/{boot}"))
 }
 
