@@ -25,10 +25,12 @@ pub enum ExitStatus {
     Interrupted,
     /// 143: terminated.
     Terminated,
+    /// The highest exit status of the commands on the hosts, where that was asked for in the place of 0 and 5.
+    Remote(u8),
 }
 
 impl ExitStatus {
-    /// Every exit status, by number.
+    /// Every exit status of gsctl's own, by number.
     pub const ALL: [Self; 10] = [
         Self::Success,
         Self::Broken,
@@ -56,6 +58,7 @@ impl ExitStatus {
             Self::Refused => 7,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Remote(status) => status,
         }
     }
 
@@ -73,6 +76,7 @@ impl ExitStatus {
             Self::Refused => "refused",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::Remote(_) => "remote",
         }
     }
 }

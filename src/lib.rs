@@ -44,7 +44,7 @@ mod yaml;
 #[doc(hidden)]
 pub mod testing;
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use clap::error::ErrorKind;
 
@@ -96,7 +96,16 @@ fn told(said: &clap::Error, words: &[std::ffi::OsString]) -> exit::ExitStatus {
         let name = reporter::sanitize::line(file.as_encoded_bytes());
         let _ = writeln!(std::io::stderr(), "hint: -f {name} names a hosts file; -h is this help");
     }
-    match said.print().and_then(|()| std::io::stdout().flush()) {
+    let is_harmful = |word: &std::ffi::OsString| {
+        word.to_string_lossy().chars().any(|c| c.is_control() || text::is_hidden(c) || c == char::REPLACEMENT_CHARACTER)
+    };
+    // clap repeats what was typed; its colours go with that.
+    let printed = if !asked_for && std::io::stderr().is_terminal() && words.iter().any(is_harmful) {
+        std::io::stderr().write_all(reporter::sanitize::block(said.to_string().as_bytes()).as_bytes())
+    } else {
+        said.print()
+    };
+    match printed.and_then(|()| std::io::stdout().flush()) {
         Err(error) if asked_for && error.kind() != std::io::ErrorKind::BrokenPipe => {
             let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {error}");
             exit::ExitStatus::Broken

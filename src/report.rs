@@ -34,8 +34,23 @@ pub struct RunReport {
     pub waited: bool,
     /// What was heard about the cluster, where a step asked one host for all.
     pub cluster: Option<ClusterReport>,
+    /// Host keys that were recorded (accept-new).
+    pub recorded_keys: Vec<RecordedKey>,
     /// Every host of the run, in inventory order.
     pub hosts: Vec<HostReport>,
+}
+
+/// A host key that was recorded, as its host had none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedKey {
+    /// The host, or a jump host.
+    pub host: String,
+    /// `ssh-ed25519`, ...
+    pub key_type: String,
+    /// `SHA256:...`
+    pub fingerprint: String,
+    /// The known hosts file that it was added to.
+    pub file: String,
 }
 
 /// One host of a run.
@@ -102,12 +117,15 @@ impl HostReport {
 }
 
 /// What a look at a cluster comes to for a script (`status --exit-code`): success only where every host has all its stages and
-/// the cluster, where it has a word for itself, says Normal.
+/// the cluster, where it has a word for itself, says Normal. Where one host was asked for all, and another one in its place, the
+/// last answer counts.
 #[must_use]
-pub fn health(hosts: &[HostReport]) -> ExitStatus {
+pub fn health(hosts: &[HostReport], cluster: Option<&ClusterReport>) -> ExitStatus {
     let unseen = |host: &HostReport| !host.outcome.is_success() && !host.facts.contains_key("state");
     let well = |host: &HostReport| host.outcome.is_success() && host.chain.iter().all(|stage| stage.up);
-    let mut words = hosts.iter().filter_map(|host| host.facts.get("cluster_state"));
+    let asked = cluster.and_then(|cluster| cluster.state.as_ref());
+    let of_hosts = hosts.iter().filter_map(|host| host.facts.get("cluster_state")).filter(|_| asked.is_none());
+    let mut words = asked.into_iter().chain(of_hosts);
     if hosts.iter().any(unseen) {
         ExitStatus::Unreachable
     } else if hosts.iter().all(well) && words.all(|word| word == "Normal") {

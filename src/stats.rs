@@ -104,6 +104,8 @@ pub struct RunStats {
     pub broken: bool,
     /// What was found counts as the exit status (`status --exit-code`), and this is it.
     pub health: Option<ExitStatus>,
+    /// The highest exit status of the commands counts in the place of 0 and 5 (`--remote-status`), and this is it.
+    pub remote: Option<u8>,
 }
 
 impl RunStats {
@@ -131,6 +133,8 @@ impl RunStats {
             ExitStatus::TimedOut
         } else if self.counts.unreachable > 0 {
             ExitStatus::Unreachable
+        } else if let Some(status @ 1..) = self.remote {
+            ExitStatus::Remote(status)
         } else if self.counts.failed > 0 || self.counts.cancelled > 0 || self.cluster_failed {
             ExitStatus::Failed
         } else {
@@ -173,6 +177,21 @@ mod tests {
         stats.counts.add(Outcome::Failed);
         stats.counts.add(Outcome::Unreachable);
         assert_eq!(stats.exit_status(), ExitStatus::TimedOut);
+    }
+
+    #[test]
+    fn a_remote_status_counts_only_where_nothing_worse_happened() {
+        let status = |remote, outcome: Outcome, cancelled| {
+            let mut stats = RunStats { remote: Some(remote), cancelled, ..RunStats::default() };
+            stats.counts.add(outcome);
+            stats.exit_status()
+        };
+        assert_eq!(status(7, Outcome::Failed, None), ExitStatus::Remote(7));
+        assert_eq!(status(0, Outcome::Ok, None), ExitStatus::Success);
+        assert_eq!(status(0, Outcome::Failed, None), ExitStatus::Failed);
+        assert_eq!(status(7, Outcome::TimedOut, None), ExitStatus::TimedOut);
+        assert_eq!(status(7, Outcome::Unreachable, None), ExitStatus::Unreachable);
+        assert_eq!(status(7, Outcome::Failed, Some(CancelReason::Interrupt)), ExitStatus::Interrupted);
     }
 
     #[test]

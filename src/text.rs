@@ -83,6 +83,7 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{2060}'..='\u{206f}'   // invisible operators, isolates
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
+        | '\u{fffe}' | '\u{ffff}'   // no characters at all, which XML cannot hold
         | '\u{e0000}'..='\u{e007f}' // tags
     )
 }

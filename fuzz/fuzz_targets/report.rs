@@ -41,6 +41,7 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         waited: true,
         cluster: None,
         counts: Counts::default(),
+        recorded_keys: Vec::new(),
         hosts: vec![host],
     };
     let mut json = Vec::new();

@@ -22,11 +22,11 @@ no_look() {
 
 # inside_shell PROFILES COMMANDS: openGauss' programs need /etc/profile, ~/.bashrc and the separate environment file, which
 # are written for bash. What those print goes nowhere, what they read is empty, what they leave running holds no pipe of ours
-# (sed ends at the last line, not at the end of file), and all of it has ten seconds.
+# (sed ends at the last line, not at the end of file), and all of it has ten seconds, or $patience.
 inside_shell() {
     inside=sh bound=
     command -v bash >/dev/null 2>&1 && inside=bash
-    timeout 1 true >/dev/null 2>&1 && bound='timeout 10'
+    timeout 1 true >/dev/null 2>&1 && bound="timeout ${patience:-10}"
     {
         GSCTL_PROFILES=$1 GSCTL_COMMANDS=$2 GSCTL_GAUSSHOME=$gausshome GSCTL_ENV_FILE=$env_file GSCTL_PATH=$login_path \
             $bound "$inside" -c '

@@ -157,6 +157,9 @@ pub struct SshOptions {
     /// Take that password from the first line of a file that only you can read; `-` is standard input.
     #[arg(long, global = true, value_name = "FILE", env = "GSCTL_PASSWORD_FILE", value_hint = ValueHint::FilePath)]
     pub password_file: Option<PathBuf>,
+    /// Known hosts file, as `-o UserKnownHostsFile=FILE` [default: that of `ssh_config`, else `~/.ssh/known_hosts`].
+    #[arg(long, global = true, value_name = "FILE", env = "GSCTL_KNOWN_HOSTS", value_hint = ValueHint::FilePath)]
+    pub known_hosts: Option<PathBuf>,
     /// Host key checking [default: `StrictHostKeyChecking` of `ssh_config`, else strict].
     #[arg(long, global = true, value_name = "POLICY", env = "GSCTL_HOST_KEY_POLICY")]
     pub host_key_policy: Option<HostKeyPolicy>,
@@ -187,10 +190,10 @@ pub struct RunOptions {
     /// Time for the whole run [default: none].
     #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_DEADLINE")]
     pub deadline: Option<Duration>,
-    /// Batches of so many hosts, one after the other; `play`: all steps for a batch before the next one begins [default: all at once].
+    /// Batches of so many hosts, one after the other; `play`, `restart`: all steps for a batch before the next one begins [default: all at once].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_SERIAL")]
     pub serial: Option<Share>,
-    /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 where `play` has batches].
+    /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 for batches of `play` and `restart`].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]
     pub max_fail: Option<Share>,
     /// Begin with so many hosts, and ask before the others follow; where one of them fails, none does. `play` does all steps
@@ -299,6 +302,8 @@ pub enum Command {
     Start(Start),
     /// Stop the cluster, and wait until its processes are gone on every node.
     Stop(Stop),
+    /// Stop the cluster and start it again; with --serial one node after the other, where the system can.
+    Restart(Restart),
     /// What every node is doing; one row per node.
     Status(Status),
     /// Say of every node what is missing, why, and what to do; changes nothing.
@@ -347,6 +352,9 @@ pub struct Exec {
     /// an end of file.
     #[arg(long, conflicts_with = "stdin")]
     pub pty: bool,
+    /// Exit with the highest exit status of the commands, in the place of 0 and 5; 1 to 4, 6, 7, 130 and 143 stay gsctl's own.
+    #[arg(short = 'S', long)]
+    pub remote_status: bool,
     /// As whom.
     #[command(flatten)]
     pub privilege: Privilege,
@@ -362,6 +370,9 @@ pub struct Script {
     /// Its arguments, as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
+    /// Exit with the highest exit status of the script, in the place of 0 and 5; 1 to 4, 6, 7, 130 and 143 stay gsctl's own.
+    #[arg(short = 'S', long)]
+    pub remote_status: bool,
     /// Variables and directory.
     #[command(flatten)]
     pub environment: RemoteEnvironment,
@@ -377,6 +388,9 @@ pub struct Check {
     /// A process of this name runs, and where a path is given, from this executable.
     #[arg(long, value_name = "NAME[=PATH]", group = "checks")]
     pub process: Vec<String>,
+    /// No process of this name runs, or where a path is given, none from this executable.
+    #[arg(long, value_name = "NAME[=PATH]", group = "checks")]
+    pub no_process: Vec<String>,
     /// This command ends with status 0.
     #[arg(long, value_name = "CMD", group = "checks")]
     pub command: Vec<String>,
@@ -387,6 +401,9 @@ pub struct Check {
     /// This file is there.
     #[arg(long, value_name = "PATH", group = "checks")]
     pub file: Vec<String>,
+    /// This file is not there.
+    #[arg(long, value_name = "PATH", group = "checks")]
+    pub no_file: Vec<String>,
     /// TCP port of sshd; `--port` is what is checked here.
     #[arg(id = "port", short = 'p', long = "ssh-port", value_name = "PORT", help_heading = "SSH", env = "GSCTL_PORT")]
     pub ssh_port: Option<u16>,
@@ -420,8 +437,8 @@ pub struct Rm {
 /// Which system's playbook.
 #[derive(Debug, Args)]
 pub struct System {
-    /// The system.
-    #[arg(long, value_name = "NAME", default_value = "opengauss", env = "GSCTL_SYSTEM")]
+    /// The system, or a directory with playbooks of one's own: `./app` has `start.yaml` for `start`.
+    #[arg(long, value_name = "NAME|DIR", default_value = "opengauss", env = "GSCTL_SYSTEM")]
     pub system: String,
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
@@ -468,6 +485,29 @@ pub struct Stop {
     /// How to stop.
     #[arg(long, value_name = "MODE")]
     pub mode: Option<StopMode>,
+    /// How the preflight judges.
+    #[command(flatten)]
+    pub preflight: Preflight,
+}
+
+/// Arguments of `restart`.
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Which system's playbook.
+    #[command(flatten)]
+    pub system: System,
+    /// How long to wait for nodes and cluster, each time [default: 600s].
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// How to stop.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<StopMode>,
+    /// A degraded cluster will do.
+    #[arg(long, value_name = "STATE")]
+    pub accept: Option<Accept>,
+    /// With --serial: move the primary to another node before its turn, which is the last; else it is restarted in place.
+    #[arg(long)]
+    pub switchover: bool,
     /// How the preflight judges.
     #[command(flatten)]
     pub preflight: Preflight,
@@ -525,6 +565,9 @@ pub struct Play {
     /// Set a variable of the playbook.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     pub var: Vec<(String, String)>,
+    /// Only hosts of this set, as with --intersect.
+    #[arg(long, value_name = "SET")]
+    pub limit: Vec<String>,
     /// List the built-in playbooks.
     #[arg(long, conflicts_with_all = ["playbook", "show", "var", "resume", "from"])]
     pub list: bool,
@@ -599,6 +642,9 @@ pub struct Hosts {
     /// Host sets, as with -w; `-` reads them from standard input, parted by blanks and line ends.
     #[arg(value_name = "SET")]
     pub set: Vec<String>,
+    /// Print the groups, and which of the selected hosts are in each.
+    #[arg(long, conflicts_with_all = ["expand", "fold", "from_cm_view"])]
+    pub groups: bool,
     /// Print only the names, one a line.
     #[arg(long, conflicts_with = "fold")]
     pub expand: bool,

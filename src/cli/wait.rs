@@ -11,6 +11,12 @@ use crate::plan::Share;
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("conditions").required(true).multiple(true))]
 pub struct Wait {
+    /// A process of this name runs, and where a path is given, from this executable.
+    #[arg(long, value_name = "NAME[=PATH]", group = "conditions")]
+    pub process: Vec<String>,
+    /// No process of this name runs any more, or where a path is given, none from this executable.
+    #[arg(long, value_name = "NAME[=PATH]", group = "conditions")]
+    pub no_process: Vec<String>,
     /// Something listens on this TCP port of the node.
     // Named apart from the SSH port, as in `check`.
     #[arg(id = "wait_port", long = "port", value_name = "N", group = "conditions", value_parser = clap::value_parser!(u16).range(1..))]

@@ -41,6 +41,9 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
     }
     let selected = selection::select(&wanted, &options.ssh, environment)?;
     report_files::check(&report_files::common_inputs(options, &selected, environment), &options.output)?;
+    if args.groups {
+        return finish(print_groups(&selected, options.output.json.as_deref(), environment));
+    }
     if args.expand || args.fold {
         return finish(print_names(&selected.hosts, args.fold));
     }
@@ -70,6 +73,31 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
         None => print_table(&rows, environment),
     };
     finish(written)
+}
+
+/// Every group, and the selected hosts that are in it.
+fn print_groups(selected: &selection::Selected, json_to: Option<&Path>, environment: &Environment) -> io::Result<()> {
+    let of = |group: &String| -> Vec<&str> {
+        selected.hosts.iter().filter(|host| host.groups.contains(group)).map(|host| host.name.as_str()).collect()
+    };
+    if let Some(path) = json_to {
+        let groups: Map<String, Value> =
+            selected.groups.iter().map(|group| (group.clone(), of(group).into())).collect();
+        let text = format!("{:#}\n", json!({ "schema": "gsctl.groups/1", "groups": groups }));
+        return if path == Path::new("-") {
+            io::stdout().lock().write_all(text.as_bytes())
+        } else {
+            std::fs::write(path, text)
+        };
+    }
+    let mut table = Table::new(["GROUP", "HOSTS", "SET"]);
+    for group in &selected.groups {
+        let names = of(group);
+        table.row([group.clone(), names.len().to_string(), hostset::fold(&names)]);
+    }
+    let columns =
+        if environment.stdout_tty { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
+    table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
 }
 
 /// Host sets on standard input, for `... | gsctl hosts --fold -`.

@@ -3,6 +3,7 @@
 //! Decides what a journal that cannot be used means: nothing but a warning for a command, and no start for a playbook that
 //! relies on it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
@@ -12,15 +13,16 @@ use sha2::{Digest as _, Sha256};
 use crate::account;
 use crate::exit::ExitStatus;
 use crate::inventory::hostset::fold;
-use crate::journal::lock::{self, Holder, Lock, LockError};
+use crate::journal::lock::{self, Holder, LockError};
 use crate::journal::record::{self, HostRecord, PlaybookRecord, StateRecord, StepRecord};
 use crate::journal::{Journal, RunRecord, Writer, compare, new_id};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 use crate::report::RunReport;
-use crate::runner::{NoRunLog, Resume, RunHost, RunLog};
+use crate::runner::{Resume, RunHost, RunLog};
 use crate::text::{io_cause, uncapitalized};
 use crate::transport::Target;
 
+use super::ledger::{self, Ledger};
 use super::run::PendingRun;
 use crate::diagnostic::Diagnostic;
 
@@ -50,9 +52,7 @@ pub(super) struct RunJournal {
     pub(super) resume: Option<Resume>,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
-    writer: Option<Writer>,
-    no_log: NoRunLog,
-    _lock: Option<Lock>,
+    ledger: Ledger,
 }
 
 impl RunJournal {
@@ -95,7 +95,7 @@ impl RunJournal {
             ..RunRecord::default()
         };
         let nodes = nodes(run_hosts, targets);
-        let lock = if is_playbook && plan.is_change() {
+        let lock = if plan.is_change() && !is_command(plan, is_playbook) {
             match lock::take(&journal, &holder(&record, &nodes)) {
                 Ok(lock) => Some(lock),
                 Err(LockError::Held(other)) => return Err(held(&other)),
@@ -131,25 +131,28 @@ impl RunJournal {
             }
         };
         journal.prune(started);
-        Ok(Self { run, resume, warnings, writer, no_log: NoRunLog, _lock: lock })
+        let names = run_hosts.iter().map(|run_host| run_host.name.clone()).collect();
+        Ok(Self { run, resume, warnings, ledger: Ledger { writer, lock, names } })
     }
 
     /// Where the run writes down what is done.
     pub(super) fn run_log(&mut self) -> &mut dyn RunLog {
-        match &mut self.writer {
-            Some(writer) => writer,
-            None => &mut self.no_log,
-        }
+        &mut self.ledger
+    }
+
+    /// Whether other runs are kept away from the nodes.
+    pub(super) fn holds(&self) -> bool {
+        self.ledger.lock.is_some()
     }
 
     /// Whether the run can be resumed where it does not come to its end.
     pub(super) fn is_resumable(&self) -> bool {
-        self.writer.as_ref().is_some_and(Writer::is_durable)
+        self.ledger.writer.as_ref().is_some_and(Writer::is_durable)
     }
 
     /// Writes down that the run is over. Gives what went wrong, and whether that makes the run a failure.
     pub(super) fn close(&mut self, report: &RunReport) -> Option<(String, bool)> {
-        let writer = self.writer.as_mut()?;
+        let writer = self.ledger.writer.as_mut()?;
         let error = writer.finish(report, &jiff::Timestamp::now().to_string()).err()?;
         let message =
             format!("the end of the run could not be written to the journal: {}", uncapitalized(&io_cause(&error)));
@@ -191,6 +194,7 @@ fn go_on(
     }
     playbook_record.states.clone_from(&before.states);
     playbook_record.cleanup.clone_from(&before.cleanup);
+    playbook_record.shared.clone_from(&before.shared);
     playbook_record.resumed.clone_from(&before.resumed);
     playbook_record.resumed.push(now.clone());
     playbook_record.written = before.written;
@@ -272,6 +276,11 @@ fn values_digest(name: &str, run_hosts: &[RunHost]) -> String {
     })
 }
 
+/// Whether it is a command or script of the user's: it may change what it likes, and nobody is kept away for it.
+fn is_command(plan: &Plan, is_playbook: bool) -> bool {
+    !is_playbook && plan.steps.iter().all(|step| matches!(step.action, Action::Run { .. }))
+}
+
 fn nodes(run_hosts: &[RunHost], targets: &[Target]) -> Vec<HostRecord> {
     let node = |(run_host, target): (&RunHost, &Target)| HostRecord {
         host: run_host.name.clone(),
@@ -314,18 +323,14 @@ fn holder(record: &RunRecord, nodes: &[HostRecord]) -> Holder {
         user: record.user.clone(),
         started: record.started.clone(),
         places: nodes.iter().map(HostRecord::place).collect(),
+        nodes: BTreeMap::new(),
     }
 }
 
 fn held(other: &Holder) -> Diagnostic {
-    let Holder { run, command, pid, user, started, .. } = other;
-    let started = started.split('.').next().unwrap_or(started).trim_end_matches('Z');
     Diagnostic {
         status: ExitStatus::Refused,
-        message: format!(
-            "another run is at work on these hosts: `{command}`, pid {pid}, user {user}, since {started}Z (run {run}); \
-             nothing was changed"
-        ),
-        hint: Some(format!("wait for it, or stop it with `kill {pid}`; it leaves no lock behind")),
+        message: format!("another run is at work on these hosts: {}; nothing was changed", ledger::whose(other)),
+        hint: Some(ledger::way_out(other)),
     }
 }

@@ -25,8 +25,15 @@ const TALKING: usize = 6;
 /// Processes for everything that is no connection.
 const OTHERS: usize = 64;
 
-/// Makes room for a run, or makes the run smaller; gives back what there is to say about that.
-pub(super) fn arrange(settings: &mut RunSettings, hosts: usize, plan: &Plan, transport: Transport) -> Option<String> {
+/// Makes room for a run, or makes the run smaller; gives back what there is to say about that. `holds`: all hosts are asked which
+/// node they are before the first of them is changed.
+pub(super) fn arrange(
+    settings: &mut RunSettings,
+    hosts: usize,
+    plan: &Plan,
+    holds: bool,
+    transport: Transport,
+) -> Option<String> {
     let steps = plan.steps.len();
     let copies = plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_)));
     let more = match transport {
@@ -35,16 +42,24 @@ pub(super) fn arrange(settings: &mut RunSettings, hosts: usize, plan: &Plan, tra
         Transport::Native => 0,
     };
     let each = if transport == Transport::Native { CONNECTION } else { 1 };
-    let connections = if steps > 1 { hosts.max(settings.fanout) } else { settings.fanout };
+    let connections = if steps > 1 || holds { hosts.max(settings.fanout) } else { settings.fanout };
     let kept = connections.saturating_mul(each);
     let wanted = kept.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
-    let said = fit(settings, hosts, steps, &Supply::files(raise(wanted), each, more));
+    let files = Supply::files(raise(wanted), each, more);
+    if steps == 1 && holds && files.is_too_small_for(hosts, settings.fanout) {
+        // So many at a time are asked, and nobody logs in twice.
+        settings.keep = false;
+    }
+    let said = fit(settings, hosts, steps, &files);
     if transport == Transport::Native {
         return said;
     }
     // One that stays, and one for a command.
     let limit = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
     let supply = Supply { limit, own: OTHERS, each: 1, more: 1, name: "processes may run (ulimit -u)" };
+    if steps == 1 && holds && supply.is_too_small_for(hosts, settings.fanout) {
+        settings.keep = false;
+    }
     match (said, fit(settings, hosts, steps, &supply)) {
         (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
         (files, processes) => files.or(processes),
@@ -68,6 +83,12 @@ struct Supply {
 impl Supply {
     fn files(limit: Option<usize>, each: usize, more: usize) -> Self {
         Self { limit, own: OWN, each, more, name: "files may be open (ulimit -n)" }
+    }
+
+    /// Whether there is not enough to keep a connection to each host.
+    fn is_too_small_for(&self, hosts: usize, fanout: usize) -> bool {
+        let room = self.limit.map(|limit| limit.saturating_sub(self.own));
+        room.is_some_and(|room| hosts * self.each + fanout * self.more > room)
     }
 }
 
@@ -93,7 +114,7 @@ fn fit(settings: &mut RunSettings, hosts: usize, steps: usize, supply: &Supply) 
         settings.fanout = at_once;
         said.push(format!("only {at_once} hosts are worked on at once"));
     }
-    if settings.keep && steps > 1 && hosts * each + settings.fanout * more > room {
+    if settings.keep && steps > 1 && supply.is_too_small_for(hosts, settings.fanout) {
         settings.keep = false;
         said.push("every step has to log in again".to_owned());
     }

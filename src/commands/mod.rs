@@ -11,6 +11,7 @@ mod identities;
 mod inventories;
 mod journal;
 mod jumps;
+mod ledger;
 mod limits;
 mod man;
 mod names;
@@ -26,6 +27,7 @@ mod playbook;
 mod program;
 mod pssh;
 mod push_record;
+mod recorded_keys;
 mod report_files;
 mod resume;
 mod run;
@@ -60,6 +62,11 @@ use selection::Selected;
 /// # Errors
 /// As [`fn@run`]; also when the config file is wrong.
 pub fn gsctl(cli: Cli, words: &[OsString], environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let defaults = |cli, words: &[OsString]| {
+        let mut cli = config::defaults(cli, words, environment)?;
+        apply(&mut cli);
+        Ok::<Cli, Diagnostic>(cli)
+    };
     match &cli.command {
         Command::Config(args) => Ok(config::config(args, &cli, words, environment)?),
         Command::Completions(_) | Command::Man(_) => run(&cli, environment),
@@ -72,9 +79,22 @@ pub fn gsctl(cli: Cli, words: &[OsString], environment: &Environment) -> anyhow:
                 .hint("--quorum N|P% says how many hosts will do")
                 .into());
             }
-            run(&config::defaults(cli, words, environment)?, environment)
+            run(&defaults(cli, words)?, environment)
         }
-        _ => run(&config::defaults(cli, words, environment)?, environment),
+        _ => run(&defaults(cli, words)?, environment),
+    }
+}
+
+/// Makes of options that stand for others what they stand for.
+fn apply(cli: &mut Cli) {
+    if let Some(file) = &cli.options.ssh.known_hosts {
+        // What `-o` says itself is stronger.
+        let option = format!("UserKnownHostsFile=\"{}\"", file.display());
+        cli.options.ssh.ssh_option.push(option);
+    }
+    if let Command::Play(args) = &cli.command {
+        let limit = args.limit.clone();
+        cli.options.hosts.intersect.extend(limit);
     }
 }
 
@@ -104,6 +124,14 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
         Command::Pull(args) => simple(copy::pull(args, timeout)?, CommandKind::Changes),
         Command::Start(args) => run_playbook(PlaybookRequest::start(args)?, Some(&args.preflight)),
         Command::Stop(args) => run_playbook(PlaybookRequest::stop(args)?, Some(&args.preflight)),
+        Command::Restart(args) => {
+            let in_batches = options.run.serial.is_some() || options.run.canary.is_some();
+            let asked = PlaybookRequest::restart(args, in_batches)?;
+            let (mut plan, digest) = asked.load(timeout, environment)?;
+            roll(&mut plan, options);
+            let playbook = PlaybookRef { file: asked.file(), digest, given: asked.given, ..PlaybookRef::default() };
+            run_plan(plan, CommandKind::Playbook, playbook, Some(&args.preflight), cli, environment)
+        }
         Command::Status(args) => run_playbook(PlaybookRequest::status(args)?, None),
         Command::Diagnose(args) => run_playbook(PlaybookRequest::diagnose(args)?, None),
         Command::Explain(args) => Ok(explain::explain(args)?),
@@ -143,7 +171,9 @@ fn roll(plan: &mut Plan, options: &Options) {
     let run = &options.run;
     let first = run.canary.map(|first| usize::try_from(first).unwrap_or(usize::MAX));
     if run.serial.is_some() || first.is_some() {
-        let serial = run.serial.unwrap_or(Share::Percent(100));
+        // What rolls by itself keeps its batches after the first hosts.
+        let own = plan.blocks.first().filter(|block| block.steps.len() == plan.steps.len()).map(|block| block.serial);
+        let serial = run.serial.or(own).unwrap_or(Share::Percent(100));
         plan.roll(serial, run.max_fail.unwrap_or(Share::Count(0)), first);
     } else if let Some(max_fail) = run.max_fail {
         plan.blocks.iter_mut().for_each(|block| block.max_fail = max_fail);
@@ -187,9 +217,28 @@ fn run_plan_on(
     let force = preflight.is_some_and(|preflight| preflight.force);
     let canary = canary(&plan, options)?;
     let list_hosts = matches!(&cli.command, Command::Play(args) if args.list_hosts);
+    let remote_status = match &cli.command {
+        Command::Exec(args) => args.remote_status,
+        Command::Script(args) => args.remote_status,
+        _ => false,
+    };
     let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
-    PendingRun { plan, selected, playbook, kind, allow, force, judged, sudo, canary, list_hosts, options, environment }
-        .execute()
+    PendingRun {
+        plan,
+        selected,
+        playbook,
+        kind,
+        allow,
+        force,
+        judged,
+        remote_status,
+        sudo,
+        canary,
+        list_hosts,
+        options,
+        environment,
+    }
+    .execute()
 }
 
 /// The hosts that go first, and who is asked before the others follow.

@@ -153,22 +153,30 @@ pub(super) fn rm(paths: &[String], privilege: &FilePrivilege, timeout: Option<Du
 /// # Errors
 /// When a check is not understood.
 pub(super) fn check(args: &CheckArgs, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
-    let mut checks = Vec::new();
-    for text in &args.process {
-        let (name, path) = match text.split_once('=') {
-            Some((name, path)) => (name, Some(path.to_owned())),
-            None => (text.as_str(), None),
-        };
-        if name.is_empty() || path.as_deref().is_some_and(|path| !path.starts_with('/')) {
-            return Err(Diagnostic::usage(format!("`--process {text}`: write NAME, or NAME=/path/of/executable")));
-        }
-        checks.push(Check::Process { name: name.to_owned(), path });
-    }
+    let mut checks = processes(&args.process, &args.no_process)?;
     checks.extend(args.command.iter().cloned().map(Check::Command));
     checks.extend(args.port.iter().copied().map(Check::Port));
     checks.extend(args.file.iter().cloned().map(Check::File));
+    checks.extend(args.no_file.iter().cloned().map(Check::NoFile));
     let what = words(&checks);
     Ok(said(what, plan("check", Action::Check { checks }, timeout.or(Some(OWN_TIMEOUT)))))
+}
+
+/// Processes that are to run, and such that are not.
+fn processes(there: &[String], gone: &[String]) -> Result<Vec<Check>, Diagnostic> {
+    let parse = |option: &str, text: &str| {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (name, Some(path.to_owned())),
+            None => (text, None),
+        };
+        if name.is_empty() || path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+            return Err(Diagnostic::usage(format!("`{option} {text}`: write NAME, or NAME=/path/of/executable")));
+        }
+        Ok((name.to_owned(), path))
+    };
+    let there = there.iter().map(|text| parse("--process", text).map(|(name, path)| Check::Process { name, path }));
+    let gone = gone.iter().map(|text| parse("--no-process", text).map(|(name, path)| Check::NoProcess { name, path }));
+    there.chain(gone).collect()
 }
 
 /// `wait`.
@@ -192,7 +200,8 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
         Some(Share::Count(count)) => Quorum::Count(count),
         Some(Share::Percent(percent)) => Quorum::Percent(percent),
     };
-    let mut checks: Vec<Check> = args.port.iter().copied().map(Check::Port).collect();
+    let mut checks = processes(&args.process, &args.no_process)?;
+    checks.extend(args.port.iter().copied().map(Check::Port));
     checks.extend(args.command.iter().cloned().map(Check::Command));
     checks.extend(args.file.iter().cloned().map(Check::File));
     checks.extend(args.no_file.iter().cloned().map(Check::NoFile));

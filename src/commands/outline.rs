@@ -210,6 +210,8 @@ fn check(check: &Check) -> String {
     match check {
         Check::Process { name, path: None } => format!("process {name}"),
         Check::Process { name, path: Some(path) } => format!("process {name} of {path}"),
+        Check::NoProcess { name, path: None } => format!("no process {name}"),
+        Check::NoProcess { name, path: Some(path) } => format!("no process {name} of {path}"),
         Check::Command(command) => format!("`{}`", first_line(command)),
         Check::Port(port) => format!("port {port}"),
         Check::File(path) => format!("file {path}"),

@@ -9,7 +9,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{Accept, AllowUnreachable, Diagnose, Play, Preflight, Promote, Start, Status, Stop, System};
+use crate::cli::{
+    Accept, AllowUnreachable, Diagnose, Play, Preflight, Promote, Restart, Start, Status, Stop, System,
+};
 use crate::plan::Plan;
 use crate::plan::push::{Content, PushFile};
 use crate::playbook::{Loader, Sources, builtin};
@@ -50,6 +52,29 @@ impl PlaybookRequest {
         Ok(asked)
     }
 
+    /// `restart`: all nodes at once, or in batches.
+    ///
+    /// # Errors
+    /// When there is no such system, or it cannot be restarted in batches.
+    pub(super) fn restart(args: &Restart, in_batches: bool) -> Result<Self, Diagnostic> {
+        let mut asked = if in_batches {
+            let rolling = Self::system(&args.system, "rolling-restart");
+            let whole = Self::system(&args.system, "restart").is_ok();
+            rolling.map_err(|unknown| if whole { never_rolling(&args.system.system) } else { unknown })?
+        } else {
+            Self::system(&args.system, "restart")?
+        };
+        if args.switchover && !in_batches {
+            return Err(Diagnostic::usage("`--switchover` without `--serial`: all nodes are stopped at once")
+                .hint("--serial 1 restarts one node after the other"));
+        }
+        asked.set("switchover", args.switchover.then(|| "yes".to_owned()));
+        asked.set("wait", args.wait.map(seconds));
+        asked.set("mode", args.mode.map(|mode| mode.name().to_owned()));
+        asked.set("accept", args.accept.map(|accept| cluster_state(accept).to_owned()));
+        Ok(asked)
+    }
+
     /// `status`.
     ///
     /// # Errors
@@ -83,13 +108,22 @@ impl PlaybookRequest {
     }
 
     fn system(args: &System, verb: &str) -> Result<Self, Diagnostic> {
+        if args.system.contains('/') {
+            // A directory of the user's own.
+            let file = Path::new(&args.system).join(format!("{verb}.yaml"));
+            if !file.is_file() {
+                return Err(Diagnostic::usage(format!("`--system {}`: there is no `{}`", args.system, file.display()))
+                    .hint("a system of one's own is a directory with start.yaml, stop.yaml, status.yaml, ..."));
+            }
+            return Ok(Self { name: file.display().to_string(), given: args.var.iter().cloned().collect() });
+        }
         let name = format!("{}/{verb}", args.system);
         if builtin::source(&name).is_none() {
             let systems: Vec<&str> =
                 builtin::names().filter_map(|name| name.strip_suffix(verb)?.strip_suffix('/')).collect();
             return Err(Diagnostic::usage(format!("there is no `{verb}` for the system `{}`", args.system)).hint(
                 format!(
-                    "systems that have one: {}; or `gsctl play FILE` for a playbook of your own",
+                    "systems that have one: {}; `--system ./DIRECTORY` for playbooks of your own",
                     systems.join(", ")
                 ),
             ));
@@ -142,6 +176,11 @@ pub(super) fn allowance(preflight: &Preflight) -> crate::runner::AllowUnreachabl
         Some(AllowUnreachable::Count(count)) => crate::runner::AllowUnreachable::Count(count),
         Some(AllowUnreachable::Minority) => crate::runner::AllowUnreachable::Minority,
     }
+}
+
+fn never_rolling(system: &str) -> Diagnostic {
+    Diagnostic::usage(format!("`{system}` cannot be restarted node by node"))
+        .hint("without --serial and --canary all nodes are stopped, then started")
 }
 
 fn seconds(time: Duration) -> String {

@@ -11,10 +11,11 @@ use crate::cli::{Options, OutputOptions, SudoPassword, When as CliWhen};
 use crate::event::{Event, EventKind, Reporter};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
-use crate::plan::{Plan, vars};
+use crate::plan::{Action, Plan, vars};
 use crate::playbook::builtin;
 use crate::reactor::Reactor;
 use crate::report::{RunReport, health};
+use crate::reporter::harmless::Harmless;
 use crate::reporter::{
     Afterwards, CommandKind, EndTable, Hurry, Mode, Opening, OutputDir, OutputInputs, OutputSettings, ReportQueue,
     ReporterSetup, Reporters, When,
@@ -38,6 +39,7 @@ use super::targets::{self, Targets};
 use crate::diagnostic::Diagnostic;
 
 /// A run with everything that is needed to start it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct PendingRun<'a> {
     /// What to do.
     pub(super) plan: Plan,
@@ -53,6 +55,8 @@ pub(super) struct PendingRun<'a> {
     pub(super) force: bool,
     /// What is found counts as the exit status.
     pub(super) judged: bool,
+    /// The commands' own exit statuses count as that of the run.
+    pub(super) remote_status: bool,
     /// The password for sudo, where the command knows one.
     pub(super) sudo: Option<&'a SudoPassword>,
     /// Hosts that go first.
@@ -93,11 +97,11 @@ impl PendingRun<'_> {
         }
         super::copy::can_pull(&self.plan, &run_hosts)?;
         if self.list_hosts {
-            return printed(&outline::host_lists(&self.plan, &run_hosts));
+            return printed(&outline::host_lists(&self.plan, &run_hosts), self.environment);
         }
         if self.options.run.dry_run && self.kind == CommandKind::Playbook && self.options.output.verbose == 0 {
             let serial = self.options.run.serial.filter(|_| self.plan.blocks.is_empty());
-            return printed(&outline::outline(&self.plan, &run_hosts, serial));
+            return printed(&outline::outline(&self.plan, &run_hosts, serial), self.environment);
         }
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
@@ -124,7 +128,7 @@ impl PendingRun<'_> {
         let pushes = PushRecord::begin(&self.plan, self.environment, started);
         settings.writer = pushes.writer();
         let transport = self.options.ssh.transport;
-        warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, transport));
+        warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, journal.holds(), transport));
         let signals = signals::listen().context("cannot listen for signals")?;
         let watcher = Watcher {
             reporters,
@@ -133,11 +137,17 @@ impl PendingRun<'_> {
             environment: self.environment.clone(),
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
+        let names_of_keys = super::recorded_keys::KeyNames::new(&targets);
         let targets = Targets { list: targets, warnings: Vec::new() };
         let mut finished =
             carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
         pushes.end(&finished);
-        finished.stats.health = self.judged.then(|| health(&finished.hosts));
+        finished.stats.health = self.judged.then(|| health(&finished.hosts, finished.cluster.as_ref()));
+        finished.stats.remote = self.remote_status.then(|| highest(&finished.hosts));
+        if let Some(message) = self.unread_input() {
+            let warning = Event { at: finished.elapsed, kind: EventKind::Warning { message } };
+            finished.stats.broken |= queue.take(warning, &finished.stats).is_err();
+        }
         let report = RunReport {
             run: journal.run.clone(),
             command: self.plan.name.clone(),
@@ -148,9 +158,23 @@ impl PendingRun<'_> {
             counts: finished.stats.counts.clone(),
             waited: finished.waited,
             cluster: finished.cluster,
+            recorded_keys: names_of_keys.recorded(),
             hosts: finished.hosts,
         };
         Ok(close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals))
+    }
+
+    /// What there is to say about a pipe with something in it that no command gets.
+    fn unread_input(&self) -> Option<String> {
+        let runs = |action: &Action| matches!(action, Action::Run { exec_options, .. } if exec_options.stdin.is_none());
+        let is_exec = self.plan.name == "exec" && self.plan.steps.iter().all(|step| runs(&step.action));
+        let is_script = self.plan.name == "script";
+        if self.kind != CommandKind::Output || self.options.output.quiet || !(is_exec || is_script) {
+            return None;
+        }
+        let bytes = super::standard_stream::waiting_in_pipe()?;
+        let hint = if is_exec { "`--stdin -` gives it to the command on every host" } else { "a script has no input" };
+        Some(format!("{bytes} bytes wait on standard input, and nothing reads them: {hint}"))
     }
 
     /// The password for sudo, where the user wants to give one.
@@ -222,7 +246,7 @@ impl PendingRun<'_> {
             let texts = runner::rehearse(&self.plan, run_host).map_err(Diagnostic::usage)?;
             groups.entry(texts).or_default().push(&run_host.name);
         }
-        let mut out = std::io::stdout().lock();
+        let mut out = Harmless::new(std::io::stdout().lock(), self.environment.stdout_tty);
         let written = (|| {
             for (texts, names) in &groups {
                 writeln!(out, "# on {}", crate::inventory::hostset::fold(names))?;
@@ -361,9 +385,15 @@ impl PendingRun<'_> {
     }
 }
 
+/// The highest exit status of the commands, as far as a shell can see it.
+fn highest(hosts: &[crate::report::HostReport]) -> u8 {
+    let statuses = hosts.iter().filter_map(|host| host.exit_status);
+    statuses.map(|status| u8::try_from(status & 0xff).unwrap_or(u8::MAX)).max().unwrap_or_default()
+}
+
 /// Prints text that was asked for. A reader that went away is no error.
-fn printed(text: &str) -> anyhow::Result<ExitStatus> {
-    let mut out = std::io::stdout().lock();
+fn printed(text: &str, environment: &Environment) -> anyhow::Result<ExitStatus> {
+    let mut out = Harmless::new(std::io::stdout().lock(), environment.stdout_tty);
     Ok(super::hosts::finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?)
 }
 

@@ -20,6 +20,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Time between two looks whether the run was cut short.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
+/// Bytes that wait on standard input, where that is a pipe.
+pub(super) fn waiting_in_pipe() -> Option<u64> {
+    let input = io::stdin();
+    let is_pipe = fstat(input.as_fd()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+    rustix::io::ioctl_fionread(input.as_fd()).ok().filter(|bytes| is_pipe && *bytes > 0)
+}
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {

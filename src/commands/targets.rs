@@ -324,6 +324,13 @@ impl TargetBuilder<'_> {
         if let Some(known) = self.known.get(&files) {
             return Ok(known.clone());
         }
+        if let Some(named) = &found.user_known_hosts
+            && !named.is_empty()
+            && !named.iter().any(|file| file.exists())
+        {
+            let names: Vec<String> = named.iter().map(|file| format!("`{}`", file.display())).collect();
+            self.warnings.push(format!("known hosts: {} is not there", names.join(", ")));
+        }
         let known = KnownHosts::load(&files.0, &files.1);
         let known = known.map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?.hash_names(files.2);
         self.warnings.extend(known.bad_lines().iter().map(|(file, lines)| bad_lines(file, lines)));

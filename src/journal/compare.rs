@@ -77,6 +77,7 @@ pub fn done(was: &RunRecord, now: &PlaybookRecord) -> Resume {
             resume.to_clean.push((host, step, created.paths.clone()));
         }
     }
+    resume.shared = played.shared.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     // A step that failed is done again, in the state that it was done in.
     let good = played.states.iter().rfind(|state| !state.failure).map(|state| state.state.clone());
     resume.state = good.or_else(|| was.state.clone());

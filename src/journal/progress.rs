@@ -23,21 +23,30 @@ pub(super) struct ProgressLine {
     /// The `run.json` that it adds to.
     pub(super) written: u64,
     /// The step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) step: String,
     /// The host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) host: String,
-    /// What the step came to there; absent where what it had made was removed again.
+    /// What the step came to there; absent where what it had made was removed again, or is about to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Outcome>,
     /// What is to be removed at the end of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) created: Vec<String>,
+    /// A variable that a host had for all, and its value. Such a line says nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shared: Option<(String, String)>,
 }
 
 impl ProgressLine {
     /// Takes it into account.
     pub(super) fn apply(self, played: &mut PlaybookRecord) {
-        let Self { step, host, outcome, created, .. } = self;
+        let Self { step, host, outcome, created, shared, .. } = self;
+        if let Some((name, value)) = shared {
+            played.shared.insert(name, value);
+            return;
+        }
         if outcome.is_none() || !created.is_empty() {
             played.cleanup.retain(|one| one.step != step || one.host != host);
         }

@@ -90,6 +90,9 @@ pub struct PlaybookRecord {
     /// What the run has made on nodes and will remove at its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cleanup: Vec<CreatedRecord>,
+    /// What hosts had for all (`share_NAME`), without secrets.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub shared: IndexMap<String, String>,
     /// When it was resumed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<String>,
@@ -187,11 +190,16 @@ impl RunRecord {
         Ok(text)
     }
 
-    /// Whether it can be resumed: a playbook that did not come to its end, and not because it was refused.
+    /// Whether it can be resumed: a playbook that did not come to its end, and not because it was refused. One that was refused
+    /// only when it was to go on is no further than before.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        let over = [ExitStatus::Success, ExitStatus::Refused].map(ExitStatus::code);
-        self.playbook.is_some() && self.status.as_ref().is_none_or(|status| !over.contains(&status.code))
+        let Some(played) = &self.playbook else { return false };
+        self.status.as_ref().is_none_or(|status| match status.code {
+            code if code == ExitStatus::Success.code() => false,
+            code if code == ExitStatus::Refused.code() => !played.resumed.is_empty(),
+            _ => true,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The journal as crashes, full disks and other versions leave it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -52,6 +53,7 @@ fn report(status: ExitStatus) -> RunReport {
         waited: true,
         cluster: None,
         counts: Counts::default(),
+        recorded_keys: Vec::new(),
         hosts: Vec::new(),
     }
 }
@@ -314,7 +316,28 @@ fn holder(run: &str, places: &[&str]) -> Holder {
         user: "omm".into(),
         started: "t".into(),
         places: places.iter().map(|&place| place.to_owned()).collect(),
+        nodes: BTreeMap::new(),
     }
+}
+
+#[test]
+fn one_node_under_two_names_is_one() {
+    let (_dir, journal) = journal();
+    let pair = |node: &str, name: &str| (node.to_owned(), name.to_owned());
+    let mut first = lock::take(&journal, &holder("a", &["1:22", "2:22"])).unwrap();
+    let mut second = lock::take(&journal, &holder("b", &["3:22", "4:22"])).unwrap();
+    // Two names of one run that are one node do not collide.
+    assert_eq!(first.add(&[pair("m/1", "db1"), pair("m/1", "alias")]).unwrap(), []);
+    assert_eq!(first.add(&[pair("m/1", "db1")]).unwrap(), []);
+    // Another run gets all of its nodes, or none.
+    let busy = second.add(&[pair("m/1", "other"), pair("m/2", "db2")]).unwrap();
+    let busy: Vec<_> = busy.iter().map(|busy| (busy.node.as_str(), busy.name.as_str(), &busy.holder.run)).collect();
+    assert_eq!(busy, [("m/1", "db1", &"a".to_owned())]);
+    assert_eq!(first.add(&[pair("m/2", "db2")]).unwrap(), []);
+    // A clone has the machine id in common, a container the boot id.
+    assert_eq!(second.add(&[pair("m/3", "clone"), pair("n/1", "container")]).unwrap(), []);
+    drop(first);
+    assert_eq!(second.add(&[pair("m/1", "other"), pair("m/2", "db2")]).unwrap(), []);
 }
 
 #[test]

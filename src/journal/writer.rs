@@ -8,7 +8,7 @@ use super::Journal;
 use super::durable::{self, Durability};
 use super::order::{self, BEGAN, ENDED};
 use super::progress::{self, ProgressLine};
-use super::record::{RunRecord, StateRecord};
+use super::record::{RunRecord, StateRecord, is_secret};
 use crate::event::{HostId, StepId};
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -129,10 +129,17 @@ impl Writer {
         let Some(played) = &mut self.record.playbook else { return Ok(()) };
         let (Some(step), Some(host)) = (played.steps.get(step), played.hosts.get(host)) else { return Ok(()) };
         let (step, host) = (step.name.clone(), host.host.clone());
-        let line = ProgressLine { written: played.written, step, host, outcome, created: created.to_vec() };
-        line.clone().apply(played);
+        let line =
+            ProgressLine { written: played.written, step, host, outcome, created: created.to_vec(), shared: None };
+        self.add(&line)
+    }
+
+    fn add(&mut self, line: &ProgressLine) -> io::Result<()> {
+        if let Some(played) = &mut self.record.playbook {
+            line.clone().apply(played);
+        }
         match &mut self.progress {
-            Some(file) => progress::append(file, &line),
+            Some(file) => progress::append(file, line),
             None => Ok(()),
         }
     }
@@ -159,6 +166,27 @@ impl RunLog for Writer {
             self.record.state = Some(state.to_owned());
         }
         self.write_next()
+    }
+
+    fn intended(&mut self, step: StepId, host: HostId, paths: &[String]) -> io::Result<()> {
+        self.tell(step, host, None, paths)
+    }
+
+    fn shared(&mut self, name: &str, value: &str) -> io::Result<()> {
+        let Some(played) = &self.record.playbook else { return Ok(()) };
+        if is_secret(name) || played.shared.get(name).is_some_and(|known| known == value) {
+            return Ok(());
+        }
+        let shared = Some((name.to_owned(), value.to_owned()));
+        let line = ProgressLine {
+            written: played.written,
+            step: String::new(),
+            host: String::new(),
+            outcome: None,
+            created: Vec::new(),
+            shared,
+        };
+        self.add(&line)
     }
 
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()> {

@@ -38,6 +38,9 @@ pub struct Plan {
     pub chain: Vec<Stage>,
     /// The documented causes of a chain that does not come up.
     pub causes: Catalogue,
+    /// Steps from this one on come after those of a playbook that has changed the nodes: what a preflight finds there is no
+    /// refusal any more, but the failure of a host.
+    pub late_from: Option<usize>,
     /// Where the hosts, too, keep the state of the run; `None`: it is in the journal alone.
     pub state_file: Option<Template>,
     /// Groups of which each has a state of its own there: one that comes of a step for such a group stays on its hosts.
@@ -82,6 +85,27 @@ impl Plan {
     #[must_use]
     pub fn only_looks(&self) -> bool {
         !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
+    /// Gives the plan another chain for the steps that follow. Waits for the chain that it had wait for what that says, stage by
+    /// stage.
+    pub fn follow(&mut self, chain: Vec<Stage>) {
+        let before = std::mem::replace(&mut self.chain, chain);
+        if before.is_empty() {
+            return;
+        }
+        let up = |stage: &Stage| (stage.fact.clone(), stage.up.iter().map(Template::literal).collect());
+        let facts: Vec<(String, Vec<Template>)> = before.iter().map(up).collect();
+        for step in &mut self.steps {
+            if let Action::Wait(wait) = &mut step.action
+                && matches!(wait.until, Until::Chain)
+            {
+                wait.until = Until::Condition(Condition { facts: facts.clone(), ..Condition::default() });
+            }
+        }
+        if self.is_change() {
+            self.late_from.get_or_insert(self.steps.len());
+        }
     }
 
     /// Whether the inventory has every group that a step is for.
@@ -220,6 +244,8 @@ pub struct Step {
     pub state: Option<String>,
     /// State of the run if the step fails.
     pub on_failure_state: Option<String>,
+    /// It is about the cluster, and not about the hosts that are asked: what it waits for in vain is no host's failure.
+    pub about_cluster: bool,
     /// Done at each entry: also where an earlier run, which goes on, has done it.
     pub every_run: bool,
     /// What to do where its command fails and names no way out, or does not end in time.
@@ -246,6 +272,7 @@ impl Step {
             cleanup: None,
             state: None,
             on_failure_state: None,
+            about_cluster: false,
             every_run: false,
             hint: None,
             evidence: None,
@@ -530,6 +557,13 @@ pub enum Check {
     /// A process of this name runs, and where a path is given, from this executable. A zombie does not count.
     Process {
         /// The name as in `/proc/PID/comm`.
+        name: String,
+        /// The executable.
+        path: Option<String>,
+    },
+    /// No such process runs.
+    NoProcess {
+        /// As that of [`Check::Process`].
         name: String,
         /// The executable.
         path: Option<String>,

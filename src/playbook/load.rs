@@ -204,13 +204,9 @@ impl Loader<'_> {
         }
         if let Some(node) = document.chain {
             let stages = chain(scope, node)?;
-            if !plan.chain.is_empty() && plan.chain != stages {
-                return Err(Complaint::new(
-                    node.at,
-                    "another chain than in a playbook that is played together with this one",
-                ));
+            if plan.chain != stages {
+                plan.follow(stages);
             }
-            plan.chain = stages;
         }
         Ok(())
     }

@@ -133,6 +133,7 @@ fn step() -> Value {
             "on": { "type": "string", "description": "all, any, a group, or `not` and a group" },
             "when": { "$ref": "#/$defs/condition" },
             "not_an_answer": { "$ref": "#/$defs/condition", "description": "with `on: any`: an answer that is none, so that another host is asked" },
+            "about": { "enum": ["cluster"], "description": "what a `wait` waits for in vain is no host's failure, but the cluster's" },
             "timeout": { "$ref": "#/$defs/scalars", "description": "a duration, or several of which the shortest that is no 0 counts" },
             "retries": { "type": "integer", "minimum": 0 },
             "idempotent": { "type": "boolean", "description": "the command may be run twice" },

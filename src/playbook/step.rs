@@ -17,7 +17,7 @@ use crate::text::did_you_mean;
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 24] = [
+pub(super) const SETTINGS: [&str; 25] = [
     "name",
     "on",
     "when",
@@ -33,6 +33,7 @@ pub(super) const SETTINGS: [&str; 24] = [
     "on_failure_state",
     "if_exists",
     "every_run",
+    "about",
     "sudo",
     "env",
     "chdir",
@@ -102,6 +103,13 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     step.on_failure_state = fields.text("on_failure_state")?.map(|text| state_name(&text)).transpose()?;
     step.every_run = fields.flag("every_run")?.unwrap_or(false);
+    if let Some(text) = fields.text("about")? {
+        step.about_cluster = word(&text, &[("cluster", true)])?;
+        if action_key != "wait" {
+            let message = format!("`about` beside `{action_key}`, expected it beside `wait`");
+            return Err(Complaint::new(text.at, message));
+        }
+    }
     let of_commands = exec_options::KEYS.map(|key| (key, "run"));
     let owners = [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
     for (key, owner) in owners.into_iter().chain(of_commands) {

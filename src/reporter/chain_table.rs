@@ -171,16 +171,10 @@ impl View for ChainTable {
             let time = longest.map_or(String::new(), |time| format!(" for {}", short_time(time)));
             let text = missing_words(stage, &time);
             screen.out_line(&format!("{indent}  {}", ctx.out.paint(Tone::Bad, &text)))?;
-            // A hint that the summary gives as well is said there, next to the prompt; and of a command that failed the
-            // stage that is missing for that reason knows nothing.
-            let reported = |&host: &HostId| {
-                let report = &report.hosts[host];
-                let of_command =
-                    report.steps.iter().any(|step| !step.outcome.is_success() && step.exit_status.is_some());
-                let hint = report.failure.as_ref().and_then(|failure| failure.hint.as_ref());
-                // The remedy of a cause that is known is better than what the stage alone would say.
-                hint.is_some() && (hint == stage.hint.as_ref() || of_command || report.cause.is_some())
-            };
+            // A host has one hint: that of its failure, which knows more than the stage and stands in the summary, next to the
+            // prompt.
+            let reported =
+                |&host: &HostId| report.hosts[host].failure.as_ref().is_some_and(|failure| failure.hint.is_some());
             if let Some(hint) = stage.hint.as_ref().filter(|_| !hosts.iter().any(reported)) {
                 screen.out_line(&format!(
                     "{indent}  {} {}",
@@ -205,11 +199,10 @@ pub(crate) fn write_refused(
     screen.err_line(&status_lines::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
     let mut groups: IndexMap<(String, String), Vec<HostId>> = IndexMap::new();
     for (host, failure) in hosts {
-        let state = states
-            .get(*host)
-            .cloned()
-            .flatten()
-            .unwrap_or_else(|| status_lines::word(failure.outcome()).to_lowercase());
+        let state = states.get(*host).cloned().flatten().unwrap_or_else(|| match failure.outcome() {
+            Outcome::Failed => "refused".to_owned(),
+            outcome => status_lines::word(outcome).to_lowercase(),
+        });
         // The state says that the node answered; the phase would only say that it was looked at.
         let cause = match failure.phase {
             crate::outcome::Phase::Check => sanitize::words(&failure.cause),

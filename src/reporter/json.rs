@@ -13,7 +13,7 @@ use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
 use crate::outcome::{Failure, Outcome, StageState};
-use crate::report::{Asked, ClusterReport, HostReport, RunReport, SCHEMA, StepReport};
+use crate::report::{Asked, ClusterReport, HostReport, RecordedKey, RunReport, SCHEMA, StepReport};
 use crate::stats::RunStats;
 
 /// Writes the report of a run.
@@ -120,7 +120,23 @@ impl Serialize for RunJson<'_> {
         some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
         some(&mut map, "cluster", run.cluster.as_ref().map(Cluster).as_ref())?;
+        if !run.recorded_keys.is_empty() {
+            map.serialize_entry("recorded_keys", &JsonList(&run.recorded_keys, RecordedKeyJson))?;
+        }
         map.serialize_entry("hosts", &JsonList(&run.hosts, HostJson))?;
+        map.end()
+    }
+}
+
+struct RecordedKeyJson<'a>(&'a RecordedKey);
+
+impl Serialize for RecordedKeyJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("host", &self.0.host)?;
+        map.serialize_entry("type", &self.0.key_type)?;
+        map.serialize_entry("fingerprint", &self.0.fingerprint)?;
+        map.serialize_entry("file", &self.0.file)?;
         map.end()
     }
 }
@@ -293,6 +309,7 @@ pub(crate) mod tests {
             counts: Counts { failed: 1, ..Counts::default() },
             waited: true,
             cluster: None,
+            recorded_keys: Vec::new(),
             hosts: vec![host],
         }
     }

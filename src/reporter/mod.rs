@@ -5,6 +5,7 @@
 pub mod bytes;
 pub mod columns;
 pub mod filter;
+pub mod harmless;
 pub mod html;
 pub mod json;
 pub mod jsonl;

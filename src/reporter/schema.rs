@@ -30,15 +30,7 @@ pub fn schema() -> Value {
             "command": text,
             "started": { "type": "string", "format": "date-time" },
             "elapsed_ms": ms,
-            "status": {
-                "type": "object",
-                "additionalProperties": false,
-                "required": ["code", "name"],
-                "properties": {
-                    "code": { "enum": ExitStatus::ALL.map(ExitStatus::code) },
-                    "name": { "enum": ExitStatus::ALL.map(ExitStatus::name) },
-                },
-            },
+            "status": status(),
             "state": { "type": "string", "description": "the state of the run, where its playbook names one" },
             "counts": {
                 "type": "object",
@@ -47,6 +39,7 @@ pub fn schema() -> Value {
                 "properties": counts,
             },
             "cluster": { "$ref": "#/$defs/cluster" },
+            "recorded_keys": recorded_keys(),
             "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
         },
         "$defs": {
@@ -130,6 +123,33 @@ fn actions() -> Value {
 }
 
 /// What was heard about the cluster.
+fn status() -> Value {
+    let names: Vec<&str> = ExitStatus::ALL.map(ExitStatus::name).into_iter().chain(["remote"]).collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["code", "name"],
+        "properties": {
+            "code": { "type": "integer", "minimum": 0, "maximum": 255 },
+            "name": { "enum": names },
+        },
+    })
+}
+
+fn recorded_keys() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "array",
+        "description": "host keys that were recorded (accept-new)",
+        "items": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["host", "type", "fingerprint", "file"],
+            "properties": { "host": text, "type": text, "fingerprint": text, "file": text },
+        },
+    })
+}
+
 fn cluster() -> Value {
     let text = json!({ "type": "string" });
     json!({

@@ -19,7 +19,7 @@ use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
 use crate::outcome::{Outcome, Proof};
-use crate::report::{ClusterReport, HostReport, RunReport};
+use crate::report::{ClusterReport, HostReport, RecordedKey, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
@@ -55,6 +55,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
+    write_recorded(report, ctx, screen)?;
     write_cluster(report, ctx, screen)?;
     // The one host's line stands right above, on the same terminal.
     let told = single && has_verdicts(ctx) && ctx.settings.stdout_tty && ctx.settings.stderr_tty;
@@ -93,6 +94,29 @@ fn write_proof(proof: Option<&Proof>, ctx: &ViewContext, screen: &mut Screen) ->
     screen.err_line(&format!("{} {}{age}", ctx.err.paint(Tone::Dim, &head), sanitize::words(&proof.file)))?;
     for line in &proof.lines {
         screen.err_line(&ctx.err.paint(Tone::Dim, &format!("{:>19}{}", "", sanitize::line(line.as_bytes()))))?;
+    }
+    Ok(())
+}
+
+/// Host keys that were taken on trust: which hosts', and with -v their fingerprints.
+fn write_recorded(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    if ctx.settings.quiet {
+        return Ok(());
+    }
+    let mut files: IndexMap<&str, Vec<&RecordedKey>> = IndexMap::new();
+    for key in &report.recorded_keys {
+        files.entry(&key.file).or_default().push(key);
+    }
+    for (file, keys) in files {
+        let mut hosts: Vec<&str> = keys.iter().map(|key| key.host.as_str()).collect();
+        hosts.dedup();
+        let many = if hosts.len() == 1 { "host key" } else { "host keys" };
+        let text = format!("{many} of {} recorded in {}", fold(&hosts), sanitize::words(file));
+        screen.err_line(&plain_line("new:", Tone::Warn, &text, ctx))?;
+        for key in keys.iter().filter(|_| ctx.settings.verbose > 0) {
+            let text = format!("{} {} {}", sanitize::words(&key.host), key.key_type, key.fingerprint);
+            screen.err_line(&plain_line("", Tone::Plain, &text, ctx))?;
+        }
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ impl Play {
             waited: true,
             cluster: None,
             counts: crate::stats::Counts::default(),
+            recorded_keys: Vec::new(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
         };
         let stats = RunStats { hosts: names.len(), ..RunStats::default() };

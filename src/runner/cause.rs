@@ -50,7 +50,7 @@ impl<C: Executor> Run<'_, C> {
             let state = &self.hosts[host];
             let stage = first_missing(&state.chain).map_or("", |stage| stage.stage.as_str());
             let why = format!("{stage} does not come up: waiting does not help");
-            waiting.lost = Some(Failure::new(Phase::Command, why));
+            waiting.lost = Some(Failure::new(Phase::Chain, why));
             self.hosts[host].evidence = shown;
         }
         waiting.hopeless = hopeless;

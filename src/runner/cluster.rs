@@ -91,7 +91,8 @@ impl<'a, C: Executor> Run<'a, C> {
             answers: Vec::new(),
             state: None,
         };
-        let mut nodes = self.nodes(began);
+        // Where hosts of a group are asked, the nodes were seen up by steps of their own.
+        let mut nodes = if self.plan.steps[id].on == crate::plan::On::Any { self.nodes(began) } else { None };
         let mut end = WatchedLimit::at(later(began, wait.timeout));
         // Since when the cluster is as it is wanted.
         let mut reached = None;
@@ -352,6 +353,12 @@ impl<'a, C: Executor> Run<'a, C> {
             }
             let given_up = host.lost.is_some();
             let failure = host.lost.clone().unwrap_or_else(|| self.not_there(wait, &host, now, false));
+            if failure.outcome() == Outcome::Unreachable {
+                // What was seen before is no longer known.
+                for stage in &mut self.hosts[host.host].chain {
+                    (stage.up, stage.value, stage.after) = (false, None, None);
+                }
+            }
             let elapsed = now.saturating_duration_since(began);
             let mut result = StepResult { stdout: evidence, elapsed, ..StepResult::failed(failure) };
             self.add_cause(host.host, &mut result, given_up);

@@ -27,7 +27,12 @@ impl<C: Executor> Run<'_, C> {
         let mut refused = Vec::new();
         for (name, value) in facts.iter().filter(|(name, _)| is_name(name)) {
             if name.starts_with("share_") {
-                refused.extend(share(self.plan, &mut self.hosts, name, value));
+                match share(self.plan, &mut self.hosts, name, value) {
+                    Some(why) => refused.push(why),
+                    None => {
+                        self.write_log(|log| log.shared(name, value));
+                    }
+                }
             } else if name.starts_with("found_") {
                 self.hosts[from].run_host.vars.insert(name.as_str(), value.as_str());
             }

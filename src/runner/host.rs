@@ -10,6 +10,7 @@ use crate::reactor::now;
 use crate::report::{HostReport, StepReport};
 
 use super::condition::holds;
+use super::hold::Identity;
 
 /// A host as a run is given it.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub struct RunHost {
 
 /// What a run knows about one host.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the host")]
 pub(super) struct HostState {
     pub(super) run_host: RunHost,
     /// When it was first worked on.
@@ -39,6 +41,8 @@ pub(super) struct HostState {
     pub(super) failure: Option<Failure>,
     /// What is behind the failure, where it is known.
     pub(super) cause: Option<Cause>,
+    /// Which node it is.
+    pub(super) identity: Identity,
     /// Something was begun on it that is more than a look.
     pub(super) begun: bool,
     /// Why it is out of the run, although its verdict comes at the end.
@@ -63,6 +67,8 @@ pub(super) struct HostState {
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
     /// What holds back its first missing stage, by the latest look that asked why.
     pub(super) found: Option<Cause>,
+    /// The latest of them is not made yet, as far as is known.
+    pub(super) intends: bool,
     /// Last lines of a log, where a wait for it failed.
     pub(super) evidence: Output,
     pub(super) elapsed: Duration,
@@ -76,6 +82,7 @@ impl HostState {
             verdict: None,
             failure: None,
             cause: None,
+            identity: Identity::default(),
             begun: false,
             out: false,
             changed: false,
@@ -91,6 +98,7 @@ impl HostState {
             last: None,
             to_clean: Vec::new(),
             found: None,
+            intends: false,
             evidence: Output::default(),
             elapsed: Duration::ZERO,
         }
@@ -112,6 +120,7 @@ impl HostState {
     pub(super) fn is_concerned_by(&self, step: &Step) -> bool {
         let waits_for_nothing = matches!(&step.action, Action::Wait(wait) if wait.timeout.is_zero());
         step.on != On::Any
+            && !step.about_cluster
             && step.on.includes(&self.run_host.groups)
             && !matches!(step.action, Action::State { .. })
             && !waits_for_nothing

@@ -264,7 +264,9 @@ pub(super) fn unmet(checks: &[Check], results: &[Result<(), String>]) -> Vec<Str
     let words = |check: &Check, said: &str| match check {
         // The others name what they looked at.
         Check::Command(command) => format!("`{command}`: {said}"),
-        Check::Process { .. } | Check::Port(_) | Check::File(_) | Check::NoFile(_) => said.to_owned(),
+        Check::Process { .. } | Check::NoProcess { .. } | Check::Port(_) | Check::File(_) | Check::NoFile(_) => {
+            said.to_owned()
+        }
     };
     let pairs = checks.iter().zip(results);
     pairs.filter_map(|(check, result)| Some(words(check, result.as_ref().err()?))).collect()

@@ -5,12 +5,14 @@
 
 mod canary;
 mod cause;
+mod cleanup;
 mod cluster;
 mod condition;
 mod copy_request;
 mod copy_result;
 mod deal;
 pub mod fleet;
+mod hold;
 mod host;
 mod job_result;
 mod preflight;
@@ -158,6 +160,7 @@ pub async fn run<C: Executor>(
         cluster: None,
         out: 0,
         log_failed: false,
+        changes_begun: false,
         state: None,
         unsent_state: None,
         start,
@@ -203,6 +206,8 @@ struct Run<'a, C> {
     out: usize,
     /// The ledger has failed, and that was said.
     log_failed: bool,
+    /// A step that changes something was begun on some host.
+    changes_begun: bool,
     /// The state of the run.
     state: Option<String>,
     /// The state that the hosts have not been told yet.
@@ -233,6 +238,7 @@ impl<C: Executor> Run<'_, C> {
         let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
         self.restore_resumed();
+        self.make_up().await;
         let mut next = 0;
         while next < self.plan.steps.len() && !self.stopped && self.stats.cancelled.is_none() {
             let plan = self.plan;

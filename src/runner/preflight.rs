@@ -49,7 +49,8 @@ impl<C: Executor> Run<'_, C> {
             }
             return;
         }
-        if self.batch.as_ref().is_some_and(|batch| batch.is_late) {
+        let is_late = self.batch.as_ref().is_some_and(|batch| batch.is_late);
+        if is_late || self.plan.late_from.is_some_and(|from| step >= from) {
             // Other hosts were changed by now, so this is no refusal: these hosts fail, before they are touched.
             for (id, failure) in bad {
                 let host = &mut self.hosts[id];
@@ -91,6 +92,10 @@ impl<C: Executor> Run<'_, C> {
 
     /// Says what the user should know of what was found before the run goes on.
     pub(super) fn remark(&mut self, step: StepId, remarks: &[Remark]) {
+        if self.batch.as_ref().is_some_and(|batch| batch.is_late) {
+            // It was said of all hosts before the first batch.
+            return;
+        }
         let mut told = Vec::new();
         for remark in remarks {
             let concerned: Vec<&HostState> = self

@@ -24,6 +24,12 @@ impl<C: Executor> Run<'_, C> {
                 host.to_clean.push((step, paths));
             }
         }
+        // Hosts that had it may have nothing to say any more.
+        for (name, value) in std::mem::take(&mut resume.shared) {
+            for host in &mut self.hosts {
+                host.run_host.vars.insert(name.as_str(), value.as_str());
+            }
+        }
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
             // It may have been written down here, and not there any more. Whose it was is not known, where groups have

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::event::{HostId, StepId};
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 
 /// Where a run writes down what is done. An error ends the run before its next step: what is not written down cannot be
 /// resumed.
@@ -30,11 +30,39 @@ pub trait RunLog {
     /// When they are not.
     fn step_done(&mut self, step: StepId, end: StepEnd, state: Option<&str>) -> io::Result<()>;
 
+    /// A step is about to make this on a host, which the end of the run removes again.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn intended(&mut self, step: StepId, host: HostId, paths: &[String]) -> io::Result<()>;
+
     /// What a step had created on a host is removed again.
     ///
     /// # Errors
     /// When it could not be written.
     fn cleaned(&mut self, step: StepId, host: HostId) -> io::Result<()>;
+
+    /// What one host has for all: a variable of every host from now on. Secrets are not told here.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    fn shared(&mut self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether other runs can be kept away from nodes, so that it is worth asking which node a host is.
+    fn can_hold(&self) -> bool {
+        false
+    }
+
+    /// Keeps other runs away from these nodes: all of them, or none where another run is at work on one. Gives those, with
+    /// what there is to say.
+    ///
+    /// # Errors
+    /// When nobody can be kept away.
+    fn hold(&mut self, _: &[(HostId, String)]) -> io::Result<Vec<(HostId, Failure)>> {
+        Ok(Vec::new())
+    }
 }
 
 /// How a step ended for the run as a whole.
@@ -67,6 +95,10 @@ impl RunLog for NoRunLog {
         Ok(())
     }
 
+    fn intended(&mut self, _: StepId, _: HostId, _: &[String]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn cleaned(&mut self, _: StepId, _: HostId) -> io::Result<()> {
         Ok(())
     }
@@ -85,6 +117,8 @@ pub struct Resume {
     pub to_clean: Vec<(HostId, StepId, Vec<String>)>,
     /// The state in which the run goes on.
     pub state: Option<String>,
+    /// What hosts had for all.
+    pub shared: Vec<(String, String)>,
 }
 
 impl Resume {

@@ -59,7 +59,11 @@ pub(super) fn command(
             let text = if exec_options.shell.is_some() { text } else { posix(&text) };
             return managed(&text, exec_options, step, run_host).map(Some);
         }
-        Action::Probe { probe, .. } => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
+        Action::Probe { probe, .. } => {
+            // The first look at a node says which one it is, where something will be changed.
+            let node = if plan.is_change() { script::node() } else { String::new() };
+            posix(&(node + &probe_text(&plan.probes[probe.as_str()], vars, depth)))
+        }
         Action::Check { checks } => posix(&script::check(checks)),
         Action::Remove { paths, .. } => {
             let paths = plain(paths, vars);
@@ -205,6 +209,16 @@ fn fits(command: &Command) -> Result<(), String> {
 pub(super) fn write_state(path: &str, state: &str) -> String {
     // Without an end of line, as gs_sdr's own files are.
     posix(&script::write(path, state, STATE_MODE))
+}
+
+/// Makes checks.
+pub(super) fn checks_text(checks: &[crate::plan::Check]) -> String {
+    posix(&script::check(checks))
+}
+
+/// Asks a node which one it is.
+pub(super) fn ask_node() -> String {
+    posix(&script::node())
 }
 
 /// Removes what a step created.

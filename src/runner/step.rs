@@ -2,22 +2,21 @@
 
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{Facts, Failure, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::script::{self as node, Tested};
-use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
+use crate::plan::{Action, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
 use crate::transport::Command;
 
+use super::Run;
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
-use super::host::HostState;
 use super::job_result::{Parser, answer, evaluate};
 use super::pump::Pump;
 use super::script;
 use super::wait::EVIDENCE;
-use super::{CLEANUP_TIMEOUT, Run};
 
 /// What the names of secrets that one host tells to all begin with.
 const SECRET: &str = "share_secret_";
@@ -194,8 +193,20 @@ impl<C: Executor> Run<'_, C> {
         passed
     }
 
-    /// A step's command on some hosts, as many at once as the fanout allows.
+    /// A step's command on some hosts, as many at once as the fanout allows. Where it changes something, no other run may be at
+    /// work on one of them.
     pub(super) async fn run_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
+        for hosts in hosts.chunks(self.held_at_once(hosts.len())) {
+            let hosts = self.hold(id, hosts).await;
+            if self.stats.refused {
+                return;
+            }
+            let hosts = self.intend(id, hosts).await;
+            self.work_on_hosts(id, &hosts).await;
+        }
+    }
+
+    async fn work_on_hosts(&mut self, id: StepId, hosts: &[HostId]) {
         let plan = self.plan;
         let step = &plan.steps[id];
         let last = self.is_last(id);
@@ -237,9 +248,11 @@ impl<C: Executor> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
+            self.recognize(host, step, &mut result);
             match &step.action {
                 Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(host, &mut result),
+                Action::Remove { .. } => self.forget_removed(host, &result),
                 _ => {}
             }
             let goes_on = self.stats.cancelled.is_none();
@@ -295,75 +308,12 @@ impl<C: Executor> Run<'_, C> {
             && !self.plan.steps.iter().any(|step| step.cleanup.is_some())
     }
 
-    /// What a step created and the end of the run removes.
-    fn remember_cleanup(&mut self, host: HostId, id: StepId, result: &StepResult) {
-        let Some(Cleanup::Remove) = self.plan.steps[id].cleanup else { return };
-        let created: Vec<String> = result
-            .changes
-            .iter()
-            .filter(|change| matches!(change.action, ChangeKind::Created | ChangeKind::Written))
-            .map(|change| change.path.clone())
-            .collect();
-        if !created.is_empty() {
-            self.hosts[host].to_clean.push((id, created));
-        }
-    }
-
     /// Stops the run once more hosts failed than are allowed to.
     fn check_max_fail(&mut self, step: &Step) {
         let Some(share) = step.max_fail.or(self.settings.max_fail) else { return };
         if self.out > share.to_bear(self.hosts.len()) {
             self.cancel_run(CancelReason::MaxFail);
         }
-    }
-
-    /// Undoes what steps asked to be undone, however the run ended.
-    pub(super) async fn clean_up(&mut self) {
-        // A host has one job at a time, so what is to be undone there is undone one after the other.
-        let takes = |state: &mut HostState| std::mem::take(&mut state.to_clean);
-        let mut left: Vec<Vec<(StepId, Vec<String>)>> = self.hosts.iter_mut().map(takes).collect();
-        let hosts = left.iter().map(Vec::len).sum();
-        if hosts == 0 {
-            return;
-        }
-        self.emit(EventKind::CleanupStarted { hosts });
-        // The run may have been cancelled; this may not be.
-        self.cancel = CancelToken::default();
-        let first = |(host, left): (HostId, &mut Vec<(StepId, Vec<String>)>)| Some((host, left.pop()?));
-        let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
-        let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
-            let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));
-            run.submit(host, *step, Work::Command(command), false);
-            true
-        };
-        while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
-            self.cleaned(host, step, &paths, evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
-            if let Some(next) = left[host].pop() {
-                pump.push(host, next);
-            }
-        }
-    }
-
-    /// Takes in how a cleanup went.
-    fn cleaned(&mut self, host: HostId, step: StepId, paths: &[String], mut result: StepResult) {
-        if result.outcome == Outcome::Changed {
-            // Taking back what the run itself made leaves the node as it was.
-            result.outcome = Outcome::Ok;
-        }
-        if result.outcome == Outcome::Ok {
-            self.write_log(|log| log.cleaned(step, host));
-        } else if let Some(failure) = &mut result.failure {
-            failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
-            failure.hint = Some("remove it by hand".to_owned());
-        }
-        let name = format!("clean up: {}", self.plan.steps[step].name);
-        let known = &mut self.hosts[host];
-        // What is left behind must be told, also where something else went wrong before.
-        if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {
-            first.cause = format!("{}; {}", first.cause, failure.cause);
-        }
-        known.record(&name, None, &result);
-        self.emit(EventKind::HostStepFinished { host, step, result });
     }
 
     /// Tells every host what a script has for all. A secret (`share_secret_...`) is told to them and to nothing else: it

@@ -40,7 +40,8 @@ impl<C: Executor> Run<'_, C> {
         if self.stats.cancelled.is_none() {
             self.looks = CancelToken::default();
         }
-        if self.plan.steps[id].on == On::Any {
+        let step = &self.plan.steps[id];
+        if step.on == On::Any || step.about_cluster {
             self.wait_for_cluster(id, wait, hosts).await;
         } else {
             self.wait_for_hosts(id, wait, hosts).await;

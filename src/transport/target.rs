@@ -169,6 +169,18 @@ impl Target {
         self.keepalive.0 * self.keepalive.1
     }
 
+    /// The jump hosts before it, from the last to the first.
+    pub fn hops(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(self.hop(), |hop| hop.hop())
+    }
+
+    fn hop(&self) -> Option<&Self> {
+        match &self.via {
+            Via::Jump(jump) => Some(jump),
+            Via::Network | Via::Command(_) | Via::OpenSsh(_) => None,
+        }
+    }
+
     /// Login, address and port, after those of the jump hosts before it: what tells one chain of jump hosts from another.
     #[must_use]
     pub fn chain(&self) -> String {

@@ -508,6 +508,13 @@ fn a_degraded_cluster_is_accepted_or_not_waited_for() {
     let run = cluster.gsctl("start").args(["--wait", "120s"]).run().expect(5);
     let said = format!("{}{}", run.text(), run.stderr);
     assert!(said.contains("acts as its primary") && said.contains("gprecoverseg -r"), "{run}");
+    // That is no host's failure.
+    let report = run.json();
+    assert!(report["cluster"]["error"].as_str().is_some_and(|error| error.contains("acts as its primary")), "{run}");
+    assert!(report["cluster"]["hint"].as_str().is_some_and(|hint| hint.contains("gprecoverseg -r")), "{run}");
+    for name in ["node1", "node2", "node3"] {
+        assert_eq!(host(&report, name)["outcome"], "ok", "{run}");
+    }
     accepting().expect(0);
     let run = lab
         .gsctl()
@@ -564,6 +571,16 @@ fn the_catalog_is_held_against_the_hosts_file() {
     append_known_host(&lab, "store-c", 3);
     start(&renamed).expect(0);
     cluster.expect_up();
+}
+
+#[test]
+fn gpstart_gets_the_options_that_are_given() {
+    let lab = Lab::start_three();
+    let cluster = install(&lab, true);
+    let run = cluster.gsctl("start").args(["--wait", "40s", "--var", "gpstart_options=-t 900 -R"]).run().expect(0);
+    let log = lab.node(1).text("home/gpAdminLogs/gsctl-run.out");
+    let args = log.lines().find(|line| line.contains("Starting gpstart with args:")).unwrap_or_default();
+    assert!(args.ends_with(" -t 900 -R"), "{args}\n{run}");
 }
 
 #[test]

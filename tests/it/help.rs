@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "exec",
     "script",
     "ping",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 19] = [
     "pull",
     "start",
     "stop",
+    "restart",
     "status",
     "promote",
     "play",

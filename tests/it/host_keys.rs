@@ -274,3 +274,54 @@ fn an_alias_goes_without_a_port_and_a_bare_name_only_where_there_is_no_other() {
     let authority = file(&lab, &format!("@cert-authority {name} {wrong}\n{ip} {key}\n"));
     ping(&lab, &authority).args(["--host-key-policy", "strict"]).run().expect(0);
 }
+
+#[test]
+fn accept_new_says_whose_keys_it_recorded() {
+    let lab = Lab::start(3);
+    let new = lab.dir().join("client/new_hosts");
+    std::fs::write(&new, "").unwrap();
+    let gsctl = || {
+        let gsctl = lab.bare_gsctl().hosts_file(lab.hosts_file()).arg("-i").arg(lab.key());
+        gsctl.arg("--known-hosts").arg(&new).args(["--host-key-policy", "accept-new"])
+    };
+    let run = gsctl().json().args(["-v", "exec", "true"]).run().expect(0);
+    assert_eq!(run.stderr.matches("host keys of node[1-3] recorded in").count(), 1, "{run}");
+    let json = run.json();
+    let keys = json["recorded_keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 3, "{run}");
+    for (key, name) in keys.iter().zip(["node1", "node2", "node3"]) {
+        assert_eq!((&key["host"], &key["type"]), (&name.into(), &"ssh-ed25519".into()), "{run}");
+        let fingerprint = key["fingerprint"].as_str().unwrap();
+        assert!(fingerprint.starts_with("SHA256:") && run.stderr.contains(fingerprint), "{run}");
+    }
+    // Known by now; and with one host, without -v, one line without fingerprints.
+    let run = gsctl().json().args(["exec", "true"]).run().expect(0);
+    assert!(!run.stderr.contains("recorded") && run.json()["recorded_keys"].is_null(), "{run}");
+    std::fs::write(&new, "").unwrap();
+    let run = gsctl().args(["-w", "node2", "exec", "true"]).run().expect(0);
+    assert!(run.stderr.contains("host key of node2 recorded in") && !run.stderr.contains("SHA256"), "{run}");
+    std::fs::write(&new, "").unwrap();
+    let run = gsctl().args(["-q", "-w", "node2", "exec", "true"]).run().expect(0);
+    assert_eq!(run.stderr, "", "{run}");
+}
+
+#[test]
+fn known_hosts_that_were_named_and_are_not_there_are_said() {
+    let lab = Lab::start(1);
+    let gsctl = || lab.bare_gsctl().hosts_file(lab.hosts_file()).arg("-i").arg(lab.key());
+    let gone = lab.dir().join("client/gone").display().to_string();
+    let said = format!("known hosts: `{gone}` is not there");
+    let option = format!("UserKnownHostsFile={gone}");
+    for gsctl in
+        [gsctl().args(["--known-hosts", &gone]), gsctl().args(["-o", &option]), gsctl().env("GSCTL_KNOWN_HOSTS", &gone)]
+    {
+        let run = gsctl.args(["exec", "true"]).run().expect(4);
+        assert_eq!(run.stderr.matches(&said).count(), 1, "{run}");
+    }
+    // The usual places need not be there; `-o` is stronger than the variable.
+    let run = gsctl().args(["exec", "true"]).run().expect(4);
+    assert!(!run.stderr.contains("is not there"), "{run}");
+    let known = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+    gsctl().env("GSCTL_KNOWN_HOSTS", &gone).args(["-o", &known, "exec", "true"]).run().expect(0);
+    gsctl().env("GSCTL_KNOWN_HOSTS", lab.known_hosts()).args(["exec", "true"]).run().expect(0);
+}

@@ -275,6 +275,104 @@ steps:
     assert!(!lab.node(1).exists("data/marker"));
 }
 
+/// A marker that is removed at the end of the run, made on a node whose answers come late.
+struct Late {
+    lab: Lab,
+    proxy: crate::lab::proxy::Proxy,
+    hosts: PathBuf,
+    playbook: PathBuf,
+}
+
+impl Late {
+    fn start() -> Self {
+        let lab = Lab::start(1);
+        let proxy =
+            crate::lab::proxy::Proxy::to(lab.node(1).address()).late(std::time::Duration::from_millis(500)).start();
+        lab.trust("node1", proxy.address(), lab.node(1));
+        let data = lab.node(1).base().join("data");
+        let line = lab.hosts_line("node1", proxy.address());
+        let hosts = lab.write_hosts_file(&format!("{} data={}", line.trim_end(), data.display()));
+        let text = "vars: { data: { check: abs-path } }
+steps:
+- { name: mark, touch: \"{data}/marker\", cleanup: remove }
+- { name: more, run: \"true\" }
+";
+        let playbook = lab.playbook("mark.yaml", text);
+        Self { lab, proxy, hosts, playbook }
+    }
+
+    /// The run, at a time at which the marker is there and nobody has heard of it.
+    fn marked(&self) -> crate::gsctl::Running {
+        let running = self.lab.play(&self.playbook).hosts_file(&self.hosts).arg("--connect-timeout").arg("30s").spawn();
+        wait::until("it is marked", || self.lab.node(1).exists("data/marker"));
+        running
+    }
+}
+
+#[test]
+fn what_was_made_when_the_connection_was_lost_is_removed() {
+    let late = Late::start();
+    let running = late.marked();
+    late.proxy.cut();
+    let run = running.wait().expect(4);
+    assert!(!late.lab.node(1).exists("data/marker"), "{run}");
+}
+
+#[test]
+fn what_a_killed_run_may_have_made_is_removed_when_it_goes_on() {
+    let late = Late::start();
+    killed(late.marked());
+    assert!(late.lab.node(1).exists("data/marker"));
+    late.lab
+        .play(&late.playbook)
+        .hosts_file(&late.hosts)
+        .args(["--connect-timeout", "30s", "--resume"])
+        .run()
+        .expect(0);
+    assert!(!late.lab.node(1).exists("data/marker"));
+    // What somebody else made is not touched, also where nobody heard that it was there.
+    late.lab.node(1).write("data/marker", "");
+    late.lab.play(&late.playbook).hosts_file(&late.hosts).args(["--connect-timeout", "30s"]).run().expect(0);
+    assert!(late.lab.node(1).exists("data/marker"));
+}
+
+#[test]
+fn what_one_host_had_for_all_is_known_when_the_run_goes_on() {
+    let lab = Lab::start(2);
+    let text = "vars: { data: { check: abs-path }, share_number: { default: \"\" } }
+steps:
+- { name: tell, on: first, run: { script: tell.sh } }
+- { name: block, run: \"while [ -e {data}/block ]; do sleep 0.05; done\" }
+- { name: use, run: \"echo {share_number} >> {data}/diary\" }
+";
+    let playbook = lab.playbook("share.yaml", text);
+    lab.playbook("tell.sh", "echo share_number=42\necho share_secret_word=hush\n");
+    let mut lines = fs::read_to_string(hosts_with_data(&lab)).unwrap();
+    lines += "[first]\nnode1\n";
+    let hosts = lab.write_hosts_file(&lines);
+    for number in 1..=2 {
+        lab.node(number).write("data/block", "");
+    }
+    let running = lab.play(&playbook).hosts_file(&hosts).spawn();
+    wait::until("it blocks", || lab.node(2).processes().iter().any(|process| process.comm == "sleep"));
+    killed(running);
+    let journal: String = fs::read_dir(lab.runs_dir())
+        .unwrap()
+        .map(|run| {
+            let run = run.unwrap().path();
+            ["run.json", "progress.jsonl"].map(|file| fs::read_to_string(run.join(file)).unwrap()).concat()
+        })
+        .collect();
+    assert!(!journal.contains("hush"), "{journal}");
+    for number in 1..=2 {
+        lab.node(number).remove("data/block");
+    }
+    // The one that told it is not asked again.
+    lab.playbook("tell.sh", "echo share_number=42\necho share_secret_word=hush\n");
+    lab.play(&playbook).hosts_file(&hosts).arg("--resume").run().expect(0);
+    assert_eq!([1, 2].map(|node| diary(&lab, node)), ["42"; 2]);
+}
+
 #[test]
 fn commands_go_on_without_a_journal_and_playbooks_that_name_states_do_not() {
     let lab = Lab::start(1);

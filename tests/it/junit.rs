@@ -15,7 +15,7 @@ fn hosts_and_steps_are_test_cases() {
     let file = lab.dir().join("client/junit.xml");
     let read = || {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(!text.contains('\x1b') && !text.contains('\0'), "{text:?}");
+        assert!(!text.contains(['\x1b', '\0', '\u{fffe}', '\u{ffff}']), "{text:?}");
         let report = Report::deserialize_from_str(&text).unwrap();
         let suite = report.test_suites[0].clone();
         assert_eq!((report.tests, report.failures, report.errors), (suite.tests, suite.failures, suite.errors));
@@ -24,12 +24,15 @@ fn hosts_and_steps_are_test_cases() {
     };
     let gsctl = || lab.gsctl().hosts_file(&hosts).args(["--connect-attempts", "1"]).arg("--junit").arg(&file);
 
-    gsctl().args(["exec", "printf 'a\\033[2J]]>\\0<b>\\n'; test $(hostname) != node2"]).run().expect(4);
+    gsctl()
+        .args(["exec", "printf 'a\\033[2J]]>\\0<b>\\357\\277\\276\\357\\277\\277\\n'; test $(hostname) != node2"])
+        .run()
+        .expect(4);
     let suite = read();
     assert_eq!((suite.tests, suite.failures, suite.errors, suite.name.as_str()), (3, 1, 1, "exec"));
     let names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names, ["node1", "node2", "gone"]);
-    assert_eq!(suite.test_cases[0].system_out.as_ref().unwrap().as_str(), "a\\x1b[2J]]>\\x00<b>");
+    assert_eq!(suite.test_cases[0].system_out.as_ref().unwrap().as_str(), "a\\x1b[2J]]>\\x00<b>\\u{fffe}\\u{ffff}");
     let TestCaseStatus::NonSuccess { kind, ty, message, .. } = &suite.test_cases[2].status else { panic!("{suite:?}") };
     assert_eq!((*kind, ty.as_ref().unwrap().as_str()), (NonSuccessKind::Error, "unreachable"));
     assert!(message.as_ref().unwrap().as_str().contains("connection refused"), "{message:?}");

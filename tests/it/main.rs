@@ -16,11 +16,19 @@
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
 //! | Why a node does not come up, `explain`, `diagnose` | `opengauss_causes`, `diagnose` |
+//! | `ping`, `check`, `wait` | `gsctl`, `wait_command`, `everyday` |
+//! | `-S`, `--limit`, `hosts --groups`, `--system ./DIR` | `everyday` |
+//! | `push`, `pull` | `files`, `pull`, `big_files` |
+//! | `touch`, `rm` | `marker` |
+//! | `start`, `stop`, `restart`, `status` | `start`, `stop`, `restart`, `rolling`, `status`, `scripts`, `standin` |
 //! | Systems that ship | `greenplum`, `postgres`, `panweidb`, `oracle`, and `*_scripts` |
 //! | `--sudo` | `sudo`, `sudo_copies` |
 //! | In place of pssh | `pssh`, `pssh_peer`, `peer_cases` |
 //! | Exit status, messages | `exit_status`, `failures`, `words` |
 //! | Playbooks, `--resume`, `@failed`, one run at a time | `playbooks`, `journal` |
+//! | Exit status | `exit_status`, `failures` |
+//! | Playbooks, `--resume`, `@failed` | `playbooks`, `journal` |
+//! | One run at a time on a node | `locks` |
 //! | Reports | `reports`, `schema`, `junit`, `html` |
 //! | `--gather`, `--diff`, `--tail`, `--grep`, `--stream` | `shaping`, `output`, `terminal`, `spill` |
 //! | What a timeout tells; Ctrl-C; `--raw` | `timeouts`, `interrupt`, `canary` |
@@ -49,6 +57,7 @@ mod differential;
 mod differential_inventories;
 mod docs;
 mod environment;
+mod everyday;
 mod exit_status;
 mod failures;
 mod files;
@@ -74,6 +83,7 @@ mod junit;
 mod lab;
 mod lab_selftest;
 mod layering;
+mod locks;
 mod login;
 mod login_failures;
 mod marker;
@@ -97,6 +107,7 @@ mod pull;
 mod push_together;
 mod report_files;
 mod reports;
+mod restart;
 mod rolling;
 mod scale;
 mod schema;

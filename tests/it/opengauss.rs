@@ -323,3 +323,72 @@ fn processes_that_proc_hides_are_not_called_absent() {
     lab.gsctl().args(["check", "--process", "cm_agent"]).run().expect(0);
     let _ = cluster;
 }
+
+#[test]
+fn a_node_that_is_powered_off_while_the_cluster_is_waited_for_is_the_failed_one() {
+    let lab = Lab::start(3);
+    let cluster = opengauss::install(&lab);
+    // All nodes come up, and the cluster takes its time.
+    (1..=3).for_each(|number| cluster.fault(number, "degraded", "1"));
+    cluster.start_monitors();
+    let impatient = ["--connect-attempts", "1", "--connect-timeout", "2s"];
+    let json = lab.dir().join("client/report.json");
+    let gsctl = lab.gsctl().args(impatient).arg("--json").arg(&json).args(["-v", "start", "--wait", "100s"]);
+    let mut running = gsctl.spawn();
+    running.wait_for_stderr("wait for the cluster");
+    lab.node(3).halt();
+    let run = running.wait().expect(4);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let outcome = |number: usize| report["hosts"][number - 1]["outcome"].as_str().unwrap_or_default().to_owned();
+    assert_eq!([1, 2, 3].map(outcome), ["changed", "changed", "unreachable"], "{run}");
+    assert_eq!(report["cluster"]["state"], "Degraded", "{run}");
+    assert!(report["cluster"]["error"].as_str().is_some_and(|error| error.contains("Degraded")), "{run}");
+    assert!(
+        !run.text().contains("node[1-3]  marker gone ✓") && run.text().contains("node[1-2]  marker gone ✓"),
+        "{run}"
+    );
+}
+
+#[test]
+fn where_one_host_is_blind_another_is_asked() {
+    let lab = Lab::start(3);
+    let cluster = normal(&lab);
+    cluster.fault(1, "blind", "1");
+    let run = status(&lab, &["--exit-code"]).expect(0);
+    run.says("cluster: Normal");
+    let asked = |run: &Reported| {
+        let asked = run.report["cluster"]["asked"].as_array().unwrap().clone();
+        asked
+            .iter()
+            .map(|one| format!("{} {}", one["host"].as_str().unwrap(), one["answer"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&run), ["node1 unreachable", "node2 Normal"], "{}", run.run);
+    let run = start(&lab, &["--wait", "60s"]).expect(0);
+    assert_eq!(asked(&run), ["node1 unreachable", "node2 Normal"], "{}", run.run);
+    // Nobody can say: that is no host's failure.
+    (2..=3).for_each(|number| cluster.fault(number, "blind", "1"));
+    let run = status(&lab, &["--exit-code"]).expect(5);
+    assert_eq!(asked(&run).len(), 3, "{}", run.run);
+    let run = start(&lab, &["--wait", "3s"]).expect(5);
+    run.all("ok");
+    assert_eq!(run.report["cluster"]["state"], "unreachable", "{}", run.run);
+}
+
+#[test]
+fn a_dead_node_costs_its_attempts_and_no_more() {
+    let lab = Lab::start(2);
+    let cluster = opengauss::install(&lab);
+    cluster.start_monitors();
+    let dead = crate::lab::faults::mute_port();
+    let hosts = lab.hosts_file_with(&lab.hosts_line("dead", dead.address()));
+    let gsctl = |verb: &str| lab.gsctl().hosts_file(&hosts).args(["--connect-timeout", "1s", verb]);
+    // Three attempts, by default, however many steps follow.
+    for (verb, args) in [("start", &["--allow-unreachable", "1", "--wait", "60s"][..]), ("status", &[])] {
+        let before = dead.connections();
+        let run = reported(&lab, gsctl(verb), args).expect(4);
+        assert_eq!(run.host(3)["attempts"], 3, "{}", run.run);
+        assert_eq!(dead.connections() - before, 3, "{}", run.run);
+        assert!(run.run.stderr.contains("after 3 attempts"), "{}", run.run);
+    }
+}

@@ -238,3 +238,48 @@ fn om_calls_it_through_python() {
     assert!(results.iter().all(|(_, success)| *success), "{results:?}");
     (1..=2).for_each(|number| assert_eq!(lab.node(number).text("home/files/one"), "text"));
 }
+
+#[test]
+fn names_are_no_options_of_rsync() {
+    let lab = Lab::start(1);
+    let (dir, mark) = (lab.dir().join("client"), lab.dir().join("client/mark"));
+    let (file, rsh) = (dir.join("-e"), format!("--rsh=touch {}", mark.display()));
+    std::fs::write(file, "").unwrap();
+    let hosts = lab.write_hosts_file("-eid\n--rsh=id\n");
+    let prsync = |words: &[&str]| {
+        Gsctl::at_home(&lab.client_home()).arg("prsync").args(reach(&lab)).args(words).current_dir(&dir).run()
+    };
+    let run = prsync(&["-h", hosts.to_str().unwrap(), "hosts", "/tmp/x"]).expect(2);
+    assert!(run.stderr.contains("more than a name to a shell"), "{run}");
+    let one = lab.node(1).address().ip().to_string();
+    prsync(&["-H", &one, "hosts", &rsh, "/tmp/x"]).expect(4);
+    assert!(!mark.exists());
+}
+
+#[test]
+fn pslurp_stays_in_each_hosts_own_directory() {
+    let lab = Lab::start(1);
+    lab.node(1).write("data/file", "text");
+    let remote = lab.node(1).base().join("data/file").display().to_string();
+    let here = lab.dir().join("client/slurp");
+    std::fs::create_dir(&here).unwrap();
+    let one = lab.node(1).address().ip().to_string();
+    let pslurp = |host: &str, local: &str| {
+        let words = ["-L", "in", "-H", host, &remote, local];
+        Gsctl::at_home(&lab.client_home()).arg("pslurp").args(reach(&lab)).args(words).current_dir(&here).run()
+    };
+    for local in ["../../out", "/tmp/gsctl-out", ".."] {
+        let run = pslurp(&one, local).expect(2);
+        assert!(run.stderr.contains("leads out of"), "{run}");
+    }
+    pslurp("../../up", "file");
+    assert_eq!(
+        std::fs::read_dir(lab.dir().join("client"))
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("up") })
+            .count(),
+        0
+    );
+    pslurp(&one, "file").expect(0);
+    assert_eq!(std::fs::read_to_string(here.join(format!("in/{one}:None/file"))).unwrap(), "text");
+}

@@ -256,3 +256,37 @@ fn a_question_that_is_cut_short_leaves_the_echo_on() {
         assert!(text.contains(" echo ") && !text.contains("-echo "), "{ends}: {text}");
     }
 }
+
+/// What a terminal gets of a shell line.
+fn in_terminal(lab: &Lab, line: &str) -> String {
+    let mut command = Command::new("script");
+    command.args(["-qec", line, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+    command.env("HOME", lab.client_home()).env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").env("CI", "1");
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn nothing_that_a_node_or_a_name_says_moves_the_cursor() {
+    let lab = Lab::start(1);
+    let gsctl = env!("CARGO_BIN_EXE_gsctl");
+    let reach: Vec<String> = crate::pssh::reach(&lab).iter().map(|word| format!("'{word}'")).collect();
+    let reach = reach.join(" ");
+    let one = lab.node(1).address().ip();
+    let evil = "$(printf 'x\\033[2Jy\\007')";
+    let printf = "'printf \"a\\033[2Jb\\007\\n\"; printf \"c\\033[2Jd\\n\" >&2'";
+    for (line, want) in [
+        (format!("{gsctl} pssh {reach} -i -H {one} {printf}"), "a\\x1b[2Jb\\x07"),
+        (format!("{gsctl} pssh {reach} -P -H {one} {printf}"), "a\\x1b[2Jb\\x07"),
+        (format!("{gsctl} pssh --dialect opengauss {reach} -s -H {one} {printf}"), "c\\x1b[2Jd"),
+        (format!("{gsctl} -w n1 --dry-run exec {evil}"), "x\\x1b[2Jy\\x07"),
+        (format!("{gsctl} -w n1 --dry-run touch /tmp/{evil}"), "x\\x1b[2Jy\\x07"),
+        (format!("{gsctl} --no{evil}"), "error: "),
+        (format!("{gsctl} --fanout {evil} ping"), "error: "),
+        (format!("{gsctl} pssh -p {evil} -H a b"), "error: "),
+    ] {
+        let text = in_terminal(&lab, &line);
+        assert!(text.contains(want), "{line}\n{text:?}");
+        assert!(!text.contains(['\x1b', '\x07']), "{line}\n{text:?}");
+    }
+}

@@ -85,6 +85,7 @@ fn serve(stream: &TcpStream, view: &Mutex<View>) {
                 String::new()
             }
             ["query"] => view.describe(),
+            ["switchover", node] => view.switch_over(node.parse().unwrap_or_default()),
             _ => String::new(),
         }
     });
@@ -206,6 +207,15 @@ impl View {
     fn state(&self, node: u32) -> Datanode {
         let fresh = self.reports.get(&node).filter(|(heard, _)| heard.elapsed() < STALE);
         fresh.map_or(Datanode::Down, |(_, state)| *state)
+    }
+
+    /// Makes the datanode of a node the primary, as DCC's leader does for `cm_ctl switchover`.
+    fn switch_over(&mut self, node: u32) -> String {
+        if self.primary.is_none() || !self.elected() || self.state(node) != Datanode::Up {
+            return "no".to_owned();
+        }
+        self.promoted = Some(node);
+        "ok".to_owned()
     }
 
     fn promoted_is_up(&self) -> bool {

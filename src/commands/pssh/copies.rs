@@ -10,6 +10,7 @@ use crate::cli::pssh::Pslurp;
 use crate::commands::copy;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, EventKind, Reporter as _};
+use crate::inventory::filename::safe_name;
 use crate::outcome::{Failure, Phase, StepResult};
 use crate::plan::pull::Pull;
 use crate::plan::push::{Content, Push, PushFile};
@@ -55,10 +56,19 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::
     let dirs = recursive || extra.recursive;
     let [remote, local] = &args.paths[..] else { return Err(Diagnostic::usage("paths not specified").into()) };
     let options = run.gsctl(extra)?;
+    // Each host's files stay in the directory of that host.
+    let leads_out = |part: std::path::Component<'_>| {
+        !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
+    };
+    if Path::new(local).components().any(leads_out) {
+        return Err(Diagnostic::usage(format!("local path `{local}` leads out of each host's own directory"))
+            .hint("name the directory of all hosts with -L, and a path in each host's own last")
+            .into());
+    }
     let base = args.localdir.clone().unwrap_or_default();
     let mut into = false;
     for entry in &run.pssh_hosts.entries {
-        let dir = base.join(directory(entry));
+        let dir = base.join(safe_name(&directory(entry)));
         let made = fs::create_dir_all(&dir);
         made.map_err(|error| Diagnostic::usage(format!("directory `{}`: {error}", dir.display())))?;
         into |= dir.join(local).is_dir();
@@ -107,7 +117,7 @@ fn arguments(run: &PsshRun<'_>) -> Result<extra::Extra, Diagnostic> {
 /// Something is wrong here: every host fails, as it would with scp.
 fn nowhere(run: PsshRun<'_>, status: i32, said: &str) -> anyhow::Result<u8> {
     let hosts = run.pssh_hosts.names.len();
-    let mut lines = lines(run.format, run.pssh_hosts.names, &Hurry::default())?;
+    let mut lines = lines(run.format, run.pssh_hosts.names, &Hurry::default(), run.environment)?;
     for host in 0..hosts {
         let failure = Failure::new(Phase::Local, said);
         let (exit_status, stderr) = (Some(status), format!("scp: {said}\n").as_str().into());

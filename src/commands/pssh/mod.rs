@@ -14,11 +14,13 @@ use crate::cli::Options;
 use crate::cli::pssh::{Called, Common, Dialect, Prsync, Pssh, unsaid};
 use crate::inventory::host::{Host, Origin};
 use crate::plan::{Action, ExecOptions, OnFailure, Plan, Step, Template, Vars};
+use crate::reporter::harmless::Harmless;
 use crate::reporter::pssh::{PsshFormat, PsshLines};
 use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
+use super::names;
 use super::push_record::PushRecord;
 use super::run;
 use super::run::carry_out;
@@ -334,10 +336,10 @@ impl PsshRun<'_> {
             resume: None,
             writer: Arc::default(),
         };
-        limits::arrange(&mut settings, run_hosts.len(), &plan, options.ssh.transport);
+        limits::arrange(&mut settings, run_hosts.len(), &plan, false, options.ssh.transport);
         let hurry = Hurry::default();
         let signals = signals::listen()?;
-        let lines = lines(self.format, self.pssh_hosts.names, &hurry)?;
+        let lines = lines(self.format, self.pssh_hosts.names, &hurry, self.environment)?;
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
         let pushes = PushRecord::begin(&plan, self.environment, jiff::Timestamp::now());
         settings.writer = pushes.writer();
@@ -366,22 +368,35 @@ impl PsshRun<'_> {
             }
             ssh.extend(args.ssh_args.clone());
             let user = entry.user.as_ref().or(self.common.user.as_ref());
+            names::check_host(&entry.host, &entry.host)?;
+            user.map_or(Ok(()), |user| names::check_user(&entry.host, user))?;
             let at = user.map(|user| format!("{user}@")).unwrap_or_default();
             let mut arguments = vec!["-e".to_owned(), ssh.join(" ")];
-            arguments.extend(flags.iter().chain(&extra).chain(sources).cloned());
+            arguments.extend(flags.iter().chain(&extra).cloned());
+            // A host or a file whose name begins with `-` is no option.
+            arguments.push("--".to_owned());
+            arguments.extend(sources.iter().cloned());
             arguments.push(format!("{at}{}:{last}", entry.host));
             jobs.push(rsync::RsyncJob { arguments, env: self.env(number, entry).into() });
         }
         let (par, limit) = (self.par(), self.limit());
-        let mut lines = lines(self.format, self.pssh_hosts.names, &Hurry::default())?;
+        let mut lines = lines(self.format, self.pssh_hosts.names, &Hurry::default(), self.environment)?;
         let told = rsync::run(jobs, par, limit, &mut lines)?;
         let code = lines.code();
         Ok(if !told && code == 0 { 1 } else { code })
     }
 }
 
-fn lines(format: PsshFormat, names: Vec<String>, hurry: &Hurry) -> Result<PsshLines, Diagnostic> {
-    let to = |which| Box::new(io::BufWriter::new(StandardStream::new(which, hurry.clone())));
-    PsshLines::new(format, names, jiff::Zoned::now(), to(Which::Out), to(Which::Err))
+fn lines(
+    format: PsshFormat,
+    names: Vec<String>,
+    hurry: &Hurry,
+    environment: &Environment,
+) -> Result<PsshLines, Diagnostic> {
+    let to = |which, is_terminal| {
+        Box::new(Harmless::new(io::BufWriter::new(StandardStream::new(which, hurry.clone())), is_terminal))
+    };
+    let (out, err) = (to(Which::Out, environment.stdout_tty), to(Which::Err, environment.stderr_tty));
+    PsshLines::new(format, names, jiff::Zoned::now(), out, err)
         .map_err(|error| Diagnostic::usage(format!("output directory: {error}")))
 }

@@ -104,6 +104,23 @@ pub struct KnownHosts {
     /// from polling for it.
     adding: Mutex<()>,
     hash_names: bool,
+    /// What this run has recorded.
+    added: Mutex<Vec<Added>>,
+}
+
+/// A key that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The name that ssh looks up.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+    /// `ssh-ed25519`, ...
+    pub key_type: String,
+    /// `SHA256:...`
+    pub fingerprint: String,
+    /// The file that it was added to.
+    pub file: PathBuf,
 }
 
 impl KnownHosts {
@@ -115,7 +132,14 @@ impl KnownHosts {
     pub fn load(user_files: &[PathBuf], global_files: &[PathBuf]) -> io::Result<Self> {
         let index = Index::read(&[user_files, global_files].concat())?;
         let writable = user_files.first().cloned();
-        Ok(Self { index: RwLock::new(index), writable, adding: Mutex::new(()), hash_names: false })
+        let (adding, added) = (Mutex::new(()), Mutex::new(Vec::new()));
+        Ok(Self { index: RwLock::new(index), writable, adding, hash_names: false, added })
+    }
+
+    /// What was recorded since the last time somebody asked.
+    #[must_use]
+    pub fn take_added(&self) -> Vec<Added> {
+        std::mem::take(&mut *lock(&self.added))
     }
 
     /// Whether names are hashed when keys are recorded, as ssh does with `HashKnownHosts`.
@@ -219,6 +243,13 @@ impl KnownHosts {
         let text = append::append(&mut file, &format!("{names} {key_type} {}", STANDARD.encode(key_blob)))
             .map_err(|error| named(path, &error))?;
         index.take_in(source, text.as_bytes());
+        lock(&self.added).push(Added {
+            name: name.to_owned(),
+            port,
+            key_type: key_type.to_owned(),
+            fingerprint: fingerprint(key_blob),
+            file: path.clone(),
+        });
         Ok(Accepted::Added { file: path.clone() })
     }
 

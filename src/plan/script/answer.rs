@@ -106,6 +106,18 @@ pub fn parse_tests(stdout: &[u8]) -> Tested {
     Tested::Unknown("the node gave no answer".to_owned())
 }
 
+/// Which node it is, from the output of [`node`](super::node), wherever in it the line stands: machine id and boot id.
+/// `None`: it does not know one of them.
+#[must_use]
+pub fn parse_node(stdout: &[u8]) -> Option<String> {
+    let line = stdout.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"gsctl-node "))?;
+    let (machine, boot) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+    // A node may say what it likes.
+    let is_id =
+        |id: &str| (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    (is_id(machine) && is_id(boot)).then(|| format!("{machine}/{boot}"))
+}
+
 /// The facts in some output: `key=value` lines as our probes print them, and `key : value` lines as `cm_ctl` does.
 ///
 /// Other lines are no facts. A fact that comes again has its later value.
@@ -190,6 +202,19 @@ mod tests {
         assert_eq!(change.note.as_deref(), Some("Permission denied"));
         let change = &parse_changes(b"denied /x\tsh: can't create /x: Read-only file system\n")[0];
         assert_eq!(change.note.as_deref(), Some("Read-only file system"));
+    }
+
+    #[test]
+    fn nodes() {
+        let machine = "3d1219c7c4c5404aaa1f6d2a48adfda4";
+        let boot = "eb377e5c-fb93-4e3e-9138-6cc1d1e3dfa9";
+        let said = |text: String| parse_node(text.as_bytes());
+        assert_eq!(said(format!("motd\ngsctl-node {machine} {boot}\nstate=up\n")), Some(format!("{machine}/{boot}")));
+        assert_eq!(said(format!("gsctl-node - {boot}\n")), None);
+        assert_eq!(said(format!("gsctl-node {machine} -\n")), None);
+        assert_eq!(said(format!("gsctl-node {machine} {boot} more\n")), None);
+        assert_eq!(said(format!("gsctl-node {machine} {}\n", "a".repeat(65))), None);
+        assert_eq!(said("state=up\n".to_owned()), None);
     }
 
     #[test]

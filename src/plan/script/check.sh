@@ -127,6 +127,16 @@ gs_ps() {
     gs_failed "$1" "$gs_saw"
 }
 
+# gs_no_process N NAME SHORT PATH: the same, the other way round. What cannot be told is no answer.
+gs_no_process() {
+    gs_answer=$(gs_process "$1" "$2" "$3" "$4")
+    case $gs_answer in
+        ok*) gs_failed "$1" "$2 still runs" ;;
+        *"no process named"*hidepid* | *'neither /proc nor ps'* | *'may not see'*) gs_failed "$1" "${gs_answer#failed "$1"?}" ;;
+        *) gs_ok "$1" ;;
+    esac
+}
+
 # gs_command N COMMAND: its output is not kept, so that a daemon that it leaves behind holds nothing open.
 gs_command() {
     (eval "$2") </dev/null >/dev/null 2>&1

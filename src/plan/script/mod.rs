@@ -15,7 +15,7 @@ mod tests;
 use super::Check;
 use super::quote::{quote, quote_glob};
 
-pub use answer::{Tested, parse_changes, parse_checks, parse_facts, parse_tests};
+pub use answer::{Tested, parse_changes, parse_checks, parse_facts, parse_node, parse_tests};
 pub use comments::without_comments;
 
 const COMMON: &str = include_str!("common.sh");
@@ -25,6 +25,7 @@ const WRITE: &str = include_str!("write.sh");
 const CHECK: &str = include_str!("check.sh");
 const TESTS: &str = include_str!("tests.sh");
 const KILL: &str = include_str!("kill.sh");
+const NODE: &str = include_str!("node.sh");
 
 /// Bytes of a process name that Linux keeps.
 const COMM: usize = 15;
@@ -111,9 +112,10 @@ fn check_with(proc: &str, checks: &[Check], before: &str) -> String {
 
 fn check_call(n: usize, check: &Check) -> String {
     match check {
-        Check::Process { name, path } => {
+        Check::Process { name, path } | Check::NoProcess { name, path } => {
+            let call = if matches!(check, Check::Process { .. }) { "gs_process" } else { "gs_no_process" };
             let path = quote(path.as_deref().unwrap_or_default());
-            format!("gs_process {n} {} {} {path}\n", quote(name), quote(as_comm(name)))
+            format!("{call} {n} {} {} {path}\n", quote(name), quote(as_comm(name)))
         }
         Check::Command(command) => format!("gs_command {n} {}\n", quote(command)),
         Check::Port(port) => format!("gs_port {n} {port} {port:04X}\n"),
@@ -132,6 +134,13 @@ pub fn tests(exists: &[String], missing: &[String]) -> String {
     let missing = missing.iter().map(|path| format!("gs_missing {}\n", quote(path)));
     let calls: String = exists.chain(missing).chain(["echo holds\n".to_owned()]).collect();
     compose(&[COMMON, TESTS], &calls)
+}
+
+/// A script that says which node this is, for [`parse_node`]: machine id and boot id. It starts no program.
+#[must_use]
+pub fn node() -> String {
+    // What is not there is `-` on standard output, and no error of whoever asks.
+    format!("(\n{}) 2>/dev/null\n", without_comments(NODE))
 }
 
 /// A script that ends a command on the node: the process group that `pid` leads, and what is left of its session. Where the

@@ -229,6 +229,74 @@ fn role(node: &Node) -> String {
     node.text("app/sdr/role").trim().to_owned()
 }
 
+/// What was the primary cluster is the standby now, and nothing of the way there is left.
+#[track_caller]
+fn assert_exchanged(primary: &Cluster, standby: &Cluster) {
+    primary.assert_stat("recovery");
+    standby.assert_stat("archive");
+    assert_eq!(primary.nodes().map(role), ["Main Standby", "Cascade Standby"]);
+    assert_eq!(standby.nodes().map(role), ["Primary", "Standby"]);
+    for (cluster, mode) in [(primary, "cluster_standby"), (standby, "cluster_primary")] {
+        for node in cluster.nodes() {
+            let conf = node.text(CONF);
+            assert!(conf.contains(&format!("stream_cluster_run_mode = '{mode}'")), "{conf}");
+            assert!(!conf.contains("default_transaction_read_only = on"), "the read only is lifted: {conf}");
+            for file in ["app/bin/cluster_maintance", "data/dn/cluster_maintance", "tmp/.switch_readonly_stat_file"] {
+                assert!(!node.exists(file), "{file}");
+            }
+            assert_eq!(cluster.locks(node).len(), 0);
+        }
+    }
+}
+
+/// Kills a run about both clusters after every so many steps, and lets it go on; how often it was killed.
+fn killed_after_each(primary: &Cluster, hosts: &PathBuf, name: &str, stride: usize) -> usize {
+    let (mut kills, mut steps) = (0, 0);
+    loop {
+        let play = both(primary, hosts, name);
+        let play = if kills == 0 { play } else { play.arg("--resume") };
+        let Some(done) = primary.killed_after(play.spawn(), steps + stride) else { return kills };
+        (steps, kills) = (done, kills + 1);
+        let shown = primary.lab.bare_gsctl().args(["runs", "show", "--json", "-"]).run().expect(0).json();
+        if shown["resumable"] == false {
+            return kills;
+        }
+    }
+}
+
+#[test]
+fn killed_half_way_and_behind_jump_hosts_both_clusters_come_to_where_they_should() {
+    let (primary, standby, hosts) = Cluster::pair();
+    // Each side is behind a jump host of its own, which knows its addresses.
+    let lab = &primary.lab;
+    let jump = |number: usize| format!("jump={}@{}", lab.user(), lab.node(number).address());
+    let text: String = fs::read_to_string(&hosts)
+        .unwrap()
+        .lines()
+        .map(|line| match line.split_whitespace().next() {
+            Some("node1" | "node2") if line.contains("address=") => format!("{line} {}\n", jump(3)),
+            Some("node3" | "node4") if line.contains("address=") => format!("{line} {}\n", jump(1)),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(&hosts, text).unwrap();
+    primary.conf(1, "connected=yes\n");
+    standby.conf(1, "streaming=yes\n");
+    {
+        let _network = Network::between(&primary, &standby);
+        let kills = killed_after_each(&primary, &hosts, "establish", 5);
+        assert!(kills >= 4, "killed {kills} times only");
+    }
+    primary.assert_stat("archive");
+    standby.assert_stat("recovery");
+    assert_eq!(standby.nodes().map(role), ["Main Standby", "Cascade Standby"]);
+    primary.conf(1, "connected=yes\nstreaming=yes\n");
+    standby.conf(1, "connected=yes\nstreaming=yes\n");
+    let kills = killed_after_each(&primary, &hosts, "switchover", 4);
+    assert!(kills >= 3, "killed {kills} times only");
+    assert_exchanged(&primary, &standby);
+}
+
 #[test]
 fn both_clusters_in_one_run() {
     let (primary, standby, hosts) = Cluster::pair();
@@ -258,21 +326,7 @@ fn both_clusters_in_one_run() {
     let run = both(&primary, &hosts, "switchover").args(["--json", "-"]).run().expect(0);
     assert_eq!(run.json()["hosts"][0]["facts"]["sdr_state"], "recovery", "{run}");
     assert_eq!(run.json()["hosts"][2]["facts"]["sdr_state"], "archive", "{run}");
-    primary.assert_stat("recovery");
-    standby.assert_stat("archive");
-    assert_eq!(primary.nodes().map(role), ["Main Standby", "Cascade Standby"]);
-    assert_eq!(standby.nodes().map(role), ["Primary", "Standby"]);
-    for (cluster, mode) in [(&primary, "cluster_standby"), (&standby, "cluster_primary")] {
-        for node in cluster.nodes() {
-            let conf = node.text(CONF);
-            assert!(conf.contains(&format!("stream_cluster_run_mode = '{mode}'")), "{conf}");
-            assert!(!conf.contains("default_transaction_read_only = on"), "the read only is lifted: {conf}");
-            for file in ["app/bin/cluster_maintance", "data/dn/cluster_maintance", "tmp/.switch_readonly_stat_file"] {
-                assert!(!node.exists(file), "{file}");
-            }
-            assert_eq!(cluster.locks(node).len(), 0);
-        }
-    }
+    assert_exchanged(&primary, &standby);
     let run = both(&primary, &hosts, "switchover").run().expect(7);
     assert!(run.stderr.contains("[primary] is the cluster that is the primary now"), "{run}");
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod query;
+mod switchover;
 mod view;
 
 use std::env;
@@ -76,6 +77,7 @@ fn dispatch(home: &Home, arguments: &[String]) -> Answer {
     match command.as_str() {
         "check" => check::check(home, &conf, options),
         "query" => query::query(&conf, options),
+        "switchover" => switchover::switchover(&conf, options),
         "view" => view::view(&conf, options),
         other => Answer::refused(1, &format!("cm_ctl: unrecognized operation mode \"{other}\"\n")),
     }
