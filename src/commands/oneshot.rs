@@ -48,7 +48,7 @@ pub(super) fn exec(
         stdin,
         before: before(&args.environment),
         shell: args.shell.clone(),
-        posix: false,
+        own: false,
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         pty: args.pty,
     };
@@ -105,11 +105,11 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, D
         .map_err(|error| Diagnostic::usage(format!("script `{name}` can't be read: {error}")))?;
     let interpreter = Interpreter::of(&text)
         .map_err(|(cause, hint)| Diagnostic::usage(format!("script `{name}` {cause}")).hint(hint))?;
-    let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
+    let command = Template::literal(interpreter.command(&args.args, text.len()));
     let exec_options = ExecOptions {
         stdin: Some(text.into()),
         before: before(&args.environment),
-        posix: true,
+        own: true,
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         ..ExecOptions::default()
     };

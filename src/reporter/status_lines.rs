@@ -18,7 +18,7 @@ use super::settings::CommandKind;
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
 use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 
@@ -419,10 +419,11 @@ pub(crate) fn cluster_words(failure: &Failure) -> String {
 }
 
 /// What is known about a command that was stopped.
-pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<bool>) -> &'static str {
+pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<Killed>) -> &'static str {
     match (outcome, remote_killed) {
-        (_, Some(true)) => "; killed on the node",
-        (_, Some(false)) => "; not seen gone on the node, it may still be running there",
+        (_, Some(Killed::Yes)) => "; killed on the node",
+        (_, Some(Killed::No)) => "; not seen gone on the node, it may still be running there",
+        (_, Some(Killed::Ended)) => "; it had ended by itself on the node",
         (_, None) => "",
     }
 }

@@ -104,7 +104,7 @@ impl<C: Executor> Run<'_, C> {
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let path = path.render_plain(&run.hosts[host].run_host.vars);
-            let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
+            let command = script::write_state(&path, &state);
             run.submit(host, id, Work::Command(command), false);
             true
         };

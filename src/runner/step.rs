@@ -168,8 +168,7 @@ impl<C: Executor> Run<'_, C> {
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let run_host = &run.hosts[host].run_host;
-            let text = script::file_tests(step, &run_host.vars).unwrap_or_default();
-            let command = Command::new(text, script::limit(step, run_host));
+            let Some(command) = script::file_tests(step, run_host) else { return false };
             run.submit(host, id, Work::Command(command), false);
             true
         };
@@ -202,7 +201,7 @@ impl<C: Executor> Run<'_, C> {
         let begin = |run: &mut Self, host: HostId, task: &Task| match task {
             Task::AskWhy(_) => {
                 if let Some(evidence) = &step.evidence {
-                    let command = Command::new(run.evidence_text(evidence, host), Some(EVIDENCE));
+                    let command = run.evidence_command(evidence, host);
                     run.begin_quietly(host, id, command);
                 }
                 step.evidence.is_some()
@@ -326,7 +325,7 @@ impl<C: Executor> Run<'_, C> {
         let first = |(host, left): (HostId, &mut Vec<(StepId, Vec<String>)>)| Some((host, left.pop()?));
         let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
         let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
-            let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));
+            let command = script::undo(paths);
             run.submit(host, *step, Work::Command(command), false);
             true
         };

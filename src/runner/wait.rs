@@ -293,8 +293,7 @@ impl<C: Executor> Run<'_, C> {
         let hosts = waiting.iter().filter(|host| !host.there && !unreachable(host)).map(|host| (host.host, ()));
         let mut pump = Pump::new(hosts);
         let begin = |run: &mut Self, host: HostId, (): &()| {
-            let text = run.evidence_text(evidence, host);
-            run.begin_quietly(host, id, Command::new(text, Some(EVIDENCE)));
+            run.begin_quietly(host, id, run.evidence_command(evidence, host));
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
@@ -302,13 +301,13 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    pub(super) fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
+    pub(super) fn evidence_command(&self, evidence: &Look, host: HostId) -> Command {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
-            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.run_host.vars)),
+            Look::Run(command) => Command::playbook(command.render_shell(&state.run_host.vars), Some(EVIDENCE)),
             Look::Probe(_) | Look::Checks { .. } => {
-                script::look_text(self.plan, evidence, &state.run_host.vars, Depth::Full)
+                script::look(self.plan, evidence, &state.run_host.vars, Depth::Full, Some(EVIDENCE))
             }
         }
     }

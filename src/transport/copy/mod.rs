@@ -17,7 +17,7 @@ use ssh2::{ErrorCode, File, Sftp};
 use super::classify;
 use super::exec;
 use super::exec::command::{Command, CommandEnd, CommandResult};
-use super::exec::wrapper::Mark;
+use super::exec::marks::Mark;
 use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::outcome::{Change, ChangeKind};
@@ -148,8 +148,7 @@ impl Session {
 
     /// Runs a script of ours and reads its answers.
     async fn ask(&mut self, script: String, limits: CopyLimits<'_>) -> Result<CopyAnswers, CopyEnd> {
-        let command =
-            Command { stdin: script.into_bytes().into(), ..Command::new("exec /bin/sh -s", limits.deadline.left()) };
+        let command = Command::own(script, limits.deadline.left());
         let ran = exec::run(self, &command, limits.mark, limits.cancel, None).await;
         match ran.end {
             CommandEnd::Exit(0) => match ran.stdout.whole(LONGEST_ANSWER) {

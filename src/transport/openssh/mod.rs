@@ -47,7 +47,8 @@ pub struct Session {
     /// It has closed its standard error.
     silent: bool,
     log: SshLog,
-    non_posix_shell: bool,
+    /// How long output is read on after a command's own end; `None`: until it is closed.
+    linger: Option<Duration>,
     spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
@@ -145,7 +146,7 @@ fn start(
         errors,
         silent: false,
         log: SshLog::default(),
-        non_posix_shell: false,
+        linger: target.linger,
         spool: spool.clone(),
         sudo_password: target.sudo_password.clone(),
         address: String::new(),
