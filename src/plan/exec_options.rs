@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Template;
-use super::quote::quote;
 
 /// How a command is run.
 #[derive(Debug, Clone, Default)]

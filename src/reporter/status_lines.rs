@@ -18,7 +18,7 @@ use super::settings::CommandKind;
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Change, ChangeKind, Failure, Killed, Outcome, Phase, StageState, StepResult};
 use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 

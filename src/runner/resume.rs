@@ -7,7 +7,6 @@ use std::io;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
-use crate::transport::Command;
 
 use super::fleet::{Executor, Work};
 use super::job_result::{Parser, evaluate};

@@ -7,7 +7,6 @@ use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Cleanup, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
-use crate::transport::Command;
 
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};

@@ -20,6 +20,7 @@ gs_is_it() {
 # find itself.
 gs_named() {
     gs_ids=' '
+    [ -n "$gs_id" ] || return 0
     for gs_file in $(printf '%s\n' "$gs_id" | grep -slFf - /proc/[0-9]*/cmdline); do
         gs_file=${gs_file#/proc/}
         gs_ids="$gs_ids${gs_file%/cmdline} "
@@ -92,7 +93,11 @@ gs_scan() {
 
 # gs_grow: a child may be listed before its parent.
 gs_grow() {
-    while gs_before=$gs_tree; gs_scan || return; [ "$gs_tree" != "$gs_before" ]; do :; done
+    gs_before=
+    until [ "$gs_tree" = "$gs_before" ]; do
+        gs_before=$gs_tree
+        gs_scan || return 1
+    done
 }
 
 # gs_signal NAME: to what the scan a moment ago has found. The group first, in one call that no fork can outrun, then who is left by number.
@@ -110,7 +115,9 @@ gs_signal() {
 # gs_wait_gone TENTHS [SIGNAL]: 1: something is left. 2: nobody can tell.
 gs_wait_gone() {
     gs_left=$1
-    while gs_grow || return 2; [ -n "$gs_live" ]; do
+    while :; do
+        gs_grow || return 2
+        [ -n "$gs_live" ] || return 0
         [ "$gs_left" -gt 0 ] || return 1
         [ -z "$2" ] || gs_signal "$2"
         if sleep 0.1 2>/dev/null; then
@@ -126,7 +133,7 @@ gs_wait_gone() {
 # gs_reader: a process that has the id is the shell that runs the command, and not only the login shell that is to start it.
 gs_reader() {
     for gs_one in $gs_ids; do
-        case $(tr '\0' ' ' <"/proc/$gs_one/cmdline" 2>/dev/null) in
+        case $(cat "/proc/$gs_one/cmdline" 2>/dev/null | tr '\0' ' ') in
             '/bin/sh -c set +aefuvxC;'*) return 0 ;;
         esac
     done

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::collector::Collector;
-use self::command::{Begun, Command, CommandEnd, CommandNote, CommandPlace, CommandResult, Killed};
+use self::command::{Begun, Command, CommandEnd, CommandPlace, CommandResult, Killed};
 pub(super) use self::linger::Linger;
 use self::marks::{Mark, Marks};
 use self::parser::Ended;

@@ -239,10 +239,16 @@ impl TrailerParser {
 
     fn put_before_mark(&mut self, text: &[u8], body: &mut dyn FnMut(&[u8])) {
         if !self.begun() {
-            let line = self.line_of(text).unwrap_or(text.len());
-            if text.len() - line <= LONGEST_PREFIX {
-                self.prefix = text[line..].to_vec();
-            }
+            let line: Vec<u8> = match memchr::memrchr(b'\n', text) {
+                Some(at) => text[at + 1..].to_vec(),
+                // All of it belongs to the preamble so far.
+                None => {
+                    let line = memchr::memrchr(b'\n', &self.preamble).map_or(0, |at| at + 1);
+                    let line = if self.at_line { &[] } else { &self.preamble[line..] };
+                    [line, text].concat()
+                }
+            };
+            self.prefix = if line.len() <= LONGEST_PREFIX { line } else { Vec::new() };
         }
         let end = self.before_prefix(text);
         self.put(&text[..end], body);

@@ -55,14 +55,6 @@ pub struct WrapOptions<'a> {
     pub pty: bool,
 }
 
-impl WrapOptions<'_> {
-    /// For this runner, and nothing else.
-    #[must_use]
-    pub fn new(runner: Runner) -> Self {
-        Self { runner, shell: None, before: "", sudo: None, pty: false }
-    }
-}
-
 /// What is sent for a command.
 #[derive(Debug)]
 pub struct Wrapped {
@@ -186,4 +178,91 @@ pub fn unwrap_program(id: &str, program: &str) -> Option<Unwrapped> {
     let (word, _) = rest.split_once("\ngs_before=")?;
     let words = crate::plan::quote::split(word)?;
     Some(Unwrapped { mark: mark.to_owned(), text: words.first().cloned().unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::transport::exec::marks::Mark;
+    use crate::transport::exec::parser::{Ended, TrailerParser};
+
+    const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
+
+    /// What came of a command: standard output, standard error, how it ended.
+    type Outcome = (String, String, Option<Ended>);
+
+    fn options(runner: Runner) -> WrapOptions<'static> {
+        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false }
+    }
+
+    /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
+    fn run(login: &[&str], account: &str, wrapper: &str, options: &WrapOptions<'_>, text: &str, input: &[u8]) -> Outcome {
+        let marks = Mark::default().command();
+        let wrapped = wrap(&marks, options, text);
+        let request = wrapped.request.replace("/bin/sh -c", &format!("{wrapper} -c"));
+        // A session of its own, as sshd gives it: a command may signal all of its group.
+        let mut child = Command::new("setsid")
+            .args(login)
+            .args(["-c", &request])
+            .env("SHELL", account)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{login:?}: {error}"));
+        let mut stdin = child.stdin.take().unwrap();
+        for (_, program) in &wrapped.programs {
+            stdin.write_all(program).unwrap();
+        }
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let read = |bytes: &[u8]| {
+            let (mut reader, mut body) = (TrailerParser::new(&marks), Vec::new());
+            reader.feed(bytes, &mut |bytes| body.extend_from_slice(bytes));
+            reader.finish(&mut |bytes| body.extend_from_slice(bytes));
+            (String::from_utf8_lossy(&body).into_owned(), reader)
+        };
+        let ((out, reader), (err, errors)) = (read(&output.stdout), read(&output.stderr));
+        assert_eq!(errors.errors(), (true, true), "{login:?} {account} {wrapper} {text}: {out}{err}");
+        (out, err, reader.ended())
+    }
+
+    #[test]
+    fn a_command_is_what_it_is_under_sshd() {
+        let cases = [
+            ("echo hi", "hi\n", "", Ended::Status(0)),
+            ("printf 'no newline'; exit 3", "no newline", "", Ended::Status(3)),
+            ("echo \"it's $((1+1)) \\\\ !\"\nfalse", "it's 2 \\ !\n", "", Ended::Status(1)),
+            ("exec sh -c 'exit 255'", "", "", Ended::Status(255)),
+            ("set -e; false; echo not reached", "", "", Ended::Status(1)),
+            ("trap 'echo bye' EXIT; exit 4", "bye\n", "", Ended::Status(4)),
+            ("trap 'echo caught; exit 7' TERM; kill $$; echo on", "caught\n", "", Ended::Status(7)),
+            ("kill $$; echo on", "", "", Ended::Signal(15)),
+            ("exec sh -c 'kill -9 $$'", "", "", Ended::Signal(9)),
+            ("kill 0; echo on", "", "", Ended::Signal(15)),
+            ("cat; echo $#", "input0\n", "", Ended::Status(0)),
+            ("exec 3>&1 2>/dev/null; readlink /proc/self/fd/4 /proc/self/fd/7 || echo none", "none\n", "", Ended::Status(0)),
+            ("tr '\\0' '\\n' </proc/$PPID/cmdline | grep -c canary", "0\n", "", Ended::Status(1)),
+            ("env | grep -c ^gs_", "0\n", "", Ended::Status(1)),
+        ];
+        for login in SHELLS {
+            for account in ["/usr/bin/dash", "/bin/bash", "/bin/sh", "/usr/bin/zsh"] {
+                for wrapper in ["/bin/dash", "/tmp/gsctl-test-sh/sh", "busybox sh"] {
+                    if wrapper.starts_with("/tmp") {
+                        std::fs::create_dir_all("/tmp/gsctl-test-sh").unwrap();
+                        let _ = std::os::unix::fs::symlink("/bin/bash", "/tmp/gsctl-test-sh/sh");
+                    }
+                    for (text, out, err, ended) in cases {
+                        let got = run(login, account, wrapper, &options(Runner::LoginShell), text, b"input");
+                        let want = (out.to_owned(), err.to_owned(), Some(ended));
+                        assert_eq!(got, want, "{login:?} {account} {wrapper} {text}");
+                    }
+                }
+            }
+        }
+    }
 }

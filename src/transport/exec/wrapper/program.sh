@@ -109,15 +109,17 @@ gs_login() {
             unset SHLVL OLDPWD
             printf %s "$gs_feed" 2>/dev/null | {
                 gs_hold
-                case $gs_kind in
-                    dash)
-                        ENV=/dev/fd/7 "$gs_sh" -i +m -c "$gs_boot" "$gs_name" 3<&0 7<<'END' <&4 >&5 2>&6 4<&- 5>&- 6>&-
+                # dash redirects for a child before it makes one: who waits must not, or what it says of the child is the command's.
+                (
+                    exec 3<&0 7<<'END' <&4 >&5 2>&6 4<&- 5>&- 6>&-
 set +i;unset ENV;alias gs_run="unalias gs_run;$(/bin/cat <&3)";exec 3<&- 7<&-
 END
-                        ;;
-                    argument) "$gs_sh" -c "$gs_boot" <&4 >&5 2>&6 4<&- 5>&- 6>&- ;;
-                    *) "$gs_sh" -c "$gs_boot" "$gs_name" 3<&0 <&4 >&5 2>&6 4<&- 5>&- 6>&- ;;
-                esac
+                    case $gs_kind in
+                        dash) ENV=/dev/fd/7 exec "$gs_sh" -i +m -c "$gs_boot" "$gs_name" ;;
+                        argument) exec "$gs_sh" -c "$gs_boot" 3<&- 7<&- ;;
+                        *) exec "$gs_sh" -c "$gs_boot" "$gs_name" 7<&- ;;
+                    esac
+                )
                 echo "=$?"
             }
         )
