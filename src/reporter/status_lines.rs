@@ -3,6 +3,7 @@
 //! The word stands right-aligned in 12 columns, then the time in brackets, the count of hosts, the hosts, and what there is
 //! to say. It must not show remote output; the other views do.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::settings::CommandKind;
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, Failure, Killed, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
 use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 
@@ -52,6 +53,7 @@ pub(crate) struct StatusLines {
     /// With -v: how long a host's phases took, and its last command.
     phases: Phases,
     commands: Vec<Option<Duration>>,
+    notes_told: HashSet<(HostId, CommandNote)>,
 }
 
 impl StatusLines {
@@ -67,6 +69,7 @@ impl StatusLines {
             stages: vec![None; hosts],
             chains_told: vec![Vec::new(); hosts],
             changes: IndexMap::new(),
+            notes_told: HashSet::new(),
             states: vec![None; hosts],
             phases: Phases::new(hosts),
             commands: vec![None; hosts],
@@ -88,6 +91,13 @@ impl StatusLines {
         let changes = change_words(&result.changes, ctx.settings.verbose > 0);
         if !changes.is_empty() {
             self.changes.entry(changes).or_default().push(host);
+        }
+        for note in &result.notes {
+            if self.notes_told.insert((host, *note)) {
+                let detail = note.words().to_owned();
+                let notice = Notice { word: "Note", tone: Tone::Warn, detail, took: at, done: None, excerpt: Vec::new() };
+                self.grouping.push(host, ctx.name(host), notice, at);
+            }
         }
         match &result.failure {
             Some(failure) if !result.outcome.is_success() && result.outcome != Outcome::Refused => {

@@ -314,6 +314,30 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32) -> StepResult {
     StepResult { changes, ..result }
 }
 
+/// A path that the node did not speak of is not as it was wanted, whatever else was said.
+pub(super) fn require_answers(result: &mut StepResult, paths: &[String]) {
+    if result.exit_status.is_none() || !result.outcome.is_success() {
+        return;
+    }
+    let said = answer(result);
+    let said = String::from_utf8_lossy(&said);
+    let directory = |path: &str| path.rsplit_once('/').map_or(String::new(), |(directory, _)| directory.to_owned());
+    let named = |path: &&String| {
+        let is_pattern = path.contains(['*', '?', '[']);
+        let is_it = |other: &str| other == path.as_str() || is_pattern && directory(other) == directory(path);
+        result.changes.iter().any(|change| is_it(&change.path))
+            || said.lines().filter_map(|line| line.strip_prefix("skipped ")).any(|path| is_it(path))
+    };
+    let missing: Vec<String> = paths.iter().filter(|path| !named(path)).map(|path| format!("`{path}`")).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let failure = Failure::new(Phase::Command, format!("the node did not say what became of {}", missing.join(", ")));
+    let failure = failure.hint("does a start-up file of the shell change what is printed (a log of sessions, a prefix)?");
+    result.outcome = Outcome::Failed;
+    result.failure = Some(failure);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -229,6 +229,15 @@ pub(super) fn file_tests(step: &Step, run_host: &RunHost) -> Option<Command> {
     Some(Command::own(script::tests(&paths(&when.exists), &paths(&when.missing)), limit(step, run_host)))
 }
 
+/// The paths that a step is about, and that the node must say something of.
+pub(super) fn paths(step: &Step, vars: &Vars) -> Vec<String> {
+    match &step.action {
+        Action::Remove { paths } | Action::Touch { paths, .. } => plain(paths, vars),
+        Action::Write { path, .. } => vec![path.render_plain(vars)],
+        _ => Vec::new(),
+    }
+}
+
 /// The time that a step's command has on a host.
 pub(super) fn limit(step: &Step, run_host: &RunHost) -> Option<std::time::Duration> {
     let limit = run_host.timeout.or(step.timeout).filter(|limit| !limit.is_zero());

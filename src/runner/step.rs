@@ -11,7 +11,7 @@ use crate::stats::CancelReason;
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
 use super::host::HostState;
-use super::job_result::{Parser, answer, evaluate};
+use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;
 use super::wait::EVIDENCE;
@@ -229,6 +229,7 @@ impl<C: Executor> Run<'_, C> {
             let limit = script::limit(step, &self.hosts[host].run_host);
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
+            require_answers(&mut result, &script::paths(step, &self.hosts[host].run_host.vars));
             match &step.action {
                 Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(host, &mut result),
@@ -329,7 +330,9 @@ impl<C: Executor> Run<'_, C> {
             true
         };
         while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
-            self.cleaned(host, step, &paths, evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
+            let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
+            require_answers(&mut result, &paths);
+            self.cleaned(host, step, &paths, result);
             if let Some(next) = left[host].pop() {
                 pump.push(host, next);
             }

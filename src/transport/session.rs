@@ -39,6 +39,8 @@ pub struct Session {
     pub(super) open_files: Vec<File>,
     /// How long output is read on after a command's own end; `None`: until it is closed.
     pub(super) linger: Option<Duration>,
+    /// The login shell runs no program by its path.
+    pub(super) restricted: bool,
     /// Time for the server to open a channel.
     open_timeout: Duration,
     /// Environment to ask for before each command.
@@ -88,6 +90,7 @@ impl Session {
             sftp: None,
             open_files: Vec::new(),
             linger: target.linger,
+            restricted: false,
             open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),

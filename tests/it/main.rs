@@ -10,7 +10,7 @@
 //! | Inventories | `inventories` |
 //! | Defaults | `config`, `environment` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
-//! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
+//! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers`, `profiles` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
 //! | `push`, `pull` | `files`, `pull`, `big_files` |
 //! | `touch`, `rm` | `marker` |
@@ -78,6 +78,7 @@ mod peer_cases;
 mod playbooks;
 mod postgres;
 mod prefix;
+mod profiles;
 mod pssh;
 mod pssh_peer;
 mod pty;

@@ -160,7 +160,7 @@ fn an_idle_connection_that_died_is_replaced() {
     let accepted = || lab.node(2).sshd_log().matches("Accepted publickey").count();
     wait::until("the second step runs", || running(lab.node(1), "while [ ! -e go ]") > 0 && accepted() == 1);
     wait::until("the other node is idle", || {
-        running(lab.node(2), "printf '%s<") == 0 && lab.node(2).exists("home/ran")
+        running(lab.node(2), " sh gsctl-") == 0 && lab.node(2).exists("home/ran")
     });
     lab.node(2).kill_sessions();
     lab.node(1).write("home/go", "");

@@ -32,7 +32,7 @@ impl ExecBackend for Session {
         collected: &mut Collector<'_>,
     ) -> CommandEnd {
         let password = self.sudo_password().filter(|_| command.sudo.is_some());
-        let (text, pieces) = build_request(command, marks, password.is_some());
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
         let mut stdin = StdinWriter::new(pieces, command.pty, password.as_deref());
         let channel = match self.open(command.pty).await {
             Ok(channel) => process.insert(channel),
@@ -138,6 +138,10 @@ impl ExecBackend for Session {
 
     fn linger(&self) -> Option<Duration> {
         self.linger
+    }
+
+    fn restricted(&mut self) -> &mut bool {
+        &mut self.restricted
     }
 
     fn spool(&self) -> &Arc<Spool> {

@@ -81,10 +81,36 @@ pub(super) trait ExecBackend {
 
     /// Where output goes that is too long for memory.
     fn spool(&self) -> &Arc<Spool>;
+
+    /// Whether the login shell runs no program by its path.
+    fn restricted(&mut self) -> &mut bool;
 }
 
 /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
 pub(super) async fn run<C: ExecBackend>(
+    backend: &mut C,
+    command: &Command,
+    mark: &Mark,
+    cancel: Option<&CancelToken>,
+    sink: Option<&OutputSink>,
+) -> CommandResult {
+    let ran = run_once(backend, command, mark, cancel, sink).await;
+    if !is_restricted(backend, command, &ran.end, &ran.preamble) {
+        return ran;
+    }
+    // Nothing was run, so it may be sent again.
+    run_once(backend, command, mark, cancel, sink).await
+}
+
+/// Whether this is the first that was heard of a restricted shell, which runs no program by its path: then it finds `sh`.
+fn is_restricted<C: ExecBackend>(backend: &mut C, command: &Command, end: &CommandEnd, preamble: &[u8]) -> bool {
+    let CommandEnd::NotBegun { .. } = end else { return false };
+    let said = String::from_utf8_lossy(preamble);
+    let refused = !command.raw && said.contains("/bin/sh") && said.contains("restricted");
+    refused && !std::mem::replace(backend.restricted(), true)
+}
+
+async fn run_once<C: ExecBackend>(
     backend: &mut C,
     command: &Command,
     mark: &Mark,
@@ -240,6 +266,12 @@ pub(super) async fn kill<C: ExecBackend>(
 }
 
 async fn kill_by<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> KillResult {
+    let (result, restricted) = kill_once(backend, killer, mark).await;
+    // A connection of its own does not know yet.
+    if restricted { kill_once(backend, killer, mark).await.0 } else { result }
+}
+
+async fn kill_once<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> (KillResult, bool) {
     let marks = mark.command();
     let mut collected = Collector::new(&marks, killer, None, backend.spool());
     let mut process = None;
@@ -249,13 +281,19 @@ async fn kill_by<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark)
         backend.discard(process);
     }
     match raced {
-        Raced::Done(CommandEnd::Exit(_)) => kill_result(&collected.stdout.finish()),
-        Raced::Done(_) | Raced::Late | Raced::Cancelled => KillResult::Alive,
+        Raced::Done(CommandEnd::Exit(_)) => (kill_result(&collected.stdout.finish()), false),
+        Raced::Done(end) => (KillResult::Alive, is_restricted(backend, killer, &end, &collected.preamble())),
+        Raced::Late | Raced::Cancelled => (KillResult::Alive, false),
     }
 }
 
 /// What a command is sent as, and what is then written to it.
-pub(super) fn build_request<'a>(command: &'a Command, marks: &Marks, asks: bool) -> (String, Vec<Piece<'a>>) {
+pub(super) fn build_request<'a>(
+    command: &'a Command,
+    marks: &Marks,
+    asks: bool,
+    restricted: bool,
+) -> (String, Vec<Piece<'a>>) {
     let stdin = Piece::input(&command.stdin);
     if command.raw {
         return (command.text.clone(), vec![stdin]);
@@ -267,6 +305,7 @@ pub(super) fn build_request<'a>(command: &'a Command, marks: &Marks, asks: bool)
         before: &command.before,
         sudo,
         pty: command.pty,
+        restricted,
     };
     let wrapped = wrapper::wrap(marks, &options, &command.text);
     let programs = wrapped.programs.into_iter().map(|(after, bytes)| Piece::program(after, bytes));

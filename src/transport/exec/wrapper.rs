@@ -53,6 +53,8 @@ pub struct WrapOptions<'a> {
     pub sudo: Option<SudoCall<'a>>,
     /// Both streams are one: a terminal.
     pub pty: bool,
+    /// The login shell runs no program by its path.
+    pub restricted: bool,
 }
 
 /// What is sent for a command.
@@ -71,20 +73,21 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let inner = program(marks, options, begins, text);
     let first = usize::from(options.pty);
     let Some(sudo) = &options.sudo else {
-        return Wrapped { request: request(marks, options.pty, inner.len()), programs: vec![(first, inner)] };
+        return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, inner)] };
     };
     // sudo reads the password from there, so what the inner shell reads waits until that says to be there.
     let reader = reader(true, options.pty);
     let call = sudo.call(&marks.id, &format!("/bin/sh -c {} sh {} {}", quote(&reader), marks.id, inner.len()));
     let outer = assemble(marks, options.pty, '<', &[("gs_text", ""), ("gs_before", "")], &format!("gs_begin\n{call}\ngs_end \"$?\"\n"));
     Wrapped {
-        request: request(marks, options.pty, outer.len()),
+        request: request(marks, options, outer.len()),
         programs: vec![(first, outer), (first + 1, inner)],
     }
 }
 
-fn request(marks: &Marks, pty: bool, length: usize) -> String {
-    format!("/bin/sh -c '{}' sh {} {length}", reader(pty, pty), marks.id)
+fn request(marks: &Marks, options: &WrapOptions<'_>, length: usize) -> String {
+    let sh = if options.restricted { "sh" } else { "/bin/sh" };
+    format!("{sh} -c '{}' sh {} {length}", reader(options.pty, options.pty), marks.id)
 }
 
 fn reader(ready: bool, pty: bool) -> String {
@@ -195,7 +198,7 @@ mod tests {
     type Outcome = (String, String, Option<Ended>);
 
     fn options(runner: Runner) -> WrapOptions<'static> {
-        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false }
+        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false, restricted: false }
     }
 
     /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.

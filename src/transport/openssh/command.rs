@@ -68,7 +68,7 @@ impl ExecBackend for Session {
         }
         self.log.ended = None;
         let password = self.sudo_password.clone().filter(|_| command.sudo.is_some());
-        let (text, pieces) = build_request(command, marks, password.is_some());
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
         let mut linger = Linger::new(self.linger);
         let mut stdin = StdinWriter::new(pieces, false, password.as_deref());
         let process = match self.start(&text) {
@@ -138,6 +138,10 @@ impl ExecBackend for Session {
 
     fn linger(&self) -> Option<Duration> {
         self.linger
+    }
+
+    fn restricted(&mut self) -> &mut bool {
+        &mut self.restricted
     }
 
     fn spool(&self) -> &Arc<Spool> {

@@ -49,6 +49,8 @@ pub struct Session {
     log: SshLog,
     /// How long output is read on after a command's own end; `None`: until it is closed.
     linger: Option<Duration>,
+    /// The login shell runs no program by its path.
+    restricted: bool,
     spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
@@ -147,6 +149,7 @@ fn start(
         silent: false,
         log: SshLog::default(),
         linger: target.linger,
+        restricted: false,
         spool: spool.clone(),
         sudo_password: target.sudo_password.clone(),
         address: String::new(),
