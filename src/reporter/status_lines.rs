@@ -82,6 +82,11 @@ impl StatusLines {
     }
 
     fn step_finished(&mut self, host: HostId, step: StepId, result: &StepResult, at: Duration, ctx: &ViewContext) {
+        for note in &result.notes {
+            if self.notes_told.insert((host, *note)) {
+                self.say(host, "Note", Tone::Warn, note.words().to_owned(), at, ctx);
+            }
+        }
         if ctx.settings.command != CommandKind::Playbook {
             return;
         }
@@ -91,13 +96,6 @@ impl StatusLines {
         let changes = change_words(&result.changes, ctx.settings.verbose > 0);
         if !changes.is_empty() {
             self.changes.entry(changes).or_default().push(host);
-        }
-        for note in &result.notes {
-            if self.notes_told.insert((host, *note)) {
-                let detail = note.words().to_owned();
-                let notice = Notice { word: "Note", tone: Tone::Warn, detail, took: at, done: None, excerpt: Vec::new() };
-                self.grouping.push(host, ctx.name(host), notice, at);
-            }
         }
         match &result.failure {
             Some(failure) if !result.outcome.is_success() && result.outcome != Outcome::Refused => {

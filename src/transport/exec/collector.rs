@@ -6,6 +6,7 @@ use super::OutputSink;
 use super::command::{Command, CommandNote};
 use super::marks::Marks;
 use super::parser::{Ended, Process, TrailerParser};
+use super::wrapper::Runner;
 use crate::event::Stream;
 use crate::output::{OutputBuilder, Spool};
 
@@ -28,9 +29,10 @@ pub(crate) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub(crate) fn new(marks: &Marks, command: &Command, sink: Option<&'a OutputSink>, spool: &Arc<Spool>) -> Self {
         let sudo = command.sudo.is_some();
+        let starts = command.runner == Runner::LoginShell;
         Self {
-            out: TrailerParser::new(marks).through_sudo(sudo),
-            err: TrailerParser::new(marks).through_sudo(sudo),
+            out: TrailerParser::new(marks).through_sudo(sudo).after_start(starts),
+            err: TrailerParser::new(marks).through_sudo(sudo).after_start(starts),
             stdout: OutputBuilder::new(spool),
             stderr: OutputBuilder::new(spool),
             raw: command.raw,

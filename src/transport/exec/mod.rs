@@ -189,7 +189,11 @@ async fn stop<C: ExecBackend>(
     }
     let from = KillFrom::SameConnection { command_begun: collected.command_begun() };
     if place.process.is_some() && was_stopped {
-        let killed = kill(backend, place, command, from, mark).await.into();
+        let killed = match kill(backend, place, command, from, mark).await {
+            // With its terminal everything on it has got a signal, before anybody could look.
+            KillResult::Gone if command.pty => Killed::Yes,
+            kill_result => kill_result.into(),
+        };
         return (end, Some(killed));
     }
     if place.process.is_some() && matches!(end, CommandEnd::Signal(_)) {
@@ -207,6 +211,8 @@ async fn stop<C: ExecBackend>(
     let begun = match found {
         KillResult::Killed => Begun::Found,
         KillResult::NeverBegun => Begun::Never,
+        // The other end has closed what the wrapper would write its first word to, and without that it runs nothing.
+        KillResult::Gone if settled => Begun::Never,
         KillResult::Gone | KillResult::Alive => Begun::Unknown,
     };
     let killed = match found {

@@ -22,6 +22,9 @@ pub struct TrailerParser {
     /// The last byte that was given out was the end of a line.
     at_line: bool,
     preamble: Vec<u8>,
+    /// The shell that runs the command tells when it has read its start-up files, and what it has printed until now.
+    starts: bool,
+    printed: Vec<u8>,
     process: Option<Process>,
     ended: Option<Ended>,
     /// sudo comes between the wrapper and the command.
@@ -62,6 +65,8 @@ enum State {
     Before,
     /// The wrapper has begun, and sudo not yet let the command.
     Asking,
+    /// The shell that is to run the command reads its start-up files.
+    Starting,
     Body,
 }
 
@@ -84,6 +89,8 @@ impl TrailerParser {
             prefix: Vec::new(),
             at_line: true,
             preamble: Vec::new(),
+            starts: false,
+            printed: Vec::new(),
             process: None,
             ended: None,
             sudo: false,
@@ -99,6 +106,12 @@ impl TrailerParser {
     #[must_use]
     pub fn through_sudo(self, sudo: bool) -> Self {
         Self { sudo, ..self }
+    }
+
+    /// Reads the same of a command whose shell reads start-up files first.
+    #[must_use]
+    pub fn after_start(self, starts: bool) -> Self {
+        Self { starts, ..self }
     }
 
     /// Takes what came, gives what belongs to the command to `body`.
@@ -123,7 +136,7 @@ impl TrailerParser {
             match self.closing(after, length == self.id.len() && rest[at..].starts_with(&self.id)) {
                 Closing::Whole(used) => {
                     self.put_before_mark(&rest[..at], body);
-                    self.turn(&after[..used]);
+                    self.turn(&after[..used], body);
                     rest = &after[used..];
                     from = 0;
                 }
@@ -142,6 +155,7 @@ impl TrailerParser {
     pub fn finish(&mut self, body: &mut dyn FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         self.put(&held, body);
+        self.give_printed(body);
     }
 
     /// True once the wrapper began.
@@ -196,7 +210,7 @@ impl TrailerParser {
     fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
         let look = |word: &[u8]| memmem::find(&text[from..], word).map(|at| (from + at, word.len()));
         let mark = look(&self.mark);
-        if self.command_begun {
+        if self.state == State::Body {
             return mark;
         }
         let id = look(&self.id);
@@ -209,7 +223,7 @@ impl TrailerParser {
     /// Where the end of a text begins that may become a mark, with what stands before it on its line.
     fn undecided(&self, text: &[u8]) -> usize {
         let mut partial = partial_end(text, &self.mark);
-        if !self.command_begun {
+        if self.state != State::Body {
             partial = partial.max(partial_end(text, &self.id));
         }
         let mark = text.len() - partial;
@@ -258,19 +272,37 @@ impl TrailerParser {
     fn put(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
         let Some(&last) = bytes.last() else { return };
         self.at_line = last == b'\n';
-        if self.state == State::Body {
-            return body(bytes);
+        match self.state {
+            State::Body => return body(bytes),
+            State::Starting => {
+                self.printed.extend_from_slice(bytes);
+                if self.printed.len() > MOST_PREAMBLE {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
+                return;
+            }
+            State::Before | State::Asking => {}
         }
         let room = MOST_PREAMBLE.saturating_sub(self.preamble.len());
         self.preamble.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Where the shell never told that it has read its start-up files, what was printed is the command's.
+    fn give_printed(&mut self, body: &mut dyn FnMut(&[u8])) {
+        let printed = std::mem::take(&mut self.printed);
+        if !printed.is_empty() {
+            body(&printed);
+        }
+    }
+
     /// Looks at what follows a mark: is it one of ours, `<12 345 BOOT\n`, `<\n`, `+...\n`, `=0\n`, `=~9\n`, `.\n`, and behind an id
-    /// `?` and `>\n`? A terminal that was not asked to leave ends of lines alone, or does so all the same, makes `\r\n` of them.
+    /// `?`, `>\n` and `:\n`? A terminal that was not asked to leave ends of lines alone, or does so all the same, makes `\r\n` of them.
     fn closing(&self, after: &[u8], is_id: bool) -> Closing {
         let Some(&first) = after.first() else { return Closing::Unfinished };
         let fits: fn(&[u8]) -> bool = match (is_id, first) {
             (true, b'?') if self.state == State::Asking => return Closing::Whole(1),
+            (true, b':') if self.state == State::Starting => <[u8]>::is_empty,
             (true, b'>') | (false, b'.') => <[u8]>::is_empty,
             (false, b'<') => is_process,
             (false, b'+') if self.state == State::Asking || self.sudo => is_process,
@@ -286,7 +318,7 @@ impl TrailerParser {
     }
 
     /// Passes from one state to the next; `text` is `<123 456 BOOT\n` or the like.
-    fn turn(&mut self, text: &[u8]) {
+    fn turn(&mut self, text: &[u8], body: &mut dyn FnMut(&[u8])) {
         let said = String::from_utf8_lossy(&text[1..]);
         let said = said.trim_end();
         match text[0] {
@@ -294,16 +326,37 @@ impl TrailerParser {
                 self.process = self.process.take().or_else(|| process(said));
                 self.errors_begun |= said.is_empty();
                 if self.state == State::Before {
-                    self.state = if self.sudo { State::Asking } else { State::Body };
+                    self.state = if self.sudo { State::Asking } else { self.begins() };
                 }
             }
-            b'+' => self.state = State::Body,
+            b'+' if self.state == State::Asking => self.state = self.begins(),
+            b'+' => {}
+            b':' => {
+                let printed = std::mem::take(&mut self.printed);
+                self.state = State::Before;
+                self.put(&printed, body);
+                self.state = State::Body;
+            }
             b'?' => self.prompts += 1,
             b'>' => self.ready += 1,
-            b'.' => self.errors_ended = true,
-            _ => self.ended = self.ended.or_else(|| ended(said)),
+            b'.' => {
+                self.errors_ended = true;
+                if self.state == State::Starting {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
+            }
+            _ => {
+                self.ended = self.ended.or_else(|| ended(said));
+                self.state = State::Body;
+                self.give_printed(body);
+            }
         }
-        self.command_begun |= self.state == State::Body;
+        self.command_begun |= matches!(self.state, State::Starting | State::Body);
+    }
+
+    fn begins(&self) -> State {
+        if self.starts { State::Starting } else { State::Body }
     }
 }
 
@@ -419,6 +472,23 @@ mod tests {
         let mut reader = parser().through_sudo(true);
         let body = read(&mut reader, &[b"MARK<7 1 b\r\nno, not MARK MARK+0x\nMARK=1\r\n"]);
         assert_eq!((body.len(), reader.command_begun(), reader.ended()), (0, false, Some(Ended::Status(1))));
+    }
+
+    #[test]
+    fn what_start_up_files_print_is_not_the_commands() {
+        for (said, want, preamble) in [
+            ("MARK<1 0 0\nwelcome\nPUBLIC:\nran\nPUBLIC:\nMARK=0\n", "ran\nPUBLIC:\n", "welcome\n"),
+            // It is not told where nothing comes of it.
+            ("MARK<1 0 0\nran\nMARK=0\nlate", "ran\nlate", ""),
+            ("MARK<1 0 0\nran\n", "ran\n", ""),
+        ] {
+            for cut in 1..20 {
+                let mut reader = parser().after_start(true);
+                let mut body = read(&mut reader, &said.as_bytes().chunks(cut).collect::<Vec<_>>());
+                reader.finish(&mut |bytes| body.extend_from_slice(bytes));
+                assert_eq!((String::from_utf8_lossy(&body).as_ref(), reader.preamble()), (want, preamble.as_bytes()));
+            }
+        }
     }
 
     #[test]

@@ -19,11 +19,13 @@ pub const UNPREPARED: i32 = 1000;
 const PROGRAM: &str = include_str!("wrapper/program.sh");
 /// What /bin/sh does first; no character of it means something to a login shell between single quotes. No name but those of special
 /// builtins can be a function that bash took over from the environment.
-const READER: &str = "set +aefuvxC;unset -f dd echo stty;unset gs_p gs_tty gs_path gs_id gs_mark gs_text gs_before gs_feed gs_in gs_s;\
+const READER: &str = "set +aefuvxC;unset -f dd echo read stty;unset gs_p gs_tty gs_path gs_id gs_mark gs_text gs_before gs_feed gs_in gs_s;\
     gs_path=$PATH;PATH=/usr/bin:/bin:/usr/sbin:/sbin;export PATH;";
-const READ: &str =
-    "gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||dd bs=1 count=$2 2>/dev/null);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
+const READ: &str = "while read -r gs_p;do case $gs_p in \"#$1\")break;;esac;done;\
+    gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||dd bs=1 count=$2 2>/dev/null);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
      *)echo \"gsctl: what was sent did not arrive whole, or there is no dd: nothing was run\" >&2;exit 141;;esac";
+/// What may be read by a profile that reads: lines that are nobody's.
+const SPARE_LINES: &str = "\n\n\n\n";
 /// Tells that standard input may be written to: what came before is somebody else's (sudo's), or the terminal's to change.
 const READY: &str = "echo \"$1>\";";
 /// Keeps a terminal from repeating what it reads, and from reading anything into it.
@@ -72,8 +74,9 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let begins = if options.sudo.is_some() { '+' } else { '<' };
     let inner = program(marks, options, begins, text);
     let first = usize::from(options.pty);
+    let opened = |program: &[u8]| [opening(&marks.id).as_bytes(), program].concat();
     let Some(sudo) = &options.sudo else {
-        return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, inner)] };
+        return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, opened(&inner))] };
     };
     // sudo reads the password from there, so what the inner shell reads waits until that says to be there.
     let reader = reader(true, options.pty);
@@ -81,7 +84,7 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let outer = assemble(marks, options.pty, '<', &[("gs_text", ""), ("gs_before", "")], &format!("gs_begin\n{call}\ngs_end \"$?\"\n"));
     Wrapped {
         request: request(marks, options, outer.len()),
-        programs: vec![(first, outer), (first + 1, inner)],
+        programs: vec![(first, opened(&outer)), (first + 1, opened(&inner))],
     }
 }
 
@@ -149,6 +152,11 @@ fn assemble(marks: &Marks, pty: bool, begins: char, variables: &[(&str, &str)], 
     text.into_bytes()
 }
 
+/// Where a program begins on standard input.
+fn opening(id: &str) -> String {
+    format!("{SPARE_LINES}#{id}\n")
+}
+
 /// What closes a text that is run only where it has come whole.
 #[must_use]
 pub(crate) fn closing_line(marks: &Marks) -> String {
@@ -164,17 +172,18 @@ pub struct Unwrapped {
     pub text: String,
 }
 
-/// The id in a request of ours, and how many bytes of program it waits for.
+/// The id in a request of ours, and how many bytes it waits for.
 #[must_use]
 pub fn unwrap_request(request: &str) -> Option<(&str, usize)> {
     let rest = request.strip_prefix(&format!("/bin/sh -c '{}' sh ", reader(false, false)))?;
     let (id, length) = rest.split_once(' ')?;
-    Some((id, length.parse().ok()?))
+    Some((id, opening(id).len() + length.parse::<usize>().ok()?))
 }
 
 /// What such a program runs.
 #[must_use]
 pub fn unwrap_program(id: &str, program: &str) -> Option<Unwrapped> {
+    let program = program.strip_prefix(&opening(id))?;
     let rest = program.strip_prefix(&format!("gs_id={id}\ngs_mark="))?.strip_suffix(&format!("#{id}."))?;
     let (mark, rest) = rest.split_once('\n')?;
     let (_, rest) = rest.split_once("\ngs_text=")?;

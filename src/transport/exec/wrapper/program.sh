@@ -5,7 +5,7 @@
 unset IFS
 case ${BASH_VERSION-} in
     ?*)
-        unset -f builtin declare printf read shopt
+        unset -f builtin declare echo printf read shopt
         for gs_f in $(declare -F); do
             case $gs_f in
                 declare | -*) ;;
@@ -40,11 +40,8 @@ gs_begin() {
 gs_end() {
     printf '%s=%s\n' "$gs_mark" "$1"
     [ -z "$gs_errors" ] || printf '%s.\n' "$gs_mark" >&2
-    case $1 in
-        '~'*) exit $((128 + ${1#?})) ;;
-        1000) exit 1 ;;
-    esac
-    exit "$1"
+    # The status has been told. Another one than 0 would be an error to the login shell, whose profile may have something to say of that.
+    exit 0
 }
 
 # gs_prepare: what comes before the command.
@@ -85,21 +82,39 @@ gs_login() {
         ksh* | mksh | lksh | oksh | pdksh | yash) gs_kind=eval ;;
         *) gs_kind=argument ;;
     esac
-    gs_feed=$1
+    # What start-up files print comes before the command. A shell that has some tells itself when they are done.
+    gs_said="echo $gs_id:;" gs_warned=
+    [ -z "$gs_errors" ] || gs_warned="echo $gs_id: >&2;"
     case $gs_kind in
-        bash) gs_feed=$gs_again$1 gs_boot='\builtin eval "$(/bin/cat <&3)" 3<&-' ;;
-        rbash) gs_boot='\builtin eval "$(cat <&3)" 3<&-' ;;
+        bash)
+            gs_feed="\\builtin $gs_said${gs_warned:+\\builtin $gs_warned}$gs_again$1"
+            gs_boot='\builtin eval "$(/bin/cat <&3)" 3<&-'
+            ;;
         zsh)
             # Its messages would name eval where they name the shell.
-            gs_feed="\\builtin setopt evallineno;$gs_again$1"
+            gs_feed="\\builtin setopt evallineno;\\builtin $gs_said${gs_warned:+\\builtin $gs_warned}$gs_again$1"
             gs_boot='\builtin unsetopt evallineno;\builtin eval "$(/bin/cat <&3)" 3<&-'
             ;;
-        fish) gs_boot='eval (/bin/cat <&3 | string collect -N) 3<&-' ;;
+        fish)
+            gs_feed="builtin $gs_said${gs_warned:+builtin $gs_warned}$1"
+            gs_boot='eval (/bin/cat <&3 | string collect -N) 3<&-'
+            ;;
+        argument)
+            gs_feed= gs_boot="/bin/$gs_said$1"
+            [ -z "$gs_errors" ] || echo "$gs_id:" >&2
+            ;;
+        *)
+            gs_feed=$1
+            echo "$gs_id:"
+            [ -z "$gs_errors" ] || echo "$gs_id:" >&2
+            ;;
+    esac
+    case $gs_kind in
+        rbash) gs_boot='\builtin eval "$(cat <&3)" 3<&-' ;;
         # An alias is read as if it stood there: no eval in the messages. dash reads it as line 1 where a file has set it before.
         dash) gs_boot=gs_run ;;
         busybox) gs_boot='alias gs_run="unalias gs_run;$(/bin/cat <&3)";exec 3<&-'"${gs_nl}gs_run" ;;
         eval) gs_boot='\eval "$(/bin/cat <&3)" 3<&-' ;;
-        argument) gs_boot=$1 gs_feed= ;;
     esac
     {
         gs_s=$(
