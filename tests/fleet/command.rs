@@ -26,7 +26,7 @@ pub(crate) enum Task {
 }
 
 /// What every process of the fleet says of when it was started, and of which life of its node.
-const PROCESS: &str = "1 0-0";
+const PROCESS: &str = "1 0-0 0";
 
 impl Request {
     /// Reads what was sent with the request to run something.
@@ -81,6 +81,7 @@ fn victim(text: &str) -> Option<u32> {
     let mut values = line.split(' ').filter_map(|word| Some(word.split_once('=')?.1));
     let (id, pid) = (values.next()?, values.next()?.parse().ok()?);
     let (start, boot) = (values.next()?.parse().ok()?, values.next()?);
+    let lead = values.next()?.parse().ok()?;
     let same_connection = values.next()? == "1";
-    (killer(&Victim { id, pid, start, boot, same_connection }) == text).then_some(pid)
+    (killer(&Victim { id, pid, start, boot, lead, same_connection }) == text).then_some(pid)
 }

@@ -70,7 +70,7 @@ fn main_commands(lab: &Lab, node: &Node, user: &str) {
     std::fs::write(&file, "#!/bin/sh\nfor a; do echo \"[$a]\"; done\ncat\nexit 4\n").unwrap();
     let host = one(gsctl().arg("script").arg(&file).args(["a b", "it's"]), 5);
     assert_eq!((&host["stdout"], &host["exit_status"]), (&"[a b]\n[it's]\n".into(), &4.into()), "{user}: {host:#}");
-    let late = one(gsctl().args(["-t", "2s", "exec", "--", "sleep 5411"]), 3);
+    let late = one(gsctl().args(["-t", "2s", "exec", "--", "/bin/sleep 5411"]), 3);
     says(&late, "timed_out", "timeout", "no end within 2s");
     assert_eq!(late["remote_killed"], true, "{user}: {late:#}");
     until_gone(node, "sleep 5411");
@@ -109,7 +109,7 @@ fn no_word_of_ours_is_one_that_a_profile_has_taken() {
     main_commands(&lab, node, lab.user());
     // The user's own words are there as under ssh.
     for command in ["g deploy", "type -t cat", "git nosuch; /bin/echo $?"] {
-        let host = one(lab.gsctl().args(["exec", "--", command]).json(), 0);
+        let host = one(lab.gsctl().args(["exec", "--", command]), 0);
         let (out, err, status) = ssh(&lab, lab.user(), command);
         assert_eq!((&host["stdout"], &host["stderr"], &host["exit_status"]), (&out.into(), &err.into(), &status.into()), "{host:#}");
     }
@@ -198,6 +198,7 @@ fn both_streams_in_one_or_one_of_them_lost() {
         let node = lab.node(1);
         let host = exec(&lab, "echo out; echo err >&2; exit 3", 5);
         assert_eq!(host["exit_status"], 3, "{profile}{host:#}");
+        assert!(host["stdout"].as_str().unwrap().contains("out\n"), "{profile}{host:#}");
         no_marks(&host.to_string());
         if !note.is_empty() {
             assert_eq!(host["stdout"], stdout, "{profile}{host:#}");

@@ -1,5 +1,5 @@
 # What carries a command on the node has the command's public id in its arguments: the login shell that was given it, /bin/sh, sudo.
-# gs_pid, gs_start and gs_boot are what the wrapper said of itself, or 0. gs_same: over the connection that it was said over.
+# gs_pid, gs_start, gs_boot and gs_leads (who leads its session) are what the wrapper said of itself, or 0. gs_same: over the connection that it was said over.
 
 # gs_look PID: reads /proc/PID/stat; fails where there is no such process.
 gs_look() {
@@ -34,9 +34,9 @@ gs_find() {
     gs_tree=$gs_ids gs_lead= gs_sessions=' ' gs_top=
     if gs_is_it; then
         gs_tree="$gs_tree$gs_pid " gs_top=$gs_pid
-    elif [ "$gs_same" = 1 ] && [ "$gs_pid" -gt 1 ] && ! gs_look "$gs_pid"; then
-        # It is gone, and its number is not in use: what has it as group or session is what it left.
-        gs_lead=$gs_pid
+    elif [ "$gs_same" = 1 ] && [ "$gs_leads" -gt 1 ] && ! gs_look "$gs_leads"; then
+        # Who led it is gone, and its number is not in use: what has it as group or session is what it left.
+        gs_lead=$gs_leads
     fi
     for gs_one in $gs_tree; do
         gs_look "$gs_one" || continue

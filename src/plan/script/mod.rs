@@ -145,6 +145,8 @@ pub struct Victim<'a> {
     pub start: u64,
     /// In which life of the node; `0` where that is not known.
     pub boot: &'a str,
+    /// Who leads its session, where that is its own; 0 where it is not.
+    pub lead: u32,
     /// It is killed over the connection that it was sent over.
     pub same_connection: bool,
 }
@@ -157,9 +159,9 @@ pub struct Victim<'a> {
 /// not run in the session that it ends.
 #[must_use]
 pub fn killer(victim: &Victim<'_>) -> String {
-    let Victim { id, pid, start, boot, same_connection } = victim;
+    let Victim { id, pid, start, boot, lead, same_connection } = victim;
     let set = format!(
-        "gs_bad=0\ngs_nl='\n'\ngs_id={} gs_pid={pid} gs_start={start} gs_boot={} gs_same={}\ngs_kill\n",
+        "gs_bad=0\ngs_nl='\n'\ngs_id={} gs_pid={pid} gs_start={start} gs_boot={} gs_leads={lead} gs_same={}\ngs_kill\n",
         quote(id),
         quote(boot),
         u8::from(*same_connection)

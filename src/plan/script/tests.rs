@@ -640,7 +640,7 @@ fn run_killer(shell: &[&str], script: &str, folder: &Path, as_nobody: bool) -> O
 
 /// The process of that number, of which nothing else is known.
 fn victim(pid: u32) -> Victim<'static> {
-    Victim { id: "gsctl-of-nobody", pid, start: 0, boot: "0", same_connection: true }
+    Victim { id: "gsctl-of-nobody", pid, start: 0, boot: "0", lead: pid, same_connection: true }
 }
 
 /// When a process was started, and in which life of the machine.

@@ -250,9 +250,10 @@ pub(super) async fn kill<C: ExecBackend>(
     };
     let victim = match &place.process {
         Some(process) => {
-            Victim { id: &place.id, pid: process.pid, start: process.start, boot: &process.boot, same_connection: same }
+            let (pid, start, boot, lead) = (process.pid, process.start, &process.boot, process.lead);
+            Victim { id: &place.id, pid, start, boot, lead, same_connection: same }
         }
-        None => Victim { id: &place.id, pid: 0, start: 0, boot: "0", same_connection: same },
+        None => Victim { id: &place.id, pid: 0, start: 0, boot: "0", lead: 0, same_connection: same },
     };
     let own = Command::own(killer(&victim), None);
     if command.sudo.is_none() {

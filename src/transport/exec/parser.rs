@@ -25,6 +25,9 @@ pub struct TrailerParser {
     /// The shell that runs the command tells when it has read its start-up files, and what it has printed until now.
     starts: bool,
     printed: Vec<u8>,
+    /// Beginnings that were read here, of one stream or both, and how often the shell has told that.
+    begins: usize,
+    told: usize,
     process: Option<Process>,
     ended: Option<Ended>,
     /// sudo comes between the wrapper and the command.
@@ -49,6 +52,8 @@ pub struct Process {
     pub start: u64,
     /// Of which start of the node that is said.
     pub boot: String,
+    /// The process that leads the session where that is the command's alone; 0 where it is not.
+    pub lead: u32,
 }
 
 /// How the wrapper says that the command ended.
@@ -91,6 +96,8 @@ impl TrailerParser {
             preamble: Vec::new(),
             starts: false,
             printed: Vec::new(),
+            begins: 0,
+            told: 0,
             process: None,
             ended: None,
             sudo: false,
@@ -206,11 +213,16 @@ impl TrailerParser {
         &self.preamble
     }
 
+    /// Whether a line with the id may come: before the command, and where both streams are one, once more.
+    fn expects_id(&self) -> bool {
+        self.state != State::Body || self.starts && self.told < self.begins
+    }
+
     /// The next mark or id, and its length.
     fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
         let look = |word: &[u8]| memmem::find(&text[from..], word).map(|at| (from + at, word.len()));
         let mark = look(&self.mark);
-        if self.state == State::Body {
+        if !self.expects_id() {
             return mark;
         }
         let id = look(&self.id);
@@ -223,7 +235,7 @@ impl TrailerParser {
     /// Where the end of a text begins that may become a mark, with what stands before it on its line.
     fn undecided(&self, text: &[u8]) -> usize {
         let mut partial = partial_end(text, &self.mark);
-        if self.state != State::Body {
+        if self.expects_id() {
             partial = partial.max(partial_end(text, &self.id));
         }
         let mark = text.len() - partial;
@@ -296,13 +308,13 @@ impl TrailerParser {
         }
     }
 
-    /// Looks at what follows a mark: is it one of ours, `<12 345 BOOT\n`, `<\n`, `+...\n`, `=0\n`, `=~9\n`, `.\n`, and behind an id
+    /// Looks at what follows a mark: is it one of ours, `<12 345 BOOT 11\n`, `<\n`, `+...\n`, `=0\n`, `=~9\n`, `.\n`, and behind an id
     /// `?`, `>\n` and `:\n`? A terminal that was not asked to leave ends of lines alone, or does so all the same, makes `\r\n` of them.
     fn closing(&self, after: &[u8], is_id: bool) -> Closing {
         let Some(&first) = after.first() else { return Closing::Unfinished };
         let fits: fn(&[u8]) -> bool = match (is_id, first) {
             (true, b'?') if self.state == State::Asking => return Closing::Whole(1),
-            (true, b':') if self.state == State::Starting => <[u8]>::is_empty,
+            (true, b':') if self.starts && self.told < self.begins => <[u8]>::is_empty,
             (true, b'>') | (false, b'.') => <[u8]>::is_empty,
             (false, b'<') => is_process,
             (false, b'+') if self.state == State::Asking || self.sudo => is_process,
@@ -325,13 +337,20 @@ impl TrailerParser {
             b'<' => {
                 self.process = self.process.take().or_else(|| process(said));
                 self.errors_begun |= said.is_empty();
+                self.begins += usize::from(!self.sudo);
                 if self.state == State::Before {
-                    self.state = if self.sudo { State::Asking } else { self.begins() };
+                    self.state = if self.sudo { State::Asking } else { self.first_state() };
                 }
             }
-            b'+' if self.state == State::Asking => self.state = self.begins(),
-            b'+' => {}
+            b'+' => {
+                self.begins += 1;
+                if self.state == State::Asking {
+                    self.state = self.first_state();
+                }
+            }
+            b':' if self.state == State::Body => self.told += 1,
             b':' => {
+                self.told += 1;
                 let printed = std::mem::take(&mut self.printed);
                 self.state = State::Before;
                 self.put(&printed, body);
@@ -348,14 +367,16 @@ impl TrailerParser {
             }
             _ => {
                 self.ended = self.ended.or_else(|| ended(said));
-                self.state = State::Body;
-                self.give_printed(body);
+                if self.state == State::Starting {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
             }
         }
         self.command_begun |= matches!(self.state, State::Starting | State::Body);
     }
 
-    fn begins(&self) -> State {
+    fn first_state(&self) -> State {
         if self.starts { State::Starting } else { State::Body }
     }
 }
@@ -382,8 +403,9 @@ fn process(text: &str) -> Option<Process> {
     let pid = words.next()?.parse().ok()?;
     let start = words.next()?.parse().ok()?;
     let boot = words.next()?.to_owned();
+    let lead = words.next().map_or(Some(0), |word| word.parse().ok())?;
     (words.next().is_none() && boot.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
-        .then_some(Process { pid, start, boot })
+        .then_some(Process { pid, start, boot, lead })
 }
 
 fn is_status(text: &[u8]) -> bool {
@@ -426,11 +448,11 @@ mod tests {
         let mut reader = parser();
         let body = read(
             &mut reader,
-            &[b"SUCCESS\nMARK", b"<12", b"3 456 a-b\nhel", b"lo MA", b"RK PUBLIC> MARK=", b"7\nlate"],
+            &[b"SUCCESS\nMARK", b"<12", b"3 456 a-b 12\nhel", b"lo MA", b"RK PUBLIC> MARK=", b"7\nlate"],
         );
         assert_eq!(String::from_utf8_lossy(&body), "hello MARK PUBLIC> late", "what a child says later is output, too");
         assert_eq!((reader.ended(), reader.preamble()), (Some(Ended::Status(7)), b"SUCCESS\n".as_slice()));
-        assert_eq!(reader.process(), Some(&Process { pid: 123, start: 456, boot: "a-b".to_owned() }));
+        assert_eq!(reader.process(), Some(&Process { pid: 123, start: 456, boot: "a-b".to_owned(), lead: 12 }));
         let mut reader = parser();
         read(&mut reader, &[b"MARK<1 0 0\nMARK=~9\n"]);
         assert_eq!(reader.ended(), Some(Ended::Signal(9)));
@@ -478,6 +500,8 @@ mod tests {
     fn what_start_up_files_print_is_not_the_commands() {
         for (said, want, preamble) in [
             ("MARK<1 0 0\nwelcome\nPUBLIC:\nran\nPUBLIC:\nMARK=0\n", "ran\nPUBLIC:\n", "welcome\n"),
+            // Both streams are one.
+            ("MARK<\nMARK<1 0 0\nwelcome\nPUBLIC:\nPUBLIC:\nran\nPUBLIC:\nMARK=0\nMARK.\n", "ran\nPUBLIC:\n", "welcome\n"),
             // It is not told where nothing comes of it.
             ("MARK<1 0 0\nran\nMARK=0\nlate", "ran\nlate", ""),
             ("MARK<1 0 0\nran\n", "ran\n", ""),

@@ -24,16 +24,21 @@ gs_hold() {
 # Where nobody listens any more, nothing is run.
 gs_begin() {
     gs_hold
-    gs_boot= gs_stat=
+    gs_boot= gs_stat= gs_login= gs_lead=0
     {
         read -r gs_boot </proc/sys/kernel/random/boot_id
         read -r gs_stat </proc/$$/stat
+        read -r gs_login </proc/$PPID/cmdline
     } 2>/dev/null
     set -f
     set -- ${gs_stat##*) }
     set +f
+    # The login shell may wait for this one, and leads the session then.
+    case $4,$gs_login in
+        "$$",* | "$PPID,"*"$gs_id"*) gs_lead=$4 ;;
+    esac
     [ -z "$gs_errors" ] || printf '%s%s\n' "$gs_mark" "$gs_begins" >&2
-    printf '%s%s%s %s %s\n' "$gs_mark" "$gs_begins" "$$" "${20:-0}" "${gs_boot:-0}" || exit 141
+    printf '%s%s%s %s %s %s\n' "$gs_mark" "$gs_begins" "$$" "${20:-0}" "${gs_boot:-0}" "$gs_lead" || exit 141
 }
 
 # gs_end STATUS: `~N` is a signal.
