@@ -317,9 +317,15 @@ impl CommandNote {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::HeldOpen => "a child of the command still holds its output open; what it prints later is not heard (--linger)",
-            Self::NoErrors => "standard error does not come back from the node: a start-up file of the shell, or sshd's settings, send it elsewhere",
-            Self::OneStream => "standard error comes in standard output: a start-up file of the shell, or sshd's settings, make one stream of both",
+            Self::HeldOpen => {
+                "a child of the command still holds its output open; what it prints later is not heard (--linger)"
+            }
+            Self::NoErrors => {
+                "standard error does not come back from the node: a start-up file of the shell, or sshd's settings, send it elsewhere"
+            }
+            Self::OneStream => {
+                "standard error comes in standard output: a start-up file of the shell, or sshd's settings, make one stream of both"
+            }
         }
     }
 }

@@ -253,7 +253,11 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.step(
         20.0,
         7,
-        StepResult { stdout: "as far as ".into(), remote_killed: Some(Killed::Yes), ..StepResult::failed(slow.clone()) },
+        StepResult {
+            stdout: "as far as ".into(),
+            remote_killed: Some(Killed::Yes),
+            ..StepResult::failed(slow.clone())
+        },
     );
     play.fails(20.1, 7, slow);
     play.step(20.1, 8, printed(0, b"", b""));

@@ -166,7 +166,9 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
             let limit = limit.map(human).unwrap_or_default();
             let known = match begun {
                 // Where it could still have been on its way, the report says that it was not seen gone.
-                Begun::Never if ran.killed.is_none() => format!("the login shell did not begin the command within {limit}; it was not run"),
+                Begun::Never if ran.killed.is_none() => {
+                    format!("the login shell did not begin the command within {limit}; it was not run")
+                }
                 Begun::Never => format!("the login shell did not begin the command within {limit}"),
                 _ => format!("nothing was heard of the command within {limit}; whether it was run is not known"),
             };
@@ -175,8 +177,11 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
         }
         CommandEnd::TimedOut(Begun::Found) => {
             let limit = limit.map(human).unwrap_or_default();
-            Failure::new(Phase::Timeout, format!("nothing was heard of the command within {limit}, though it ran on the node"))
-                .hint("what holds back its output? A ForceCommand, or a filter in the user's profile")
+            Failure::new(
+                Phase::Timeout,
+                format!("nothing was heard of the command within {limit}, though it ran on the node"),
+            )
+            .hint("what holds back its output? A ForceCommand, or a filter in the user's profile")
         }
         CommandEnd::Cancelled => Failure::new(Phase::Command, "stopped"),
     }
@@ -333,7 +338,8 @@ pub(super) fn require_answers(result: &mut StepResult, paths: &[String]) {
         return;
     }
     let failure = Failure::new(Phase::Command, format!("the node did not say what became of {}", missing.join(", ")));
-    let failure = failure.hint("does a start-up file of the shell change what is printed (a log of sessions, a prefix)?");
+    let failure =
+        failure.hint("does a start-up file of the shell change what is printed (a log of sessions, a prefix)?");
     result.outcome = Outcome::Failed;
     result.failure = Some(failure);
 }

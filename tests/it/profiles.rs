@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::failures::{one, report, running, says, until_gone, until_running};
 use crate::gsctl::Run;
-use crate::lab::{Lab, Node, need_root};
 use crate::lab::opengauss;
+use crate::lab::{Lab, Node, need_root};
 
 /// A lab whose user has bash, with this in the file that bash reads under sshd.
 fn bash(profile: &str) -> Lab {
@@ -109,9 +109,7 @@ fn no_word_of_ours_is_one_that_a_profile_has_taken() {
     main_commands(&lab, node, lab.user());
     // The user's own words are there as under ssh.
     for command in ["g deploy", "type -t cat", "git nosuch; /bin/echo $?"] {
-        let host = one(lab.gsctl().args(["exec", "--", command]), 0);
-        let (out, err, status) = ssh(&lab, lab.user(), command);
-        assert_eq!((&host["stdout"], &host["stderr"], &host["exit_status"]), (&out.into(), &err.into(), &status.into()), "{host:#}");
+        same_as_ssh(&lab, lab.user(), command);
     }
 }
 
@@ -208,7 +206,11 @@ fn both_streams_in_one_or_one_of_them_lost() {
             assert!(run.stderr.contains(note), "{run}");
         }
         let late = one(lab.gsctl().args(["-t", "2s", "exec", "--", "sleep 5431"]), 3);
-        assert_eq!((&late["outcome"], &late["remote_killed"]), (&"timed_out".into(), &true.into()), "{profile}{late:#}");
+        assert_eq!(
+            (&late["outcome"], &late["remote_killed"]),
+            (&"timed_out".into(), &true.into()),
+            "{profile}{late:#}"
+        );
         no_marks(&late.to_string());
         until_gone(node, "sleep 5431");
     }
@@ -218,7 +220,10 @@ fn both_streams_in_one_or_one_of_them_lost() {
 fn forced_commands_that_join_streams_or_hold_them_back() {
     need_root();
     let force = |filter: &str| {
-        Lab::builder().shell("/bin/bash").sshd_config(&format!("ForceCommand sh -c \"$SSH_ORIGINAL_COMMAND\" {filter}\n")).start()
+        Lab::builder()
+            .shell("/bin/bash")
+            .sshd_config(&format!("ForceCommand sh -c \"$SSH_ORIGINAL_COMMAND\" {filter}\n"))
+            .start()
     };
     for filter in ["2>&1 | tee -a /tmp/session", "| cat"] {
         let lab = force(filter);
@@ -253,7 +258,11 @@ fn nobody_on_the_node_can_forge_an_end() {
 #[test]
 fn the_text_is_in_no_argument_and_no_variable() {
     need_root();
-    let lab = Lab::builder().user("basher", "/bin/bash").user("zsher", "/usr/bin/zsh").user("fisher", "/usr/bin/fish").start();
+    let lab = Lab::builder()
+        .user("basher", "/bin/bash")
+        .user("zsher", "/usr/bin/zsh")
+        .user("fisher", "/usr/bin/fish")
+        .start();
     let node = lab.node(1);
     for user in [lab.user(), "basher", "zsher", "fisher"] {
         let gsctl = || lab.gsctl().args(["-l", user]);
@@ -316,8 +325,15 @@ fn same_as_ssh(lab: &Lab, user: &str, command: &str) {
 #[test]
 fn commands_mean_what_they_mean_to_ssh() {
     need_root();
-    let lab = Lab::builder().user("basher", "/bin/bash").user("zsher", "/usr/bin/zsh").user("dasher", "/usr/bin/dash").start();
-    lab.node(1).write(lab.node(1).base().join("home-basher/.bashrc"), "alias ll='echo alias'; shopt -s expand_aliases; f() { echo function; }\n");
+    let lab = Lab::builder()
+        .user("basher", "/bin/bash")
+        .user("zsher", "/usr/bin/zsh")
+        .user("dasher", "/usr/bin/dash")
+        .start();
+    lab.node(1).write(
+        lab.node(1).base().join("home-basher/.bashrc"),
+        "alias ll='echo alias'; shopt -s expand_aliases; f() { echo function; }\n",
+    );
     for user in ["dasher", "basher", "zsher", lab.user()] {
         for command in [
             "nosuch",
@@ -348,4 +364,3 @@ fn commands_mean_what_they_mean_to_ssh() {
         }
     }
 }
-

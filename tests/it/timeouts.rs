@@ -159,9 +159,7 @@ fn an_idle_connection_that_died_is_replaced() {
     let run = play(&lab, "replaced", steps).spawn();
     let accepted = || lab.node(2).sshd_log().matches("Accepted publickey").count();
     wait::until("the second step runs", || lab.node(1).exists("home/in") && accepted() == 1);
-    wait::until("the other node is idle", || {
-        running(lab.node(2), " sh gsctl-") == 0 && lab.node(2).exists("home/ran")
-    });
+    wait::until("the other node is idle", || running(lab.node(2), " sh gsctl-") == 0 && lab.node(2).exists("home/ran"));
     lab.node(2).kill_sessions();
     lab.node(1).write("home/go", "");
     run.wait().expect(0);

@@ -9,8 +9,8 @@ use ssh2::Channel;
 
 use super::collector::Collector;
 use super::command::{Command, CommandEnd};
-use super::stdin::StdinWriter;
 use super::marks::Marks;
+use super::stdin::StdinWriter;
 use super::{
     ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
 };
@@ -56,7 +56,11 @@ impl ExecBackend for Session {
             let read = match (out, err) {
                 (Ok(out), Ok(err)) => out.unwrap_or(0) + err.unwrap_or(0),
                 (Err(error), _) | (_, Err(error)) => {
-                    return if collected.ended().is_some() { exit(command, collected) } else { broken(channel, &error) };
+                    return if collected.ended().is_some() {
+                        exit(command, collected)
+                    } else {
+                        broken(channel, &error)
+                    };
                 }
             };
             if read > 0 {

@@ -245,7 +245,11 @@ impl TrailerParser {
         // A line that so far is as a mark's would be.
         let line = self.line_of(&text[..mark]);
         match line {
-            Some(line) if self.prefix.starts_with(&text[line..mark]) && (partial == 0 || mark - line == self.prefix.len()) => line,
+            Some(line)
+                if self.prefix.starts_with(&text[line..mark]) && (partial == 0 || mark - line == self.prefix.len()) =>
+            {
+                line
+            }
             _ => mark,
         }
     }
@@ -324,7 +328,9 @@ impl TrailerParser {
         let whole = |text: &[u8]| fits(text.strip_suffix(b"\r").unwrap_or(text));
         match memchr::memchr(b'\n', after) {
             Some(at) if at <= LONGEST_LINE && whole(&after[1..at]) => Closing::Whole(at + 1),
-            None if after.len() <= LONGEST_LINE && after[1..].iter().all(|&byte| is_mark_byte(byte)) => Closing::Unfinished,
+            None if after.len() <= LONGEST_LINE && after[1..].iter().all(|&byte| is_mark_byte(byte)) => {
+                Closing::Unfinished
+            }
             Some(_) | None => Closing::Other,
         }
     }
@@ -501,7 +507,11 @@ mod tests {
         for (said, want, preamble) in [
             ("MARK<1 0 0\nwelcome\nPUBLIC:\nran\nPUBLIC:\nMARK=0\n", "ran\nPUBLIC:\n", "welcome\n"),
             // Both streams are one.
-            ("MARK<\nMARK<1 0 0\nwelcome\nPUBLIC:\nPUBLIC:\nran\nPUBLIC:\nMARK=0\nMARK.\n", "ran\nPUBLIC:\n", "welcome\n"),
+            (
+                "MARK<\nMARK<1 0 0\nwelcome\nPUBLIC:\nPUBLIC:\nran\nPUBLIC:\nMARK=0\nMARK.\n",
+                "ran\nPUBLIC:\n",
+                "welcome\n",
+            ),
             // It is not told where nothing comes of it.
             ("MARK<1 0 0\nran\nMARK=0\nlate", "ran\nlate", ""),
             ("MARK<1 0 0\nran\n", "ran\n", ""),

@@ -81,7 +81,13 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     // sudo reads the password from there, so what the inner shell reads waits until that says to be there.
     let reader = reader(true, options.pty);
     let call = sudo.call(&marks.id, &format!("/bin/sh -c {} sh {} {}", quote(&reader), marks.id, inner.len()));
-    let outer = assemble(marks, options.pty, '<', &[("gs_text", ""), ("gs_before", "")], &format!("gs_begin\n{call}\ngs_end \"$?\"\n"));
+    let outer = assemble(
+        marks,
+        options.pty,
+        '<',
+        &[("gs_text", ""), ("gs_before", "")],
+        &format!("gs_begin\n{call}\ngs_end \"$?\"\n"),
+    );
     Wrapped {
         request: request(marks, options, outer.len()),
         programs: vec![(first, opened(&outer)), (first + 1, opened(&inner))],
@@ -133,10 +139,7 @@ fn assemble(marks: &Marks, pty: bool, begins: char, variables: &[(&str, &str)], 
         text.push_str("stty \"$gs_tty\"\n");
     }
     let errors = if pty { "" } else { "1" };
-    text.push_str(&format!(
-        "gs_id={}\ngs_mark={}\ngs_begins='{begins}'\ngs_errors={errors}\n",
-        marks.id, marks.secret
-    ));
+    text.push_str(&format!("gs_id={}\ngs_mark={}\ngs_begins='{begins}'\ngs_errors={errors}\n", marks.id, marks.secret));
     for (name, value) in variables {
         text.push_str(&format!("{name}={}\n", quote(value)));
     }
@@ -187,7 +190,7 @@ pub fn unwrap_program(id: &str, program: &str) -> Option<Unwrapped> {
     let rest = program.strip_prefix(&format!("gs_id={id}\ngs_mark="))?.strip_suffix(&format!("#{id}."))?;
     let (mark, rest) = rest.split_once('\n')?;
     let (_, rest) = rest.split_once("\ngs_text=")?;
-    let (word, _) = rest.split_once("\ngs_before=")?;
+    let (word, _) = rest.split_once("\ngs_before=''\n")?;
     let words = crate::plan::quote::split(word)?;
     Some(Unwrapped { mark: mark.to_owned(), text: words.first().cloned().unwrap_or_default() })
 }
@@ -211,7 +214,14 @@ mod tests {
     }
 
     /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
-    fn run(login: &[&str], account: &str, wrapper: &str, options: &WrapOptions<'_>, text: &str, input: &[u8]) -> Outcome {
+    fn run(
+        login: &[&str],
+        account: &str,
+        wrapper: &str,
+        options: &WrapOptions<'_>,
+        text: &str,
+        input: &[u8],
+    ) -> Outcome {
         let marks = Mark::default().command();
         let wrapped = wrap(&marks, options, text);
         let request = wrapped.request.replace("/bin/sh -c", &format!("{wrapper} -c"));
@@ -244,6 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_wrapped_is_found_again() {
+        let marks = Mark::default().command();
+        let victim = crate::plan::script::Victim {
+            id: &marks.id,
+            pid: 7,
+            start: 1,
+            boot: "0-0",
+            lead: 7,
+            same_connection: true,
+        };
+        for text in ["echo 'it is'", "", "true", &crate::plan::script::killer(&victim)] {
+            let wrapped = wrap(&marks, &options(Runner::OwnShell), text);
+            let (id, bytes) = unwrap_request(&wrapped.request).expect("it is a request of ours");
+            let program = &wrapped.programs[0].1;
+            assert_eq!((id, bytes), (marks.id.as_str(), program.len()));
+            let unwrapped = unwrap_program(id, std::str::from_utf8(program).unwrap()).expect("it is a program of ours");
+            assert_eq!(unwrapped, Unwrapped { mark: marks.secret.clone(), text: text.to_owned() });
+        }
+        assert!(unwrap_request("true").is_none() && unwrap_program(&marks.id, "true").is_none());
+    }
+
+    #[test]
+    fn the_request_means_the_same_to_every_login_shell() {
+        let marks = Mark::default().command();
+        let options = WrapOptions { pty: true, ..options(Runner::LoginShell) };
+        let request = wrap(&marks, &options, "it's a secret!").request;
+        assert_eq!(request.matches('\'').count(), 2, "{request}");
+        assert!(!request.contains(['!', '\\', '\n', '^']) && !request.contains(&marks.secret), "{request}");
+        assert!(!request.contains("it's"), "{request}");
+    }
+
+    #[test]
     fn a_command_is_what_it_is_under_sshd() {
         let cases = [
             ("echo hi", "hi\n", "", Ended::Status(0)),
@@ -257,7 +299,12 @@ mod tests {
             ("exec sh -c 'kill -9 $$'", "", "", Ended::Signal(9)),
             ("kill 0; echo on", "", "", Ended::Signal(15)),
             ("cat; echo $#", "input0\n", "", Ended::Status(0)),
-            ("exec 3>&1 2>/dev/null; readlink /proc/self/fd/4 /proc/self/fd/7 || echo none", "none\n", "", Ended::Status(0)),
+            (
+                "exec 3>&1 2>/dev/null; readlink /proc/self/fd/4 /proc/self/fd/7 || echo none",
+                "none\n",
+                "",
+                Ended::Status(0),
+            ),
             ("tr '\\0' '\\n' </proc/$PPID/cmdline | grep -c canary", "0\n", "", Ended::Status(1)),
             ("env | grep -c ^gs_", "0\n", "", Ended::Status(1)),
         ];

@@ -22,8 +22,8 @@ use crate::transport::child::Child;
 use crate::transport::classify::lower;
 use crate::transport::exec::collector::Collector;
 use crate::transport::exec::command::{Command, CommandEnd};
-use crate::transport::exec::stdin::{StdinSink, StdinWriter};
 use crate::transport::exec::marks::Marks;
+use crate::transport::exec::stdin::{StdinSink, StdinWriter};
 use crate::transport::exec::{
     ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
 };
@@ -223,7 +223,11 @@ async fn collect_until<'a>(
 }
 
 /// Takes what is left of a signalled command's output, for a short while.
-async fn drain_after_signal(command: &Command, process: &mut CommandProcess, collected: &mut Collector<'_>) -> CommandEnd {
+async fn drain_after_signal(
+    command: &Command,
+    process: &mut CommandProcess,
+    collected: &mut Collector<'_>,
+) -> CommandEnd {
     future::or(collect_until(process, collected, |_| false), sleep(DRAIN_TIME)).await;
     if collected.ended().is_some() { exit(command, collected) } else { CommandEnd::Signal(SIGNAL.to_owned()) }
 }
