@@ -328,6 +328,57 @@ pub struct StageState {
     pub hint: Option<String>,
 }
 
+/// What became of a command that was to be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    /// It was there, and was seen gone.
+    Yes,
+    /// It may still be there.
+    No,
+    /// It had ended by itself before.
+    Ended,
+}
+
+impl serde::Serialize for Killed {
+    /// `true`, `false` or `"ended"`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Yes => serializer.serialize_bool(true),
+            Self::No => serializer.serialize_bool(false),
+            Self::Ended => serializer.serialize_str("ended"),
+        }
+    }
+}
+
+/// What is worth knowing of how a command was heard, whatever came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommandNote {
+    /// A child of the command still holds its output open: it is not listened to any more.
+    HeldOpen,
+    /// Nothing of standard error comes back.
+    NoErrors,
+    /// Standard error comes in standard output.
+    OneStream,
+}
+
+impl CommandNote {
+    /// In words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::HeldOpen => {
+                "a child of the command still holds its output open; what it prints later is not heard (--linger)"
+            }
+            Self::NoErrors => {
+                "standard error does not come back from the node: a start-up file of the shell, or sshd's settings, send it elsewhere"
+            }
+            Self::OneStream => {
+                "standard error comes in standard output: a start-up file of the shell, or sshd's settings, make one stream of both"
+            }
+        }
+    }
+}
+
 /// What one step did on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepResult {
@@ -339,8 +390,10 @@ pub struct StepResult {
     pub exit_status: Option<i32>,
     /// Name of the signal that ended the command, without `SIG`.
     pub signal: Option<String>,
-    /// After a timeout or a stop: whether the command's process group was seen gone on the node. `None`: nothing to kill.
-    pub remote_killed: Option<bool>,
+    /// After a timeout or a stop: whether the command's processes were seen gone on the node. `None`: nothing to kill.
+    pub remote_killed: Option<Killed>,
+    /// What is worth knowing of how the command was heard.
+    pub notes: Vec<CommandNote>,
     /// Standard output, raw.
     pub stdout: Output,
     /// Standard error, raw.
@@ -367,6 +420,7 @@ impl StepResult {
             exit_status: None,
             signal: None,
             remote_killed: None,
+            notes: Vec::new(),
             stdout: Output::default(),
             stderr: Output::default(),
             changes: Vec::new(),

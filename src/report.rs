@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::event::StepId;
 use crate::exit::ExitStatus;
-use crate::outcome::{Cause, Change, Facts, Failure, Outcome, StageState};
+use crate::outcome::{Cause, Change, CommandNote, Facts, Failure, Killed, Outcome, StageState};
 use crate::output::Output;
 use crate::stats::Counts;
 
@@ -85,7 +85,9 @@ pub struct HostReport {
     /// Signal that ended the last command.
     pub signal: Option<String>,
     /// Whether a stopped command was seen gone on the node.
-    pub remote_killed: Option<bool>,
+    pub remote_killed: Option<Killed>,
+    /// What is worth knowing of how its last command was heard.
+    pub notes: Vec<CommandNote>,
     /// Standard output of the last command.
     pub stdout: Output,
     /// Standard error of the last command.

@@ -10,7 +10,7 @@ pub use crate::inventory::hostset::expand;
 pub use crate::inventory::{cm_view, file as hosts_file};
 pub use crate::outcome::{Cause, Facts, Outcome, Phase, StepResult};
 pub use crate::plan::quote::quote;
-pub use crate::plan::script::{killer, parse_facts, without_comments};
+pub use crate::plan::script::{Victim, killer, parse_facts, without_comments};
 pub use crate::playbook::builtin::script as builtin_script;
 pub use crate::playbook::{Loader, Sources};
 pub use crate::report::{HostReport, RunReport};
@@ -21,4 +21,4 @@ pub use crate::reporter::{
 };
 pub use crate::stats::{Counts, RunStats};
 pub use crate::transport::exec::parser::TrailerParser;
-pub use crate::transport::{Mark, posix};
+pub use crate::transport::{Mark, unwrap_program, unwrap_request};

@@ -25,6 +25,7 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         exit_status: Some(0),
         signal: None,
         remote_killed: None,
+        notes: Vec::new(),
         stdout: stdout.into(),
         stderr: stderr.into(),
         facts: Facts::new(),

@@ -3,7 +3,7 @@
 nl='
 '
 # Helpers are found where the system has them, whatever the login's PATH says; programs of openGauss get the login's.
-login_path=$PATH
+login_path=${gs_path-$PATH}
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/sbin:$PATH
 
 # A variable that has no value yet may stand here as its name.

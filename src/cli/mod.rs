@@ -172,6 +172,9 @@ pub struct SshOptions {
     /// Interval of keepalives and how many unanswered ones end the connection [default: 15sx3].
     #[arg(long, global = true, value_name = "DUR[xN]", value_parser = keepalive, env = "GSCTL_KEEPALIVE")]
     pub keepalive: Option<(Duration, u32)>,
+    /// Time for which output is read on after a command's own end, while a child holds it open; `0` none.
+    #[arg(long, global = true, value_name = "DUR", value_parser = duration, default_value = "250ms", env = "GSCTL_LINGER")]
+    pub linger: Duration,
     /// Who makes the connections.
     #[arg(long, global = true, value_name = "NAME", default_value = "native", env = "GSCTL_TRANSPORT")]
     pub transport: Transport,

@@ -52,7 +52,7 @@ pub(super) fn exec(
         stdin,
         before: before(&args.environment),
         shell: args.shell.clone(),
-        posix: false,
+        own: false,
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         pty: args.pty,
     };
@@ -114,11 +114,11 @@ pub(super) fn script(args: &Script, timeout: Option<Duration>) -> Result<Plan, D
     })?;
     let interpreter = Interpreter::of(&text)
         .map_err(|(cause, hint)| Diagnostic::usage(format!("script `{name}` {cause}")).hint(hint))?;
-    let command = Template::literal(crate::transport::posix(&interpreter.command(&args.args)));
+    let command = Template::literal(interpreter.command(&args.args, text.len()));
     let exec_options = ExecOptions {
         stdin: Some(text.into()),
         before: before(&args.environment),
-        posix: true,
+        own: true,
         sudo: args.privilege.sudo.as_ref().map(Template::literal),
         ..ExecOptions::default()
     };
@@ -234,6 +234,8 @@ fn words(checks: &[Check]) -> String {
     let word = |check: &Check| match check {
         Check::Process { name, path: None } => format!("--process {name}"),
         Check::Process { name, path: Some(path) } => format!("--process {name}={path}"),
+        Check::NoProcess { name, path: None } => format!("--no-process {name}"),
+        Check::NoProcess { name, path: Some(path) } => format!("--no-process {name}={path}"),
         Check::Command(command) => format!("--command {command}"),
         Check::Port(port) => format!("--port {port}"),
         Check::File(path) => format!("--file {path}"),

@@ -199,6 +199,7 @@ impl ClientBuilder<'_> {
                 .max(1),
             keepalive,
             compression: false,
+            linger: Some(given.linger),
             algorithms: crate::transport::algorithms::AlgorithmLists::default(),
             family: None,
             bind: None,

@@ -9,9 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{
-    Accept, AllowUnreachable, Diagnose, Play, Preflight, Promote, Restart, Start, Status, Stop, System,
-};
+use crate::cli::{Accept, AllowUnreachable, Diagnose, Play, Preflight, Promote, Restart, Start, Status, Stop, System};
 use crate::plan::Plan;
 use crate::plan::push::{Content, PushFile};
 use crate::playbook::{Loader, Sources, builtin};

@@ -301,6 +301,7 @@ impl TargetBuilder<'_> {
                 .keepalive
                 .unwrap_or((found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1))),
             compression: found.compression,
+            linger: Some(options.linger),
             family: family(&found, &host.name)?,
             bind: found.bind,
             env: found.environment(&environment.env).into(),

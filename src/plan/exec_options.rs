@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Template;
-use super::quote::quote;
 
 /// How a command is run.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +15,8 @@ pub struct ExecOptions {
     pub before: Template,
     /// The shell that runs it; `None`: the user's login shell, or /bin/sh behind sudo.
     pub shell: Option<String>,
-    /// The command is POSIX shell text of ours, for /bin/sh where the login shell is something else.
-    pub posix: bool,
+    /// The command is a script of ours, for /bin/sh, which reads what it reads to its end and can tell that it did.
+    pub own: bool,
     /// Run it as this user, through the node's sudo.
     pub sudo: Option<Template>,
     /// Give it a pseudo terminal.
@@ -59,10 +58,4 @@ pub fn validate_user(user: &str) -> Result<(), String> {
         return Err(format!("`{}` is no name of a user", user.escape_debug()));
     }
     Ok(())
-}
-
-/// A command for another shell than the one that reads it.
-#[must_use]
-pub fn in_shell(shell: &str, command: &str) -> String {
-    format!("exec {} -c {}", quote(shell), quote(command))
 }

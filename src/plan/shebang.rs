@@ -49,12 +49,12 @@ impl Interpreter {
         Ok(Self { program: program.to_owned(), option: (!option.is_empty()).then(|| option.to_owned()) })
     }
 
-    /// POSIX shell text that runs the script on standard input with these arguments.
+    /// POSIX shell text that runs the script of so many bytes on standard input with these arguments.
     ///
-    /// The script comes on a descriptor of its own: were it the interpreter's standard input, a `cat` or `ssh` in it would
-    /// eat the rest of it. `cat` makes a pipe of what may be a socket, which could not be opened by name.
+    /// Nothing of it is run before all of it has come. It is handed over on a descriptor of its own: were it the interpreter's
+    /// standard input, a `cat` or `ssh` in it would eat the rest of it.
     #[must_use]
-    pub fn command(&self, arguments: &[String]) -> String {
+    pub fn command(&self, arguments: &[String], bytes: usize) -> String {
         let program = quote(&self.program);
         let words: Vec<String> = self
             .option
@@ -65,8 +65,10 @@ impl Interpreter {
             .collect();
         let missing = quote(&format!("gsctl: this node has no interpreter {}", self.program));
         format!(
-            "if ! command -v {program} >/dev/null 2>&1; then echo {missing} >&2; exit 127; fi\n\
-             cat | {{ exec 3<&0 </dev/null; exec {program} {}; }}",
+            "gs_take {bytes} || {{ echo 'gsctl: the script did not arrive whole: nothing of it was run' >&2; exit 141; }}\n\
+             PATH=$gs_path\n\
+             if ! command -v {program} >/dev/null 2>&1; then echo {missing} >&2; exit 127; fi\n\
+             printf %s \"$gs_in\" | {{ exec 3<&0 </dev/null; exec {program} {}; }}",
             words.join(" ")
         )
     }

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
-use crate::outcome::{Failure, Outcome, StageState};
+use crate::outcome::{CommandNote, Failure, Outcome, StageState};
 use crate::report::{Asked, ClusterReport, HostReport, RecordedKey, RunReport, SCHEMA, StepReport};
 use crate::stats::RunStats;
 
@@ -64,6 +64,14 @@ pub(crate) fn write_line(value: &impl Serialize, writer: &mut dyn Write) -> io::
 /// Whole milliseconds.
 pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is worth knowing of how a command was heard.
+pub(crate) fn notes<M: SerializeMap>(map: &mut M, notes: &[CommandNote]) -> Result<(), M::Error> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    map.serialize_entry("notes", &notes.iter().map(|note| note.words()).collect::<Vec<_>>())
 }
 
 pub(crate) fn some<M: SerializeMap, T: Serialize>(
@@ -164,6 +172,7 @@ impl Serialize for HostJson<'_> {
         some(&mut map, "exit_status", host.exit_status.as_ref())?;
         some(&mut map, "signal", host.signal.as_ref())?;
         some(&mut map, "remote_killed", host.remote_killed.as_ref())?;
+        notes(&mut map, &host.notes)?;
         // A command that ended and printed nothing has empty output; where none ended there is none.
         let ended = host.exit_status.is_some() || host.signal.is_some();
         if ended || !host.stdout.is_empty() {
@@ -293,6 +302,7 @@ pub(crate) mod tests {
             exit_status: Some(1),
             signal: None,
             remote_killed: None,
+            notes: Vec::new(),
             stdout: stdout.into(),
             stderr: stderr.into(),
             facts: Facts::new(),

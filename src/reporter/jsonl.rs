@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::encoded;
-use super::json::{Cluster, JsonList, StageJson, StatusJson, failure, ms, some, write_line};
+use super::json::{Cluster, JsonList, StageJson, StatusJson, failure, ms, notes, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
 use crate::outcome::{Failure, StepResult};
 use crate::report::{RunReport, SCHEMA};
@@ -223,6 +223,7 @@ fn step_result<M: SerializeMap>(map: &mut M, result: &StepResult) -> Result<(), 
     some(map, "exit_status", result.exit_status.as_ref())?;
     some(map, "signal", result.signal.as_ref())?;
     some(map, "remote_killed", result.remote_killed.as_ref())?;
+    notes(map, &result.notes)?;
     if !result.stdout.is_empty() {
         encoded::output(map, &encoded::STDOUT, &result.stdout)?;
     }

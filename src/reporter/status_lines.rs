@@ -3,6 +3,7 @@
 //! The word stands right-aligned in 12 columns, then the time in brackets, the count of hosts, the hosts, and what there is
 //! to say. It must not show remote output; the other views do.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::settings::CommandKind;
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
 use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 
@@ -52,6 +53,7 @@ pub(crate) struct StatusLines {
     /// With -v: how long a host's phases took, and its last command.
     phases: Phases,
     commands: Vec<Option<Duration>>,
+    notes_told: HashSet<(HostId, CommandNote)>,
 }
 
 impl StatusLines {
@@ -67,6 +69,7 @@ impl StatusLines {
             stages: vec![None; hosts],
             chains_told: vec![Vec::new(); hosts],
             changes: IndexMap::new(),
+            notes_told: HashSet::new(),
             states: vec![None; hosts],
             phases: Phases::new(hosts),
             commands: vec![None; hosts],
@@ -79,6 +82,11 @@ impl StatusLines {
     }
 
     fn step_finished(&mut self, host: HostId, step: StepId, result: &StepResult, at: Duration, ctx: &ViewContext) {
+        for note in &result.notes {
+            if self.notes_told.insert((host, *note)) {
+                self.say(host, "Note", Tone::Warn, note.words().to_owned(), at, ctx);
+            }
+        }
         if ctx.settings.command != CommandKind::Playbook {
             return;
         }
@@ -422,10 +430,11 @@ pub(crate) fn cluster_words(failure: &Failure) -> String {
 }
 
 /// What is known about a command that was stopped.
-pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<bool>) -> &'static str {
+pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<Killed>) -> &'static str {
     match (outcome, remote_killed) {
-        (_, Some(true)) => "; killed on the node",
-        (_, Some(false)) => "; not seen gone on the node, it may still be running there",
+        (_, Some(Killed::Yes)) => "; killed on the node",
+        (_, Some(Killed::No)) => "; not seen gone on the node, it may still be running there",
+        (_, Some(Killed::Ended)) => "; it had ended by itself on the node",
         (_, None) => "",
     }
 }

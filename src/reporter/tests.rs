@@ -11,7 +11,7 @@ use super::*;
 use crate::budget::Reserved;
 use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
-use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, StageState, StepResult};
 use crate::output::Output;
 use crate::report::{HostReport, StepReport};
 use crate::stats::CancelReason;
@@ -95,6 +95,7 @@ impl Play {
                 report.stdout.clone_from(&result.stdout);
                 report.stderr.clone_from(&result.stderr);
                 report.remote_killed = result.remote_killed;
+                report.notes.clone_from(&result.notes);
                 report.changed |= result.outcome == Outcome::Changed;
                 report.facts.extend(result.facts.clone());
                 report.steps.push(StepReport {
@@ -165,6 +166,7 @@ fn host_report(name: &str) -> HostReport {
         exit_status: None,
         signal: None,
         remote_killed: None,
+        notes: Vec::new(),
         stdout: Output::default(),
         stderr: Output::default(),
         facts: Facts::new(),
@@ -253,7 +255,11 @@ fn every_verdict(inputs: &OutputInputs) -> Play {
     play.step(
         20.0,
         7,
-        StepResult { stdout: "as far as ".into(), remote_killed: Some(true), ..StepResult::failed(slow.clone()) },
+        StepResult {
+            stdout: "as far as ".into(),
+            remote_killed: Some(Killed::Yes),
+            ..StepResult::failed(slow.clone())
+        },
     );
     play.fails(20.1, 7, slow);
     play.step(20.1, 8, printed(0, b"", b""));
@@ -558,8 +564,8 @@ fn interrupted() {
     let mut play = Play::new(&pipe(CommandKind::Output, 3), &["node01", "node02", "node03"], &["run"]);
     play.send(1.0, EventKind::CancelRequested { reason: CancelReason::Interrupt, running: 2 });
     play.send(1.1, EventKind::CleanupStarted { hosts: 1 });
-    play.step(1.2, 0, StepResult { remote_killed: Some(true), ..StepResult::new(Outcome::Cancelled) });
-    play.step(1.2, 1, StepResult { remote_killed: Some(false), ..StepResult::new(Outcome::Cancelled) });
+    play.step(1.2, 0, StepResult { remote_killed: Some(Killed::Yes), ..StepResult::new(Outcome::Cancelled) });
+    play.step(1.2, 1, StepResult { remote_killed: Some(Killed::No), ..StepResult::new(Outcome::Cancelled) });
     (0..3).for_each(|host| play.done(1.2, host, Outcome::Cancelled));
     play.finish(1.3);
     golden("interrupted.txt", &play.both());

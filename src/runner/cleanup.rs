@@ -5,11 +5,10 @@ use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{ChangeKind, Outcome, StepResult};
 use crate::plan::script::parse_checks;
 use crate::plan::{Action, Check, Cleanup, Step, Vars};
-use crate::transport::Command;
 
 use super::fleet::{Executor, JobResult, Work};
 use super::host::HostState;
-use super::job_result::{Parser, answer, evaluate};
+use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;
 use super::{CLEANUP_TIMEOUT, Run};
@@ -30,7 +29,7 @@ impl<C: Executor> Run<'_, C> {
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let Made { checks, .. } = made(step, &run.hosts[host].run_host.vars);
             let begun = run.hosts[host].begun;
-            run.begin_quietly(host, id, Command::new(script::checks_text(&checks), Some(CLEANUP_TIMEOUT)));
+            run.begin_quietly(host, id, script::checks(&checks));
             run.hosts[host].begun = begun;
             true
         };
@@ -120,7 +119,7 @@ impl<C: Executor> Run<'_, C> {
         let mut pump = Pump::new(left);
         let begin = |run: &mut Self, host: HostId, left: &Paths| {
             let paths: Vec<String> = left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect();
-            run.begin_quietly(host, 0, Command::new(script::undo(&paths), Some(CLEANUP_TIMEOUT)));
+            run.begin_quietly(host, 0, script::undo(&paths));
             true
         };
         while let Some((host, left, done)) = self.next_end(&mut pump, begin).await {
@@ -152,12 +151,14 @@ impl<C: Executor> Run<'_, C> {
         let first = |(host, left): (HostId, &mut Paths)| Some((host, left.pop()?));
         let mut pump = Pump::cleanup(left.iter_mut().enumerate().filter_map(first));
         let begin = |run: &mut Self, host: HostId, (step, paths): &(StepId, Vec<String>)| {
-            let command = Command::new(script::undo(paths), Some(CLEANUP_TIMEOUT));
+            let command = script::undo(paths);
             run.submit(host, *step, Work::Command(command), false);
             true
         };
         while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
-            self.cleaned(host, step, &paths, evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done));
+            let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
+            require_answers(&mut result, &paths);
+            self.cleaned(host, step, &paths, result);
             if let Some(next) = left[host].pop() {
                 pump.push(host, next);
             }
@@ -198,7 +199,7 @@ struct Made {
 
 fn made(step: &Step, vars: &Vars) -> Made {
     let (paths, condition) = match &step.action {
-        Action::Touch { paths, if_exists } => {
+        Action::Touch { paths, if_exists, .. } => {
             let paths = paths.iter().map(|path| path.render_plain(vars)).collect();
             (paths, if_exists.as_ref().map(|path| path.render_plain(vars)))
         }

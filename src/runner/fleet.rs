@@ -18,10 +18,9 @@ use futures_lite::FutureExt as _;
 use crate::budget::{Budget, Reserved};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::{HostId, Stream};
-use crate::outcome::{Failure, Phase};
+use crate::outcome::{Failure, Killed, Phase};
 use crate::plan::push::PartWriter;
 use crate::reactor::{Reactor, sleep, spawn};
-use crate::transport::exec::KillResult;
 use crate::transport::{
     Command, CommandEnd, CommandResult, ConnectProgress, ConnectResult, Connection, Connector, CopyEnd, CopyProgress,
     CopyRequest, CopyResult, Mark, Target, pause_after,
@@ -283,7 +282,7 @@ impl Shard {
             };
             ran = self.run(host, &mut session, command, &job).await;
         }
-        if matches!(ran.end, CommandEnd::Lost(_) | CommandEnd::NotSent(_)) || ran.killed == Some(false) {
+        if matches!(ran.end, CommandEnd::Lost(_) | CommandEnd::NotSent(_)) || ran.killed == Some(Killed::No) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
             ran.killed = self.kill_again(host, command, &ran).await;
@@ -385,11 +384,13 @@ impl Shard {
     }
 
     /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, command: &Command, ran: &CommandResult) -> Option<bool> {
-        let Some(pid) = ran.pid else { return ran.killed };
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &CommandResult) -> Option<Killed> {
+        if ran.place.process.is_none() {
+            return ran.killed;
+        }
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
-        let Some(Ok(mut session)) = arrival.session else { return Some(false) };
-        Some(session.kill(pid, command, true, &self.mark).await != KillResult::Alive)
+        let Some(Ok(mut session)) = arrival.session else { return Some(Killed::No) };
+        Some(session.kill(&ran.place, command, &self.mark).await.into())
     }
 
     async fn send(&self, host: HostId, event: FleetEvent) {

@@ -9,7 +9,6 @@ use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Failure, Outcome, StepResult};
 use crate::plan::script::parse_node;
 use crate::plan::{Action, Step};
-use crate::transport::Command;
 
 use super::Run;
 use super::fleet::{Executor, JobResult, Work};
@@ -116,7 +115,7 @@ impl<C: Executor> Run<'_, C> {
         let mut unreachable = Vec::new();
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let begun = run.hosts[host].begun;
-            let command = Command::new(script::ask_node(), Some(LIMIT));
+            let command = script::ask_node(LIMIT);
             // The step itself follows on the same connection.
             let job =
                 super::Job { work: Work::Command(command), stream: false, last: false, cancel: run.cancel.clone() };

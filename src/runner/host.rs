@@ -190,6 +190,7 @@ impl HostState {
             exit_status: last.exit_status,
             signal: last.signal,
             remote_killed: last.remote_killed,
+            notes: last.notes,
             stdout: last.stdout,
             stderr: last.stderr,
             facts: self.facts,

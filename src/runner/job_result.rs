@@ -8,7 +8,8 @@ use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepRes
 use crate::output::Output;
 use crate::plan::{Action, Check, Look, script};
 use crate::runner::fleet::JobResult;
-use crate::transport::{CommandEnd, CommandResult};
+use crate::runner::script::LOOK_ENDS;
+use crate::transport::{Begun, CommandEnd, CommandResult};
 
 /// Bytes of what a script of ours, or a probe, answers. More is no answer, rather than half of one.
 pub(super) const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -131,7 +132,14 @@ fn cut_off(parser: Parser<'_>, ran: CommandResult, result: StepResult) -> StepRe
 
 /// Adds what every result of a command has.
 pub(super) fn heard(ran: CommandResult, result: StepResult) -> StepResult {
-    StepResult { stdout: ran.stdout, stderr: ran.stderr, remote_killed: ran.killed, elapsed: ran.elapsed, ..result }
+    StepResult {
+        stdout: ran.stdout,
+        stderr: ran.stderr,
+        remote_killed: ran.killed,
+        notes: ran.notes,
+        elapsed: ran.elapsed,
+        ..result
+    }
 }
 
 /// Why a command that was not heard to the end has failed.
@@ -141,7 +149,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
         CommandEnd::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
         CommandEnd::Lost(said) => {
             // Without its number it can neither be killed nor looked for.
-            let begun = if ran.pid.is_none() { "; it may have been run" } else { "" };
+            let begun = if ran.place.process.is_none() { "; it may have been run" } else { "" };
             Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{begun}"))
         }
         CommandEnd::NotSent(said) => {
@@ -156,17 +164,31 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
         CommandEnd::NotBegun { status } => not_begun(*status, ran),
         CommandEnd::Unprepared => unprepared(ran),
         CommandEnd::Unprivileged { user, why } => super::sudo_failure::refused(user, *why, limit, ran),
-        CommandEnd::TimedOut { begun: true } => {
+        CommandEnd::TimedOut(Begun::Heard) => {
             let limit = limit.map(human).unwrap_or_default();
             Failure::new(Phase::Timeout, format!("no end within {limit}"))
                 .hint("give it more time with --timeout, or none with --timeout 0")
         }
-        CommandEnd::TimedOut { begun: false } => {
+        CommandEnd::TimedOut(begun @ (Begun::Never | Begun::Unknown)) => {
             let limit = limit.map(human).unwrap_or_default();
-            // Where it could still have been on its way, the report says that it was not seen gone.
-            let known = if ran.killed == Some(false) { "" } else { "; it was not run" };
-            Failure::new(Phase::Timeout, format!("the login shell did not begin the command within {limit}{known}"))
-                .hint("what does the user's profile (.bashrc, /etc/profile) wait for?")
+            let known = match begun {
+                // Where it could still have been on its way, the report says that it was not seen gone.
+                Begun::Never if ran.killed.is_none() => {
+                    format!("the login shell did not begin the command within {limit}; it was not run")
+                }
+                Begun::Never => format!("the login shell did not begin the command within {limit}"),
+                _ => format!("nothing was heard of the command within {limit}; whether it was run is not known"),
+            };
+            Failure::new(Phase::Timeout, known)
+                .hint("what does the user's profile (.bashrc, /etc/profile) wait for, or what holds back the output (ForceCommand)?")
+        }
+        CommandEnd::TimedOut(Begun::Found) => {
+            let limit = limit.map(human).unwrap_or_default();
+            Failure::new(
+                Phase::Timeout,
+                format!("nothing was heard of the command within {limit}, though it ran on the node"),
+            )
+            .hint("what holds back its output? A ForceCommand, or a filter in the user's profile")
         }
         CommandEnd::Cancelled => Failure::new(Phase::Command, "stopped"),
     }
@@ -208,12 +230,21 @@ fn of_status(status: i32) -> StepResult {
 }
 
 /// A look that heard no fact is no look, whatever its exit status.
-fn of_probe(facts: Facts, status: i32) -> StepResult {
-    if status == 0 && facts.is_empty() {
-        let failure = Failure::new(Phase::Check, "the look at the node printed no fact, so nothing is known about it");
-        return StepResult::failed(
-            failure.hint("is its /bin/sh what it should be? `gsctl play --dry-run -v` shows what runs"),
+fn of_probe(mut facts: Facts, status: i32) -> StepResult {
+    let whole = facts.shift_remove(LOOK_ENDS).is_some();
+    if status == 0 && (facts.is_empty() || !whole) {
+        let failure = Failure::new(
+            Phase::Check,
+            if whole {
+                "the look at the node printed no fact, so nothing is known about it"
+            } else {
+                "the look at the node was not heard whole, so nothing is known about it"
+            },
         );
+        return StepResult::failed(failure.hint(
+            "does a start-up file of the shell change what is printed (a log of sessions, a prefix)? `gsctl play --dry-run -v` shows \
+             what runs",
+        ));
     }
     let result = of_status(status);
     let failure = result.failure.map(|failure| Failure { phase: Phase::Check, ..failure });
@@ -303,9 +334,35 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32, phase: Phase) -> Ste
     StepResult { changes, ..result }
 }
 
+/// A path that the node did not speak of is not as it was wanted, whatever else was said.
+pub(super) fn require_answers(result: &mut StepResult, paths: &[String]) {
+    if result.exit_status.is_none() || !result.outcome.is_success() {
+        return;
+    }
+    let said = answer(result);
+    let said = String::from_utf8_lossy(&said);
+    let directory = |path: &str| path.rsplit_once('/').map_or(String::new(), |(directory, _)| directory.to_owned());
+    let named = |path: &&String| {
+        let is_pattern = path.contains(['*', '?', '[']);
+        let is_it = |other: &str| other == path.as_str() || is_pattern && directory(other) == directory(path);
+        result.changes.iter().any(|change| is_it(&change.path))
+            || said.lines().filter_map(|line| line.strip_prefix("skipped ")).any(|path| is_it(path))
+    };
+    let missing: Vec<String> = paths.iter().filter(|path| !named(path)).map(|path| format!("`{path}`")).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let failure = Failure::new(Phase::Command, format!("the node did not say what became of {}", missing.join(", ")));
+    let failure =
+        failure.hint("does a start-up file of the shell change what is printed (a log of sessions, a prefix)?");
+    result.outcome = Outcome::Failed;
+    result.failure = Some(failure);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::CommandPlace;
 
     fn cut(end: CommandEnd, stdout: &str) -> StepResult {
         let ran = CommandResult {
@@ -314,7 +371,8 @@ mod tests {
             stderr: Output::default(),
             preamble: Vec::new(),
             killed: None,
-            pid: None,
+            place: CommandPlace::default(),
+            notes: Vec::new(),
             elapsed: Duration::ZERO,
         };
         evaluate(Parser::Changes, None, JobResult::Command(Box::new(ran)))
@@ -325,7 +383,7 @@ mod tests {
         let said = "created /bin/cluster_manual_starting\ncreated /bin/cluster_manual_start";
         for (end, outcome) in [
             (CommandEnd::Cancelled, Outcome::Cancelled),
-            (CommandEnd::TimedOut { begun: true }, Outcome::TimedOut),
+            (CommandEnd::TimedOut(Begun::Heard), Outcome::TimedOut),
             (CommandEnd::Lost("reset".to_owned()), Outcome::Unreachable),
             (CommandEnd::Signal("KILL".to_owned()), Outcome::Failed),
         ] {

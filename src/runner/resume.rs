@@ -7,7 +7,6 @@ use std::io;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
-use crate::transport::Command;
 
 use super::fleet::{Executor, Work};
 use super::job_result::{Parser, evaluate};
@@ -110,7 +109,7 @@ impl<C: Executor> Run<'_, C> {
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let path = path.render_plain(&run.hosts[host].run_host.vars);
-            let command = Command::new(script::write_state(&path, &state), Some(CLEANUP_TIMEOUT));
+            let command = script::write_state(&path, &state);
             run.submit(host, id, Work::Command(command), false);
             true
         };

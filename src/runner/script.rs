@@ -1,26 +1,27 @@
 //! The shell text of each step on each host: what is sent, and what `--dry-run` shows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::outcome::Facts;
-use crate::plan::exec_options::{in_shell, validate_user};
+use crate::plan::exec_options::validate_user;
 use crate::plan::quote::quote;
 use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, script};
-use crate::transport::{Command, CopyRequest, posix};
+use crate::transport::{Command, CopyRequest, Runner};
 
 use super::CLEANUP_TIMEOUT;
 use super::copy_request;
 use super::fleet::Work;
 use super::host::RunHost;
 
-/// Bytes of a command; room is left for the quotes that a login shell without POSIX syntax needs.
+/// Bytes of a command: csh can only be given it as an argument, which ends at 128 KiB on Linux.
 const LONGEST: usize = 100_000;
-/// Bytes of what goes before it, which always travels in an argument.
+/// Bytes of what goes before it: variables, which a program gets beside its arguments.
 const LONGEST_BEFORE: usize = 12_000;
 /// Bytes of a command without the wrapper.
 const LONGEST_RAW: usize = 32_000;
-/// Bytes of a command on a terminal, which cannot read it from there: quoted as often as it may be, it must fit into one packet.
-const LONGEST_PTY: usize = 5_000;
+/// The fact that ends a look.
+pub(super) const LOOK_ENDS: &str = "gsctl_look_ends";
 /// Permission bits of the file in which a node keeps the state of the run.
 const STATE_MODE: u32 = 0o600;
 
@@ -44,10 +45,12 @@ pub(super) fn command(
     depth: Depth<'_>,
 ) -> Result<Option<Command>, String> {
     let vars = &run_host.vars;
-    let text = match &step.action {
+    let limit = limit(step, run_host);
+    let command = match &step.action {
         Action::Ping | Action::State { .. } | Action::Push(_) | Action::Pull(_) => return Ok(None),
         Action::Run { command, exec_options } => {
-            return managed(&command.render_shell(vars), exec_options, step, run_host).map(Some);
+            let runner = if exec_options.own { Runner::OwnShell } else { Runner::LoginShell };
+            managed(&command.render_shell(vars), runner, exec_options, step, run_host)?
         }
         Action::Script { script, with, exec_options, .. } => {
             let mut vars = vars.clone();
@@ -56,46 +59,54 @@ pub(super) fn command(
                 vars.insert(name, value);
             }
             let text = assignments(&vars) + script;
-            let text = if exec_options.shell.is_some() { text } else { posix(&text) };
-            return managed(&text, exec_options, step, run_host).map(Some);
+            let runner = if exec_options.shell.is_some() { Runner::LoginShell } else { Runner::Playbook };
+            managed(&text, runner, exec_options, step, run_host)?
         }
         Action::Probe { probe, .. } => {
             // The first look at a node says which one it is, where something will be changed.
             let node = if plan.is_change() { script::node() } else { String::new() };
-            posix(&(node + &probe_text(&plan.probes[probe.as_str()], vars, depth)))
+            Command::playbook(node + &probe_text(&plan.probes[probe.as_str()], vars, depth), limit)
         }
-        Action::Check { checks } => posix(&script::check(checks)),
+        Action::Check { checks } => Command::own(script::check(checks), limit),
         Action::Remove { paths, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_rm_path(path))?;
-            posix(&script::remove(&paths))
+            Command::own(script::remove(&paths), limit)
         }
         Action::Touch { paths, if_exists, .. } => {
             let paths = plain(paths, vars);
             paths.iter().try_for_each(|path| script::validate_path(path))?;
             let condition = if_exists.as_ref().map(|path| path.render_plain(vars));
-            posix(&script::touch(&paths, condition.as_deref()))
+            Command::own(script::touch(&paths, condition.as_deref()), limit)
         }
         Action::Write { path, content, mode } => {
             let path = path.render_plain(vars);
             script::validate_path(&path)?;
-            posix(&script::write(&path, &content.render_plain(vars), *mode))
+            Command::own(script::write(&path, &content.render_plain(vars), *mode), limit)
         }
-        Action::Wait(wait) => look_text(plan, &wait.look, vars, depth),
+        Action::Wait(wait) => look(plan, &wait.look, vars, depth, limit),
     };
     let sudo = sudo_user(step.action.sudo(), run_host)?;
-    Ok(Some(Command { posix: sudo.is_some(), sudo, ..Command::new(text, limit(step, run_host)) }))
+    Ok(Some(if sudo.is_some() { Command { sudo, ..command } } else { command }))
 }
 
 /// A command that is run in a manner of its own.
-fn managed(text: &str, exec_options: &ExecOptions, step: &Step, run_host: &RunHost) -> Result<Command, String> {
+fn managed(
+    text: &str,
+    runner: Runner,
+    exec_options: &ExecOptions,
+    step: &Step,
+    run_host: &RunHost,
+) -> Result<Command, String> {
     let sudo = sudo_user(exec_options.sudo.as_ref(), run_host)?;
     Ok(Command {
-        text: exec_options.shell.as_ref().map_or_else(|| text.to_owned(), |shell| in_shell(shell, text)),
+        text: text.to_owned(),
+        runner,
+        shell: exec_options.shell.clone(),
+        sealed: exec_options.own,
         stdin: exec_options.stdin.clone().unwrap_or_else(|| Arc::from([])),
         raw: exec_options.raw,
         before: exec_options.before.render_shell(&run_host.vars),
-        posix: exec_options.posix || exec_options.shell.is_some(),
         sudo,
         pty: exec_options.pty,
         timeout: limit(step, run_host),
@@ -124,12 +135,18 @@ pub(super) fn work(plan: &Plan, step: &Step, run_host: &RunHost) -> Result<Work,
 }
 
 /// What is sent to look at a host once.
-pub(super) fn look_text(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>) -> String {
+pub(super) fn look(
+    plan: &Plan,
+    look: &Look,
+    vars: &Vars,
+    depth: Depth<'_>,
+    limit: Option<std::time::Duration>,
+) -> Command {
     match look {
-        Look::Probe(probe) => posix(&probe_text(&plan.probes[probe.as_str()], vars, depth)),
-        Look::Run(command) => command.render_shell(vars),
-        Look::Checks { checks, rebooted: false } => posix(&script::check(checks)),
-        Look::Checks { checks, rebooted: true } => posix(&script::check_and_boot(checks)),
+        Look::Probe(probe) => Command::playbook(probe_text(&plan.probes[probe.as_str()], vars, depth), limit),
+        Look::Run(command) => Command::new(command.render_shell(vars), limit),
+        Look::Checks { checks, rebooted: false } => Command::own(script::check(checks), limit),
+        Look::Checks { checks, rebooted: true } => Command::own(script::check_and_boot(checks), limit),
     }
 }
 
@@ -171,21 +188,24 @@ fn expecting(plan: &Plan, run_host: &RunHost) -> RunHost {
 /// A command as `--dry-run` shows it.
 fn shown(command: &Command) -> String {
     let user = command.sudo.as_ref().map(|user| format!("# through sudo, as {user}"));
+    let shell = match (&command.shell, command.runner) {
+        (Some(shell), _) => Some(format!("# by {shell}")),
+        (None, Runner::OwnShell | Runner::Playbook) => Some("# by /bin/sh".to_owned()),
+        (None, Runner::LoginShell) => None,
+    };
     let terminal = command.pty.then(|| "# on a terminal".to_owned());
     let before = Some(command.before.clone()).filter(|text| !text.is_empty());
     let input = match command.stdin.len() {
         0 => None,
         bytes => Some(format!("# reads {bytes} bytes from standard input")),
     };
-    let lines = [user, terminal, before, Some(command.text.clone()), input];
+    let lines = [user, shell, terminal, before, Some(command.text.clone()), input];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a command can be sent at all: what a login shell is given as an argument ends at 128 KiB on Linux, and what goes
-/// without the wrapper must fit into one SSH packet.
+/// Whether a command can be sent at all. What goes without the wrapper must fit into one SSH packet.
 fn fits(command: &Command) -> Result<(), String> {
-    // sudo's shell gets it as a word.
-    let before = if command.sudo.is_some() { quote(&command.before).len() } else { command.before.len() };
+    let before = command.before.len();
     if before > LONGEST_BEFORE {
         return Err(format!(
             "the variables and the directory are {before} bytes, longer than the {LONGEST_BEFORE} that can be sent\n\
@@ -194,7 +214,6 @@ fn fits(command: &Command) -> Result<(), String> {
     }
     let (length, limit) = match command {
         Command { raw: true, .. } => (command.text.len(), LONGEST_RAW),
-        Command { pty: true, .. } => (command.text.len(), LONGEST_PTY),
         _ => (command.text.len(), LONGEST),
     };
     if length <= limit {
@@ -206,33 +225,43 @@ fn fits(command: &Command) -> Result<(), String> {
 }
 
 /// Writes the state of the run where a node keeps it.
-pub(super) fn write_state(path: &str, state: &str) -> String {
+pub(super) fn write_state(path: &str, state: &str) -> Command {
     // Without an end of line, as gs_sdr's own files are.
-    posix(&script::write(path, state, STATE_MODE))
+    Command::own(script::write(path, state, STATE_MODE), Some(CLEANUP_TIMEOUT))
 }
 
 /// Makes checks.
-pub(super) fn checks_text(checks: &[crate::plan::Check]) -> String {
-    posix(&script::check(checks))
+pub(super) fn checks(checks: &[crate::plan::Check]) -> Command {
+    Command::own(script::check(checks), Some(CLEANUP_TIMEOUT))
 }
 
 /// Asks a node which one it is.
-pub(super) fn ask_node() -> String {
-    posix(&script::node())
+pub(super) fn ask_node(limit: Duration) -> Command {
+    Command::own(script::node(), Some(limit))
 }
 
 /// Removes what a step created.
-pub(super) fn undo(paths: &[String]) -> String {
-    posix(&script::remove(paths))
+pub(super) fn undo(paths: &[String]) -> Command {
+    Command::own(script::remove(paths), Some(CLEANUP_TIMEOUT))
 }
 
 /// Whether files are there, before a step.
-pub(super) fn file_tests(step: &Step, vars: &Vars) -> Option<String> {
+pub(super) fn file_tests(step: &Step, run_host: &RunHost) -> Option<Command> {
     let when = step.when.as_ref()?;
     if when.exists.is_empty() && when.missing.is_empty() {
         return None;
     }
-    Some(posix(&script::tests(&plain(&when.exists, vars), &plain(&when.missing, vars))))
+    let paths = |templates| plain(templates, &run_host.vars);
+    Some(Command::own(script::tests(&paths(&when.exists), &paths(&when.missing)), limit(step, run_host)))
+}
+
+/// The paths that a step is about, and that the node must say something of.
+pub(super) fn paths(step: &Step, vars: &Vars) -> Vec<String> {
+    match &step.action {
+        Action::Remove { paths, .. } | Action::Touch { paths, .. } => plain(paths, vars),
+        Action::Write { path, .. } => vec![path.render_plain(vars)],
+        _ => Vec::new(),
+    }
 }
 
 /// The time that a step's command has on a host.
@@ -267,5 +296,6 @@ fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
     } else {
         set("light", "0");
     }
-    text + &probe.script
+    // A script may end where it likes; only what comes after it says that all of it was heard, as it was said.
+    format!("(\n{text}{}\n)\ngs_rc=$?\necho {LOOK_ENDS}=yes\nexit $gs_rc\n", probe.script.trim_end_matches('\n'))
 }

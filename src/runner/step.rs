@@ -8,12 +8,11 @@ use crate::plan::script::{self as node, Tested};
 use crate::plan::{Action, Look, On, OnFailure, Plan, Step, Until, Vars};
 use crate::report::{Asked, ClusterReport};
 use crate::stats::CancelReason;
-use crate::transport::Command;
 
 use super::Run;
 use super::condition::holds;
 use super::fleet::{Executor, Job, JobResult, Work};
-use super::job_result::{Parser, answer, evaluate};
+use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;
 use super::wait::EVIDENCE;
@@ -168,8 +167,7 @@ impl<C: Executor> Run<'_, C> {
         let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
         let begin = |run: &mut Self, host: HostId, (): &()| {
             let run_host = &run.hosts[host].run_host;
-            let text = script::file_tests(step, &run_host.vars).unwrap_or_default();
-            let command = Command::new(text, script::limit(step, run_host));
+            let Some(command) = script::file_tests(step, run_host) else { return false };
             run.submit(host, id, Work::Command(command), false);
             true
         };
@@ -214,7 +212,7 @@ impl<C: Executor> Run<'_, C> {
         let begin = |run: &mut Self, host: HostId, task: &Task| match task {
             Task::AskWhy(_) => {
                 if let Some(evidence) = &step.evidence {
-                    let command = Command::new(run.evidence_text(evidence, host), Some(EVIDENCE));
+                    let command = run.evidence_command(evidence, host);
                     run.begin_quietly(host, id, command);
                 }
                 step.evidence.is_some()
@@ -249,6 +247,7 @@ impl<C: Executor> Run<'_, C> {
             let gone = is_gone(&done);
             let mut result = evaluate(Parser::of(&step.action), limit, done);
             self.recognize(host, step, &mut result);
+            require_answers(&mut result, &script::paths(step, &self.hosts[host].run_host.vars));
             match &step.action {
                 Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
                 Action::Script { .. } => self.hand_on(host, &mut result),

@@ -107,7 +107,7 @@ impl<C: Executor> Run<'_, C> {
             if let Some(evidence) = wait.evidence.as_ref().filter(|_| self.asks_for_causes(wait))
                 && waiting.asks_why(place, cause::LOOKS)
             {
-                let command = Command::new(self.evidence_text(evidence, host), Some(EVIDENCE));
+                let command = self.evidence_command(evidence, host);
                 waiting.begin(place, now, wait.every);
                 self.begin_quietly(host, id, command);
                 continue;
@@ -322,8 +322,7 @@ impl<C: Executor> Run<'_, C> {
         let hosts = waiting.iter().filter(|host| !host.there && !unreachable(host)).map(|host| (host.host, ()));
         let mut pump = Pump::new(hosts);
         let begin = |run: &mut Self, host: HostId, (): &()| {
-            let text = run.evidence_text(evidence, host);
-            run.begin_quietly(host, id, Command::new(text, Some(EVIDENCE)));
+            run.begin_quietly(host, id, run.evidence_command(evidence, host));
             true
         };
         while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
@@ -336,13 +335,13 @@ impl<C: Executor> Run<'_, C> {
         }
     }
 
-    pub(super) fn evidence_text(&self, evidence: &Look, host: HostId) -> String {
+    pub(super) fn evidence_command(&self, evidence: &Look, host: HostId) -> Command {
         let state = &self.hosts[host];
         match evidence {
             // Evidence may be a script of ours; the login shell need not understand it.
-            Look::Run(command) => crate::transport::posix(&command.render_shell(&state.run_host.vars)),
+            Look::Run(command) => Command::playbook(command.render_shell(&state.run_host.vars), Some(EVIDENCE)),
             Look::Probe(_) | Look::Checks { .. } => {
-                script::look_text(self.plan, evidence, &state.run_host.vars, Depth::Full)
+                script::look(self.plan, evidence, &state.run_host.vars, Depth::Full, Some(EVIDENCE))
             }
         }
     }

@@ -1,9 +1,9 @@
 //! A logged-in connection to one host, whoever made it.
 
 use super::copy::{CopyEnd, CopyProgress, CopyRequest, CopyResult};
-use super::exec::command::{Command, CommandResult};
-use super::exec::wrapper::Mark;
-use super::exec::{self, KillResult, OutputSink};
+use super::exec::command::{Command, CommandPlace, CommandResult};
+use super::exec::marks::Mark;
+use super::exec::{self, KillFrom, KillResult, OutputSink};
 use super::{openssh, session};
 use crate::cancel::{CancelToken, Deadline};
 use crate::plan::push::PartWriter;
@@ -49,11 +49,12 @@ impl Connection {
         }
     }
 
-    /// Kills a command's process group on the node. `command_begun`: sudo, where it was to be run by that, has let it begin.
-    pub async fn kill(&mut self, pid: u32, command: &Command, command_begun: bool, mark: &Mark) -> KillResult {
+    /// Kills what another connection has left running of a command.
+    pub async fn kill(&mut self, place: &CommandPlace, command: &Command, mark: &Mark) -> KillResult {
+        let from = KillFrom::OtherConnection;
         match self {
-            Self::Native(session) => exec::kill(&mut **session, pid, command, command_begun, mark).await,
-            Self::OpenSsh(session) => exec::kill(&mut **session, pid, command, command_begun, mark).await,
+            Self::Native(session) => exec::kill(&mut **session, place, command, from, mark).await,
+            Self::OpenSsh(session) => exec::kill(&mut **session, place, command, from, mark).await,
         }
     }
 

@@ -37,8 +37,10 @@ pub struct Session {
     pub(super) sftp: Option<Sftp>,
     /// Files whose transfer was cut short: the same is true of them.
     pub(super) open_files: Vec<File>,
-    /// The login shell does not understand POSIX syntax.
-    pub non_posix_shell: bool,
+    /// How long output is read on after a command's own end; `None`: until it is closed.
+    pub(super) linger: Option<Duration>,
+    /// The login shell runs no program by its path.
+    pub(super) restricted: bool,
     /// Time for the server to open a channel.
     open_timeout: Duration,
     /// Environment to ask for before each command.
@@ -87,7 +89,8 @@ impl Session {
             done: Vec::new(),
             sftp: None,
             open_files: Vec::new(),
-            non_posix_shell: false,
+            linger: target.linger,
+            restricted: false,
             open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),

@@ -61,6 +61,8 @@ pub struct Target {
     pub bind: Option<IpAddr>,
     /// Environment to ask for before each command. The server takes what its `AcceptEnv` names.
     pub env: Arc<[(String, String)]>,
+    /// How long output is read on after a command's own end, while a child holds it open; `None`: until it is closed.
+    pub linger: Option<Duration>,
     /// What carries the connection to it.
     pub via: Via,
 }

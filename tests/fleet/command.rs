@@ -1,6 +1,6 @@
 //! Commands, played: a process id, some output, an exit status. Understands gsctl's wrapper and its killer, no shell.
 
-use gsctl::testing::{Mark, killer, posix};
+use gsctl::testing::{Victim, killer, unwrap_program, unwrap_request};
 
 /// What a client wants to be run.
 #[derive(Debug, Clone)]
@@ -21,28 +21,34 @@ pub(crate) enum Task {
     Echo(String),
     /// Kills this one.
     Kill(u32),
-    /// The text comes on standard input, so many bytes.
-    Read(usize),
+    /// The program comes on standard input, so many bytes.
+    Read { id: String, bytes: usize },
 }
+
+/// What every process of the fleet says of when it was started, and of which life of its node.
+const PROCESS: &str = "1 0-0 0";
 
 impl Request {
     /// Reads what was sent with the request to run something.
     pub(crate) fn read(text: &str) -> Self {
-        let Some((mark, word)) = Mark::unwrap(text) else {
-            return Self { mark: None, task: Task::of(text) };
-        };
-        let mark = Some(mark.as_str().to_owned());
-        if let Some(rest) = word.strip_prefix("\"$(dd bs=") {
-            let bytes = rest.split(' ').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-            return Self { mark, task: Task::Read(bytes) };
+        match unwrap_request(text) {
+            Some((id, bytes)) => Self { mark: None, task: Task::Read { id: id.to_owned(), bytes } },
+            None => Self { mark: None, task: Task::of(text) },
         }
-        let words = shell_words::split(word).unwrap_or_default();
-        Self { mark, task: Task::of(words.first().map_or("", String::as_str)) }
+    }
+
+    /// Reads the program that came on standard input.
+    pub(crate) fn of_program(id: &str, program: &str) -> Self {
+        let Some(program) = unwrap_program(id, program) else {
+            return Self { mark: None, task: Task::Exit(141) };
+        };
+        Self { mark: Some(program.mark), task: Task::of(&program.text) }
     }
 
     /// What the wrapper prints before, on the two streams.
     pub(crate) fn head(&self, pid: u32) -> (String, String) {
-        self.mark.as_ref().map_or_else(Default::default, |mark| (format!("{mark}<{pid}\n"), format!("{mark}<\n")))
+        let mark = self.mark.as_ref();
+        mark.map_or_else(Default::default, |mark| (format!("{mark}<{pid} {PROCESS}\n"), format!("{mark}<\n")))
     }
 
     /// What the wrapper prints after.
@@ -62,10 +68,20 @@ impl Task {
         if let Some(status) = text.strip_prefix("exit ").and_then(|digits| digits.parse().ok()) {
             return Self::Exit(status);
         }
-        let victim = text.rsplit_once("gs_kill ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
-        match victim {
-            Some(pid) if posix(&killer(pid)) == text => Self::Kill(pid),
-            _ => Self::Planned,
+        match victim(text) {
+            Some(pid) => Self::Kill(pid),
+            None => Self::Planned,
         }
     }
+}
+
+/// Whom a killer is to kill.
+fn victim(text: &str) -> Option<u32> {
+    let line = text.lines().find(|line| line.starts_with("gs_id="))?;
+    let mut values = line.split(' ').filter_map(|word| Some(word.split_once('=')?.1));
+    let (id, pid) = (values.next()?, values.next()?.parse().ok()?);
+    let (start, boot) = (values.next()?.parse().ok()?, values.next()?);
+    let lead = values.next()?.parse().ok()?;
+    let same_connection = values.next()? == "1";
+    (killer(&Victim { id, pid, start, boot, lead, same_connection }) == text).then_some(pid)
 }

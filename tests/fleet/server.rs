@@ -197,7 +197,7 @@ impl Peer {
         let (output, status) = match &request.task {
             Task::Echo(words) => (words.clone(), 0),
             Task::Exit(status) => (String::new(), *status),
-            Task::Planned | Task::Kill(_) | Task::Read(_) => (plan::output(self.at.number, plan.output), plan.exit),
+            Task::Planned | Task::Kill(_) | Task::Read { .. } => (plan::output(self.at.number, plan.output), plan.exit),
         };
         let pid = self.at.world.next_pid.fetch_add(1, Ordering::SeqCst);
         self.at.put(Deed::Begun(pid));
@@ -402,7 +402,7 @@ impl server::Handler for Peer {
     ) -> Result<(), russh::Error> {
         let request = Request::read(&String::from_utf8_lossy(text));
         session.channel_success(channel)?;
-        if let Task::Read(_) = request.task {
+        if let Task::Read { .. } = request.task {
             self.reading.insert(channel, (request, Vec::new()));
             return Ok(());
         }
@@ -410,14 +410,14 @@ impl server::Handler for Peer {
     }
 
     async fn data(&mut self, channel: ChannelId, bytes: &[u8], session: &mut Session) -> Result<(), russh::Error> {
-        let Some((mut request, mut text)) = self.reading.remove(&channel) else { return Ok(()) };
+        let Some((request, mut text)) = self.reading.remove(&channel) else { return Ok(()) };
         text.extend_from_slice(bytes);
-        let Task::Read(wanted) = request.task else { return Ok(()) };
-        if text.len() < wanted {
+        let Task::Read { id, bytes } = &request.task else { return Ok(()) };
+        if text.len() < *bytes {
             self.reading.insert(channel, (request, text));
             return Ok(());
         }
-        request.task = Task::of(&String::from_utf8_lossy(&text[..wanted]));
+        let request = Request::of_program(id, &String::from_utf8_lossy(&text[..*bytes]));
         self.run(channel, request, session)
     }
 }

@@ -103,9 +103,8 @@ fn the_exit_statuses_are_those_of_the_program() {
 fn every_option_and_command_that_is_named_is_there() {
     let mut help = Gsctl::at_home(Path::new("/")).arg("--help").run().text();
     for command in [
-        "exec", "ping", "check", "wait", "touch", "rm", "push", "pull", "start", "stop", "restart", "status", "diagnose",
-        "promote", "play",
-        "hosts", "runs", "config",
+        "exec", "ping", "check", "wait", "touch", "rm", "push", "pull", "start", "stop", "restart", "status",
+        "diagnose", "promote", "play", "hosts", "runs", "config",
     ] {
         help += &Gsctl::at_home(Path::new("/")).args([command, "--help"]).run().expect(0).text();
     }

@@ -81,8 +81,8 @@ fn commands_that_end_badly() {
     says(&host, "failed", "command", "killed by signal KILL");
     assert_eq!((&host["signal"], &host["stdout"]), (&"KILL".into(), &"before\n".into()), "{host:#}");
 
-    // The wrapper is dead, what it had started is not: it must not stay.
-    let host = exec("kill -9 $$; sleep 4711", 3);
+    // The command's shell is dead, what it had started is not: it must not stay.
+    let host = exec("sleep 4711 & kill -9 $$; echo on", 3);
     says(&host, "failed", "command", "killed by signal KILL");
     assert_eq!(host["remote_killed"], true, "{host:#}");
     until_gone(node, "sleep 4711");

@@ -49,6 +49,9 @@ fn block_rm(lab: &Lab, number: usize) {
         format!("#!/bin/sh\n: >{}/rm-called\nexec sleep 1000\n", node.base().join("home").display()),
     );
     node.chmod("/usr/local/bin/rm", 0o755);
+    // gsctl's scripts take the system's.
+    let mounted = node.sh("mount --bind /usr/local/bin/rm /usr/bin/rm");
+    assert!(mounted.status.success(), "{mounted:?}");
 }
 
 #[test]

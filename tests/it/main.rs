@@ -10,7 +10,7 @@
 //! | Inventories | `inventories`, `ansible_values`, `foreign_files` |
 //! | Defaults | `config`, `environment`, `service_accounts` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
-//! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers` |
+//! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers`, `profiles` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
 //! | `push`, `pull` | `files`, `push_together`, `pull`, `virtual_files`, `big_files` |
 //! | `touch`, `rm` | `marker` |
@@ -51,8 +51,8 @@ mod big_files;
 mod canary;
 mod certificates;
 mod config;
-mod diagnose;
 mod cuts;
+mod diagnose;
 mod differential;
 mod differential_inventories;
 mod docs;
@@ -100,6 +100,7 @@ mod peer_cases;
 mod playbooks;
 mod postgres;
 mod prefix;
+mod profiles;
 mod pssh;
 mod pssh_peer;
 mod pty;

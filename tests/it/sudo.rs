@@ -246,7 +246,7 @@ fn each_refusal_has_a_message_of_its_own() {
     node.write(node.base().join("home-bare/.zshenv"), "PATH=/nowhere\n");
     let (right, wrong) = (password(&lab), file(&lab, "wrong-Zk7pQ2", 0o600));
     let given = |path: &Path| path.display().to_string();
-    let cases: [(&str, &[&str], &str, &str); 10] = [
+    let cases: [(&str, &[&str], &str, &str); 9] = [
         ("omm", &["--sudo"], "sudo wants a password, and none was given", "--ask-sudo-password"),
         ("omm", &["--sudo", "--sudo-password-file", &given(&wrong)], "sudo does not take the password", "sent once"),
         (
@@ -271,7 +271,6 @@ fn each_refusal_has_a_message_of_its_own() {
         ),
         ("free", &["--sudo=nosuchuser"], "sudo knows no user `nosuchuser`", "--sudo=USER"),
         ("terminal", &["--sudo"], "sudo wants a terminal", "--pty"),
-        ("bare", &["--sudo"], "there is no sudo on the node", "install"),
         ("banned", &["--sudo"], "sudo wants a password, and none was given", "--ask-sudo-password"),
     ];
     for (user, arguments, error, hint) in cases {
@@ -282,6 +281,8 @@ fn each_refusal_has_a_message_of_its_own() {
         assert!(host["exit_status"].is_null() && host["stdout"].is_null(), "{host:#}");
     }
     assert!(!node.exists("/run/ran"), "it was run");
+    // What the login's PATH does not have, the system has.
+    assert_eq!(one(exec(&lab, "bare", &["--sudo", "/usr/bin/id -un"]), 0)["stdout"], "root\n");
     // One that waits for something else, and would for ever.
     node.write("/usr/local/bin/sudo", "#!/bin/sh\nsleep 4921\n");
     node.chmod("/usr/local/bin/sudo", 0o755);
@@ -317,8 +318,8 @@ fn what_is_wrong_is_said_before_contact() {
         (&["--sudo", "--ask-sudo-password", "--sudo-password-file", "x", "true"], "cannot be used with"),
         (&["--sudo", "--sudo-password-file", "/no/such", "true"], "password file `/no/such`"),
         (&["--sudo", "--sudo-password-file", &open, "true"], "others can read it"),
-        (&["--pty", "--", &"x".repeat(6_000)], "longer than the 5000 that can be sent"),
-        (&["--sudo", "--env", &format!("A={}", "'".repeat(3_000)), "true"], "longer than the 12000"),
+        (&["--pty", "--", &"x".repeat(101_000)], "longer than the 100000 that can be sent"),
+        (&["--sudo", "--env", &format!("A={}", "'".repeat(4_000)), "true"], "longer than the 12000"),
     ] {
         let run = lab.gsctl().arg("exec").args(arguments).run().expect(2);
         assert!(run.stderr.contains(said), "`{said}` is missing\n{run}");

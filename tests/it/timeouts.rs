@@ -154,14 +154,12 @@ fn an_idle_connection_that_died_is_replaced() {
     let lab = Lab::start(2);
     lab.node(1).write("home/slow", "");
     let steps = "  - { name: first, run: \"echo 1 >>ran\" }\n\
-                 \x20 - { name: long on one, run: \"[ ! -e slow ] || while [ ! -e go ]; do sleep 0.1; done\" }\n\
+                 \x20 - { name: long on one, run: \"[ ! -e slow ] || { touch in; while [ ! -e go ]; do sleep 0.1; done; }\" }\n\
                  \x20 - { name: last, run: \"echo 2 >>ran\" }\n";
     let run = play(&lab, "replaced", steps).spawn();
     let accepted = || lab.node(2).sshd_log().matches("Accepted publickey").count();
-    wait::until("the second step runs", || running(lab.node(1), "while [ ! -e go ]") > 0 && accepted() == 1);
-    wait::until("the other node is idle", || {
-        running(lab.node(2), "printf '%s<") == 0 && lab.node(2).exists("home/ran")
-    });
+    wait::until("the second step runs", || lab.node(1).exists("home/in") && accepted() == 1);
+    wait::until("the other node is idle", || running(lab.node(2), " sh gsctl-") == 0 && lab.node(2).exists("home/ran"));
     lab.node(2).kill_sessions();
     lab.node(1).write("home/go", "");
     run.wait().expect(0);

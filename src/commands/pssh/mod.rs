@@ -276,6 +276,8 @@ impl PsshRun<'_> {
         for (number, (target, entry)) in targets.list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
             target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
             target.password.clone_from(&password);
+            // As ssh under pssh: until nobody holds the output any more.
+            target.linger = None;
         }
         Ok(targets)
     }

@@ -139,12 +139,19 @@ gs_no_process() {
 
 # gs_command N COMMAND: its output is not kept, so that a daemon that it leaves behind holds nothing open.
 gs_command() {
-    (eval "$2") </dev/null >/dev/null 2>&1
-    gs_rc=$?
+    if [ -n "${gs_mark-}" ]; then
+        # As any command of a user's: in a shell of the login's.
+        gs_login "$2" </dev/null >/dev/null 2>&1
+        gs_rc=$gs_s
+    else
+        (eval "$2") </dev/null >/dev/null 2>&1
+        gs_rc=$?
+    fi
     case $gs_rc in
         0) gs_ok "$1" ;;
         126) gs_failed "$1" 'exit status 126: not executable' ;;
         127) gs_failed "$1" 'exit status 127: command not found' ;;
+        '~'*) gs_failed "$1" "killed by signal ${gs_rc#?}" ;;
         *) gs_failed "$1" "exit status $gs_rc" ;;
     esac
 }

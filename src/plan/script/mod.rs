@@ -143,18 +143,39 @@ pub fn node() -> String {
     format!("(\n{}) 2>/dev/null\n", without_comments(NODE))
 }
 
-/// A script that ends a command on the node: the process group that `pid` leads, and what is left of its session. Where the
-/// server made it lead neither: it and what descends from it.
+/// A command that is to be killed: what its wrapper said of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Victim<'a> {
+    /// The public id, which stands in the arguments of what carries it.
+    pub id: &'a str,
+    /// The wrapper's process; 0 where it was not heard.
+    pub pid: u32,
+    /// When it was started; 0 where that is not known.
+    pub start: u64,
+    /// In which life of the node; `0` where that is not known.
+    pub boot: &'a str,
+    /// Who leads its session, where that is its own; 0 where it is not.
+    pub lead: u32,
+    /// It is killed over the connection that it was sent over.
+    pub same_connection: bool,
+}
+
+/// A script that ends a command on the node: what has its id in its arguments, the process group and session that it leads, and what
+/// descends from it in its own session.
 ///
-/// Prints `killed` (seen gone), `gone` (there was nothing) or `alive`, and ends with 1 only for the last. Takes up to about
-/// 4 s: 2 for SIGTERM, 2 for SIGKILL. Must not run in the session that it ends.
+/// Prints `killed` (seen gone), `never begun` (the same, of a login shell that had not come to it), `gone` (there was nothing),
+/// `alive`, or `unknown<tab>REASON`, and ends with 1 for the last two. Takes up to about 4 s: 2 for SIGTERM, 2 for SIGKILL. Must
+/// not run in the session that it ends.
 #[must_use]
-pub fn killer(pid: u32) -> String {
-    // `kill -1` and `kill -0` mean everybody and ourselves.
-    if pid < 2 {
-        return "echo gone\n".to_owned();
-    }
-    compose(&[KILL], &format!("gs_bad=0\ngs_nl='\n'\ngs_kill {pid}\n"))
+pub fn killer(victim: &Victim<'_>) -> String {
+    let Victim { id, pid, start, boot, lead, same_connection } = victim;
+    let set = format!(
+        "gs_bad=0\ngs_nl='\n'\ngs_id={} gs_pid={pid} gs_start={start} gs_boot={} gs_leads={lead} gs_same={}\ngs_kill\n",
+        quote(id),
+        quote(boot),
+        u8::from(*same_connection)
+    );
+    compose(&[KILL], &set)
 }
 
 /// Whether gsctl is willing to remove this path. The error says what is wrong with it.

@@ -638,9 +638,29 @@ fn alive(pid: &str) -> bool {
         .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap().starts_with('Z'))
 }
 
+/// Runs a killer, which must not find the id in its own arguments: on a node it comes on standard input.
+fn run_killer(shell: &[&str], script: &str, folder: &Path, as_nobody: bool) -> Output {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), script).unwrap();
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    run_in(shell, &format!("eval \"$(/bin/cat {})\"", file.path().display()), folder, as_nobody)
+}
+
+/// The process of that number, of which nothing else is known.
+fn victim(pid: u32) -> Victim<'static> {
+    Victim { id: "gsctl-of-nobody", pid, start: 0, boot: "0", lead: pid, same_connection: true }
+}
+
+/// When a process was started, and in which life of the machine.
+fn began(pid: u32) -> (u64, String) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap();
+    (start, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned())
+}
+
 #[track_caller]
 fn kill_with(shell: &[&str], pid: u32) -> String {
-    let output = run_in(shell, &killer(pid), Path::new("/"), false);
+    let output = run_killer(shell, &killer(&victim(pid)), Path::new("/"), false);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
     assert_eq!(output.status.code(), Some(0));
     stdout(&output)
@@ -744,7 +764,7 @@ fn says_so_when_it_may_not_kill() {
     for shell in SHELLS {
         let mut other = session("sleep 60; :");
         std::thread::sleep(Duration::from_millis(50));
-        let output = run_in(shell, &killer(other.id()), Path::new("/"), true);
+        let output = run_killer(shell, &killer(&victim(other.id())), Path::new("/"), true);
         assert_eq!((stdout(&output).as_str(), output.status.code()), ("alive\n", Some(1)), "{shell:?}");
         kill_with(shell, other.id());
         let _ = other.wait();
@@ -752,9 +772,74 @@ fn says_so_when_it_may_not_kill() {
 }
 
 #[test]
+fn spares_a_stranger_that_has_the_number_now() {
+    for shell in SHELLS {
+        let mut stranger = session("sleep 60; :");
+        std::thread::sleep(Duration::from_millis(50));
+        let (start, boot) = began(stranger.id());
+        let said = |victim: Victim<'_>| stdout(&run_killer(shell, &killer(&victim), Path::new("/"), false));
+        let other = "00000000-0000-0000-0000-000000000000";
+        for same_connection in [true, false] {
+            let victim = Victim { start, boot: &boot, same_connection, ..victim(stranger.id()) };
+            assert_eq!(said(Victim { start: start + 1, ..victim }), "gone\n", "{shell:?}: started at another time");
+            assert_eq!(said(Victim { boot: other, ..victim }), "gone\n", "{shell:?}: the node was started anew");
+        }
+        // Over another connection a number alone is nobody's.
+        for (start, boot) in [(0, boot.as_str()), (start, "0"), (0, "0")] {
+            let victim = Victim { start, boot, same_connection: false, ..victim(stranger.id()) };
+            assert_eq!(said(victim), "gone\n", "{shell:?}");
+        }
+        assert!(alive(&stranger.id().to_string()), "{shell:?}");
+        let victim = Victim { start, boot: &boot, same_connection: false, ..victim(stranger.id()) };
+        assert_eq!(said(victim), "killed\n", "{shell:?}");
+        let _ = stranger.wait();
+    }
+}
+
+#[test]
+fn finds_what_carries_the_id_in_its_arguments() {
+    for shell in SHELLS {
+        let place = Place::new();
+        let pids = place.path("pids");
+        let id = format!("gsctl-{}", std::process::id());
+        // As a login shell that waits for what it was given to run; a child of that, which is named like nothing.
+        let mut login = Command::new("setsid")
+            .args(["bash", "-c", &format!("sleep 60 & echo $! >'{}'; wait; : {id}", pids.display())])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let child = read_when_there(&pids, 1).remove(0);
+        let victim = Victim { id: &id, same_connection: false, ..victim(0) };
+        let said = stdout(&run_killer(shell, &killer(&victim), Path::new("/"), false));
+        assert_eq!((said.as_str(), alive(&child)), ("never begun\n", false), "{shell:?}");
+        let _ = login.wait();
+    }
+}
+
+#[test]
+fn a_helper_that_is_missing_or_fails_is_told() {
+    for shell in SHELLS {
+        let mut session = session("sleep 60; :");
+        let text = killer(&victim(session.id()));
+        let without = stdout(&run_killer(shell, &format!("PATH=/nowhere\n{text}"), Path::new("/"), false));
+        // busybox has helpers of its own.
+        assert!(shell.len() > 1 || without == "unknown\tthere is no cat on the node\n", "{shell:?}: {without}");
+        let said = stdout(&run_killer(shell, &format!("cat() {{ return 1; }}\n{text}"), Path::new("/"), false));
+        assert_eq!(said, "unknown\tthe processes of the node cannot be listed\n", "{shell:?}");
+        assert!(alive(&session.id().to_string()));
+        session.kill().unwrap();
+        session.wait().unwrap();
+    }
+}
+
+#[test]
 fn never_kills_everybody() {
-    for pid in [0, 1] {
-        assert_eq!(killer(pid), "echo gone\n");
+    for shell in SHELLS {
+        for pid in [0, 1] {
+            assert_eq!(kill_with(shell, pid), "gone\n", "{shell:?}");
+        }
+        let nobody = Victim { id: "", ..victim(0) };
+        assert_eq!(stdout(&run_killer(shell, &killer(&nobody), Path::new("/"), false)), "gone\n", "{shell:?}");
     }
 }
 

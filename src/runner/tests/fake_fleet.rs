@@ -12,12 +12,12 @@ use async_channel::Sender;
 
 use crate::budget::Reserved;
 use crate::event::{HostId, Stream};
-use crate::outcome::{Failure, Phase};
+use crate::outcome::{Failure, Killed, Phase};
 use crate::output::Output;
 use crate::reactor::{now, virtual_time};
 use crate::runner::fleet::{Executor, FleetEvent, Job, JobResult, Work};
 use crate::stats::CancelReason;
-use crate::transport::{CommandEnd, CommandResult};
+use crate::transport::{Begun, CommandEnd, CommandPlace, CommandResult};
 
 /// Time that it takes to kill what runs on a node.
 const KILL: Duration = Duration::from_millis(200);
@@ -166,7 +166,7 @@ impl FakeFleet {
             }
             Says::Exit(status, stdout) => (CommandEnd::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job)),
             Says::Lost => (CommandEnd::Lost("reset".to_owned()), String::new()),
-            Says::TimedOut => (CommandEnd::TimedOut { begun: true }, String::new()),
+            Says::TimedOut => (CommandEnd::TimedOut(Begun::Heard), String::new()),
             Says::Signal => (CommandEnd::Signal("KILL".to_owned()), String::new()),
         };
         JobResult::Command(Box::new(CommandResult {
@@ -174,8 +174,9 @@ impl FakeFleet {
             stdout: stdout.as_str().into(),
             stderr: Output::default(),
             preamble: Vec::new(),
-            killed: is_cancelled.then_some(true),
-            pid: None,
+            killed: is_cancelled.then_some(Killed::Yes),
+            place: CommandPlace::default(),
+            notes: Vec::new(),
             elapsed: job.reaction.after,
         }))
     }

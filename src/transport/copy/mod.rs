@@ -20,7 +20,7 @@ use ssh2::{ErrorCode, File, Sftp};
 use super::classify;
 use super::exec;
 use super::exec::command::{Command, CommandEnd, CommandResult};
-use super::exec::wrapper::Mark;
+use super::exec::marks::Mark;
 use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::outcome::{Change, ChangeKind};
@@ -183,11 +183,7 @@ impl Session {
 
     /// Runs a script of ours, as the user that the order is carried out as.
     async fn run_script(&mut self, script: String, limits: CopyLimits<'_>) -> CommandResult {
-        let command = Command {
-            stdin: script.into_bytes().into(),
-            sudo: limits.sudo.map(str::to_owned),
-            ..Command::new("exec /bin/sh -s", limits.deadline.left())
-        };
+        let command = Command { sudo: limits.sudo.map(str::to_owned), ..Command::own(script, limits.deadline.left()) };
         exec::run(self, &command, limits.mark, limits.cancel, None).await
     }
 

@@ -2,15 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future;
 use ssh2::Channel;
 
 use super::collector::Collector;
 use super::command::{Command, CommandEnd};
+use super::marks::Marks;
 use super::stdin::StdinWriter;
-use super::wrapper::Mark;
-use super::{ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, build_request, exit, read_available};
+use super::{
+    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
+};
 use crate::cancel::{Deadline, Raced, race};
 use crate::event::Stream;
 use crate::output::Spool;
@@ -24,13 +27,13 @@ impl ExecBackend for Session {
     async fn listen(
         &mut self,
         command: &Command,
-        mark: &Mark,
+        marks: &Marks,
         process: &mut Option<Channel>,
         collected: &mut Collector<'_>,
     ) -> CommandEnd {
         let password = self.sudo_password().filter(|_| command.sudo.is_some());
-        let (text, input) = build_request(command, mark, self.non_posix_shell, password.is_some());
-        let mut stdin = StdinWriter::new(input, command.pty, password.as_deref());
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
+        let mut stdin = StdinWriter::new(pieces, command.pty, password.as_deref());
         let channel = match self.open(command.pty).await {
             Ok(channel) => process.insert(channel),
             Err(channel_error) => return channel_error.into(),
@@ -41,6 +44,7 @@ impl ExecBackend for Session {
         let mut errors = channel.stderr();
         let mut keepalives = self.keepalives();
         let mut foreign = 0;
+        let mut linger = Linger::new(self.linger());
         loop {
             // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
             let written = match stdin.push(channel, collected) {
@@ -52,37 +56,51 @@ impl ExecBackend for Session {
             let read = match (out, err) {
                 (Ok(out), Ok(err)) => out.unwrap_or(0) + err.unwrap_or(0),
                 (Err(error), _) | (_, Err(error)) => {
-                    return if collected.ended() { exit(command, collected) } else { broken(channel, &error) };
+                    return if collected.ended().is_some() {
+                        exit(command, collected)
+                    } else {
+                        broken(channel, &error)
+                    };
                 }
             };
-            if collected.ended() {
-                return exit(command, collected);
-            }
             if read > 0 {
                 self.socket().used(read);
             }
             collected.flush().await;
+            if linger.is_over(collected) {
+                collected.held_open = self.linger().is_some_and(|limit| !limit.is_zero()) && !channel.eof();
+                return exit(command, collected);
+            }
             if read > 0 || written || has_unread(channel, &mut foreign) {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
+            }
+            if channel.eof() && collected.ended().is_some() {
+                return exit(command, collected);
             }
             if channel.eof() {
                 return self.read_exit_status(channel, collected).await;
             }
             if let Some(signal) = signal(channel) {
                 // The command is dead, yet something keeps its output open: take what is there and go on.
-                return self.drain_after_signal(channel, collected, signal).await;
+                return self.drain_after_signal(command, channel, collected, signal).await;
             }
-            if let Err(cause) = self.wait_readable(&mut keepalives).await {
-                return CommandEnd::Lost(cause);
+            let over = async {
+                linger.over().await;
+                Ok(())
+            };
+            match future::or(self.wait_readable(&mut keepalives), over).await {
+                Err(_) if collected.ended().is_some() => return exit(command, collected),
+                Err(cause) => return CommandEnd::Lost(cause),
+                Ok(()) => {}
             }
         }
     }
 
     async fn abandon_unstarted(&mut self, channel: &mut Channel, collected: &mut Collector<'_>) -> bool {
         race(self.wait_for_begin(channel, collected), Deadline::after(Some(BEGIN_WAIT)), None).await;
-        if collected.out.begun() {
+        if collected.begun() {
             return true;
         }
         let _ = channel.close();
@@ -99,7 +117,7 @@ impl ExecBackend for Session {
         };
         // The first word may have been on its way.
         while let Ok(Some(1..)) = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)) {}
-        settled || collected.out.begun()
+        settled || collected.begun()
     }
 
     fn discard(&mut self, channel: Channel) {
@@ -122,8 +140,12 @@ impl ExecBackend for Session {
         }
     }
 
-    fn non_posix_shell(&mut self) -> &mut bool {
-        &mut self.non_posix_shell
+    fn linger(&self) -> Option<Duration> {
+        self.linger
+    }
+
+    fn restricted(&mut self) -> &mut bool {
+        &mut self.restricted
     }
 
     fn spool(&self) -> &Arc<Spool> {
@@ -145,7 +167,7 @@ impl Session {
     /// Waits until the command has begun, or never will.
     async fn wait_for_begin(&self, channel: &mut Channel, collected: &mut Collector<'_>) {
         let mut keepalives = self.keepalives();
-        while !collected.out.begun() {
+        while !collected.begun() {
             let Ok(out) = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)) else { return };
             if out.unwrap_or(0) == 0 && (channel.eof() || self.wait_readable(&mut keepalives).await.is_err()) {
                 return;
@@ -167,7 +189,7 @@ impl Session {
         } else if collected.raw {
             // Without a trailer a status of 0 may mean that none was sent; `--raw` says so.
             if closed { CommandEnd::Exit(status) } else { CommandEnd::Unheard }
-        } else if collected.out.begun() {
+        } else if collected.begun() {
             CommandEnd::Unheard
         } else {
             CommandEnd::NotBegun { status }
@@ -177,6 +199,7 @@ impl Session {
     /// Takes what is left of a signalled command's output, for a short while.
     async fn drain_after_signal(
         &self,
+        command: &Command,
         channel: &mut Channel,
         collected: &mut Collector<'_>,
         signal: String,
@@ -201,7 +224,8 @@ impl Session {
             }
         };
         future::or(draining, sleep(DRAIN_TIME)).await;
-        CommandEnd::Signal(signal)
+        // The login shell is dead that waited for the wrapper, and perhaps nothing else.
+        if collected.ended().is_some() { exit(command, collected) } else { CommandEnd::Signal(signal) }
     }
 }
 

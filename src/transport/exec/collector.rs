@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::OutputSink;
-use super::command::Command;
-use super::parser::TrailerParser;
-use super::wrapper::Mark;
+use super::command::{Command, CommandNote};
+use super::marks::Marks;
+use super::parser::{Ended, Process, TrailerParser};
+use super::wrapper::Runner;
 use crate::event::Stream;
 use crate::output::{OutputBuilder, Spool};
 
@@ -16,6 +17,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) stdout: OutputBuilder,
     pub(crate) stderr: OutputBuilder,
     pub(crate) raw: bool,
+    /// Somebody still held the output open when it was not read any longer.
+    pub(crate) held_open: bool,
     pty: bool,
     sudo: bool,
     sink: Option<&'a OutputSink>,
@@ -24,14 +27,16 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(mark: &Mark, command: &Command, sink: Option<&'a OutputSink>, spool: &Arc<Spool>) -> Self {
+    pub(crate) fn new(marks: &Marks, command: &Command, sink: Option<&'a OutputSink>, spool: &Arc<Spool>) -> Self {
         let sudo = command.sudo.is_some();
+        let starts = command.runner == Runner::LoginShell;
         Self {
-            out: TrailerParser::stdout(mark).through_sudo(sudo),
-            err: TrailerParser::stderr(mark).through_sudo(sudo),
+            out: TrailerParser::new(marks).through_sudo(sudo).after_start(starts),
+            err: TrailerParser::new(marks).through_sudo(sudo).after_start(starts),
             stdout: OutputBuilder::new(spool),
             stderr: OutputBuilder::new(spool),
             raw: command.raw,
+            held_open: false,
             pty: command.pty,
             sudo,
             sink,
@@ -72,24 +77,64 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// True once every trailer was read that is to come.
-    pub(crate) fn ended(&self) -> bool {
-        !self.raw && self.out.ended() && (self.pty || self.err.ended())
+    /// How the command ended, once that was heard: on standard output, or where a profile has turned the streams.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        if self.raw { None } else { self.out.ended().or(self.err.ended()) }
+    }
+
+    /// True once the last of both streams was heard that the wrapper has to say. What a child still prints may follow.
+    pub(crate) fn is_whole(&self) -> bool {
+        let [out, err] = [self.out.errors(), self.err.errors()];
+        self.ended().is_some() && (self.pty || out.1 || err.1)
+    }
+
+    /// What is worth knowing of how the command was heard.
+    pub(crate) fn notes(&self) -> Vec<CommandNote> {
+        self.stream_note().into_iter().chain(self.held_open.then_some(CommandNote::HeldOpen)).collect()
+    }
+
+    /// Whether something took standard error away, or made one stream of both.
+    fn stream_note(&self) -> Option<CommandNote> {
+        if self.pty || self.raw || !self.begun() {
+            return None;
+        }
+        if self.out.errors().0 && self.out.process().is_some() || self.err.process().is_some() {
+            Some(CommandNote::OneStream)
+        } else if self.err.errors().0 {
+            None
+        } else {
+            Some(CommandNote::NoErrors)
+        }
+    }
+
+    /// The wrapper, once it has begun.
+    pub(crate) fn process(&self) -> Option<&Process> {
+        self.out.process().or(self.err.process())
     }
 
     /// True once there is something to kill.
     pub(crate) fn begun(&self) -> bool {
-        self.raw || self.out.begun()
+        self.raw || self.process().is_some()
+    }
+
+    /// True once the command itself began.
+    pub(crate) fn command_begun(&self) -> bool {
+        self.out.command_begun() || self.err.process().is_some() && self.err.command_begun()
     }
 
     /// True while sudo has not let the command begin.
     pub(crate) fn sudo_asks(&self) -> bool {
-        self.sudo && !self.out.command_begun()
+        self.sudo && !self.command_begun()
     }
 
     /// How often sudo has asked for a password.
     pub(crate) fn prompts(&self) -> usize {
         self.out.prompts() + self.err.prompts()
+    }
+
+    /// How often a shell of ours said to be ready to read.
+    pub(crate) fn ready(&self) -> usize {
+        self.out.ready() + self.err.ready()
     }
 
     /// What the login shell said, and sudo.

@@ -3,22 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::parser::Process;
 use super::sudo::SudoRefusal;
+use super::wrapper::Runner;
+pub use crate::outcome::{CommandNote, Killed};
 use crate::output::Output;
 
 /// A command for one host.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// The text for the login shell.
+    /// Its text.
     pub text: String,
+    /// Who runs the text.
+    pub runner: Runner,
+    /// Another shell than the login shell, for a user's command.
+    pub shell: Option<String>,
     /// What it reads; empty is end of file at once.
     pub stdin: Arc<[u8]>,
+    /// What it reads is closed by a line of ours, so that the script can tell whether all of it has come.
+    pub sealed: bool,
     /// Send it as it is, without the wrapper: no process id, no trailer, no kill.
     pub raw: bool,
     /// POSIX shell text that comes first; empty is none. Where it fails the command is not run.
     pub before: String,
-    /// The text is for /bin/sh where the login shell does not understand POSIX syntax.
-    pub posix: bool,
     /// Run it as this user, through sudo; then it is for /bin/sh.
     pub sudo: Option<String>,
     /// Give it a pseudo terminal, which makes one stream of its output.
@@ -28,15 +35,33 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command that reads nothing.
+    /// A user's command, which reads nothing.
     #[must_use]
     pub fn new(text: impl Into<String>, timeout: Option<Duration>) -> Self {
+        Self::of(Runner::LoginShell, text, timeout)
+    }
+
+    /// A script of ours, which reads nothing and depends on nothing of the login's.
+    #[must_use]
+    pub fn own(text: impl Into<String>, timeout: Option<Duration>) -> Self {
+        Self::of(Runner::OwnShell, text, timeout)
+    }
+
+    /// A script of a playbook, which may look for programs of the login's.
+    #[must_use]
+    pub fn playbook(text: impl Into<String>, timeout: Option<Duration>) -> Self {
+        Self::of(Runner::Playbook, text, timeout)
+    }
+
+    fn of(runner: Runner, text: impl Into<String>, timeout: Option<Duration>) -> Self {
         Self {
             text: text.into(),
+            runner,
+            shell: None,
             stdin: Arc::from([]),
+            sealed: false,
             raw: false,
             before: String::new(),
-            posix: false,
             sudo: None,
             pty: false,
             timeout,
@@ -56,9 +81,11 @@ pub struct CommandResult {
     /// What the login shell printed before the command began, and sudo.
     pub preamble: Vec<u8>,
     /// After a stop: whether its processes were seen gone. `None`: there was nothing to kill.
-    pub killed: Option<bool>,
-    /// Process id of the wrapper on the node, which leads the command's process group.
-    pub pid: Option<u32>,
+    pub killed: Option<Killed>,
+    /// What carries it on the node, as far as that was heard.
+    pub place: CommandPlace,
+    /// What is worth knowing of how it was heard.
+    pub notes: Vec<CommandNote>,
     /// Wall time.
     pub elapsed: Duration,
 }
@@ -88,15 +115,34 @@ pub enum CommandEnd {
         /// The login shell's exit status.
         status: i32,
     },
-    /// Its time ran out. False: before the login shell had begun it.
-    TimedOut {
-        /// Whether it had begun.
-        begun: bool,
-    },
+    /// Its time ran out.
+    TimedOut(Begun),
     /// The run was stopped.
     Cancelled,
     /// The server refused a channel, or to run anything on it. Nothing ran.
     Refused(String),
     /// The connection broke before the command was sent. Nothing ran, so it may be tried again.
     NotSent(String),
+}
+
+/// Whether a command whose time ran out had begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It was heard to.
+    Heard,
+    /// Nothing was heard, though it was found running: something holds back what it prints.
+    Found,
+    /// The login shell had not come to it, and never will.
+    Never,
+    /// Nothing was heard, and nothing was found.
+    Unknown,
+}
+
+/// Where a command is on its node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandPlace {
+    /// The public id: it stands in the arguments of what carries the command.
+    pub id: String,
+    /// The wrapper, once it was heard.
+    pub process: Option<Process>,
 }

@@ -5,26 +5,31 @@
 pub(crate) mod channel;
 pub(crate) mod collector;
 pub(crate) mod command;
+mod linger;
+pub mod marks;
 pub mod parser;
 pub(crate) mod stdin;
 pub mod sudo;
 pub mod wrapper;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exec::collector::Collector;
-use super::exec::command::{Command, CommandEnd, CommandResult};
-use super::exec::sudo::{SudoCall, SudoRefusal};
-use super::exec::wrapper::{Mark, WrapOptions};
+use self::collector::Collector;
+use self::command::{Begun, Command, CommandEnd, CommandPlace, CommandResult, Killed};
+pub(super) use self::linger::Linger;
+use self::marks::{Mark, Marks};
+use self::parser::Ended;
+use self::stdin::Piece;
+use self::sudo::{SudoCall, SudoRefusal};
+use self::wrapper::WrapOptions;
 use super::session::Stopwatch;
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
 use crate::output::{Output, Spool};
-use crate::plan::script::killer;
+use crate::plan::script::{Victim, killer};
 
 /// Where output goes as it comes. Bounded: a reader that cannot keep up holds its host up, and no other.
 pub type OutputSink = async_channel::Sender<(Stream, Vec<u8>)>;
@@ -41,8 +46,6 @@ pub(super) const BEGIN_WAIT: Duration = Duration::from_secs(2);
 pub(super) const ABANDON_WAIT: Duration = Duration::from_secs(2);
 /// Bytes of the killer's answer that are looked at.
 const LONGEST_ANSWER: usize = 4096;
-/// Longest text that is sent as the command itself: libssh2 sends no packet of more than 35,000 bytes.
-const LONGEST: usize = 30_000;
 
 thread_local! {
     /// One buffer a shard: reads are copied out at once.
@@ -58,7 +61,7 @@ pub(super) trait ExecBackend {
     async fn listen(
         &mut self,
         command: &Command,
-        mark: &Mark,
+        marks: &Marks,
         process: &mut Option<Self::Process>,
         collected: &mut Collector<'_>,
     ) -> CommandEnd;
@@ -73,11 +76,14 @@ pub(super) trait ExecBackend {
     /// What is known by now of why a connection was lost.
     async fn with_reason(&self, end: CommandEnd) -> CommandEnd;
 
-    /// Whether the login shell does not understand POSIX syntax.
-    fn non_posix_shell(&mut self) -> &mut bool;
+    /// How long output is read on after a command's own end, while somebody holds it open. `None`: until it is closed.
+    fn linger(&self) -> Option<Duration>;
 
     /// Where output goes that is too long for memory.
     fn spool(&self) -> &Arc<Spool>;
+
+    /// Whether the login shell runs no program by its path.
+    fn restricted(&mut self) -> &mut bool;
 }
 
 /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
@@ -88,16 +94,20 @@ pub(super) async fn run<C: ExecBackend>(
     cancel: Option<&CancelToken>,
     sink: Option<&OutputSink>,
 ) -> CommandResult {
-    let watch = Stopwatch::start();
-    let first = run_once(backend, command, mark, cancel, sink).await;
-    let ran = if !command.raw && !*backend.non_posix_shell() && is_foreign_syntax(&first.end, &first.preamble) {
-        // The wrapper's first word is a syntax error in csh and fish: nothing was run, so it may be sent again.
-        *backend.non_posix_shell() = true;
-        run_once(backend, command, mark, cancel, sink).await
-    } else {
-        first
-    };
-    CommandResult { elapsed: watch.elapsed(), end: backend.with_reason(ran.end).await, ..ran }
+    let ran = run_once(backend, command, mark, cancel, sink).await;
+    if !is_restricted(backend, command, &ran.end, &ran.preamble) {
+        return ran;
+    }
+    // Nothing was run, so it may be sent again.
+    run_once(backend, command, mark, cancel, sink).await
+}
+
+/// Whether this is the first that was heard of a restricted shell, which runs no program by its path: then it finds `sh`.
+fn is_restricted<C: ExecBackend>(backend: &mut C, command: &Command, end: &CommandEnd, preamble: &[u8]) -> bool {
+    let CommandEnd::NotBegun { .. } = end else { return false };
+    let said = String::from_utf8_lossy(preamble);
+    let refused = !command.raw && said.contains("/bin/sh") && said.contains("restricted");
+    refused && !std::mem::replace(backend.restricted(), true)
 }
 
 async fn run_once<C: ExecBackend>(
@@ -107,82 +117,152 @@ async fn run_once<C: ExecBackend>(
     cancel: Option<&CancelToken>,
     sink: Option<&OutputSink>,
 ) -> CommandResult {
-    let mut collected = Collector::new(mark, command, sink, backend.spool());
+    let watch = Stopwatch::start();
+    let marks = mark.command();
+    let mut collected = Collector::new(&marks, command, sink, backend.spool());
     let mut process = None;
-    let listening = backend.listen(command, mark, &mut process, &mut collected);
+    let listening = backend.listen(command, &marks, &mut process, &mut collected);
     let raced = race(listening, Deadline::after(command.timeout), cancel).await;
     collected.finish();
     collected.flush().await;
     let begun = collected.begun();
     let end = match raced {
         Raced::Done(end) => end,
-        Raced::Late => CommandEnd::TimedOut { begun },
+        // It has ended by itself; only what a child of its might still say was waited for.
+        Raced::Late | Raced::Cancelled if collected.ended().is_some() && backend.linger().is_some() => {
+            exit(command, &collected)
+        }
+        Raced::Late => CommandEnd::TimedOut(if begun { Begun::Heard } else { Begun::Unknown }),
         Raced::Cancelled => CommandEnd::Cancelled,
     };
     let mut settled = true;
     if let Some(mut process) = process {
-        if matches!(end, CommandEnd::TimedOut { begun: false } | CommandEnd::Cancelled) && !begun {
+        if matches!(end, CommandEnd::TimedOut(_) | CommandEnd::Cancelled) && !begun {
             settled = backend.abandon_unstarted(&mut process, &mut collected).await;
         }
         backend.discard(process);
     }
-    let end = match end {
-        CommandEnd::TimedOut { .. } => match &command.sudo {
-            Some(user) if collected.begun() && collected.sudo_asks() => {
-                CommandEnd::Unprivileged { user: user.clone(), why: SudoRefusal::Late }
-            }
-            _ => CommandEnd::TimedOut { begun: collected.begun() },
-        },
-        end => end,
-    };
-    let killed = match (collected.out.pid(), &end) {
-        (
-            Some(pid),
-            CommandEnd::TimedOut { .. }
-            | CommandEnd::Cancelled
-            | CommandEnd::Unheard
-            | CommandEnd::Unprivileged { why: SudoRefusal::Late, .. },
-        ) => Some(kill(backend, pid, command, collected.out.command_begun(), mark).await != KillResult::Alive),
-        // The wrapper is dead; what it had started may not be.
-        (Some(pid), CommandEnd::Signal(_)) => {
-            match kill(backend, pid, command, collected.out.command_begun(), mark).await {
-                KillResult::Gone => None,
-                kill_result => Some(kill_result == KillResult::Killed),
-            }
-        }
-        // Without the wrapper its number is not known; and what was on its way when it was given up may still begin.
-        (None, CommandEnd::TimedOut { .. } | CommandEnd::Cancelled) if begun && command.raw || !settled => Some(false),
-        _ => None,
-    };
+    let place = CommandPlace { id: marks.id, process: collected.process().cloned() };
+    let (end, killed) = stop(backend, command, mark, &collected, &place, end, settled).await;
+    let notes = if matches!(end, CommandEnd::Exit(_) | CommandEnd::Signal(_)) { collected.notes() } else { Vec::new() };
     let preamble = collected.preamble();
     CommandResult {
-        end,
+        end: backend.with_reason(end).await,
         stdout: collected.stdout.finish(),
         stderr: collected.stderr.finish(),
         preamble,
         killed,
-        pid: collected.out.pid(),
-        elapsed: Duration::ZERO,
+        place,
+        notes,
+        elapsed: watch.elapsed(),
     }
 }
 
-/// Kills a command's process group on the node. `command_begun`: sudo, where it was to be run by that, has let it begin.
+/// Kills what a command has left running that has not ended as it should.
+async fn stop<C: ExecBackend>(
+    backend: &mut C,
+    command: &Command,
+    mark: &Mark,
+    collected: &Collector<'_>,
+    place: &CommandPlace,
+    end: CommandEnd,
+    settled: bool,
+) -> (CommandEnd, Option<Killed>) {
+    let end = match (end, &command.sudo) {
+        (CommandEnd::TimedOut(_), Some(user)) if collected.begun() && collected.sudo_asks() => {
+            CommandEnd::Unprivileged { user: user.clone(), why: SudoRefusal::Late }
+        }
+        (CommandEnd::TimedOut(_), _) if collected.begun() => CommandEnd::TimedOut(Begun::Heard),
+        (end, _) => end,
+    };
+    let was_stopped = matches!(
+        end,
+        CommandEnd::TimedOut(_)
+            | CommandEnd::Cancelled
+            | CommandEnd::Unheard
+            | CommandEnd::Unprivileged { why: SudoRefusal::Late, .. }
+    );
+    if command.raw {
+        // Without the wrapper it can not be found.
+        let killed = was_stopped && collected.begun() && !matches!(end, CommandEnd::Unheard);
+        return (end, killed.then_some(Killed::No));
+    }
+    let from = KillFrom::SameConnection { command_begun: collected.command_begun() };
+    if place.process.is_some() && was_stopped {
+        let killed = match kill(backend, place, command, from, mark).await {
+            // With its terminal everything on it has got a signal, before anybody could look.
+            KillResult::Gone if command.pty => Killed::Yes,
+            kill_result => kill_result.into(),
+        };
+        return (end, Some(killed));
+    }
+    if place.process.is_some() && matches!(end, CommandEnd::Signal(_)) {
+        // The command is dead; what it had started may not be.
+        return match kill(backend, place, command, from, mark).await {
+            KillResult::Gone => (end, None),
+            kill_result => (end, Some(kill_result.into())),
+        };
+    }
+    if !matches!(end, CommandEnd::TimedOut(_) | CommandEnd::Cancelled) {
+        return (end, None);
+    }
+    // Nothing was heard of it. What carries it can be found all the same: its id stands in the arguments of that.
+    let found = kill(backend, place, command, from, mark).await;
+    let begun = match found {
+        KillResult::Killed => Begun::Found,
+        KillResult::NeverBegun => Begun::Never,
+        // The other end has closed what the wrapper would write its first word to, and without that it runs nothing.
+        KillResult::Gone if settled => Begun::Never,
+        KillResult::Gone | KillResult::Alive => Begun::Unknown,
+    };
+    let killed = match found {
+        KillResult::Killed => Some(Killed::Yes),
+        KillResult::Alive => Some(Killed::No),
+        KillResult::NeverBegun | KillResult::Gone => (!settled).then_some(Killed::No),
+    };
+    let end = if matches!(end, CommandEnd::TimedOut(_)) { CommandEnd::TimedOut(begun) } else { end };
+    (end, killed)
+}
+
+/// Where a command is killed from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KillFrom {
+    /// The connection that it was sent over: the node has not started anew since.
+    SameConnection {
+        /// sudo, where it was to be run by that, has let it begin.
+        command_begun: bool,
+    },
+    /// Another one: a process is the command's only where the node says that it is.
+    OtherConnection,
+}
+
+/// Kills what carries a command on its node, and what that has started.
 pub(super) async fn kill<C: ExecBackend>(
     backend: &mut C,
-    pid: u32,
+    place: &CommandPlace,
     command: &Command,
-    command_begun: bool,
+    from: KillFrom,
     mark: &Mark,
 ) -> KillResult {
-    // csh takes no line ends between quotes, so where the login shell is one, it must not get this to read.
-    let own = Command { posix: true, ..Command::new(posix(&killer(pid)), None) };
+    let (same, command_begun) = match from {
+        KillFrom::SameConnection { command_begun } => (true, command_begun),
+        KillFrom::OtherConnection => (false, true),
+    };
+    let victim = match &place.process {
+        Some(process) => {
+            let (pid, start, boot, lead) = (process.pid, process.start, &process.boot, process.lead);
+            Victim { id: &place.id, pid, start, boot, lead, same_connection: same }
+        }
+        None => Victim { id: &place.id, pid: 0, start: 0, boot: "0", lead: 0, same_connection: same },
+    };
+    let own = Command::own(killer(&victim), None);
     if command.sudo.is_none() {
         return kill_by(backend, &own, mark).await;
     }
     // What runs as another user hears no signal of the login user's: the way there is the way to kill it.
-    let same = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
+    let through = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
     // Until sudo lets the command begin there is only sudo itself, which ends with its input.
-    let ways = if command_begun { [&same, &own] } else { [&own, &same] };
+    let ways = if command_begun { [&through, &own] } else { [&own, &through] };
     let first = kill_by(backend, ways[0], mark).await;
     if first != KillResult::Alive {
         return first;
@@ -193,51 +273,51 @@ pub(super) async fn kill<C: ExecBackend>(
 }
 
 async fn kill_by<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> KillResult {
-    loop {
-        let mut collected = Collector::new(mark, killer, None, backend.spool());
-        let mut process = None;
-        let listening = backend.listen(killer, mark, &mut process, &mut collected);
-        let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
-        if let Some(process) = process {
-            backend.discard(process);
-        }
-        match raced {
-            Raced::Done(CommandEnd::Exit(_)) => return kill_result(&collected.stdout.finish()),
-            // A connection of its own does not know yet.
-            Raced::Done(end) if !*backend.non_posix_shell() && is_foreign_syntax(&end, &collected.preamble()) => {
-                *backend.non_posix_shell() = true;
-            }
-            Raced::Done(_) | Raced::Late | Raced::Cancelled => return KillResult::Alive,
-        }
+    let (result, restricted) = kill_once(backend, killer, mark).await;
+    // A connection of its own does not know yet.
+    if restricted { kill_once(backend, killer, mark).await.0 } else { result }
+}
+
+async fn kill_once<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> (KillResult, bool) {
+    let marks = mark.command();
+    let mut collected = Collector::new(&marks, killer, None, backend.spool());
+    let mut process = None;
+    let listening = backend.listen(killer, &marks, &mut process, &mut collected);
+    let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
+    if let Some(process) = process {
+        backend.discard(process);
+    }
+    match raced {
+        Raced::Done(CommandEnd::Exit(_)) => (kill_result(&collected.stdout.finish()), false),
+        Raced::Done(end) => (KillResult::Alive, is_restricted(backend, killer, &end, &collected.preamble())),
+        Raced::Late | Raced::Cancelled => (KillResult::Alive, false),
     }
 }
 
-/// What a command is sent as, and what it then reads.
+/// What a command is sent as, and what is then written to it.
 pub(super) fn build_request<'a>(
     command: &'a Command,
-    mark: &Mark,
-    foreign: bool,
+    marks: &Marks,
     asks: bool,
-) -> (String, Cow<'a, [u8]>) {
-    let stdin = Cow::Borrowed(&*command.stdin);
+    restricted: bool,
+) -> (String, Vec<Piece<'a>>) {
+    let stdin = Piece::input(&command.stdin);
     if command.raw {
-        return (command.text.clone(), stdin);
+        return (command.text.clone(), vec![stdin]);
     }
     let sudo = command.sudo.as_deref().map(|user| SudoCall { user, asks });
-    let options = WrapOptions { before: &command.before, sudo, pty: command.pty };
-    let script = if foreign && !command.posix && sudo.is_none() {
-        Cow::Owned(Mark::for_login_shell(&command.text))
-    } else {
-        Cow::Borrowed(command.text.as_str())
+    let options = WrapOptions {
+        runner: command.runner,
+        shell: command.shell.as_deref(),
+        before: &command.before,
+        sudo,
+        pty: command.pty,
+        restricted,
     };
-    let send = |text: String| if foreign { wrapper::encode(&text) } else { text };
-    let whole = send(mark.wrap(&options, &script));
-    // What a terminal reads is keys, and lines that end at 4096 bytes: there is no other way.
-    if whole.len() <= LONGEST || command.pty {
-        return (whole, stdin);
-    }
-    let text = send(mark.wrap_read(&options, script.len()));
-    (text, Cow::Owned([script.as_bytes(), &stdin].concat()))
+    let wrapped = wrapper::wrap(marks, &options, &command.text);
+    let programs = wrapped.programs.into_iter().map(|(after, bytes)| Piece::program(after, bytes));
+    let seal = command.sealed.then(|| Piece::text(format!("\n{}", wrapper::closing_line(marks))));
+    (wrapped.request, programs.chain([stdin]).chain(seal).collect())
 }
 
 /// What became of a command that was to be killed.
@@ -245,16 +325,22 @@ pub(super) fn build_request<'a>(
 pub enum KillResult {
     /// It was there, and was seen gone.
     Killed,
+    /// Only the login shell was there, which had not come to it; it was seen gone.
+    NeverBegun,
     /// It was not there any more.
     Gone,
     /// It is still there, or nobody knows.
     Alive,
 }
 
-/// A script of ours as a command for any login shell: it is always run by `/bin/sh`.
-#[must_use]
-pub fn posix(script: &str) -> String {
-    format!("exec /bin/sh -c {}", crate::plan::quote::quote(script))
+impl From<KillResult> for Killed {
+    fn from(kill_result: KillResult) -> Self {
+        match kill_result {
+            KillResult::Killed | KillResult::NeverBegun => Self::Yes,
+            KillResult::Gone => Self::Ended,
+            KillResult::Alive => Self::No,
+        }
+    }
 }
 
 /// Reads the killer's answer.
@@ -266,23 +352,36 @@ fn kill_result(stdout: &Output) -> KillResult {
     words
         .find_map(|word| match word {
             "killed" => Some(KillResult::Killed),
+            "never begun" => Some(KillResult::NeverBegun),
             "gone" => Some(KillResult::Gone),
             _ => None,
         })
         .unwrap_or(KillResult::Alive)
 }
 
-/// Every trailer was read.
+/// The trailer was read.
 pub(super) fn exit(command: &Command, collected: &Collector<'_>) -> CommandEnd {
-    match (collected.out.status(), &command.sudo) {
-        (Some(status), Some(user)) if !collected.out.command_begun() => {
+    match (collected.ended(), &command.sudo) {
+        (Some(Ended::Status(status)), Some(user)) if !collected.command_begun() => {
             let why = SudoRefusal::of(status, &String::from_utf8_lossy(&collected.preamble()), collected.prompts());
             CommandEnd::Unprivileged { user: user.clone(), why }
         }
-        (Some(wrapper::UNPREPARED), _) => CommandEnd::Unprepared,
-        (Some(status), _) => CommandEnd::Exit(status),
+        (Some(Ended::Status(wrapper::UNPREPARED)), _) => CommandEnd::Unprepared,
+        (Some(Ended::Status(status)), _) => CommandEnd::Exit(status),
+        (Some(Ended::Signal(number)), _) => CommandEnd::Signal(signal_name(number)),
         (None, _) => CommandEnd::Unheard,
     }
+}
+
+/// The name of a signal of Linux, without `SIG`.
+fn signal_name(number: i32) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
+    ];
+    let name = usize::try_from(number).ok().and_then(|number| NAMES.get(number.checked_sub(1)?));
+    name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
 }
 
 /// Reads what is there without waiting. `None`: there is nothing now.
@@ -295,14 +394,4 @@ pub(super) fn read_available(from: &mut impl Read, mut take: impl FnMut(&[u8])) 
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     })
-}
-
-/// True when the login shell refused the wrapper's syntax in words that only csh and fish use.
-fn is_foreign_syntax(end: &CommandEnd, preamble: &[u8]) -> bool {
-    // Its exit status says nothing: fish ends with 0 or 127.
-    let CommandEnd::NotBegun { .. } = end else { return false };
-    let preamble = String::from_utf8_lossy(preamble);
-    ["Badly placed", "Missing '}'", "Event not found", "fish:", "Unmatched '", "Missing end of"]
-        .iter()
-        .any(|sign| preamble.contains(sign))
 }

@@ -1,28 +1,68 @@
 //! Reads what a wrapped command prints: which part is the login shell's, which sudo's, which the command's own, and how it
 //! ended. Pure; this file must not know about sessions.
+//!
+//! What a profile does to the streams, it does to the marks as well: both may be one, each line may have a prefix. So a stream is read
+//! for the marks of both, and what stood before the first mark on its line is taken away before each mark.
 
 use memchr::memmem;
 
-use super::wrapper::Mark;
+use super::marks::Marks;
 
 /// Reads one stream of a wrapped command.
 #[derive(Debug)]
 pub struct TrailerParser {
     mark: Vec<u8>,
-    /// `=` on standard output, `.` on standard error.
-    end: u8,
+    /// What the wrapper and sudo say before the command begins has the public id.
+    id: Vec<u8>,
     state: State,
-    /// Bytes that may be the beginning of a mark.
+    /// Bytes that may be the beginning of a mark, or what a profile puts before one.
     held: Vec<u8>,
+    /// What stands before each mark on its line.
+    prefix: Vec<u8>,
+    /// The last byte that was given out was the end of a line.
+    at_line: bool,
     preamble: Vec<u8>,
-    number: Option<i64>,
-    pid: Option<u32>,
+    /// The shell that runs the command tells when it has read its start-up files, and what it has printed until now.
+    starts: bool,
+    printed: Vec<u8>,
+    /// Beginnings that were read here, of one stream or both, and how often the shell has told that.
+    begins: usize,
+    told: usize,
+    process: Option<Process>,
+    ended: Option<Ended>,
     /// sudo comes between the wrapper and the command.
     sudo: bool,
     /// Times that sudo asked for a password.
     prompts: usize,
+    /// Times that a shell said to be ready to read.
+    ready: usize,
     /// The command itself has begun.
     command_begun: bool,
+    /// The marks of standard error were read here.
+    errors_begun: bool,
+    errors_ended: bool,
+}
+
+/// The wrapper on the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// When it was started, in clock ticks since the node was; 0 where that is not known.
+    pub start: u64,
+    /// Of which start of the node that is said.
+    pub boot: String,
+    /// The process that leads the session where that is the command's alone; 0 where it is not.
+    pub lead: u32,
+}
+
+/// How the wrapper says that the command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Status(i32),
+    /// By the signal of this number.
+    Signal(i32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,38 +70,42 @@ enum State {
     Before,
     /// The wrapper has begun, and sudo not yet let the command.
     Asking,
+    /// The shell that is to run the command reads its start-up files.
+    Starting,
     Body,
-    After,
 }
 
 /// Most bytes of a noisy profile that are kept.
 const MOST_PREAMBLE: usize = 64 * 1024;
+/// Longest text of a mark's line, behind the mark.
+const LONGEST_LINE: usize = 90;
+/// Most bytes of a prefix that are looked for.
+const LONGEST_PREFIX: usize = 200;
 
 impl TrailerParser {
-    /// Reads standard output.
+    /// Reads a stream.
     #[must_use]
-    pub fn stdout(mark: &Mark) -> Self {
-        Self::new(mark, b'=')
-    }
-
-    /// Reads standard error.
-    #[must_use]
-    pub fn stderr(mark: &Mark) -> Self {
-        Self::new(mark, b'.')
-    }
-
-    fn new(mark: &Mark, end: u8) -> Self {
+    pub fn new(marks: &Marks) -> Self {
         Self {
-            mark: mark.as_str().into(),
-            end,
+            mark: marks.secret.as_bytes().into(),
+            id: marks.id.as_bytes().into(),
             state: State::Before,
             held: Vec::new(),
+            prefix: Vec::new(),
+            at_line: true,
             preamble: Vec::new(),
-            number: None,
-            pid: None,
+            starts: false,
+            printed: Vec::new(),
+            begins: 0,
+            told: 0,
+            process: None,
+            ended: None,
             sudo: false,
             prompts: 0,
+            ready: 0,
             command_begun: false,
+            errors_begun: false,
+            errors_ended: false,
         }
     }
 
@@ -71,11 +115,14 @@ impl TrailerParser {
         Self { sudo, ..self }
     }
 
+    /// Reads the same of a command whose shell reads start-up files first.
+    #[must_use]
+    pub fn after_start(self, starts: bool) -> Self {
+        Self { starts, ..self }
+    }
+
     /// Takes what came, gives what belongs to the command to `body`.
     pub fn feed(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
-        if self.state == State::After {
-            return;
-        }
         let joined;
         let mut rest: &[u8] = if self.held.is_empty() {
             bytes
@@ -83,30 +130,30 @@ impl TrailerParser {
             joined = [std::mem::take(&mut self.held).as_slice(), bytes].concat();
             &joined
         };
-        while self.state != State::After {
-            let Some(at) = memmem::find(rest, &self.mark) else {
-                let keep = rest.len() - partial(rest, &self.mark);
+        // Where to look for the next mark.
+        let mut from = 0;
+        loop {
+            let Some((at, length)) = self.find(rest, from) else {
+                let keep = self.undecided(rest).max(from);
                 self.put(&rest[..keep], body);
                 self.held = rest[keep..].to_vec();
                 return;
             };
-            let after = &rest[at + self.mark.len()..];
-            match self.closing(after) {
+            let after = &rest[at + length..];
+            match self.closing(after, length == self.id.len() && rest[at..].starts_with(&self.id)) {
                 Closing::Whole(used) => {
-                    self.put(&rest[..at], body);
-                    self.turn(&after[..used]);
+                    self.put_before_mark(&rest[..at], body);
+                    self.turn(&after[..used], body);
                     rest = &after[used..];
+                    from = 0;
                 }
                 Closing::Unfinished => {
-                    self.put(&rest[..at], body);
-                    self.held = rest[at..].to_vec();
+                    let keep = self.before_prefix(&rest[..at]);
+                    self.put(&rest[..keep], body);
+                    self.held = rest[keep..].to_vec();
                     return;
                 }
-                Closing::Other => {
-                    let past = at + self.mark.len();
-                    self.put(&rest[..past], body);
-                    rest = &rest[past..];
-                }
+                Closing::Other => from = at + length,
             }
         }
     }
@@ -115,6 +162,7 @@ impl TrailerParser {
     pub fn finish(&mut self, body: &mut dyn FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         self.put(&held, body);
+        self.give_printed(body);
     }
 
     /// True once the wrapper began.
@@ -135,22 +183,28 @@ impl TrailerParser {
         self.prompts
     }
 
-    /// True once the trailer was read.
+    /// How often a shell of ours said to be ready to read.
     #[must_use]
-    pub fn ended(&self) -> bool {
-        self.state == State::After
+    pub fn ready(&self) -> usize {
+        self.ready
     }
 
-    /// The exit status that the trailer told.
+    /// How the trailer told that the command ended.
     #[must_use]
-    pub fn status(&self) -> Option<i32> {
-        self.number.and_then(|number| i32::try_from(number).ok())
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
     }
 
-    /// The process id of the wrapper, which leads the command's process group.
+    /// True once the marks of standard error, the first and the last, were read.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.pid
+    pub fn errors(&self) -> (bool, bool) {
+        (self.errors_begun, self.errors_ended)
+    }
+
+    /// The wrapper, which leads the command's process group.
+    #[must_use]
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
     }
 
     /// What came before the command began: the login shell's own chatter, and sudo's.
@@ -159,54 +213,177 @@ impl TrailerParser {
         &self.preamble
     }
 
-    fn put(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
-        match self.state {
-            State::Before | State::Asking => {
-                let room = MOST_PREAMBLE.saturating_sub(self.preamble.len());
-                self.preamble.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            }
-            State::Body if !bytes.is_empty() => body(bytes),
-            State::Body | State::After => {}
+    /// Whether a line with the id may come: before the command, and where both streams are one, once more.
+    fn expects_id(&self) -> bool {
+        self.state != State::Body || self.starts && self.told < self.begins
+    }
+
+    /// The next mark or id, and its length.
+    fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        let look = |word: &[u8]| memmem::find(&text[from..], word).map(|at| (from + at, word.len()));
+        let mark = look(&self.mark);
+        if !self.expects_id() {
+            return mark;
+        }
+        let id = look(&self.id);
+        match (mark, id) {
+            (Some(mark), Some(id)) => Some(mark.min(id)),
+            (mark, id) => mark.or(id),
         }
     }
 
-    /// Looks at what follows a mark: is it one of ours, `<123\n`, `<\n`, `?`, `+\n`, `=0\n`, `.\n`? A terminal that was not asked
-    /// to leave ends of lines alone, or does so all the same, makes `\r\n` of them.
-    fn closing(&self, after: &[u8]) -> Closing {
-        let Some(&first) = after.first() else { return Closing::Unfinished };
-        match (self.state, first) {
-            (State::Asking, b'?') => return Closing::Whole(1),
-            (State::Before, b'<') | (State::Asking, b'+') => {}
-            (State::Asking | State::Body, first) if first == self.end => {}
-            _ => return Closing::Other,
+    /// Where the end of a text begins that may become a mark, with what stands before it on its line.
+    fn undecided(&self, text: &[u8]) -> usize {
+        let mut partial = partial_end(text, &self.mark);
+        if self.expects_id() {
+            partial = partial.max(partial_end(text, &self.id));
         }
-        let number = |text: &[u8]| text.strip_suffix(b"\r").unwrap_or(text).iter().all(u8::is_ascii_digit);
-        match after.iter().position(|&b| b == b'\n') {
-            Some(at) if number(&after[1..at]) => Closing::Whole(at + 1),
-            None if after.len() < 12 && number(&after[1..]) => Closing::Unfinished,
+        let mark = text.len() - partial;
+        if self.prefix.is_empty() {
+            return mark;
+        }
+        // A line that so far is as a mark's would be.
+        let line = self.line_of(&text[..mark]);
+        match line {
+            Some(line)
+                if self.prefix.starts_with(&text[line..mark]) && (partial == 0 || mark - line == self.prefix.len()) =>
+            {
+                line
+            }
+            _ => mark,
+        }
+    }
+
+    /// Where the last line of a text begins; `None` where it began earlier.
+    fn line_of(&self, text: &[u8]) -> Option<usize> {
+        match memchr::memrchr(b'\n', text) {
+            Some(at) => Some(at + 1),
+            None => self.at_line.then_some(0),
+        }
+    }
+
+    /// Where the prefix begins that stands between a text and the mark behind it.
+    fn before_prefix(&self, text: &[u8]) -> usize {
+        self.line_of(text).filter(|&line| text[line..] == self.prefix[..]).unwrap_or(text.len())
+    }
+
+    fn put_before_mark(&mut self, text: &[u8], body: &mut dyn FnMut(&[u8])) {
+        if !self.begun() {
+            let line: Vec<u8> = match memchr::memrchr(b'\n', text) {
+                Some(at) => text[at + 1..].to_vec(),
+                // All of it belongs to the preamble so far.
+                None => {
+                    let line = memchr::memrchr(b'\n', &self.preamble).map_or(0, |at| at + 1);
+                    let line = if self.at_line { &[] } else { &self.preamble[line..] };
+                    [line, text].concat()
+                }
+            };
+            self.prefix = if line.len() <= LONGEST_PREFIX { line } else { Vec::new() };
+        }
+        let end = self.before_prefix(text);
+        self.put(&text[..end], body);
+        self.at_line = true;
+    }
+
+    fn put(&mut self, bytes: &[u8], body: &mut dyn FnMut(&[u8])) {
+        let Some(&last) = bytes.last() else { return };
+        self.at_line = last == b'\n';
+        match self.state {
+            State::Body => return body(bytes),
+            State::Starting => {
+                self.printed.extend_from_slice(bytes);
+                if self.printed.len() > MOST_PREAMBLE {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
+                return;
+            }
+            State::Before | State::Asking => {}
+        }
+        let room = MOST_PREAMBLE.saturating_sub(self.preamble.len());
+        self.preamble.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Where the shell never told that it has read its start-up files, what was printed is the command's.
+    fn give_printed(&mut self, body: &mut dyn FnMut(&[u8])) {
+        let printed = std::mem::take(&mut self.printed);
+        if !printed.is_empty() {
+            body(&printed);
+        }
+    }
+
+    /// Looks at what follows a mark: is it one of ours, `<12 345 BOOT 11\n`, `<\n`, `+...\n`, `=0\n`, `=~9\n`, `.\n`, and behind an id
+    /// `?`, `>\n` and `:\n`? A terminal that was not asked to leave ends of lines alone, or does so all the same, makes `\r\n` of them.
+    fn closing(&self, after: &[u8], is_id: bool) -> Closing {
+        let Some(&first) = after.first() else { return Closing::Unfinished };
+        let fits: fn(&[u8]) -> bool = match (is_id, first) {
+            (true, b'?') if self.state == State::Asking => return Closing::Whole(1),
+            (true, b':') if self.starts && self.told < self.begins => <[u8]>::is_empty,
+            (true, b'>') | (false, b'.') => <[u8]>::is_empty,
+            (false, b'<') => is_process,
+            (false, b'+') if self.state == State::Asking || self.sudo => is_process,
+            (false, b'=') if self.begun() => is_status,
+            _ => return Closing::Other,
+        };
+        let whole = |text: &[u8]| fits(text.strip_suffix(b"\r").unwrap_or(text));
+        match memchr::memchr(b'\n', after) {
+            Some(at) if at <= LONGEST_LINE && whole(&after[1..at]) => Closing::Whole(at + 1),
+            None if after.len() <= LONGEST_LINE && after[1..].iter().all(|&byte| is_mark_byte(byte)) => {
+                Closing::Unfinished
+            }
             Some(_) | None => Closing::Other,
         }
     }
 
-    /// Passes from one state to the next; `text` is `<123\n` or the like.
-    fn turn(&mut self, text: &[u8]) {
-        let number = std::str::from_utf8(&text[1..]).ok().and_then(|digits| digits.trim_end().parse::<i64>().ok());
-        self.state = match (self.state, text[0]) {
-            (State::Before, _) => {
-                self.pid = number.and_then(|pid| u32::try_from(pid).ok());
-                if self.sudo { State::Asking } else { State::Body }
+    /// Passes from one state to the next; `text` is `<123 456 BOOT\n` or the like.
+    fn turn(&mut self, text: &[u8], body: &mut dyn FnMut(&[u8])) {
+        let said = String::from_utf8_lossy(&text[1..]);
+        let said = said.trim_end();
+        match text[0] {
+            b'<' => {
+                self.process = self.process.take().or_else(|| process(said));
+                self.errors_begun |= said.is_empty();
+                self.begins += usize::from(!self.sudo);
+                if self.state == State::Before {
+                    self.state = if self.sudo { State::Asking } else { self.first_state() };
+                }
             }
-            (State::Asking, b'?') => {
-                self.prompts += 1;
-                State::Asking
+            b'+' => {
+                self.begins += 1;
+                if self.state == State::Asking {
+                    self.state = self.first_state();
+                }
             }
-            (State::Asking, b'+') => State::Body,
-            (State::Asking | State::Body | State::After, _) => {
-                self.number = number;
-                State::After
+            b':' if self.state == State::Body => self.told += 1,
+            b':' => {
+                self.told += 1;
+                let printed = std::mem::take(&mut self.printed);
+                self.state = State::Before;
+                self.put(&printed, body);
+                self.state = State::Body;
             }
-        };
-        self.command_begun |= self.state == State::Body;
+            b'?' => self.prompts += 1,
+            b'>' => self.ready += 1,
+            b'.' => {
+                self.errors_ended = true;
+                if self.state == State::Starting {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
+            }
+            _ => {
+                self.ended = self.ended.or_else(|| ended(said));
+                if self.state == State::Starting {
+                    self.state = State::Body;
+                    self.give_printed(body);
+                }
+            }
+        }
+        self.command_begun |= matches!(self.state, State::Starting | State::Body);
+    }
+
+    fn first_state(&self) -> State {
+        if self.starts { State::Starting } else { State::Body }
     }
 }
 
@@ -219,8 +396,38 @@ enum Closing {
     Other,
 }
 
+fn is_mark_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" -~\r".contains(&byte)
+}
+
+fn is_process(text: &[u8]) -> bool {
+    text.is_empty() || std::str::from_utf8(text).ok().and_then(process).is_some()
+}
+
+fn process(text: &str) -> Option<Process> {
+    let mut words = text.split(' ');
+    let pid = words.next()?.parse().ok()?;
+    let start = words.next()?.parse().ok()?;
+    let boot = words.next()?.to_owned();
+    let lead = words.next().map_or(Some(0), |word| word.parse().ok())?;
+    (words.next().is_none() && boot.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        .then_some(Process { pid, start, boot, lead })
+}
+
+fn is_status(text: &[u8]) -> bool {
+    std::str::from_utf8(text).ok().and_then(ended).is_some()
+}
+
+fn ended(text: &str) -> Option<Ended> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    match text.strip_prefix('~') {
+        Some(signal) => number(signal).map(Ended::Signal),
+        None => number(text).map(Ended::Status),
+    }
+}
+
 /// Length of the longest end of `text` that is a beginning of `mark`.
-fn partial(text: &[u8], mark: &[u8]) -> usize {
+fn partial_end(text: &[u8], mark: &[u8]) -> usize {
     (1..mark.len().min(text.len() + 1)).rev().find(|&n| text.ends_with(&mark[..n])).unwrap_or(0)
 }
 
@@ -238,58 +445,106 @@ mod tests {
         body
     }
 
+    fn parser() -> TrailerParser {
+        TrailerParser::new(&Marks { id: "PUBLIC".to_owned(), secret: "MARK".to_owned() })
+    }
+
     #[test]
     fn noise_body_and_status_are_told_apart() {
-        let mark = Mark::of("MARK");
-        let mut reader = TrailerParser::stdout(&mark);
-        let body = read(&mut reader, &[b"SUCCESS\nMARK", b"<12", b"3\nhel", b"lo MA", b"RK MARK=", b"7\nlate"]);
-        assert_eq!(body, b"hello MARK ");
-        assert_eq!((reader.pid(), reader.status(), reader.preamble()), (Some(123), Some(7), b"SUCCESS\n".as_slice()));
+        let mut reader = parser();
+        let body = read(
+            &mut reader,
+            &[b"SUCCESS\nMARK", b"<12", b"3 456 a-b 12\nhel", b"lo MA", b"RK PUBLIC> MARK=", b"7\nlate"],
+        );
+        assert_eq!(String::from_utf8_lossy(&body), "hello MARK PUBLIC> late", "what a child says later is output, too");
+        assert_eq!((reader.ended(), reader.preamble()), (Some(Ended::Status(7)), b"SUCCESS\n".as_slice()));
+        assert_eq!(reader.process(), Some(&Process { pid: 123, start: 456, boot: "a-b".to_owned(), lead: 12 }));
+        let mut reader = parser();
+        read(&mut reader, &[b"MARK<1 0 0\nMARK=~9\n"]);
+        assert_eq!(reader.ended(), Some(Ended::Signal(9)));
     }
 
     #[test]
     fn no_trailer_is_no_result() {
-        let mark = Mark::of("MARK");
-        let mut reader = TrailerParser::stdout(&mark);
-        let mut body = read(&mut reader, &[b"MARK<9\nabcMA"]);
+        let mut reader = parser();
+        let mut body = read(&mut reader, &[b"MARK<9 1 b\nabcMA"]);
         reader.finish(&mut |bytes| body.extend_from_slice(bytes));
         assert_eq!(body, b"abcMA");
-        assert!(reader.begun() && !reader.ended());
-        assert_eq!(reader.status(), None);
+        assert!(reader.begun() && reader.ended().is_none());
     }
 
     #[test]
     fn a_trace_of_the_wrapper_is_not_a_mark() {
-        let mark = Mark::of("MARK");
-        let mut reader = TrailerParser::stderr(&mark);
+        let mut reader = parser();
         let body = read(&mut reader, &[b"+ printf '%s<\\n' MARK\nMARK<\n+ printf %s. MARK\nMARK.\n"]);
         assert_eq!(body, b"+ printf %s. MARK\n");
-        assert!(reader.ended());
+        assert_eq!(reader.errors(), (true, true));
     }
 
     #[test]
     fn what_sudo_says_is_not_the_commands() {
-        let mark = Mark::of("MARK");
-        let mut reader = TrailerParser::stdout(&mark).through_sudo(true);
-        let body =
-            read(&mut reader, &[b"MARK<7\nlecture MA", b"RK?Sorry\nMARK?", b"MARK+", b"\nMARK?hi\nMARK+\nMARK=3\n"]);
-        assert_eq!(String::from_utf8_lossy(&body), "MARK?hi\nMARK+\n");
-        assert_eq!((reader.prompts(), reader.command_begun(), reader.status()), (2, true, Some(3)));
-        assert_eq!(reader.preamble(), b"lecture Sorry\n");
+        let mut reader = parser().through_sudo(true);
+        let said: [&[u8]; 5] = [
+            b"MARK<7 1 b\nlecture PUB",
+            b"LIC?Sorry\nPUBLIC?",
+            b"PUBLIC>\nMARK+8 2 b",
+            b"\nPUBLIC?hi\nMARK?\n",
+            b"MARK=3\nMARK=4\n",
+        ];
+        let body = read(&mut reader, &said);
+        assert_eq!(String::from_utf8_lossy(&body), "PUBLIC?hi\nMARK?\n");
+        assert_eq!((reader.prompts(), reader.ready(), reader.command_begun()), (2, 1, true));
+        assert_eq!((reader.ended(), reader.preamble()), (Some(Ended::Status(3)), b"lecture Sorry\n".as_slice()));
+        assert_eq!(reader.process().map(|process| process.pid), Some(7));
 
-        let mut reader = TrailerParser::stdout(&mark).through_sudo(true);
-        let body = read(&mut reader, &[b"MARK<7\r\nno, not MARK MARK+0x\nMARK=1\r\n"]);
-        assert_eq!((body.len(), reader.pid(), reader.command_begun(), reader.status()), (0, Some(7), false, Some(1)));
+        let mut reader = parser().through_sudo(true);
+        let body = read(&mut reader, &[b"MARK<7 1 b\r\nno, not MARK MARK+0x\nMARK=1\r\n"]);
+        assert_eq!((body.len(), reader.command_begun(), reader.ended()), (0, false, Some(Ended::Status(1))));
+    }
+
+    #[test]
+    fn what_start_up_files_print_is_not_the_commands() {
+        for (said, want, preamble) in [
+            ("MARK<1 0 0\nwelcome\nPUBLIC:\nran\nPUBLIC:\nMARK=0\n", "ran\nPUBLIC:\n", "welcome\n"),
+            // Both streams are one.
+            (
+                "MARK<\nMARK<1 0 0\nwelcome\nPUBLIC:\nPUBLIC:\nran\nPUBLIC:\nMARK=0\nMARK.\n",
+                "ran\nPUBLIC:\n",
+                "welcome\n",
+            ),
+            // It is not told where nothing comes of it.
+            ("MARK<1 0 0\nran\nMARK=0\nlate", "ran\nlate", ""),
+            ("MARK<1 0 0\nran\n", "ran\n", ""),
+        ] {
+            for cut in 1..20 {
+                let mut reader = parser().after_start(true);
+                let mut body = read(&mut reader, &said.as_bytes().chunks(cut).collect::<Vec<_>>());
+                reader.finish(&mut |bytes| body.extend_from_slice(bytes));
+                assert_eq!((String::from_utf8_lossy(&body).as_ref(), reader.preamble()), (want, preamble.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_profile_may_put_something_before_each_line_and_make_one_stream_of_both() {
+        for cut in 1..30 {
+            let text = b"[a] hi\n[a] MARK<\n[a] MARK<7 1 b\n[a] one\n[a] MA\n[b]\n[a] xMARK=0\n[a] MARK.\n[a] late\n";
+            let mut reader = parser();
+            let mut body = read(&mut reader, &text.chunks(cut).collect::<Vec<_>>());
+            reader.finish(&mut |bytes| body.extend_from_slice(bytes));
+            assert_eq!(String::from_utf8_lossy(&body), "[a] one\n[a] MA\n[b]\n[a] x[a] late\n", "{cut}");
+            assert_eq!((reader.ended(), reader.errors()), (Some(Ended::Status(0)), (true, true)), "{cut}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_cut_reads_the_same(body in proptest::collection::vec(any::<u8>(), 0..200), cuts in proptest::collection::vec(1usize..40, 0..40)) {
-            let mark = Mark::of("gsctl-abcab");
-            let mut text = b"noise gsctl-abc gsctl-abcab<77\n".to_vec();
+            let marks = Marks { id: "gsctl-id".to_owned(), secret: "gsctl-abcab".to_owned() };
+            let mut text = b"noise gsctl-abc\ngsctl-abcab<77 5 a\n".to_vec();
             text.extend_from_slice(&body);
             text.extend_from_slice(b"gsctl-abcab=12\n");
-            let mut reader = TrailerParser::stdout(&mark);
+            let mut reader = TrailerParser::new(&marks);
             let mut got = Vec::new();
             let mut rest = text.as_slice();
             for cut in cuts {
@@ -299,15 +554,25 @@ mod tests {
             }
             reader.feed(rest, &mut |bytes| got.extend_from_slice(bytes));
             prop_assert_eq!(got, body);
-            prop_assert_eq!(reader.status(), Some(12));
-            prop_assert_eq!(reader.pid(), Some(77));
+            prop_assert_eq!(reader.ended(), Some(Ended::Status(12)));
+            prop_assert_eq!(reader.process().map(|process| process.pid), Some(77));
         }
 
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let mut reader = TrailerParser::stdout(&Mark::of("M"));
+            let mut reader = TrailerParser::new(&Marks::of("M"));
             reader.feed(&bytes, &mut |_| {});
             reader.finish(&mut |_| {});
+        }
+
+        #[test]
+        fn no_forged_end_ends_it(text in "(gsctl-id|gsct|[<>=.?+0-9~ \n]){0,60}") {
+            let marks = Marks { id: "gsctl-id".to_owned(), secret: "gsctlsecret".to_owned() };
+            let mut reader = TrailerParser::new(&marks);
+            let mut got = read(&mut reader, &[b"gsctlsecret<77 5 a\n", text.as_bytes()]);
+            reader.finish(&mut |bytes| got.extend_from_slice(bytes));
+            prop_assert_eq!(got, text.as_bytes());
+            prop_assert!(reader.ended().is_none());
         }
     }
 }

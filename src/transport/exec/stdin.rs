@@ -1,4 +1,4 @@
-//! What is written to a running command: its own input, and before that the password where sudo asks for it.
+//! What is written to a running command: the program that carries it, the password where sudo asks for it, its own input.
 
 use std::borrow::Cow;
 use std::io;
@@ -38,10 +38,35 @@ impl StdinSink for Channel {
     }
 }
 
-/// What a command reads, and how far it has got.
+/// A part of what is written to a command.
+pub(crate) struct Piece<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// A program of ours: it waits until a shell of ours has said so many times to be ready. `None`: the command's own input.
+    after: Option<usize>,
+}
+
+impl<'a> Piece<'a> {
+    /// What a shell of ours runs.
+    pub(crate) fn program(after: usize, bytes: Vec<u8>) -> Self {
+        Self { bytes: Cow::Owned(bytes), after: Some(after) }
+    }
+
+    /// What the command reads.
+    pub(crate) fn input(bytes: &'a [u8]) -> Self {
+        Self { bytes: Cow::Borrowed(bytes), after: None }
+    }
+
+    /// What comes after that.
+    pub(crate) fn text(text: String) -> Self {
+        Self { bytes: Cow::Owned(text.into_bytes()), after: None }
+    }
+}
+
+/// What is written to a command, and how far that has got.
 pub(crate) struct StdinWriter<'a> {
-    input: Cow<'a, [u8]>,
-    /// Bytes of it that are written.
+    pieces: Vec<Piece<'a>>,
+    /// The piece that is written, and bytes of it that are.
+    piece: usize,
     written: usize,
     ended: bool,
     pty: bool,
@@ -54,62 +79,81 @@ struct Answer {
     written: usize,
 }
 
+/// What can be written now.
+enum Turn {
+    Nothing,
+    /// The piece.
+    Piece,
+    /// The password.
+    Answer,
+    End,
+}
+
 impl<'a> StdinWriter<'a> {
-    pub(crate) fn new(input: Cow<'a, [u8]>, pty: bool, password: Option<&SecretString>) -> Self {
+    pub(crate) fn new(pieces: Vec<Piece<'a>>, pty: bool, password: Option<&SecretString>) -> Self {
         let answer = password.map(|password| {
             let line = [password.expose_secret().as_bytes(), b"\n"].concat();
             Answer { line: Zeroizing::new(line), written: 0 }
         });
-        Self { input, written: 0, ended: false, pty, answer }
+        Self { pieces, piece: 0, written: 0, ended: false, pty, answer }
     }
 
     /// Whether there is something to write now.
     pub(crate) fn is_waiting(&self, collected: &Collector<'_>) -> bool {
-        let asked = match (collected.prompts(), &self.answer) {
-            _ if !collected.sudo_asks() => !self.pty || collected.begun(),
-            (0, _) => false,
-            (1, Some(answer)) => answer.written < answer.line.len(),
-            _ => true,
-        };
-        asked && !self.ended
+        !matches!(self.turn(collected), Turn::Nothing)
+    }
+
+    fn turn(&self, collected: &Collector<'_>) -> Turn {
+        if self.ended {
+            return Turn::Nothing;
+        }
+        match self.pieces.get(self.piece) {
+            Some(Piece { after: Some(after), .. }) if collected.ready() >= *after => Turn::Piece,
+            Some(Piece { after: Some(_), .. }) if collected.sudo_asks() => match (collected.prompts(), &self.answer) {
+                (0, _) => Turn::Nothing,
+                (1, Some(answer)) if answer.written < answer.line.len() => Turn::Answer,
+                (1, Some(_)) => Turn::Nothing,
+                // It does not take it. An end of file ends it, whatever number of times it would ask.
+                _ => Turn::End,
+            },
+            Some(Piece { after: Some(_), .. }) => Turn::Nothing,
+            // What is typed before a program reads the terminal may be thrown away.
+            _ if self.pty && !collected.raw && !collected.command_begun() => Turn::Nothing,
+            Some(_) => Turn::Piece,
+            None => Turn::End,
+        }
     }
 
     /// Writes what fits and what it is time for. True when something went out.
     pub(crate) fn push(&mut self, sink: &mut impl StdinSink, collected: &Collector<'_>) -> io::Result<bool> {
-        if self.ended {
-            return Ok(false);
+        while self.pieces.get(self.piece).is_some_and(|piece| piece.bytes.len() == self.written) {
+            self.piece += 1;
+            self.written = 0;
         }
-        if collected.sudo_asks() {
-            return match (collected.prompts(), &mut self.answer) {
-                (0, _) => Ok(false),
-                (1, Some(answer)) => {
-                    let count = write(sink, &answer.line[answer.written..])?;
-                    answer.written += count;
-                    Ok(count > 0)
-                }
-                // It does not take it. An end of file ends it, whatever number of times it would ask.
-                _ => self.end(sink),
-            };
-        }
-        // What is typed before a program reads the terminal may be thrown away.
-        if self.pty && !collected.begun() {
-            return Ok(false);
-        }
-        if self.written == self.input.len() {
-            return self.end(sink);
-        }
-        let rest = &self.input[self.written..];
-        match write(sink, &rest[..rest.len().min(PIECE)]) {
-            Ok(count) => {
-                self.written += count;
+        match self.turn(collected) {
+            Turn::Nothing => Ok(false),
+            Turn::End => self.end(sink),
+            Turn::Answer => {
+                let Some(answer) = &mut self.answer else { return Ok(false) };
+                let count = write(sink, &answer.line[answer.written..])?;
+                answer.written += count;
                 Ok(count > 0)
             }
-            // The command closed its input, or has ended: what it says counts, not what it did not read.
-            Err(_) if sink.is_closed() => {
-                self.ended = true;
-                Ok(false)
+            Turn::Piece => {
+                let rest = &self.pieces[self.piece].bytes[self.written..];
+                match write(sink, &rest[..rest.len().min(PIECE)]) {
+                    Ok(count) => {
+                        self.written += count;
+                        Ok(count > 0)
+                    }
+                    // The command closed its input, or has ended: what it says counts, not what it did not read.
+                    Err(_) if sink.is_closed() => {
+                        self.ended = true;
+                        Ok(false)
+                    }
+                    Err(error) => Err(error),
+                }
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -1,13 +1,14 @@
 //! Commands as another user, through the node's sudo: how it is called, and what it means when it does not run them.
 //!
 //! The wrapper's shell stays the login user's, and so does the process id that leads the group; sudo starts a /bin/sh that
-//! prints a mark before anything else. So what sudo says and what the command says are told apart, on both streams, and a
-//! sudo that failed is never taken for a command that did. Pure text; this file must not know about sessions.
+//! says to be there before it reads anything, and prints a mark before it runs anything. So what sudo says and what the command
+//! says are told apart, on both streams, and a sudo that failed is never taken for a command that did. Pure text; this file must not
+//! know about sessions.
 //!
-//! The password goes to sudo's standard input (`-S`), and only where sudo asks: its prompt is a mark of ours. The command's own
-//! input is held back until the command's mark was read. So it makes no difference whether sudo remembers an
-//! earlier password, and neither is ever read by the other. An askpass program would have to be put on the node, and a probe
-//! with `sudo -n` could be out of date a moment later. A prompt that comes back is not answered: accounts get locked.
+//! The password goes to sudo's standard input (`-S`), and only where sudo asks: its prompt is the command's id. What the inner
+//! shell reads, and the command's own input after that, is held back until that shell is there. So it makes no difference
+//! whether sudo remembers an earlier password, and neither is ever read by the other. An askpass program would have to be put on the node,
+//! and a probe with `sudo -n` could be out of date a moment later. A prompt that comes back is not answered: accounts get locked.
 
 use crate::plan::quote::quote;
 
@@ -24,17 +25,14 @@ pub struct SudoCall<'a> {
 const NOT_FOUND: i32 = 127;
 
 impl SudoCall<'_> {
-    /// Shell text for the login user's shell that has sudo run the text `inner`.
+    /// Shell text that has sudo run this command, with the locale of the login behind it.
     ///
-    /// sudo speaks the C locale, so that its words can be understood; the command gets back what the login had.
+    /// sudo speaks the C locale, so that its words can be understood; the command gets back what the login had. It is looked for as
+    /// the login would find it, and where that finds none, where the system has it.
     #[must_use]
-    pub(crate) fn frame(&self, mark: &str, pty: bool, inner: &str) -> String {
-        let errors = if pty { String::new() } else { format!("printf '%s+\\n' {mark} >&2||exit 141;") };
-        let inner = format!(
-            "case $1 in '')unset LC_ALL;;*)LC_ALL=$1;;esac;shift;{errors}printf '%s+\\n' {mark}||exit 141;{inner}"
-        );
-        let asking = if self.asks { format!("-S -p '{mark}?'") } else { "-n".to_owned() };
-        format!("LC_ALL=C sudo -H {asking} -u {} -- /bin/sh -c {} sh \"${{LC_ALL-}}\"", quote(self.user), quote(&inner))
+    pub(crate) fn call(&self, id: &str, command: &str) -> String {
+        let asking = if self.asks { format!("-S -p '{id}?'") } else { "-n".to_owned() };
+        format!("LC_ALL=C PATH=$gs_path:$PATH sudo -H {asking} -u {} -- {command} \"${{LC_ALL-}}\"", quote(self.user))
     }
 }
 

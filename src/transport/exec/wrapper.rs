@@ -1,199 +1,327 @@
-//! The result trailer: how a command's process id, output and exit status are told apart from everything else that a node
-//! prints.
+//! How a command is carried to a node: the text that any login shell hands to /bin/sh, and what that shell then reads and runs.
 //!
 //! `exit_status()` of libssh2 is 0 for a command that was killed, for a session that was lost and for a channel that sshd
 //! cut. So the command is wrapped: the wrapper prints a mark and its process id first, and a mark and the exit status
-//! last. Only a trailer makes a result. Pure text; this file must not know about sessions.
+//! last. Only a trailer makes a result.
+//!
+//! The request is the same for every login shell: `/bin/sh -c 'READER' sh ID LENGTH`. The reader reads a program of so many bytes from
+//! standard input, and runs it only where its last line has come too. What follows on standard input is the command's.
+//! So nothing of a profile but environment variables reaches what gsctl runs, nothing is run that was cut on its way, and neither the
+//! command nor the secret mark stands in an argument. Pure text; this file must not know about sessions.
 
-use super::sudo;
+use super::marks::Marks;
+use super::sudo::SudoCall;
 use crate::plan::quote::quote;
 
 /// The status in a trailer where what comes before the command failed.
 pub const UNPREPARED: i32 = 1000;
 
-/// What is round a command besides the marks.
-#[derive(Debug, Clone, Copy, Default)]
+const PROGRAM: &str = include_str!("wrapper/program.sh");
+/// What /bin/sh does first; no character of it means something to a login shell between single quotes. No name but those of special
+/// builtins can be a function that bash took over from the environment.
+const READER: &str = "set +aefuvxC;unset -f dd echo read stty;unset gs_p gs_tty gs_path gs_id gs_mark gs_text gs_before gs_feed gs_in gs_s;\
+    gs_path=$PATH;PATH=/usr/bin:/bin:/usr/sbin:/sbin;export PATH;";
+const READ: &str = "while read -r gs_p;do case $gs_p in \"#$1\")break;;esac;done;\
+    gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||dd bs=1 count=$2 2>/dev/null);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
+     *)echo \"gsctl: what was sent did not arrive whole, or there is no dd: nothing was run\" >&2;exit 141;;esac";
+/// What may be read by a profile that reads: lines that are nobody's.
+const SPARE_LINES: &str = "\n\n\n\n";
+/// Tells that standard input may be written to: what came before is somebody else's (sudo's), or the terminal's to change.
+const READY: &str = "echo \"$1>\";";
+/// Keeps a terminal from repeating what it reads, and from reading anything into it.
+const RAW: &str = "gs_tty=$(stty -g)&&stty raw -echo&&";
+
+/// Who runs a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// A new process of the login shell: a user's command.
+    LoginShell,
+    /// The wrapper's own /bin/sh, with the system's PATH: gsctl's own scripts.
+    OwnShell,
+    /// The same, with the login's PATH behind the system's: scripts of playbooks, which look for programs of the user's.
+    Playbook,
+}
+
+/// A command as it is sent.
+#[derive(Debug, Clone, Copy)]
 pub struct WrapOptions<'a> {
+    /// Who runs it.
+    pub runner: Runner,
+    /// Another shell than the login shell.
+    pub shell: Option<&'a str>,
     /// Text of ours that is run first. Where it fails the trailer has a status that no command has.
     pub before: &'a str,
     /// Run the command, and what comes before it, through sudo.
-    pub sudo: Option<sudo::SudoCall<'a>>,
+    pub sudo: Option<SudoCall<'a>>,
     /// Both streams are one: a terminal.
     pub pty: bool,
+    /// The login shell runs no program by its path.
+    pub restricted: bool,
 }
 
-/// A random word that no output holds by chance: 20 letters and digits, new for each run.
-#[derive(Debug, Clone)]
-pub struct Mark(String);
-
-impl Default for Mark {
-    fn default() -> Self {
-        Self(format!("gsctl-{}", std::iter::repeat_with(fastrand::alphanumeric).take(20).collect::<String>()))
-    }
+/// What is sent for a command.
+#[derive(Debug)]
+pub struct Wrapped {
+    /// What the server is asked to run.
+    pub request: String,
+    /// What is written to it before anything else, each part after so many times that it said to be ready.
+    pub programs: Vec<(usize, Vec<u8>)>,
 }
 
-impl Mark {
-    /// A mark that is not random.
-    #[cfg(test)]
-    pub(crate) fn of(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The wrapped command, for a login shell that understands POSIX syntax.
-    ///
-    /// The command runs in a subshell of the login shell itself, so that it is what `ssh HOST COMMAND` would run: same
-    /// shell, same start-up files, same `$$`. A shell with another syntax (csh, fish) stops at the function definition,
-    /// before anything is run; `encode` is for those. Where the other end is gone before the command
-    /// begins (a profile that slept past the timeout), the first `printf` fails and the command is not run.
-    /// Standard error is tried first: a restricted shell forbids `>&2`, and must say so before the command is run.
-    #[must_use]
-    pub fn wrap(&self, options: &WrapOptions<'_>, command: &str) -> String {
-        self.frame(options, &quote(command))
-    }
-
-    /// The same for a command of so many bytes that come first on standard input: an SSH packet holds 35,000 at most, and
-    /// Linux gives a shell no argument longer than 128 KiB. `dd` reads no byte more, so what follows is left alone: one
-    /// block that is filled however often the pipe has less (a system call a byte took seconds for a long script); a
-    /// `dd` that does not know `fullblock` says so before it reads, and then a byte at a time it is.
-    #[must_use]
-    pub fn wrap_read(&self, options: &WrapOptions<'_>, bytes: usize) -> String {
-        let block = format!("dd bs={bytes} count=1 iflag=fullblock 2>/dev/null");
-        self.frame(options, &format!("\"$({block}||dd bs=1 count={bytes} 2>/dev/null)\""))
-    }
-
-    /// The mark of a wrapped command, and the shell word that was wrapped: what a server that only plays at running
-    /// commands has to know. `None`: this is not the wrapper, or there is more to it than the command.
-    #[must_use]
-    pub fn unwrap(text: &str) -> Option<(Self, &str)> {
-        const WORD: &str = "\0";
-        let (_, rest) = text.split_once("printf '%s<\\n' ")?;
-        let mark = Self(rest.split_once(' ')?.0.to_owned());
-        let frame = mark.frame(&WrapOptions::default(), WORD);
-        let (before, after) = frame.split_once(WORD)?;
-        let word = text.strip_prefix(before)?.strip_suffix(after)?;
-        Some((mark, word))
-    }
-
-    /// The mark itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The wrapper around a word for `eval`.
-    fn frame(&self, options: &WrapOptions<'_>, word: &str) -> String {
-        let Self(mark) = self;
-        let before = match options.before {
-            "" => String::new(),
-            text => format!("{{ {text};}}||{{ printf '%s={UNPREPARED}\\n' {mark};exit 1;}};"),
-        };
-        let inner = format!("{before}eval {word}");
-        let inner = match &options.sudo {
-            Some(sudo) => sudo.frame(mark, options.pty, &inner),
-            None => inner,
-        };
-        // A terminal is one stream, so there is one mark of each kind.
-        let (begin, end) = if options.pty {
-            (String::new(), String::new())
-        } else {
-            (format!("printf '%s<\\n' {mark} >&2||exit 141;"), format!("printf '%s.\\n' {mark} >&2;"))
-        };
-        format!(
-            "g(){{ :;}};{begin}printf '%s<%s\\n' {mark} $$||exit 141;({inner});s=$?;\
-             printf '%s=%s\\n' {mark} $s;{end}exit $s"
-        )
-    }
-
-    /// POSIX shell text that has the login shell run a command.
-    #[must_use]
-    pub fn for_login_shell(command: &str) -> String {
-        format!("\"$SHELL\" -c {}", quote(command))
-    }
-}
-
-/// POSIX shell text as a command for any login shell that can `exec /bin/sh -c` a single-quoted word.
-///
-/// csh, fish and POSIX shells do not agree on quotes, backslashes, `!` and newlines inside quotes, so these travel as
-/// octal numbers.
+/// Wraps a command.
 #[must_use]
-pub fn encode(inner: &str) -> String {
-    let mut encoded = String::with_capacity(inner.len() * 2);
-    for c in inner.chars() {
-        if matches!(c, '\'' | '"' | '\\' | '!' | '$' | '`' | '\n') {
-            encoded.push_str(&format!("\\0{:03o}", u32::from(c)));
-        } else {
-            encoded.push(c);
+pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
+    let begins = if options.sudo.is_some() { '+' } else { '<' };
+    let inner = program(marks, options, begins, text);
+    let first = usize::from(options.pty);
+    let opened = |program: &[u8]| [opening(&marks.id).as_bytes(), program].concat();
+    let Some(sudo) = &options.sudo else {
+        return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, opened(&inner))] };
+    };
+    // sudo reads the password from there, so what the inner shell reads waits until that says to be there.
+    let reader = reader(true, options.pty);
+    let call = sudo.call(&marks.id, &format!("/bin/sh -c {} sh {} {}", quote(&reader), marks.id, inner.len()));
+    let outer = assemble(
+        marks,
+        options.pty,
+        '<',
+        &[("gs_text", ""), ("gs_before", "")],
+        &format!("gs_begin\n{call}\ngs_end \"$?\"\n"),
+    );
+    Wrapped {
+        request: request(marks, options, outer.len()),
+        programs: vec![(first, opened(&outer)), (first + 1, opened(&inner))],
+    }
+}
+
+fn request(marks: &Marks, options: &WrapOptions<'_>, length: usize) -> String {
+    let sh = if options.restricted { "sh" } else { "/bin/sh" };
+    format!("{sh} -c '{}' sh {} {length}", reader(options.pty, options.pty), marks.id)
+}
+
+fn reader(ready: bool, pty: bool) -> String {
+    [READER, if pty { RAW } else { "" }, if ready { READY } else { "" }, READ].concat()
+}
+
+/// What the shell that runs the text reads.
+fn program(marks: &Marks, options: &WrapOptions<'_>, begins: char, text: &str) -> Vec<u8> {
+    let locale = "case ${3-} in '') unset LC_ALL ;; *) LC_ALL=$3 ;; esac\n";
+    let run = match options.runner {
+        Runner::LoginShell => "gs_begin\ngs_prepare\ngs_login \"$gs_text\"\ngs_end \"$gs_s\"\n",
+        Runner::OwnShell => "gs_begin\ngs_prepare\n(eval \"$gs_text\")\ngs_end \"$?\"\n",
+        Runner::Playbook => {
+            "PATH=$PATH${gs_path:+:$gs_path}\ngs_begin\ngs_prepare\n(eval \"$gs_text\")\ngs_end \"$?\"\n"
+        }
+    };
+    let run = if options.sudo.is_some() { [locale, run].concat() } else { run.to_owned() };
+    // Behind sudo a command is for /bin/sh.
+    let shell = options.shell.or(options.sudo.as_ref().map(|_| "/bin/sh")).unwrap_or_default();
+    let again = again(options.before);
+    let variables =
+        [("gs_text", text), ("gs_before", options.before), ("gs_again", again.as_str()), ("gs_shell", shell)];
+    assemble(marks, options.pty, begins, &variables, &run)
+}
+
+/// What bash and zsh are told once more before the command, as a profile may have set something else.
+fn again(before: &str) -> String {
+    if before.starts_with("export ") {
+        // What follows the variables is a directory, and needs no second time.
+        let end = before.rfind("&&CDPATH= cd -- ").unwrap_or(before.len());
+        format!("\\builtin {};", &before[..end])
+    } else {
+        String::new()
+    }
+}
+
+fn assemble(marks: &Marks, pty: bool, begins: char, variables: &[(&str, &str)], run: &str) -> Vec<u8> {
+    let mut text = String::new();
+    if pty {
+        text.push_str("stty \"$gs_tty\"\n");
+    }
+    let errors = if pty { "" } else { "1" };
+    text.push_str(&format!("gs_id={}\ngs_mark={}\ngs_begins='{begins}'\ngs_errors={errors}\n", marks.id, marks.secret));
+    for (name, value) in variables {
+        text.push_str(&format!("{name}={}\n", quote(value)));
+    }
+    for line in PROGRAM.lines() {
+        let line = line.trim_start();
+        if !line.is_empty() && !line.starts_with('#') {
+            text.push_str(line);
+            text.push('\n');
         }
     }
-    format!("exec /bin/sh -c 'eval \"$(printf %b \"{encoded}\")\"'")
+    text.push_str(run);
+    text.push_str(&closing_line(marks));
+    text.into_bytes()
+}
+
+/// Where a program begins on standard input.
+fn opening(id: &str) -> String {
+    format!("{SPARE_LINES}#{id}\n")
+}
+
+/// What closes a text that is run only where it has come whole.
+#[must_use]
+pub(crate) fn closing_line(marks: &Marks) -> String {
+    format!("#{}.", marks.id)
+}
+
+/// What a server that only plays at running commands has to know of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwrapped {
+    /// The secret mark.
+    pub mark: String,
+    /// What is to be run.
+    pub text: String,
+}
+
+/// The id in a request of ours, and how many bytes it waits for.
+#[must_use]
+pub fn unwrap_request(request: &str) -> Option<(&str, usize)> {
+    let rest = request.strip_prefix(&format!("/bin/sh -c '{}' sh ", reader(false, false)))?;
+    let (id, length) = rest.split_once(' ')?;
+    Some((id, opening(id).len() + length.parse::<usize>().ok()?))
+}
+
+/// What such a program runs.
+#[must_use]
+pub fn unwrap_program(id: &str, program: &str) -> Option<Unwrapped> {
+    let program = program.strip_prefix(&opening(id))?;
+    let rest = program.strip_prefix(&format!("gs_id={id}\ngs_mark="))?.strip_suffix(&format!("#{id}."))?;
+    let (mark, rest) = rest.split_once('\n')?;
+    let (_, rest) = rest.split_once("\ngs_text=")?;
+    let (word, _) = rest.split_once("\ngs_before=''\n")?;
+    let words = crate::plan::quote::split(word)?;
+    Some(Unwrapped { mark: mark.to_owned(), text: words.first().cloned().unwrap_or_default() })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::transport::exec::parser::TrailerParser;
+    use crate::transport::exec::marks::Mark;
+    use crate::transport::exec::parser::{Ended, TrailerParser};
 
-    fn read(reader: &mut TrailerParser, chunks: &[&[u8]]) -> Vec<u8> {
-        let mut body = Vec::new();
-        for chunk in chunks {
-            reader.feed(chunk, &mut |bytes| body.extend_from_slice(bytes));
-        }
-        body
+    const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
+
+    /// What came of a command: standard output, standard error, how it ended.
+    type Outcome = (String, String, Option<Ended>);
+
+    fn options(runner: Runner) -> WrapOptions<'static> {
+        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false, restricted: false }
     }
 
-    #[track_caller]
-    fn shell_case(shell: &[&str], command: &str, want_out: &str, want_status: i32) {
-        let mark = Mark::default();
-        for text in [
-            mark.wrap(&WrapOptions::default(), command),
-            encode(&mark.wrap(&WrapOptions::default(), &Mark::for_login_shell(command))),
-        ] {
-            let output = Command::new(shell[0])
-                .args(&shell[1..])
-                .args(["-c", &text])
-                .env("SHELL", "/bin/sh")
-                .output()
-                .unwrap_or_else(|e| panic!("{shell:?}: {e}"));
-            let mut reader = TrailerParser::stdout(&mark);
-            let body = read(&mut reader, &[&output.stdout]);
-            assert_eq!(String::from_utf8_lossy(&body), want_out, "{shell:?} {text}");
-            assert_eq!(reader.status(), Some(want_status), "{shell:?} {text}");
-            let mut errors = TrailerParser::stderr(&mark);
-            read(&mut errors, &[&output.stderr]);
-            assert!(errors.ended());
+    /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
+    fn run(
+        login: &[&str],
+        account: &str,
+        wrapper: &str,
+        options: &WrapOptions<'_>,
+        text: &str,
+        input: &[u8],
+    ) -> Outcome {
+        let marks = Mark::default().command();
+        let wrapped = wrap(&marks, options, text);
+        let request = wrapped.request.replace("/bin/sh -c", &format!("{wrapper} -c"));
+        // A session of its own, as sshd gives it: a command may signal all of its group.
+        let mut child = Command::new("setsid")
+            .args(login)
+            .args(["-c", &request])
+            .env("SHELL", account)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{login:?}: {error}"));
+        let mut stdin = child.stdin.take().unwrap();
+        for (_, program) in &wrapped.programs {
+            stdin.write_all(program).unwrap();
         }
-    }
-
-    #[test]
-    fn real_shells_run_the_wrapper() {
-        for shell in [&["sh"][..], &["dash"], &["bash"], &["busybox", "sh"]] {
-            shell_case(shell, "echo hi", "hi\n", 0);
-            shell_case(shell, "printf 'no newline'; exit 3", "no newline", 3);
-            shell_case(shell, "echo \"it's $((1+1)) \\\\ !\"\nfalse", "it's 2 \\ !\n", 1);
-            shell_case(shell, "exec sh -c 'exit 255'", "", 255);
-            shell_case(shell, "set -e; false; echo not reached", "", 1);
-        }
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let read = |bytes: &[u8]| {
+            let (mut reader, mut body) = (TrailerParser::new(&marks), Vec::new());
+            reader.feed(bytes, &mut |bytes| body.extend_from_slice(bytes));
+            reader.finish(&mut |bytes| body.extend_from_slice(bytes));
+            (String::from_utf8_lossy(&body).into_owned(), reader)
+        };
+        let ((out, reader), (err, errors)) = (read(&output.stdout), read(&output.stderr));
+        assert_eq!(errors.errors(), (true, true), "{login:?} {account} {wrapper} {text}: {out}{err}");
+        (out, err, reader.ended())
     }
 
     #[test]
     fn what_was_wrapped_is_found_again() {
-        let mark = Mark::default();
-        let whole = mark.wrap(&WrapOptions::default(), "echo 'it is'");
-        let (found, word) = Mark::unwrap(&whole).expect("it is the wrapper");
-        assert_eq!((found.as_str(), word), (mark.as_str(), quote("echo 'it is'").as_str()));
-        assert_eq!(
-            Mark::unwrap(&mark.wrap_read(&WrapOptions::default(), 7)).map(|(_, word)| word.contains("count=7 ")),
-            Some(true)
-        );
-        assert!(Mark::unwrap("true").is_none() && Mark::unwrap(&whole[..whole.len() - 1]).is_none());
+        let marks = Mark::default().command();
+        let victim = crate::plan::script::Victim {
+            id: &marks.id,
+            pid: 7,
+            start: 1,
+            boot: "0-0",
+            lead: 7,
+            same_connection: true,
+        };
+        for text in ["echo 'it is'", "", "true", &crate::plan::script::killer(&victim)] {
+            let wrapped = wrap(&marks, &options(Runner::OwnShell), text);
+            let (id, bytes) = unwrap_request(&wrapped.request).expect("it is a request of ours");
+            let program = &wrapped.programs[0].1;
+            assert_eq!((id, bytes), (marks.id.as_str(), program.len()));
+            let unwrapped = unwrap_program(id, std::str::from_utf8(program).unwrap()).expect("it is a program of ours");
+            assert_eq!(unwrapped, Unwrapped { mark: marks.secret.clone(), text: text.to_owned() });
+        }
+        assert!(unwrap_request("true").is_none() && unwrap_program(&marks.id, "true").is_none());
     }
 
     #[test]
-    fn a_syntax_error_is_the_commands_own() {
-        for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
-            shell_case(shell, "if", "", 2);
+    fn the_request_means_the_same_to_every_login_shell() {
+        let marks = Mark::default().command();
+        let options = WrapOptions { pty: true, ..options(Runner::LoginShell) };
+        let request = wrap(&marks, &options, "it's a secret!").request;
+        assert_eq!(request.matches('\'').count(), 2, "{request}");
+        assert!(!request.contains(['!', '\\', '\n', '^']) && !request.contains(&marks.secret), "{request}");
+        assert!(!request.contains("it's"), "{request}");
+    }
+
+    #[test]
+    fn a_command_is_what_it_is_under_sshd() {
+        let cases = [
+            ("echo hi", "hi\n", "", Ended::Status(0)),
+            ("printf 'no newline'; exit 3", "no newline", "", Ended::Status(3)),
+            ("echo \"it's $((1+1)) \\\\ !\"\nfalse", "it's 2 \\ !\n", "", Ended::Status(1)),
+            ("exec sh -c 'exit 255'", "", "", Ended::Status(255)),
+            ("set -e; false; echo not reached", "", "", Ended::Status(1)),
+            ("trap 'echo bye' EXIT; exit 4", "bye\n", "", Ended::Status(4)),
+            ("trap 'echo caught; exit 7' TERM; kill $$; echo on", "caught\n", "", Ended::Status(7)),
+            ("kill $$; echo on", "", "", Ended::Signal(15)),
+            ("exec sh -c 'kill -9 $$'", "", "", Ended::Signal(9)),
+            ("kill 0; echo on", "", "", Ended::Signal(15)),
+            ("cat; echo $#", "input0\n", "", Ended::Status(0)),
+            (
+                "exec 3>&1 2>/dev/null; readlink /proc/self/fd/4 /proc/self/fd/7 || echo none",
+                "none\n",
+                "",
+                Ended::Status(0),
+            ),
+            ("tr '\\0' '\\n' </proc/$PPID/cmdline | grep -c canary", "0\n", "", Ended::Status(1)),
+            ("env | grep -c ^gs_", "0\n", "", Ended::Status(1)),
+        ];
+        for login in SHELLS {
+            for account in ["/usr/bin/dash", "/bin/bash", "/bin/sh", "/usr/bin/zsh"] {
+                for wrapper in ["/bin/dash", "/tmp/gsctl-test-sh/sh", "busybox sh"] {
+                    if wrapper.starts_with("/tmp") {
+                        std::fs::create_dir_all("/tmp/gsctl-test-sh").unwrap();
+                        let _ = std::os::unix::fs::symlink("/bin/bash", "/tmp/gsctl-test-sh/sh");
+                    }
+                    for (text, out, err, ended) in cases {
+                        let got = run(login, account, wrapper, &options(Runner::LoginShell), text, b"input");
+                        let want = (out.to_owned(), err.to_owned(), Some(ended));
+                        assert_eq!(got, want, "{login:?} {account} {wrapper} {text}");
+                    }
+                }
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future;
 use rustix::net::Shutdown;
@@ -21,10 +22,10 @@ use crate::transport::child::Child;
 use crate::transport::classify::lower;
 use crate::transport::exec::collector::Collector;
 use crate::transport::exec::command::{Command, CommandEnd};
+use crate::transport::exec::marks::Marks;
 use crate::transport::exec::stdin::{StdinSink, StdinWriter};
-use crate::transport::exec::wrapper::Mark;
 use crate::transport::exec::{
-    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, build_request, exit, read_available,
+    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
 };
 
 /// The `ssh` process of one command.
@@ -57,7 +58,7 @@ impl ExecBackend for Session {
     async fn listen(
         &mut self,
         command: &Command,
-        mark: &Mark,
+        marks: &Marks,
         process: &mut Option<CommandProcess>,
         collected: &mut Collector<'_>,
     ) -> CommandEnd {
@@ -67,8 +68,9 @@ impl ExecBackend for Session {
         }
         self.log.ended = None;
         let password = self.sudo_password.clone().filter(|_| command.sudo.is_some());
-        let (text, input) = build_request(command, mark, self.non_posix_shell, password.is_some());
-        let mut stdin = StdinWriter::new(input, false, password.as_deref());
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
+        let mut linger = Linger::new(self.linger);
+        let mut stdin = StdinWriter::new(pieces, false, password.as_deref());
         let process = match self.start(&text) {
             Ok(started) => process.insert(started),
             Err(error) => return CommandEnd::NotSent(missing(&error)),
@@ -81,10 +83,12 @@ impl ExecBackend for Session {
             };
             let read = process.out.take(collected) | process.err.take(collected);
             self.hear();
-            if collected.ended() {
+            collected.flush().await;
+            let closed = process.out.ended && process.err.ended;
+            if linger.is_over(collected) || closed && collected.ended().is_some() {
+                collected.held_open = self.linger.is_some_and(|limit| !limit.is_zero()) && !closed;
                 return exit(command, collected);
             }
-            collected.flush().await;
             if read || written {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
@@ -95,7 +99,7 @@ impl ExecBackend for Session {
             }
             if self.log.ended == Some(EndSeen::Signal) {
                 // The command is dead, yet something keeps its output open: take what is there and go on.
-                return drain_after_signal(process, collected).await;
+                return drain_after_signal(command, process, collected).await;
             }
             let news = future::or(process.out.readable(), process.err.readable());
             let own = async {
@@ -110,7 +114,7 @@ impl ExecBackend for Session {
                 }
                 let _ = process.input.socket.writable().await;
             };
-            future::or(news, future::or(own, room)).await;
+            future::or(news, future::or(own, future::or(room, linger.over()))).await;
         }
     }
 
@@ -132,8 +136,12 @@ impl ExecBackend for Session {
         end
     }
 
-    fn non_posix_shell(&mut self) -> &mut bool {
-        &mut self.non_posix_shell
+    fn linger(&self) -> Option<Duration> {
+        self.linger
+    }
+
+    fn restricted(&mut self) -> &mut bool {
+        &mut self.restricted
     }
 
     fn spool(&self) -> &Arc<Spool> {
@@ -172,7 +180,7 @@ impl Session {
         match (self.log.ended, status) {
             (Some(EndSeen::Signal), _) => return CommandEnd::Signal(SIGNAL.to_owned()),
             (Some(EndSeen::Status), Some(status)) if collected.raw => return CommandEnd::Exit(status),
-            (Some(EndSeen::Status), Some(status)) if !collected.out.begun() => return CommandEnd::NotBegun { status },
+            (Some(EndSeen::Status), Some(status)) if !collected.begun() => return CommandEnd::NotBegun { status },
             _ => {}
         }
         let mut said = collected.err.preamble().to_vec();
@@ -195,7 +203,7 @@ impl Session {
         }
         match said.lines().map(str::trim).rfind(|process| !process.is_empty()) {
             // Whatever it was, ssh has spoken last.
-            Some(last) if !collected.out.begun() && status == Some(255) => CommandEnd::Lost(lower(last)),
+            Some(last) if !collected.begun() && status == Some(255) => CommandEnd::Lost(lower(last)),
             _ => CommandEnd::Unheard,
         }
     }
@@ -215,9 +223,13 @@ async fn collect_until<'a>(
 }
 
 /// Takes what is left of a signalled command's output, for a short while.
-async fn drain_after_signal(process: &mut CommandProcess, collected: &mut Collector<'_>) -> CommandEnd {
+async fn drain_after_signal(
+    command: &Command,
+    process: &mut CommandProcess,
+    collected: &mut Collector<'_>,
+) -> CommandEnd {
     future::or(collect_until(process, collected, |_| false), sleep(DRAIN_TIME)).await;
-    CommandEnd::Signal(SIGNAL.to_owned())
+    if collected.ended().is_some() { exit(command, collected) } else { CommandEnd::Signal(SIGNAL.to_owned()) }
 }
 
 impl StdinSink for ChildStdin {

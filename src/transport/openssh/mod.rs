@@ -47,7 +47,10 @@ pub struct Session {
     /// It has closed its standard error.
     silent: bool,
     log: SshLog,
-    non_posix_shell: bool,
+    /// How long output is read on after a command's own end; `None`: until it is closed.
+    linger: Option<Duration>,
+    /// The login shell runs no program by its path.
+    restricted: bool,
     spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
@@ -145,7 +148,8 @@ fn start(
         errors,
         silent: false,
         log: SshLog::default(),
-        non_posix_shell: false,
+        linger: target.linger,
+        restricted: false,
         spool: spool.clone(),
         sudo_password: target.sudo_password.clone(),
         address: String::new(),
