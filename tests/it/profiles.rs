@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::failures::{one, report, running, says, until_gone, until_running};
+use crate::failures::{one, running, says, until_gone, until_running};
 use crate::gsctl::Run;
 use crate::lab::opengauss;
 use crate::lab::{Lab, Node, need_root};
