@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use gsctl::testing::{
-    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Outcome, OutputFilter, OutputInputs, OutputSettings,
+    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Opening, Outcome, OutputFilter, OutputInputs, OutputSettings,
     Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
 };
 
@@ -199,6 +199,7 @@ fn rate(way: &str, hosts: usize) -> f64 {
         steps: vec!["true".to_owned()],
         filter: OutputFilter::default(),
         end_table: EndTable::Chains,
+        opening: Opening::default(),
         afterwards: Afterwards::default(),
         stdout: Box::new(io::sink()),
         stderr: Box::new(io::sink()),

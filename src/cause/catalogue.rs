@@ -70,6 +70,9 @@ pub struct DocumentedCause {
     /// A regular expression: once a later line matches it, the trouble is over.
     #[serde(default)]
     pub ended_by: Option<String>,
+    /// Logs that tell more, where they hold a decisive line of their own: then this row does not count.
+    #[serde(default)]
+    pub unless: Vec<String>,
     /// Rows that match the same lines, and that this one is more specific than.
     #[serde(default)]
     pub over: Vec<String>,

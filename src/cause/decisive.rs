@@ -22,6 +22,7 @@ struct Patterns {
     start: RegexSet,
     up: RegexSet,
     severe: RegexSet,
+    last_words: RegexSet,
     broken: RegexSet,
     harmless: RegexSet,
     noise: RegexSet,
@@ -42,6 +43,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         ]),
         up: set(&[r"ready to accept (read-only )?connections|database system is ready"]),
         severe: set(&[r"\b(FATAL|PANIC):", r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]"]),
+        // Before a server has any log at all.
+        last_words: set(&[r"^(postgres|postmaster|gaussdb): "]),
         // What a program says that does not come as far as its own log, and what the system says of it.
         broken: set(&[
             r"error while loading shared libraries|symbol lookup error|GLIBC[X_0-9.]* not found",
@@ -95,7 +98,7 @@ pub(super) fn blocks(codes: &[String], lines: &[String]) -> Vec<Range<usize>> {
             begins.push(at);
             ended = None;
         }
-        if PATTERNS.severe.is_match(line) && !PATTERNS.harmless.is_match(line) {
+        if (PATTERNS.severe.is_match(line) || PATTERNS.last_words.is_match(line)) && !PATTERNS.harmless.is_match(line) {
             ended = Some(process(line));
         }
     }

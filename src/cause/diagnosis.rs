@@ -9,7 +9,15 @@ use crate::outcome::{Cause, Proof};
 /// them is not the cause of this one. `None`: nothing in the evidence tells.
 #[must_use]
 pub fn diagnose(catalogue: &Catalogue, stage: Option<&str>, stages: &[&str], evidence: &Evidence) -> Option<Cause> {
+    // What has last words of its own says more than who saw it die.
+    let speaks = |code: &String| {
+        let mut logs = evidence.logs.iter().filter(|log| log.codes.contains(code));
+        logs.any(|log| decisive_line(&log.codes, &log.lines).is_some())
+    };
     let concerns = |row: &DocumentedCause| {
+        if row.unless.iter().any(speaks) {
+            return false;
+        }
         let other = stages.contains(&row.stage.as_str()) && stage.is_some();
         !other || stage == Some(row.stage.as_str())
     };

@@ -339,7 +339,8 @@ pub struct Exec {
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<String>,
     /// Send the command as it is, for appliances with restricted shells. Without gsctl's wrapper a status of 0 may mean that
-    /// none was heard, and a command that times out is not killed on the node.
+    /// none was heard, and a command that times out is not killed on the node. Its text then stands in the arguments of the
+    /// node's processes, as it does for accounts with csh.
     #[arg(long, conflicts_with_all = ["env", "chdir", "shell", "sudo"])]
     pub raw: bool,
     /// Variables and directory.

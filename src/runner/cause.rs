@@ -10,6 +10,7 @@ use crate::plan::{Until, Wait};
 use crate::reactor::now;
 
 use super::Run;
+use super::condition::said;
 use super::fleet::{Executor, JobResult};
 use super::job_result::{Parser, evaluate};
 use super::step::is_gone;
@@ -37,6 +38,8 @@ impl<C: Executor> Run<'_, C> {
         if result.outcome == Outcome::Cancelled {
             return;
         }
+        // It stood in the place of a look, which is made up for.
+        waiting.look_again(now());
         if gone {
             waiting.there = false;
             waiting.lost.clone_from(&result.failure);
@@ -99,7 +102,11 @@ impl<C: Executor> Run<'_, C> {
         let Some(cause) = self.hosts[host].found.take() else { return };
         if let Some(failure) = result.failure.as_mut().filter(|failure| failure.outcome() == Outcome::Failed) {
             failure.cause = format!("{}: {}", failure.cause, cause.words());
-            if failure.hint.is_none() || !keeps_hint {
+            let state = &self.hosts[host];
+            let stage = first_missing(&state.chain).and_then(|missing| self.plan.chain.iter().find(|stage| stage.name == missing.stage));
+            // What the probe says of this very node is nearer than what is said of all.
+            let is_told = stage.is_some_and(|stage| said(&state.facts, "hint", &stage.fact).is_some());
+            if failure.hint.is_none() || !keeps_hint && !is_told {
                 failure.hint = cause.hint.clone().or(failure.hint.take());
             }
             result.cause = Some(Box::new(cause));

@@ -346,7 +346,7 @@ pub(super) fn require_answers(result: &mut StepResult, paths: &[String]) {
         let is_pattern = path.contains(['*', '?', '[']);
         let is_it = |other: &str| other == path.as_str() || is_pattern && directory(other) == directory(path);
         result.changes.iter().any(|change| is_it(&change.path))
-            || said.lines().filter_map(|line| line.strip_prefix("skipped ")).any(|path| is_it(path))
+            || said.lines().filter_map(|line| line.strip_prefix("skipped ")).any(is_it)
     };
     let missing: Vec<String> = paths.iter().filter(|path| !named(path)).map(|path| format!("`{path}`")).collect();
     if missing.is_empty() {
@@ -362,7 +362,7 @@ pub(super) fn require_answers(result: &mut StepResult, paths: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::CommandPlace;
+    use crate::transport::exec::command::CommandPlace;
 
     fn cut(end: CommandEnd, stdout: &str) -> StepResult {
         let ran = CommandResult {

@@ -68,6 +68,11 @@ impl WaitingHost {
             passing: false,
         }
     }
+
+    /// The next look is due at once.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.due = now;
+    }
 }
 
 /// All hosts of a wait, with what must be known about them at each turn.

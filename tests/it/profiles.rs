@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::failures::{one, report, running, says, until_gone, until_running};
+use crate::failures::{one, running, says, until_gone, until_running};
 use crate::gsctl::Run;
 use crate::lab::opengauss;
 use crate::lab::{Lab, Node, need_root};
@@ -103,7 +103,7 @@ fn no_word_of_ours_is_one_that_a_profile_has_taken() {
         "shopt -s expand_aliases nocasematch failglob\nreadonly s gs_s=1 gs_p\nset -o noclobber\n\
          for word in {words}; do eval \"function $word {{ builtin echo taken-function; }}\"; export -f $word; done\n\
          for word in {words}; do alias $word='echo taken'; done\n\
-         alias g='git status' sh='echo taken' /bin/sh=x\nexport IFS=x CDPATH=/ TMOUT=1 GREP_OPTIONS=-v BASH_ENV=/no/such\n"
+         alias g='git status' sh='echo taken'\nexport IFS=x CDPATH=/ TMOUT=1 GREP_OPTIONS=-v BASH_ENV=/no/such\n"
     ));
     let node = lab.node(1);
     main_commands(&lab, node, lab.user());

@@ -188,7 +188,7 @@ fn what_holds_an_agent_back_is_named() {
     run.host_is(1, "failed", "app/bin/cm_agent is missing", "install the Cluster Manager");
     run.host_is(2, "failed", "cm_agent.conf is missing", "is the disk mounted?");
     run.host_is(3, "failed", "cm_agent starts and dies, again and again", "cm_agent-*-current.log");
-    run.says("child process cm_agent have die!");
+    run.says("init cma heartbeat conn by mes failed");
     cluster.heal(3, "crash_loop");
     // om_monitor first: it would start an agent that did not end well again.
     (1..=3).for_each(|number| cluster.kill(number, "om_monitor"));

@@ -653,8 +653,8 @@ fn victim(pid: u32) -> Victim<'static> {
 
 /// When a process was started, and in which life of the machine.
 fn began(pid: u32) -> (u64, String) {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let start = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap();
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start = line.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap();
     (start, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned())
 }
 

@@ -17,7 +17,8 @@ use crate::output::Output;
 use crate::reactor::{now, virtual_time};
 use crate::runner::fleet::{Executor, FleetEvent, Job, JobResult, Work};
 use crate::stats::CancelReason;
-use crate::transport::{Begun, CommandEnd, CommandPlace, CommandResult};
+use crate::transport::exec::command::CommandPlace;
+use crate::transport::{Begun, CommandEnd, CommandResult};
 
 /// Time that it takes to kill what runs on a node.
 const KILL: Duration = Duration::from_millis(200);

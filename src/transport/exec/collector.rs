@@ -11,6 +11,7 @@ use crate::event::Stream;
 use crate::output::{OutputBuilder, Spool};
 
 /// What has been heard so far; outlives the future that listens, so that nothing heard is lost when time runs out.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the command")]
 pub(crate) struct Collector<'a> {
     pub(crate) out: TrailerParser,
     pub(crate) err: TrailerParser,

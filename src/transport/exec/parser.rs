@@ -10,6 +10,7 @@ use super::marks::Marks;
 
 /// Reads one stream of a wrapped command.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub struct TrailerParser {
     mark: Vec<u8>,
     /// What the wrapper and sudo say before the command begins has the public id.
@@ -269,14 +270,13 @@ impl TrailerParser {
 
     fn put_before_mark(&mut self, text: &[u8], body: &mut dyn FnMut(&[u8])) {
         if !self.begun() {
-            let line: Vec<u8> = match memchr::memrchr(b'\n', text) {
-                Some(at) => text[at + 1..].to_vec(),
+            let line: Vec<u8> = if let Some(at) = memchr::memrchr(b'\n', text) {
+                text[at + 1..].to_vec()
+            } else {
                 // All of it belongs to the preamble so far.
-                None => {
-                    let line = memchr::memrchr(b'\n', &self.preamble).map_or(0, |at| at + 1);
-                    let line = if self.at_line { &[] } else { &self.preamble[line..] };
-                    [line, text].concat()
-                }
+                let line = memchr::memrchr(b'\n', &self.preamble).map_or(0, |at| at + 1);
+                let line = if self.at_line { &[] } else { &self.preamble[line..] };
+                [line, text].concat()
             };
             self.prefix = if line.len() <= LONGEST_PREFIX { line } else { Vec::new() };
         }

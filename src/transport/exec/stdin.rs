@@ -110,9 +110,8 @@ impl<'a> StdinWriter<'a> {
         match self.pieces.get(self.piece) {
             Some(Piece { after: Some(after), .. }) if collected.ready() >= *after => Turn::Piece,
             Some(Piece { after: Some(_), .. }) if collected.sudo_asks() => match (collected.prompts(), &self.answer) {
-                (0, _) => Turn::Nothing,
                 (1, Some(answer)) if answer.written < answer.line.len() => Turn::Answer,
-                (1, Some(_)) => Turn::Nothing,
+                (0, _) | (1, Some(_)) => Turn::Nothing,
                 // It does not take it. An end of file ends it, whatever number of times it would ask.
                 _ => Turn::End,
             },

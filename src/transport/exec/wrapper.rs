@@ -214,17 +214,10 @@ mod tests {
     }
 
     /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
-    fn run(
-        login: &[&str],
-        account: &str,
-        wrapper: &str,
-        options: &WrapOptions<'_>,
-        text: &str,
-        input: &[u8],
-    ) -> Outcome {
+    fn run(login: &[&str], account: &str, by: &str, options: &WrapOptions<'_>, text: &str, input: &[u8]) -> Outcome {
         let marks = Mark::default().command();
         let wrapped = wrap(&marks, options, text);
-        let request = wrapped.request.replace("/bin/sh -c", &format!("{wrapper} -c"));
+        let request = wrapped.request.replace("/bin/sh -c", &format!("{by} -c"));
         // A session of its own, as sshd gives it: a command may signal all of its group.
         let mut child = Command::new("setsid")
             .args(login)
@@ -249,7 +242,7 @@ mod tests {
             (String::from_utf8_lossy(&body).into_owned(), reader)
         };
         let ((out, reader), (err, errors)) = (read(&output.stdout), read(&output.stderr));
-        assert_eq!(errors.errors(), (true, true), "{login:?} {account} {wrapper} {text}: {out}{err}");
+        assert_eq!(errors.errors(), (true, true), "{login:?} {account} {by} {text}: {out}{err}");
         (out, err, reader.ended())
     }
 
