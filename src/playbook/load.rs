@@ -133,7 +133,8 @@ impl Loader<'_> {
             vars: &vars,
             probes: document.probes.iter().map(|probe| probe.name.as_str()).collect(),
             // The facts of playbooks still to be read are not known.
-            facts: document.facts().filter(|_| !plays && stack.len() == 1),
+            // One that is compiled in has all that it uses, also where another one plays it.
+            facts: document.facts().filter(|_| !plays && (stack.len() == 1 || builtin::source(&file).is_some())),
             has_chain: document.chain.is_some(),
             given: self.given,
             env: self.env,

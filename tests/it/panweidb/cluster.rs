@@ -259,7 +259,7 @@ impl Cluster {
     }
 
     /// Runs until this many steps are done, and kills gsctl there; `None` where it ended before.
-    pub(super) fn killed_after(&self, mut running: Running, steps: usize) -> Option<usize> {
+    fn killed_after(&self, mut running: Running, steps: usize) -> Option<usize> {
         let mut ended = false;
         wait::until("the step is done", || {
             ended = running.has_ended();

@@ -249,23 +249,8 @@ fn assert_exchanged(primary: &Cluster, standby: &Cluster) {
     }
 }
 
-/// Kills a run about both clusters after every so many steps, and lets it go on; how often it was killed.
-fn killed_after_each(primary: &Cluster, hosts: &PathBuf, name: &str, stride: usize) -> usize {
-    let (mut kills, mut steps) = (0, 0);
-    loop {
-        let play = both(primary, hosts, name);
-        let play = if kills == 0 { play } else { play.arg("--resume") };
-        let Some(done) = primary.killed_after(play.spawn(), steps + stride) else { return kills };
-        (steps, kills) = (done, kills + 1);
-        let shown = primary.lab.bare_gsctl().args(["runs", "show", "--json", "-"]).run().expect(0).json();
-        if shown["resumable"] == false {
-            return kills;
-        }
-    }
-}
-
 #[test]
-fn killed_half_way_and_behind_jump_hosts_both_clusters_come_to_where_they_should() {
+fn each_side_may_be_behind_a_jump_host_of_its_own() {
     let (primary, standby, hosts) = Cluster::pair();
     // Each side is behind a jump host of its own, which knows its addresses.
     let lab = &primary.lab;
@@ -284,16 +269,14 @@ fn killed_half_way_and_behind_jump_hosts_both_clusters_come_to_where_they_should
     standby.conf(1, "streaming=yes\n");
     {
         let _network = Network::between(&primary, &standby);
-        let kills = killed_after_each(&primary, &hosts, "establish", 5);
-        assert!(kills >= 4, "killed {kills} times only");
+        both(&primary, &hosts, "establish").run().expect(0);
     }
     primary.assert_stat("archive");
     standby.assert_stat("recovery");
     assert_eq!(standby.nodes().map(role), ["Main Standby", "Cascade Standby"]);
     primary.conf(1, "connected=yes\nstreaming=yes\n");
     standby.conf(1, "connected=yes\nstreaming=yes\n");
-    let kills = killed_after_each(&primary, &hosts, "switchover", 4);
-    assert!(kills >= 3, "killed {kills} times only");
+    both(&primary, &hosts, "switchover").run().expect(0);
     assert_exchanged(&primary, &standby);
 }
 
