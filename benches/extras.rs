@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use gsctl::testing::{
-    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Opening, Outcome, OutputFilter, OutputInputs, OutputSettings,
-    Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
+    Afterwards, CommandKind, EndTable, Event, EventKind, Mode, Opening, Outcome, OutputFilter, OutputInputs,
+    OutputSettings, Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
 };
 
 use super::measure::{Cost, Job, Size, cost, say, size};

@@ -180,7 +180,6 @@ impl fmt::Display for Failure {
 
 /// What is behind a failure: the documented cause of a node or a cluster that does not come up, or the lines that tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "`cause` is what the report calls it")]
 pub struct Cause {
     /// Its id in the catalogue of causes; `None` where that does not have it.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -1,7 +1,7 @@
 //! The lines that decide where no row of the catalogue matches: the first FATAL or PANIC of the newest try, with what belongs
 //! to it.
 //!
-//! Words of severities in English and Chinese are from openGauss' and PostgreSQL's translations (zh_CN.po).
+//! Words of severities in English and Chinese are from openGauss' and PostgreSQL's translations (`zh_CN.po`).
 
 use std::ops::Range;
 use std::sync::LazyLock;

@@ -27,12 +27,12 @@ pub fn diagnose(catalogue: &Catalogue, stage: Option<&str>, stages: &[&str], evi
             return Some(known(row, stage, Some(Proof { file: log.path.clone(), lines, age_s: log.age })));
         }
     }
-    let state = evidence.states.iter().find_map(|(id, seen)| {
+    let found = evidence.states.iter().find_map(|(id, seen)| {
         let row = catalogue.row(id).filter(|row| concerns(row))?;
         Some(known(row, stage, Some(Proof { file: place(row), lines: vec![seen.clone()], age_s: None })))
     });
-    if state.is_some() {
-        return state;
+    if found.is_some() {
+        return found;
     }
     for log in &evidence.logs {
         if let Some((at, message)) = decisive_line(&log.codes, &log.lines) {

@@ -46,17 +46,16 @@ impl<C: Executor> Run<'_, C> {
             return;
         }
         let (found, shown) = self.cause_in(host, &result.stdout);
-        waiting.passing = found.as_ref().is_some_and(|cause| cause.wait == Some(WaitHelps::Passes));
+        waiting.why.passing = found.as_ref().is_some_and(|cause| cause.wait == Some(WaitHelps::Passes));
         let hopeless =
             found.as_ref().filter(|cause| cause.wait == Some(WaitHelps::No)).and_then(|cause| cause.id.clone());
-        if hopeless.is_some() && waiting.hopeless == hopeless {
-            let state = &self.hosts[host];
-            let stage = first_missing(&state.chain).map_or("", |stage| stage.stage.as_str());
-            let why = format!("{stage} does not come up: waiting does not help");
+        if hopeless.is_some() && waiting.why.hopeless == hopeless {
+            let missing = first_missing(&self.hosts[host].chain).map_or("", |stage| stage.stage.as_str());
+            let why = format!("{missing} does not come up: waiting does not help");
             waiting.lost = Some(Failure::new(Phase::Chain, why));
             self.hosts[host].evidence = shown;
         }
-        waiting.hopeless = hopeless;
+        waiting.why.hopeless = hopeless;
         let state = &mut self.hosts[host];
         let is_news = found.as_ref().map(|cause| (&cause.id, &cause.cause))
             != state.found.as_ref().map(|cause| (&cause.id, &cause.cause));
@@ -92,7 +91,7 @@ impl<C: Executor> Run<'_, C> {
         let cause = state.found.as_ref().map(|cause| format!(": {}", cause.words())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {
-            Some(stage) => Some(at(&stage.stage)),
+            Some(missing) => Some(at(&missing.stage)),
             None => Some((Activity::Step(id), began.min(now()))),
         };
     }
@@ -102,10 +101,11 @@ impl<C: Executor> Run<'_, C> {
         let Some(cause) = self.hosts[host].found.take() else { return };
         if let Some(failure) = result.failure.as_mut().filter(|failure| failure.outcome() == Outcome::Failed) {
             failure.cause = format!("{}: {}", failure.cause, cause.words());
-            let state = &self.hosts[host];
-            let stage = first_missing(&state.chain).and_then(|missing| self.plan.chain.iter().find(|stage| stage.name == missing.stage));
+            let known = &self.hosts[host];
+            let of_chain = |name: &str| self.plan.chain.iter().find(|stage| stage.name == name);
+            let missing = first_missing(&known.chain).and_then(|missing| of_chain(&missing.stage));
             // What the probe says of this very node is nearer than what is said of all.
-            let is_told = stage.is_some_and(|stage| said(&state.facts, "hint", &stage.fact).is_some());
+            let is_told = missing.is_some_and(|stage| said(&known.facts, "hint", &stage.fact).is_some());
             if failure.hint.is_none() || !keeps_hint && !is_told {
                 failure.hint = cause.hint.clone().or(failure.hint.take());
             }

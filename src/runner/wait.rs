@@ -18,7 +18,7 @@ use super::pump::Pump;
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::wait_checks::{may_come, not_yet, timed_out_failure};
-use super::waiting::{WaitingHost, WaitingHosts};
+use super::waiting::{WaitingHost, WaitingHosts, Why};
 use super::{NextEvent, Run, later};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
@@ -223,7 +223,7 @@ impl<C: Executor> Run<'_, C> {
             Until::Condition(condition) => self.seen_condition(id, wait, condition, host, began),
         }
         // What passes by itself is never given up early.
-        if !host.there && !host.passing {
+        if !host.there && !host.why.passing {
             let state = &self.hosts[host.host];
             let lost = gave_up(wait, &mut host.held, &state.facts, &state.run_host.vars, now);
             // The stage that is missed knows what to do where the rule does not.
@@ -242,15 +242,14 @@ impl<C: Executor> Run<'_, C> {
         let since = now.saturating_duration_since(began);
         let seen = stages(self.plan, &state.facts, &state.run_host.vars, &state.chain, Some(since));
         host.there = seen.iter().all(|stage| stage.up);
-        let stage = |seen: &[StageState]| first_missing(seen).map(|stage| stage.stage.clone());
+        let missing = |seen: &[StageState]| first_missing(seen).map(|stage| stage.stage.clone());
         if first_missing(&seen) != first_missing(&state.chain) {
             host.stuck = now;
             let place = |chain: &[StageState]| chain.iter().position(|stage| !stage.up).unwrap_or(chain.len());
             host.setbacks += u32::from(place(&seen) < place(&state.chain));
         }
-        if stage(&seen) != stage(&state.chain) {
-            host.stuck_looks = 0;
-            (host.hopeless, host.passing) = (None, false);
+        if missing(&seen) != missing(&state.chain) {
+            host.why = Why::default();
             state.found = None;
         }
         self.tell_chain(host.host, seen);

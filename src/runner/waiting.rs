@@ -10,6 +10,19 @@ use crate::plan::Wait;
 
 use super::later;
 
+/// What is known of why a host is not there, since its first missing stage has been the first missing one.
+#[derive(Debug, Default)]
+pub(super) struct Why {
+    /// Looks since then.
+    looks: u32,
+    /// The look that is under way asks for the cause.
+    asked: bool,
+    /// The cause that does not pass, where the latest look that asked found one.
+    pub(super) hopeless: Option<String>,
+    /// What holds it back passes by itself.
+    pub(super) passing: bool,
+}
+
 /// A host that is waited for.
 pub(super) struct WaitingHost {
     pub(super) host: HostId,
@@ -36,14 +49,7 @@ pub(super) struct WaitingHost {
     /// The boot id that was found first, where a reboot is waited for.
     pub(super) boot: Option<String>,
     pub(super) looks: u32,
-    /// Looks since its first missing stage has been the first missing one.
-    pub(super) stuck_looks: u32,
-    /// The look that is under way asks for the cause.
-    pub(super) asks_why: bool,
-    /// The cause that does not pass, where the latest look that asked found one.
-    pub(super) hopeless: Option<String>,
-    /// What holds it back passes by itself.
-    pub(super) passing: bool,
+    pub(super) why: Why,
 }
 
 impl WaitingHost {
@@ -62,10 +68,7 @@ impl WaitingHost {
             trouble: None,
             boot: None,
             looks: 0,
-            stuck_looks: 0,
-            asks_why: false,
-            hopeless: None,
-            passing: false,
+            why: Why::default(),
         }
     }
 
@@ -123,14 +126,14 @@ impl WaitingHosts {
     /// Whether the next look at a host is to ask why it is not there. Notes that it is asked.
     pub(super) fn asks_why(&mut self, place: usize, every: u32) -> bool {
         let host = &mut self.hosts[place];
-        host.stuck_looks += 1;
-        host.asks_why = !host.there && host.stuck_looks >= every && host.stuck_looks % every == 0;
-        host.asks_why
+        host.why.looks += 1;
+        host.why.asked = !host.there && host.why.looks.is_multiple_of(every);
+        host.why.asked
     }
 
     /// Whether the look that is over asked why. Forgets it.
     pub(super) fn takes_why(&mut self, place: usize) -> bool {
-        std::mem::take(&mut self.hosts[place].asks_why)
+        std::mem::take(&mut self.hosts[place].why.asked)
     }
 
     pub(super) fn is_looking(&self, host: HostId) -> bool {

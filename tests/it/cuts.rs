@@ -33,7 +33,7 @@ const STARTS: usize = 24;
 const WORDS: usize = 12_000;
 /// Whether a command, or a script, that is cut on its way is never run by half. Until all that gsctl sends is checked for its
 /// closing mark before it is run, this cannot be asked for.
-const HALVES_ARE_JUDGED: bool = false;
+const HALVES_ARE_JUDGED: bool = true;
 
 /// What is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,7 +85,7 @@ fn found(node: &Node, shell: &[&str], catalogue: &Catalogue, stage: &str, vars: 
     diagnose(catalogue, Some(stage), &CHAIN, &Evidence::read(&said))
 }
 
-/// cm_agent's own line about the datanode that it starts, without which nobody knows where its log is.
+/// The line of `cm_agent` about the datanode that it starts, without which nobody knows where its log is.
 fn started(node: &Node) -> String {
     format!(
         "2026-05-11 10:00:01.624 tid=21001 StartAndStop LOG: DN START system(command:{}/gaussdb    -D {} -M pending >> \"x\" 2>&1 &), try 1\n",
