@@ -17,6 +17,7 @@ use crate::cancel::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
 use crate::reactor::Ticker;
+use crate::transport::exec::wrapper::Form;
 
 /// libssh2's "try again when the socket is ready".
 pub(super) const EAGAIN: i32 = -37;
@@ -40,7 +41,7 @@ pub struct Session {
     /// How long output is read on after a command's own end; `None`: until it is closed.
     pub(super) linger: Option<Duration>,
     /// The login shell runs no program by its path.
-    pub(super) restricted: bool,
+    pub(super) form: Form,
     /// Time for the server to open a channel.
     open_timeout: Duration,
     /// Environment to ask for before each command.
@@ -90,7 +91,7 @@ impl Session {
             sftp: None,
             open_files: Vec::new(),
             linger: target.linger,
-            restricted: false,
+            form: Form::default(),
             open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),

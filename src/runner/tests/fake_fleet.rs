@@ -16,6 +16,7 @@ use crate::outcome::{Failure, Killed, Phase};
 use crate::output::Output;
 use crate::reactor::{now, virtual_time};
 use crate::runner::fleet::{Executor, FleetEvent, Job, JobResult, Work};
+use crate::runner::script::LOOK_ENDS;
 use crate::stats::CancelReason;
 use crate::transport::exec::command::CommandPlace;
 use crate::transport::{Begun, CommandEnd, CommandResult};
@@ -165,7 +166,9 @@ impl FakeFleet {
                 let failure = Failure::new(Phase::Connect, "no route to host");
                 return JobResult::Unreached { failure: Some(failure), attempts: 1 };
             }
-            Says::Exit(status, stdout) => (CommandEnd::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job)),
+            Says::Exit(status, stdout) => {
+                (CommandEnd::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job) + end_of_look(job))
+            }
             Says::Lost => (CommandEnd::Lost("reset".to_owned()), String::new()),
             Says::TimedOut => (CommandEnd::TimedOut(Begun::Heard), String::new()),
             Says::Signal => (CommandEnd::Signal("KILL".to_owned()), String::new()),
@@ -180,6 +183,14 @@ impl FakeFleet {
             notes: Vec::new(),
             elapsed: job.reaction.after,
         }))
+    }
+}
+
+/// The line by which a look says that it is whole.
+fn end_of_look(job: &UnderWay) -> &'static str {
+    match &job.job.work {
+        Work::Command(command) if command.text.contains(LOOK_ENDS) => "gsctl_look_ends=yes\n",
+        Work::Command(_) | Work::Login | Work::Copy(_) => "",
     }
 }
 

@@ -19,6 +19,7 @@ use crate::event::Stream;
 use crate::output::Spool;
 use crate::reactor::sleep;
 use crate::transport::classify;
+use crate::transport::exec::wrapper::Form;
 use crate::transport::session::{ChannelError, Session};
 
 impl ExecBackend for Session {
@@ -32,7 +33,7 @@ impl ExecBackend for Session {
         collected: &mut Collector<'_>,
     ) -> CommandEnd {
         let password = self.sudo_password().filter(|_| command.sudo.is_some());
-        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.form);
         let mut stdin = StdinWriter::new(pieces, command.pty, password.as_deref());
         let channel = match self.open(command.pty).await {
             Ok(channel) => process.insert(channel),
@@ -144,8 +145,8 @@ impl ExecBackend for Session {
         self.linger
     }
 
-    fn restricted(&mut self) -> &mut bool {
-        &mut self.restricted
+    fn form(&mut self) -> &mut Form {
+        &mut self.form
     }
 
     fn spool(&self) -> &Arc<Spool> {

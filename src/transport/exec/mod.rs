@@ -24,7 +24,7 @@ use self::marks::{Mark, Marks};
 use self::parser::Ended;
 use self::stdin::Piece;
 use self::sudo::{SudoCall, SudoRefusal};
-use self::wrapper::WrapOptions;
+use self::wrapper::{Form, WrapOptions};
 use super::session::Stopwatch;
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
@@ -82,8 +82,8 @@ pub(super) trait ExecBackend {
     /// Where output goes that is too long for memory.
     fn spool(&self) -> &Arc<Spool>;
 
-    /// Whether the login shell runs no program by its path.
-    fn restricted(&mut self) -> &mut bool;
+    /// How the login shell takes what is sent, as far as is known.
+    fn form(&mut self) -> &mut Form;
 }
 
 /// Runs a command to its end, its timeout or the run's, whichever is first. `sink` gets output as it comes.
@@ -95,19 +95,24 @@ pub(super) async fn run<C: ExecBackend>(
     sink: Option<&OutputSink>,
 ) -> CommandResult {
     let ran = run_once(backend, command, mark, cancel, sink).await;
-    if !is_restricted(backend, command, &ran.end, &ran.preamble) {
+    if !wants_another_form(backend, command, &ran.end, &ran.preamble) {
         return ran;
     }
     // Nothing was run, so it may be sent again.
     run_once(backend, command, mark, cancel, sink).await
 }
 
-/// Whether this is the first that was heard of a restricted shell, which runs no program by its path: then it finds `sh`.
-fn is_restricted<C: ExecBackend>(backend: &mut C, command: &Command, end: &CommandEnd, preamble: &[u8]) -> bool {
+/// Whether nothing was run because the login shell takes what is sent in another form, which is known from now on.
+fn wants_another_form<C: ExecBackend>(backend: &mut C, command: &Command, end: &CommandEnd, preamble: &[u8]) -> bool {
     let CommandEnd::NotBegun { .. } = end else { return false };
-    let said = String::from_utf8_lossy(preamble);
-    let refused = !command.raw && said.contains("/bin/sh") && said.contains("restricted");
-    refused && !std::mem::replace(backend.restricted(), true)
+    if command.raw {
+        return false;
+    }
+    let next = backend.form().after(&String::from_utf8_lossy(preamble));
+    next.is_some_and(|form| {
+        *backend.form() = form;
+        true
+    })
 }
 
 async fn run_once<C: ExecBackend>(
@@ -273,9 +278,9 @@ pub(super) async fn kill<C: ExecBackend>(
 }
 
 async fn kill_by<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> KillResult {
-    let (result, restricted) = kill_once(backend, killer, mark).await;
+    let (result, again) = kill_once(backend, killer, mark).await;
     // A connection of its own does not know yet.
-    if restricted { kill_once(backend, killer, mark).await.0 } else { result }
+    if again { kill_once(backend, killer, mark).await.0 } else { result }
 }
 
 async fn kill_once<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> (KillResult, bool) {
@@ -289,7 +294,7 @@ async fn kill_once<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mar
     }
     match raced {
         Raced::Done(CommandEnd::Exit(_)) => (kill_result(&collected.stdout.finish()), false),
-        Raced::Done(end) => (KillResult::Alive, is_restricted(backend, killer, &end, &collected.preamble())),
+        Raced::Done(end) => (KillResult::Alive, wants_another_form(backend, killer, &end, &collected.preamble())),
         Raced::Late | Raced::Cancelled => (KillResult::Alive, false),
     }
 }
@@ -299,7 +304,7 @@ pub(super) fn build_request<'a>(
     command: &'a Command,
     marks: &Marks,
     asks: bool,
-    restricted: bool,
+    form: Form,
 ) -> (String, Vec<Piece<'a>>) {
     let stdin = Piece::input(&command.stdin);
     if command.raw {
@@ -312,7 +317,7 @@ pub(super) fn build_request<'a>(
         before: &command.before,
         sudo,
         pty: command.pty,
-        restricted,
+        form,
     };
     let wrapped = wrapper::wrap(marks, &options, &command.text);
     let programs = wrapped.programs.into_iter().map(|(after, bytes)| Piece::program(after, bytes));

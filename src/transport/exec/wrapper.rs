@@ -24,6 +24,8 @@ const READER: &str = "set +aefuvxC;unset -f dd echo read stty;unset gs_p gs_tty 
 const READ: &str = "while read -r gs_p;do case $gs_p in \"#$1\")break;;esac;done;\
     gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||dd bs=1 count=$2 2>/dev/null);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
      *)echo \"gsctl: what was sent did not arrive whole, or there is no dd: nothing was run\" >&2;exit 141;;esac";
+/// The same for a program that is there already.
+const GIVEN: &str = "gs_p=$2;case $gs_p in *\"#$1.\")eval \"$gs_p\";;esac";
 /// What may be read by a profile that reads: lines that are nobody's.
 const SPARE_LINES: &str = "\n\n\n\n";
 /// Tells that standard input may be written to: what came before is somebody else's (sudo's), or the terminal's to change.
@@ -55,9 +57,39 @@ pub struct WrapOptions<'a> {
     pub sudo: Option<SudoCall<'a>>,
     /// Both streams are one: a terminal.
     pub pty: bool,
-    /// The login shell runs no program by its path.
-    pub restricted: bool,
+    /// How the login shell takes it.
+    pub form: Form,
 }
+
+/// How a login shell takes what is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// It runs `/bin/sh`, which reads the program from standard input.
+    #[default]
+    Usual,
+    /// It runs no program by its path (a restricted shell), and finds `sh` itself.
+    Restricted,
+    /// Its start-up files read standard input to the end, so that the program stands in an argument, where other users of the node
+    /// can read it: what they can forge then is said in docs/commands-and-shells.md. For POSIX shells.
+    InArgument,
+}
+
+impl Form {
+    /// The form that this one's failure asks for; `None`: none would do better.
+    #[must_use]
+    pub fn after(self, said: &str) -> Option<Self> {
+        match self {
+            Self::Usual if said.contains("/bin/sh") && said.contains("restricted") => Some(Self::Restricted),
+            Self::Usual if said.contains(NOT_WHOLE) => Some(Self::InArgument),
+            Self::Usual | Self::Restricted | Self::InArgument => None,
+        }
+    }
+}
+
+/// What the reader says where the program did not come whole.
+const NOT_WHOLE: &str = "what was sent did not arrive whole";
+/// Bytes of a request with the program in it: it must fit into one packet.
+const LONGEST_REQUEST: usize = 32_000;
 
 /// What is sent for a command.
 #[derive(Debug)]
@@ -76,6 +108,10 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let first = usize::from(options.pty);
     let opened = |program: &[u8]| [opening(&marks.id).as_bytes(), program].concat();
     let Some(sudo) = &options.sudo else {
+        let whole = format!("/bin/sh -c '{}' sh {} {}", [READER, GIVEN].concat(), marks.id, argument(&inner));
+        if options.form == Form::InArgument && !options.pty && whole.len() <= LONGEST_REQUEST {
+            return Wrapped { request: whole, programs: Vec::new() };
+        }
         return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, opened(&inner))] };
     };
     // sudo reads the password from there, so what the inner shell reads waits until that says to be there.
@@ -94,8 +130,13 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     }
 }
 
+/// A program as a word for a POSIX shell.
+fn argument(program: &[u8]) -> String {
+    quote(&String::from_utf8_lossy(program))
+}
+
 fn request(marks: &Marks, options: &WrapOptions<'_>, length: usize) -> String {
-    let sh = if options.restricted { "sh" } else { "/bin/sh" };
+    let sh = if options.form == Form::Restricted { "sh" } else { "/bin/sh" };
     format!("{sh} -c '{}' sh {} {length}", reader(options.pty, options.pty), marks.id)
 }
 
@@ -210,7 +251,7 @@ mod tests {
     type Outcome = (String, String, Option<Ended>);
 
     fn options(runner: Runner) -> WrapOptions<'static> {
-        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false, restricted: false }
+        WrapOptions { runner, shell: None, before: "", sudo: None, pty: false, form: Form::Usual }
     }
 
     /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
@@ -236,7 +277,8 @@ mod tests {
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         let read = |bytes: &[u8]| {
-            let (mut reader, mut body) = (TrailerParser::new(&marks), Vec::new());
+            let starts = options.runner == Runner::LoginShell;
+            let (mut reader, mut body) = (TrailerParser::new(&marks).after_start(starts), Vec::new());
             reader.feed(bytes, &mut |bytes| body.extend_from_slice(bytes));
             reader.finish(&mut |bytes| body.extend_from_slice(bytes));
             (String::from_utf8_lossy(&body).into_owned(), reader)

@@ -24,6 +24,7 @@ use crate::transport::exec::collector::Collector;
 use crate::transport::exec::command::{Command, CommandEnd};
 use crate::transport::exec::marks::Marks;
 use crate::transport::exec::stdin::{StdinSink, StdinWriter};
+use crate::transport::exec::wrapper::Form;
 use crate::transport::exec::{
     ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
 };
@@ -68,7 +69,7 @@ impl ExecBackend for Session {
         }
         self.log.ended = None;
         let password = self.sudo_password.clone().filter(|_| command.sudo.is_some());
-        let (text, pieces) = build_request(command, marks, password.is_some(), self.restricted);
+        let (text, pieces) = build_request(command, marks, password.is_some(), self.form);
         let mut linger = Linger::new(self.linger);
         let mut stdin = StdinWriter::new(pieces, false, password.as_deref());
         let process = match self.start(&text) {
@@ -140,8 +141,8 @@ impl ExecBackend for Session {
         self.linger
     }
 
-    fn restricted(&mut self) -> &mut bool {
-        &mut self.restricted
+    fn form(&mut self) -> &mut Form {
+        &mut self.form
     }
 
     fn spool(&self) -> &Arc<Spool> {

@@ -32,6 +32,7 @@ use crate::cancel::{Deadline, race};
 use crate::outcome::{Failure, Phase};
 use crate::output::Spool;
 use crate::reactor::{Socket, sleep};
+use crate::transport::exec::wrapper::Form;
 
 /// Time for `ssh` to end, once the connection has.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -50,7 +51,7 @@ pub struct Session {
     /// How long output is read on after a command's own end; `None`: until it is closed.
     linger: Option<Duration>,
     /// The login shell runs no program by its path.
-    restricted: bool,
+    form: Form,
     spool: Arc<Spool>,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
@@ -149,7 +150,7 @@ fn start(
         silent: false,
         log: SshLog::default(),
         linger: target.linger,
-        restricted: false,
+        form: Form::default(),
         spool: spool.clone(),
         sudo_password: target.sudo_password.clone(),
         address: String::new(),
