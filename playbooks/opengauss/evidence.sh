@@ -96,6 +96,8 @@ main() {
     fi
     if [ "$om_monitor" = none ]; then
         no_monitor
+        # Cron tries it each minute, whoever asks for a start.
+        log_marks=
         send_log OMM "$omm_dir"
     elif [ "$cm_agent" = none ]; then
         send_log OMM "$omm_dir"

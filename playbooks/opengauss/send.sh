@@ -72,7 +72,8 @@ send_file() {
 # newest_life CODE: from the last line that tells of a start; of a log that has none, the last ten minutes.
 newest_life() {
     case $1 in
-        OMM) begins='cm_agent start, pid is' ;;
+        # What keeps om_monitor itself from running, cron makes it say once a minute.
+        OMM) if [ "$om_monitor" = none ]; then begins=; else begins='cm_agent start, pid is'; fi ;;
         AGENT) begins='agent start and stop thread start' ;;
         *) begins= ;;
     esac

@@ -434,7 +434,7 @@ pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<Killed>) -> &
     match (outcome, remote_killed) {
         (_, Some(Killed::Yes)) => "; killed on the node",
         (_, Some(Killed::No)) => "; not seen gone on the node, it may still be running there",
-        (_, Some(Killed::Ended)) => "; it had ended by itself on the node",
+        (_, Some(Killed::Ended)) => "; it had ended on the node by then",
         (_, None) => "",
     }
 }

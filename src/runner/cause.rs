@@ -20,7 +20,7 @@ use super::waiting::WaitingHost;
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.
 const MOST: usize = 300 * 1024;
 /// Looks that find the same stage missing before a host is asked why, and between one time and the next.
-pub(super) const LOOKS: u32 = 3;
+pub(super) const LOOKS: u32 = 5;
 
 impl<C: Executor> Run<'_, C> {
     /// Whether the looks of a wait ask for the cause now and then.

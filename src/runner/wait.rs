@@ -348,7 +348,10 @@ impl<C: Executor> Run<'_, C> {
     /// Says how the wait went for a host.
     pub(super) fn settle(&mut self, id: StepId, wait: &Wait, host: WaitingHost, began: Instant, enough: bool) {
         let now = now();
-        let (id_of_host, given_up) = (host.host, host.lost.is_some() && wait.looks.is_none());
+        // A rule that holds, if not for long enough to give up on, has a hint of its own.
+        let is_guessed = wait.give_up.iter().zip(&host.held).any(|(rule, held)| held.is_some() && rule.hint.is_some());
+        let given_up = host.lost.is_some() && wait.looks.is_none() || is_guessed;
+        let id_of_host = host.host;
         let mut result = if host.there {
             StepResult::new(Outcome::Ok)
         } else if let (Until::Checks, true) = (&wait.until, enough) {

@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::gsctl::{Gsctl, Run};
-use crate::lab::{Lab, wait};
+use crate::lab::process::Process;
+use crate::lab::{Lab, Node, wait};
 
 impl Lab {
     /// Writes a playbook; gives its path.
@@ -71,6 +72,24 @@ fn killed(mut running: crate::gsctl::Running) -> Run {
     running.wait().expect(-9)
 }
 
+/// What carries commands of gsctl on a node, and all that descends from it.
+fn commands(node: &Node) -> Vec<Process> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut left = node.processes();
+    loop {
+        let is_one = |process: &Process| {
+            let carries = process.cmdline.iter().any(|word| word.starts_with("gsctl-"));
+            carries || found.iter().any(|parent| parent.pid == process.parent)
+        };
+        let (more, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_one);
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+        left = others;
+    }
+}
+
 #[test]
 fn killed_at_every_step_it_goes_on_where_it_was() {
     for blocked in 1..=5 {
@@ -108,13 +127,7 @@ fn killed_at_every_step_it_goes_on_where_it_was() {
 
         // The command that gsctl left behind on node 1 must not write, too.
         lab.node(1).sh("pkill -f 'sleep 0.05' ; true");
-        let left = || {
-            lab.node(1)
-                .processes()
-                .into_iter()
-                .filter(|process| process.cmdline.iter().any(|word| word.contains("diary")))
-                .collect::<Vec<_>>()
-        };
+        let left = || commands(lab.node(1));
         for process in left() {
             process.kill(Signal::KILL);
         }
@@ -500,9 +513,7 @@ steps:
     let running = lab.play(&playbook).hosts_file(&hosts).spawn();
     wait::until("the second one is at it", || lab.node(2).processes().iter().any(|process| process.comm == "sleep"));
     killed(running);
-    for process in
-        lab.node(2).processes().iter().filter(|process| process.cmdline.iter().any(|word| word.contains("diary")))
-    {
+    for process in commands(lab.node(2)) {
         process.kill(Signal::KILL);
     }
     lab.node(2).remove("data/block");

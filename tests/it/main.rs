@@ -54,6 +54,7 @@ mod config;
 mod cuts;
 mod diagnose;
 mod differential;
+mod differential_commands;
 mod differential_inventories;
 mod docs;
 mod environment;

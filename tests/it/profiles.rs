@@ -308,7 +308,7 @@ fn what_a_child_prints_after_the_end_is_heard_for_a_while() {
 }
 
 /// Both streams and the status, as `ssh` has them.
-fn same_as_ssh(lab: &Lab, user: &str, command: &str) {
+pub(crate) fn same_as_ssh(lab: &Lab, user: &str, command: &str) {
     let (out, err, status) = ssh(lab, user, command);
     let run = lab.gsctl().json().args(["-l", user, "exec", "--", command]).run();
     let host = run.json()["hosts"][0].clone();

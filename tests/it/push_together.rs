@@ -41,13 +41,15 @@ fn names_of_one_node_and_runs_at_the_same_time_leave_a_whole_file() {
         assert_eq!(parts(node, &data), [""; 0], "{all:#}");
     }
 
+    // Runs of several accounts, as those of one would not be let at the node at the same time.
+    let account = |number: usize| lab.gsctl().env("XDG_STATE_HOME", lab.client_home().join(format!("state-{number}")));
     // Three runs, each with content of its own.
     let others = ["a/app.bin", "b/app.bin", "c/app.bin"].map(|name| file(&lab, name, 2_000_000));
     for round in 0..4 {
         node.sh(&format!("rm -f {}", target.display()));
-        let runs = others
-            .each_ref()
-            .map(|(path, _)| lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(path).arg(&target).spawn());
+        let runs = [0, 1, 2].map(|number| {
+            account(number).args(["-w", "node1"]).json().arg("push").arg(&others[number].0).arg(&target).spawn()
+        });
         let runs = runs.map(super::gsctl::Running::wait);
         let there = node.read(&target);
         let whose = others.iter().position(|(_, bytes)| *bytes == there);
@@ -67,8 +69,8 @@ fn names_of_one_node_and_runs_at_the_same_time_leave_a_whole_file() {
     // Three runs of the same file: it is made once, and that is all that has to be done.
     for _ in 0..3 {
         node.sh(&format!("rm -f {}", target.display()));
-        let runs =
-            [1, 2, 3].map(|_| lab.gsctl().args(["-w", "node1"]).json().arg("push").arg(&same).arg(&target).spawn());
+        let runs = [0, 1, 2]
+            .map(|number| account(number).args(["-w", "node1"]).json().arg("push").arg(&same).arg(&target).spawn());
         let runs = runs.map(super::gsctl::Running::wait);
         assert!(node.read(&target) == bytes);
         for run in runs {
@@ -100,7 +102,8 @@ fn what_an_ended_run_left_is_taken_over_and_nothing_of_one_that_lives() {
     });
     let theirs = parts(node, &data);
     // Another run does not touch what is the first one's, and sends everything.
-    let host = one(lab.gsctl().arg("push").arg(&path).arg(&target), 0);
+    let other = lab.client_home().join("other");
+    let host = one(lab.gsctl().env("XDG_STATE_HOME", &other).arg("push").arg(&path).arg(&target), 0);
     assert_eq!(host["steps"][0]["bytes"], len, "{host:#}");
     assert_eq!(parts(node, &data), theirs);
     assert!(node.read(&target) == bytes);

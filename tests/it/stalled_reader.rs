@@ -91,7 +91,8 @@ fn the_first_signal_kills_what_runs_and_ends_although_nobody_reads() {
         let (code, stderr) = end(child);
         assert_eq!(code, status, "{stderr}");
         assert!(stderr.contains("2 cancelled"), "{stderr}");
-        assert!(stderr.contains("killed on the node"), "{stderr}");
+        // A program that writes all the time ends by itself, too, once nobody reads.
+        assert!(stderr.contains("killed on the node") || stderr.contains("it had ended on the node"), "{stderr}");
     }
 }
 

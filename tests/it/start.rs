@@ -188,7 +188,7 @@ fn what_holds_an_agent_back_is_named() {
     run.host_is(1, "failed", "app/bin/cm_agent is missing", "install the Cluster Manager");
     run.host_is(2, "failed", "cm_agent.conf is missing", "is the disk mounted?");
     run.host_is(3, "failed", "cm_agent starts and dies, again and again", "cm_agent-*-current.log");
-    run.says("init cma heartbeat conn by mes failed");
+    run.says("cm_agent exited, status=");
     cluster.heal(3, "crash_loop");
     // om_monitor first: it would start an agent that did not end well again.
     (1..=3).for_each(|number| cluster.kill(number, "om_monitor"));
@@ -370,7 +370,7 @@ fn a_login_shell_that_never_begins_is_bounded() {
     cluster.start_monitors();
     lab.node(2).write("home/.bashrc", "sleep 1000\n");
     let run = start(&lab, &["--wait", "5s", "-t", "2s"]).expect(7);
-    run.host_is(2, "timed_out", "the login shell did not begin the command", "profile");
+    run.host_is(2, "timed_out", "whether it was run is not known", "profile");
     is_untouched(&lab, &cluster, 1);
 }
 

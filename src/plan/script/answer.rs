@@ -83,7 +83,9 @@ fn without_place(said: &str) -> &str {
         (is_shell && is_number).then_some(rest)
     };
     let named = || said.strip_prefix("sh: ").or_else(|| said.strip_prefix("/bin/sh: "));
-    place().or_else(named).unwrap_or(said)
+    let said = place().or_else(named).unwrap_or(said);
+    // What is sent is read by eval.
+    said.strip_prefix("eval: ").unwrap_or(said)
 }
 
 /// What a [`tests`](super::tests) script found.

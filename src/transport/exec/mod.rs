@@ -140,15 +140,32 @@ async fn run_once<C: ExecBackend>(
         Raced::Late => CommandEnd::TimedOut(if begun { Begun::Heard } else { Begun::Unknown }),
         Raced::Cancelled => CommandEnd::Cancelled,
     };
+    let is_stopped = matches!(end, CommandEnd::TimedOut(_) | CommandEnd::Cancelled);
     let mut settled = true;
-    if let Some(mut process) = process {
-        if matches!(end, CommandEnd::TimedOut(_) | CommandEnd::Cancelled) && !begun {
-            settled = backend.abandon_unstarted(&mut process, &mut collected).await;
-        }
-        backend.discard(process);
+    if let Some(process) = process.as_mut().filter(|_| is_stopped && !begun) {
+        settled = backend.abandon_unstarted(process, &mut collected).await;
     }
     let place = CommandPlace { id: marks.id, process: collected.process().cloned() };
-    let (end, killed) = stop(backend, command, mark, &collected, &place, end, settled).await;
+    // Killed before its channel is closed: some programs end by themselves once nobody reads what they print, and then it would be
+    // said that they had.
+    let mut stopped = None;
+    let asked_first = process.is_some() && is_stopped && begun;
+    if asked_first {
+        let first = stop(backend, command, mark, &collected, &place, end.clone(), settled).await;
+        stopped = Some(first).filter(|(_, killed)| *killed != Some(Killed::No));
+    }
+    if let Some(process) = process {
+        backend.discard(process);
+    }
+    let (end, killed) = match stopped {
+        Some(stopped) => stopped,
+        // Where the server lets a connection have one channel only, or a packet was half sent, there is room now.
+        None => match stop(backend, command, mark, &collected, &place, end, settled).await {
+            // It had not ended when its channel was closed, and that is what ended it.
+            (end, Some(Killed::Ended)) if asked_first && collected.ended().is_none() => (end, Some(Killed::Yes)),
+            stopped => stopped,
+        },
+    };
     let notes = if matches!(end, CommandEnd::Exit(_) | CommandEnd::Signal(_)) { collected.notes() } else { Vec::new() };
     let preamble = collected.preamble();
     CommandResult {

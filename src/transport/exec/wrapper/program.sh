@@ -146,6 +146,8 @@ END
     } 4<&0 5>&1 6>&2
     gs_said=${gs_s%=*} gs_s=${gs_s##*=}
     : "${gs_s:=127}"
+    # bash says nothing of it here; a command that ends with such a status by itself is rarer than one that a signal killed.
+    if [ -n "${BASH_VERSION-}" ] && [ "$gs_s" -gt 128 ] && [ "$gs_s" -lt 160 ]; then gs_said=signal; fi
     [ -z "$gs_said" ] || [ "$gs_s" -le 128 ] || gs_s="~$((gs_s - 128))"
 }
 
