@@ -208,7 +208,7 @@ fn each_stage_that_never_comes() {
     for (index, (_, program)) in CHAIN.into_iter().enumerate() {
         grid.fault(2 + index, "never", program);
     }
-    let (run, words) = told(&lab, "start", &["--wait", "40s", "--var", "given_up_after=4"], 5);
+    let (run, _) = told(&lab, "start", &["--wait", "40s", "--var", "given_up_after=4"], 5);
     // The nodes that fail end nobody's wait.
     assert_eq!(host(&run, 1)["outcome"], "changed", "{run}");
     whole_chain_up(&run, 1);
