@@ -1,47 +1,7 @@
 # Asks the cluster about itself with `cm_ctl query -Cv` and prints facts, `key=value` a line. Changes nothing.
-# lib.sh stands before it. gsctl sets the variables gausshome and env_file before both; each may be empty.
+# lib.sh and query.sh stand before it. gsctl sets the variables gausshome and env_file before all; each may be empty.
 #   cluster_state: CM's own word, or `unreachable` (this node reaches no primary cm_server, another may), `electing` (a majority
 #   of cm_server is there, without a primary so far), `unknown`
-
-# colon_value LINE: what stands after `key   :`.
-colon_value() {
-    value=${1#*:}
-    value=${value#"${value%%[! ]*}"}
-    value=${value%"${value##*[! ]}"}
-}
-
-# replica SEGMENT: one replica of a row: `2  host [address] 6002 [port] [path] S Standby Normal`. Address, port and path are there or not as
-# the options were, so the role is looked for. Leaves r_node, r_role and r_state; fails where there is no role.
-replica() {
-    set -f
-    set -- $1
-    set +f
-    r_node=$1 r_role= r_state=
-    case $r_node in
-        '' | *[!0-9]*) return 1 ;;
-    esac
-    shift
-    # The host's name may be anything, also Standby.
-    [ $# -eq 0 ] || shift
-    while [ $# -gt 0 ]; do
-        case $1 in
-            Primary | Standby | Pending | Down | Unknown | Deleted | ReadOnly | Init)
-                r_role=$1
-                shift
-                break
-                ;;
-            Cascade | Main)
-                r_role="$1 $2"
-                shift
-                [ $# -eq 0 ] || shift
-                break
-                ;;
-        esac
-        shift
-    done
-    r_state="$*"
-    [ -n "$r_role" ]
-}
 
 # count_kinds: `1 Primary Normal,2 Standby Normal` from one kind a line, in the order in which they came, primaries first.
 count_kinds() {

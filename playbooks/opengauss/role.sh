@@ -1,33 +1,16 @@
 # Which role this node's datanode has, and who could take over from it. Changes nothing.
-# lib.sh and view.sh stand before it. gsctl sets the variables gausshome, env_file, node and address.
+# lib.sh, view.sh and query.sh stand before it. gsctl sets the variables gausshome, env_file, node and address.
 #   role: primary, standby, cascade, down, none (no datanode here), unknown (the cluster does not answer)
 
-# row SEGMENT: one replica of a row of `cm_ctl query -Cvid`: `1  host 10.0.0.1  6001 /path P Primary Normal`. Leaves r_node,
-# r_path, r_role and r_state; fails where there is no role. Role words before the path are the host's name.
-row() {
-    set -f
-    set -- $1
-    set +f
-    r_node=$1 r_path= r_role= r_state=
-    case $r_node in
-        '' | *[!0-9]*) return 1 ;;
+# role_word: the word above for the role that replica has left; fails where it says nothing.
+role_word() {
+    case $r_role in
+        Primary) r_role=primary ;;
+        Standby | 'Main Standby') r_role=standby ;;
+        'Cascade Standby') r_role=cascade ;;
+        Pending | Down | Unknown) r_role=down ;;
+        *) return 1 ;;
     esac
-    while [ $# -gt 0 ]; do
-        case $r_path/$1 in
-            //*) r_path=$1 ;;
-            /*/Primary) r_role=primary ;;
-            /*/Standby) r_role=standby ;;
-            /*/Cascade)
-                r_role=cascade
-                shift
-                ;;
-            /*/Pending | /*/Down | /*/Unknown) r_role=down ;;
-        esac
-        shift
-        [ -z "$r_role" ] || break
-    done
-    r_state="$*"
-    [ -n "$r_role" ]
 }
 
 main() {
@@ -47,17 +30,13 @@ main() {
                 role=none
                 ;;
             '['*) section= ;;
-            cluster_state*:*)
-                state=${line#*:}
-                state=${state#"${state%%[! ]*}"}
-                state=${state%"${state##*[! ]}"}
-                ;;
+            cluster_state*:*) colon_value "$line" && state=$value ;;
             [0-9]*)
                 rest="$line|"
                 while [ "$section" = datanodes ] && [ -n "$rest" ]; do
                     one=${rest%%"|"*}
                     rest=${rest#*"|"}
-                    row "$one" || continue
+                    replica "$one" && role_word || continue
                     if [ "$r_node" = "$cm_node" ]; then
                         role=$r_role
                     elif [ -z "$target" ] && [ "$r_role/$r_state" = standby/Normal ]; then

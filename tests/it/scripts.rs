@@ -21,8 +21,11 @@ pub(crate) const NODE: &str = concat!(
     include_str!("../../playbooks/opengauss/hints.sh"),
     include_str!("../../playbooks/opengauss/node.sh")
 );
-const CLUSTER: &str =
-    concat!(include_str!("../../playbooks/opengauss/lib.sh"), include_str!("../../playbooks/opengauss/cluster.sh"));
+const CLUSTER: &str = concat!(
+    include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/query.sh"),
+    include_str!("../../playbooks/opengauss/cluster.sh")
+);
 pub(crate) const EVIDENCE: &str = concat!(
     include_str!("../../playbooks/opengauss/lib.sh"),
     include_str!("../../playbooks/opengauss/processes.sh"),
