@@ -83,6 +83,8 @@ pub(crate) struct Conf {
     pub(crate) election: Duration,
     /// How long a `cm_server` whose last vote was for another one leaves the election to it; really 60 s (second reading 1).
     pub(crate) vote_wait: Duration,
+    /// Who was not heard of for so long is down. Longer than one lost round on a busy machine.
+    pub(crate) stale: Duration,
     /// How long a query takes while no primary `cm_server` is found; really up to 6 s (second reading 9).
     pub(crate) query_delay: Duration,
     /// How long an agent without its address lives; really 7 s (second reading 5).
@@ -134,6 +136,7 @@ impl Conf {
             slow: keys.seconds("slow", 0.0)?,
             election: keys.seconds("election", 2.0)?,
             vote_wait: keys.seconds("vote_wait", 4.0)?,
+            stale: keys.seconds("stale", 2.0)?,
             query_delay: keys.seconds("query_delay", 0.0)?,
             mes_wait: keys.seconds("mes_wait", 1.0)?,
             stop_delay: keys.seconds("stop_delay", 1.0)?,

@@ -16,8 +16,6 @@ use crate::wire::{self, Datanode};
 
 /// How often peers are asked and arbitration is done.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Who was not heard of for so long is down. Longer than one lost round on a busy machine.
-const STALE: Duration = Duration::from_secs(2);
 
 /// Runs until somebody ends it.
 pub(crate) fn run(home: &Home) -> ExitCode {
@@ -144,7 +142,7 @@ impl View {
     /// Who leads, if a majority is there to agree: the one who already does, or did; another one only when that one has not
     /// come for long enough.
     fn leader(&self) -> Option<(u32, Pong)> {
-        let fresh = self.peers.iter().filter(|(_, (heard, _))| heard.elapsed() < STALE);
+        let fresh = self.peers.iter().filter(|(_, (heard, _))| heard.elapsed() < self.conf.stale);
         let mut present: Vec<_> = fresh.map(|(node, (_, pong))| (*node, *pong)).collect();
         present.push((self.conf.node, self.pong()));
         present.sort_unstable_by_key(|(node, _)| *node);
@@ -205,7 +203,7 @@ impl View {
 
     /// What the agent of a node said last, unless that was long ago.
     fn state(&self, node: u32) -> Datanode {
-        let fresh = self.reports.get(&node).filter(|(heard, _)| heard.elapsed() < STALE);
+        let fresh = self.reports.get(&node).filter(|(heard, _)| heard.elapsed() < self.conf.stale);
         fresh.map_or(Datanode::Down, |(_, state)| *state)
     }
 
