@@ -101,6 +101,7 @@ fn a_signal_ends_also_a_run_that_is_over_and_only_waits_for_its_reader() {
     let lab = Lab::start(1);
     let child = unread(&lab, &["--stream", "exec", "head -c 1000000 /dev/zero | tr '\\0' a"]);
     let node = lab.node(1);
+    wait::until("its session has begun", || node.sshd_log().contains("Starting session"));
     wait::until("the command is over", || node.sshd_log().contains("Disconnected") || node.sessions().is_empty());
     signal(&child, Signal::INT);
     let (status, stderr) = end(child);
