@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use regex::bytes::{RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::problem::CatalogueProblem;
@@ -97,7 +97,16 @@ struct CausesFile {
 #[derive(Debug, Default, Clone)]
 pub struct Catalogue {
     rows: Vec<DocumentedCause>,
-    signatures: OnceLock<RegexSet>,
+    expressions: OnceLock<Expressions>,
+}
+
+/// The regular expressions of the rows, compiled when the first line is held against them.
+#[derive(Debug, Clone)]
+struct Expressions {
+    /// One pass over a line for all rows. A row without a signature has one that nothing matches.
+    signatures: RegexSet,
+    /// By row.
+    ended_by: Vec<Option<Regex>>,
 }
 
 impl Catalogue {
@@ -119,7 +128,7 @@ impl Catalogue {
                 return Err(CatalogueProblem::Signature(row.id.clone()));
             }
         }
-        Ok(Self { rows: file.causes, signatures: OnceLock::new() })
+        Ok(Self { rows: file.causes, expressions: OnceLock::new() })
     }
 
     /// Whether each signature is a regular expression: of those that are compiled in a test knows.
@@ -130,7 +139,7 @@ impl Catalogue {
     pub fn check(&self) -> Result<(), CatalogueProblem> {
         for row in &self.rows {
             for expression in row.signature.iter().chain(&row.ended_by) {
-                compiled([expression.as_str()])
+                compiled_alone(expression)
                     .map_err(|error| CatalogueProblem::Regex { id: row.id.clone(), why: error.to_string() })?;
             }
         }
@@ -141,7 +150,7 @@ impl Catalogue {
     pub fn extend(&mut self, other: Self) {
         let known: HashSet<String> = self.rows.iter().map(|row| row.id.clone()).collect();
         self.rows.extend(other.rows.into_iter().filter(|row| !known.contains(&row.id)));
-        self.signatures = OnceLock::new();
+        self.expressions = OnceLock::new();
     }
 
     /// The rows, in the file's order.
@@ -164,22 +173,23 @@ impl Catalogue {
 
     /// Whether a later line says that the trouble of a row is over.
     pub(super) fn is_over(&self, index: usize, later: &[String]) -> bool {
-        let Some(ended_by) = &self.rows[index].ended_by else { return false };
-        // Few rows have it, and their lines are few.
-        compiled([ended_by.as_str()]).is_ok_and(|ended_by| later.iter().any(|line| ended_by.is_match(line.as_bytes())))
+        let ended_by = self.expressions().ended_by[index].as_ref();
+        ended_by.is_some_and(|ended_by| later.iter().any(|line| ended_by.is_match(line.as_bytes())))
     }
 
     /// The rows whose signature matches a line, as indices.
     pub(super) fn matches(&self, line: &str) -> impl Iterator<Item = usize> {
-        self.signatures().matches(line.as_bytes()).into_iter()
+        self.expressions().signatures.matches(line.as_bytes()).into_iter()
     }
 
-    /// One pass over a line for all rows. A row without a signature has one that nothing matches.
-    fn signatures(&self) -> &RegexSet {
-        self.signatures.get_or_init(|| {
+    fn expressions(&self) -> &Expressions {
+        self.expressions.get_or_init(|| {
             let signatures = self.rows.iter().map(|row| row.signature.as_deref().unwrap_or(NOTHING));
             // Each was checked alone.
-            compiled(signatures).unwrap_or_else(|_| RegexSet::empty())
+            Expressions {
+                signatures: compiled(signatures).unwrap_or_else(|_| RegexSet::empty()),
+                ended_by: self.rows.iter().map(|row| compiled_alone(row.ended_by.as_deref()?).ok()).collect(),
+            }
         })
     }
 }
@@ -190,6 +200,10 @@ const NOTHING: &str = r"[^\x00-\xff]";
 /// Bytes, not letters: faster, and a log may be in any encoding.
 fn compiled<'s>(signatures: impl IntoIterator<Item = &'s str>) -> Result<RegexSet, regex::Error> {
     RegexSetBuilder::new(signatures).unicode(false).size_limit(64 << 20).build()
+}
+
+fn compiled_alone(expression: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(expression).unicode(false).build()
 }
 
 /// The catalogue of a system that ships.
