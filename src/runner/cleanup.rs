@@ -123,7 +123,8 @@ impl<C: Executor> Run<'_, C> {
             true
         };
         while let Some((host, left, done)) = self.next_end(&mut pump, begin).await {
-            if evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done).outcome.is_success() {
+            let paths: Vec<String> = left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect();
+            if undone(done, &paths).outcome.is_success() {
                 for (step, _) in left {
                     self.write_log(|log| log.cleaned(step, host));
                 }
@@ -156,9 +157,7 @@ impl<C: Executor> Run<'_, C> {
             true
         };
         while let Some((host, (step, paths), done)) = self.next_end(&mut pump, begin).await {
-            let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
-            require_answers(&mut result, &paths);
-            self.cleaned(host, step, &paths, result);
+            self.cleaned(host, step, &paths, undone(done, &paths));
             if let Some(next) = left[host].pop() {
                 pump.push(host, next);
             }
@@ -186,6 +185,13 @@ impl<C: Executor> Run<'_, C> {
         known.record(&name, None, &result);
         self.emit(EventKind::HostStepFinished { host, step, result });
     }
+}
+
+/// How the removal of paths went, each of which the node must speak of.
+fn undone(done: JobResult, paths: &[String]) -> StepResult {
+    let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
+    require_answers(&mut result, paths);
+    result
 }
 
 /// What a step makes on a host.
