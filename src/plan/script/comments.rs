@@ -19,6 +19,13 @@ pub fn without_comments(text: &str) -> String {
     if text.contains("<<") { text.to_owned() } else { strip(text).unwrap_or_else(|| text.to_owned()) }
 }
 
+/// A script of our own without comments, blank lines and indentation: in none of ours does a quoted text have them.
+#[must_use]
+pub fn own_lines(script: &str) -> String {
+    let lines = script.lines().map(str::trim_start);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// `None`: the quotes do not come out even, or the text has something in it that only some shells know.
 fn strip(text: &str) -> Option<String> {
     let mut kept = String::with_capacity(text.len());

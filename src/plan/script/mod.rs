@@ -16,7 +16,7 @@ use super::Check;
 use super::quote::{quote, quote_glob};
 
 pub use answer::{Tested, parse_changes, parse_checks, parse_facts, parse_node, parse_tests};
-pub use comments::without_comments;
+pub use comments::{own_lines, without_comments};
 
 const COMMON: &str = include_str!("common.sh");
 const REMOVE: &str = include_str!("remove.sh");
@@ -230,12 +230,8 @@ pub fn validate_path(path: &str) -> Result<(), String> {
 /// The parts without their comments, then the calls, in a subshell so that nothing they set is left behind.
 fn compose(parts: &[&str], calls: &str) -> String {
     let mut script = String::from("(\n");
-    for line in parts.iter().flat_map(|part| part.lines()) {
-        let line = line.trim_start();
-        if !line.is_empty() && !line.starts_with('#') {
-            script.push_str(line);
-            script.push('\n');
-        }
+    for part in parts {
+        script.push_str(&own_lines(part));
     }
     script.push_str(calls);
     script.push_str("exit $gs_bad\n)\n");

@@ -9,14 +9,17 @@
 //! So nothing of a profile but environment variables reaches what gsctl runs, nothing is run that was cut on its way, and neither the
 //! command nor the secret mark stands in an argument. Pure text; this file must not know about sessions.
 
+use std::sync::LazyLock;
+
 use super::marks::Marks;
 use super::sudo::SudoCall;
 use crate::plan::quote::quote;
+use crate::plan::script::own_lines;
 
 /// The status in a trailer where what comes before the command failed.
 pub const UNPREPARED: i32 = 1000;
 
-const PROGRAM: &str = include_str!("wrapper/program.sh");
+static PROGRAM: LazyLock<String> = LazyLock::new(|| own_lines(include_str!("wrapper/program.sh")));
 /// What /bin/sh does first; no character of it means something to a login shell between single quotes. No name but those of special
 /// builtins can be a function that bash took over from the environment.
 const READER: &str = "set +aefuvxC;unset -f dd echo read stty;unset gs_p gs_tty gs_path gs_id gs_mark gs_text gs_before gs_feed gs_in gs_s;\
@@ -108,9 +111,11 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let first = usize::from(options.pty);
     let opened = |program: &[u8]| [opening(&marks.id).as_bytes(), program].concat();
     let Some(sudo) = &options.sudo else {
-        let whole = format!("/bin/sh -c '{}' sh {} {}", [READER, GIVEN].concat(), marks.id, argument(&inner));
-        if options.form == Form::InArgument && !options.pty && whole.len() <= LONGEST_REQUEST {
-            return Wrapped { request: whole, programs: Vec::new() };
+        if options.form == Form::InArgument && !options.pty {
+            let whole = format!("/bin/sh -c '{}' sh {} {}", [READER, GIVEN].concat(), marks.id, argument(&inner));
+            if whole.len() <= LONGEST_REQUEST {
+                return Wrapped { request: whole, programs: Vec::new() };
+            }
         }
         return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, opened(&inner))] };
     };
@@ -184,13 +189,7 @@ fn assemble(marks: &Marks, pty: bool, begins: char, variables: &[(&str, &str)], 
     for (name, value) in variables {
         text.push_str(&format!("{name}={}\n", quote(value)));
     }
-    for line in PROGRAM.lines() {
-        let line = line.trim_start();
-        if !line.is_empty() && !line.starts_with('#') {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
+    text.push_str(&PROGRAM);
     text.push_str(run);
     text.push_str(&closing_line(marks));
     text.into_bytes()
