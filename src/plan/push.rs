@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Template;
+use super::quote::operand;
 
 /// What is copied, and where to.
 #[derive(Debug, Clone)]
@@ -109,8 +110,7 @@ impl Push {
     /// Where each copy goes, and what this writer calls it until it is whole.
     #[must_use]
     pub fn places(&self, dest: &str, into: bool, writer: &str) -> Vec<PushPlace> {
-        // A path that begins with a dash would be an option.
-        let dest = if dest.starts_with('-') { format!("./{dest}") } else { dest.to_owned() };
+        let dest = operand(dest);
         let slash = if dest.ends_with('/') { "" } else { "/" };
         let place = |copy: &PushFile| {
             // Otherwise the destination is what the only source is called.

@@ -11,6 +11,12 @@ pub fn quote(text: &str) -> String {
     if out.is_empty() { "''".to_owned() } else { out }
 }
 
+/// A path that no program takes for an option. Not quoted.
+#[must_use]
+pub fn operand(path: &str) -> String {
+    if path.starts_with('-') { format!("./{path}") } else { path.to_owned() }
+}
+
 /// Quotes a path, but leaves `*`, `?` and `[...]` in its last component to the shell.
 #[must_use]
 pub fn quote_glob(path: &str) -> String {

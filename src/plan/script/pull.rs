@@ -2,7 +2,7 @@
 
 use super::copy;
 use crate::plan::pull::PullSource;
-use crate::plan::quote::{quote, quote_pattern};
+use crate::plan::quote::{operand, quote, quote_pattern};
 
 const PULL: &str = include_str!("pull.sh");
 
@@ -38,7 +38,7 @@ pub enum Listed {
 /// A script that tells the SHA-256 of each file's first bytes: number, path and how many. It tells nothing where no program can.
 #[must_use]
 pub fn sums<'a>(files: impl Iterator<Item = (usize, &'a str, u64)>) -> String {
-    let call = |(n, path, size)| format!("gs_head {n} {} {size}\n", quote(&here(path)));
+    let call = |(n, path, size)| format!("gs_head {n} {} {size}\n", quote(&operand(path)));
     copy::whole(PULL, &files.map(call).collect::<String>())
 }
 
@@ -47,7 +47,7 @@ pub fn sums<'a>(files: impl Iterator<Item = (usize, &'a str, u64)>) -> String {
 pub fn spread(sources: &[PullSource]) -> String {
     let patterns = sources.iter().enumerate().filter(|(_, source)| source.pattern);
     let call = |(n, source): (usize, &PullSource)| {
-        let path = here(&source.path);
+        let path = operand(&source.path);
         format!("gs_spread {n} {} {}\n", quote(&path), quote_pattern(&path))
     };
     listing(&patterns.map(call).collect::<String>())
@@ -57,7 +57,7 @@ pub fn spread(sources: &[PullSource]) -> String {
 #[must_use]
 pub fn walk(sources: &[PullSource], dirs: bool) -> String {
     let call = |source: &PullSource| {
-        format!("gs_walk {} {} 0 {}\n", quote(&here(&source.path)), quote(&source.name), u8::from(dirs))
+        format!("gs_walk {} {} 0 {}\n", quote(&operand(&source.path)), quote(&source.name), u8::from(dirs))
     };
     listing(&sources.iter().map(call).collect::<String>())
 }
@@ -65,13 +65,13 @@ pub fn walk(sources: &[PullSource], dirs: bool) -> String {
 /// A script that prints blocks of a file, from the one of this number on, and nothing else.
 #[must_use]
 pub fn blocks(path: &str, first: u64, count: u64) -> String {
-    format!("exec 3<{}\ndd bs={BLOCK} skip={first} count={count} <&3 2>/dev/null\n", quote(&here(path)))
+    format!("exec 3<{}\ndd bs={BLOCK} skip={first} count={count} <&3 2>/dev/null\n", quote(&operand(path)))
 }
 
 /// A script that prints a file up to its end, or to so many bytes, and nothing else.
 #[must_use]
 pub fn all(path: &str, most: u64) -> String {
-    format!("exec 3<{}\nhead -c {most} <&3\n", quote(&here(path)))
+    format!("exec 3<{}\nhead -c {most} <&3\n", quote(&operand(path)))
 }
 
 fn listing(calls: &str) -> String {
@@ -137,9 +137,4 @@ fn path_of(sent: &[u8]) -> Result<String, String> {
         }
     };
     String::from_utf8(bytes).map_err(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// A path that no program takes for an option.
-fn here(path: &str) -> String {
-    if path.starts_with('-') { format!("./{path}") } else { path.to_owned() }
 }

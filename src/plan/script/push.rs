@@ -2,7 +2,7 @@
 
 use super::copy;
 use crate::plan::push::{Content, Push, PushFile, PushPlace};
-use crate::plan::quote::quote;
+use crate::plan::quote::{operand, quote};
 
 const PUSH: &str = include_str!("push.sh");
 
@@ -115,8 +115,7 @@ impl PushScripts<'_> {
     }
 
     fn quoted_dest(&self) -> String {
-        // A path that begins with a dash would be an option.
-        quote(&if self.dest.starts_with('-') { format!("./{}", self.dest) } else { self.dest.to_owned() })
+        quote(&operand(self.dest))
     }
 
     /// The calls for each copy, into the destination, which `make` makes, or as it.
