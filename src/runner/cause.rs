@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::cause::{Evidence, diagnose};
-use crate::event::{EventKind, HostId, StepId};
+use crate::event::{Activity, EventKind, HostId, StepId};
 use crate::outcome::{Cause, Failure, Outcome, Phase, StepResult, WaitHelps};
 use crate::output::Output;
 use crate::plan::{Until, Wait};
@@ -86,7 +86,6 @@ impl<C: Executor> Run<'_, C> {
 
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
-        use crate::event::Activity;
         let state = &mut self.hosts[waiting.host];
         let cause = state.found.as_ref().map(|cause| format!(": {}", cause.words())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);

@@ -8,7 +8,7 @@ use crate::cancel::WatchedLimit;
 use crate::duration::human;
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
-use crate::plan::{Action, Look, Until, Wait};
+use crate::plan::{Action, Look, On, Until, Wait};
 use crate::reactor::now;
 use crate::report::{Asked, ClusterReport};
 use crate::transport::Command;
@@ -92,7 +92,7 @@ impl<'a, C: Executor> Run<'a, C> {
             state: None,
         };
         // Where hosts of a group are asked, the nodes were seen up by steps of their own.
-        let mut nodes = if self.plan.steps[id].on == crate::plan::On::Any { self.nodes(began) } else { None };
+        let mut nodes = if self.plan.steps[id].on == On::Any { self.nodes(began) } else { None };
         let mut end = WatchedLimit::at(later(began, wait.timeout));
         // Since when the cluster is as it is wanted.
         let mut reached = None;

@@ -135,13 +135,7 @@ pub(super) fn work(plan: &Plan, step: &Step, run_host: &RunHost) -> Result<Work,
 }
 
 /// What is sent to look at a host once.
-pub(super) fn look(
-    plan: &Plan,
-    look: &Look,
-    vars: &Vars,
-    depth: Depth<'_>,
-    limit: Option<std::time::Duration>,
-) -> Command {
+pub(super) fn look(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>, limit: Option<Duration>) -> Command {
     match look {
         Look::Probe(probe) => Command::playbook(probe_text(&plan.probes[probe.as_str()], vars, depth), limit),
         Look::Run(command) => Command::new(command.render_shell(vars), limit),
@@ -265,7 +259,7 @@ pub(super) fn paths(step: &Step, vars: &Vars) -> Vec<String> {
 }
 
 /// The time that a step's command has on a host.
-pub(super) fn limit(step: &Step, run_host: &RunHost) -> Option<std::time::Duration> {
+pub(super) fn limit(step: &Step, run_host: &RunHost) -> Option<Duration> {
     let limit = run_host.timeout.or(step.timeout).filter(|limit| !limit.is_zero());
     // One that is undone at the end is not stopped with the run, so it must not take long.
     if step.cleanup.is_some() { Some(limit.map_or(CLEANUP_TIMEOUT, |limit| limit.min(CLEANUP_TIMEOUT))) } else { limit }
