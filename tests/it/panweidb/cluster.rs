@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::gsctl::{Gsctl, Running};
+use crate::lab::process::Process;
 use crate::lab::{Lab, Node, wait};
 
 /// One file, many names.
@@ -312,6 +313,14 @@ impl Cluster {
         wait::until("gsctl is gone", || running.has_ended());
         let run = running.wait();
         assert_eq!(run.status, -9, "{run}");
+        // What it had begun on the nodes goes on to its end; whoever goes on comes after it.
+        for node in self.nodes() {
+            let user = node.account().uid;
+            let is_left = |process: Process| process.uid == user && process.state != 'Z';
+            wait::until("nothing of it runs on the node", || {
+                node.sessions().is_empty() && !(self.lab.is_private() && node.processes().into_iter().any(is_left))
+            });
+        }
     }
 
     /// The rules that `gs_sdr` gives a pair, and the node's own.
