@@ -197,5 +197,5 @@ check_ways() {
     for entry in $list; do
         ping -c 1 -w 4 ${mine:+-I "$mine"} "${entry#*/}" >/dev/null 2>&1 </dev/null && return 0
     done
-    fail "none of the other cluster's nodes answers from ${mine:-here}: $(echo $list)"
+    fail_as SD24 "none of the other cluster's nodes answers from ${mine:-here}: $(echo $list)"
 }
