@@ -93,7 +93,9 @@ impl DocumentedCause {
     /// Whether it can be why a stage is missing. A row about none of the `stages` of a chain can be so for each of them.
     pub(super) fn concerns(&self, missing: Option<&str>, stages: &[&str]) -> bool {
         let mut held = std::iter::once(&self.stage).chain(&self.holds_back);
-        missing.is_none_or(|missing| held.clone().any(|stage| stage == missing) || !held.any(|stage| stages.contains(&stage.as_str())))
+        missing.is_none_or(|missing| {
+            held.clone().any(|stage| stage == missing) || !held.any(|stage| stages.contains(&stage.as_str()))
+        })
     }
 }
 

@@ -14,7 +14,8 @@ static PROCESS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r",p(\d+),
 pub(super) fn record(line: &str) -> Option<Vec<String>> {
     let found = SEVERITY.as_ref()?.captures(line)?;
     let (time, severity) = (found.get(1)?.as_str(), found.get(2)?.as_str());
-    let process = PROCESS.as_ref()?.captures(line).and_then(|found| found.get(1)).map_or("0", |process| process.as_str());
+    let process =
+        PROCESS.as_ref()?.captures(line).and_then(|found| found.get(1)).map_or("0", |process| process.as_str());
     let mut rest = &line[found.get(0)?.end()..];
     let message = quoted(&mut rest);
     let mut lines = vec![format!("{time} [{process}] {severity}:  {message}")];

@@ -98,14 +98,19 @@ fn greenplum_node() -> Node {
         node.write(&format!("{dir}/PG_VERSION"), "9.4\n");
         node.write(&format!("{dir}/postgresql.conf"), "port=6000\n");
         node.write(&format!("{dir}/pg_log/startup.log"), &csv("FATAL", "could not create semaphores: No space left"));
-        node.write(&format!("{dir}/pg_log/gpdb-2026-05-10_090000.csv"), &csv("PANIC", "could not locate a valid checkpoint record"));
+        node.write(
+            &format!("{dir}/pg_log/gpdb-2026-05-10_090000.csv"),
+            &csv("PANIC", "could not locate a valid checkpoint record"),
+        );
     }
     node.write("home/gpAdminLogs/gsctl-run.out", FRAME);
     node
 }
 
 fn csv(severity: &str, message: &str) -> String {
-    format!("2026-05-10 09:00:01.1 CST,,,p4711,th0,,,,0,,,seg0,,,,,\"{severity}\",\"XX000\",\"{message}\",,,,,,,0,,\"x.c\",1,\n")
+    format!(
+        "2026-05-10 09:00:01.1 CST,,,p4711,th0,,,,0,,,seg0,,,,,\"{severity}\",\"XX000\",\"{message}\",,,,,,,0,,\"x.c\",1,\n"
+    )
 }
 
 /// What gpstart says, launched by gsctl.
@@ -276,7 +281,10 @@ fn what_the_files_of_gs_sdr_say() {
         node.write("tmp/streaming_cabin/.gsctl/build", "failed 1\n");
         assert_eq!(id(&node).as_deref(), Some("SD25"), "{shell:?}");
         // One that is under way says how far it is.
-        node.program("app/bin/gs_ctl", "echo '        db_state            : Building'\necho '        total_done/total_size : 1024MB/20480MB'");
+        node.program(
+            "app/bin/gs_ctl",
+            "echo '        db_state            : Building'\necho '        total_done/total_size : 1024MB/20480MB'",
+        );
         node.write("tmp/streaming_cabin/.gsctl/build", &format!("running {} {}\n", std::process::id(), begun()));
         assert_eq!(id(&node).as_deref(), Some("SD26"), "{shell:?}");
     }

@@ -10,9 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use gsctl::testing::{
-    Cause, Evidence, Facts, builtin_causes, diagnose, parse_facts, quote, without_comments,
-};
+use gsctl::testing::{Cause, Evidence, Facts, builtin_causes, diagnose, parse_facts, quote, without_comments};
 
 use crate::opengauss_causes::{HEALTHY as HEALTHY_LINES, samples_in};
 
@@ -330,7 +328,9 @@ fn without_times(said: &str) -> String {
             format!("{before}newest:0{}\n", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
         }
         _ => match line.strip_prefix("found_log_marks=") {
-            Some(marks) => format!("found_log_marks=1{}\n", marks.trim_start_matches(|digit: char| digit.is_ascii_digit())),
+            Some(marks) => {
+                format!("found_log_marks=1{}\n", marks.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            }
             None => format!("{line}\n"),
         },
     };
@@ -1191,7 +1191,19 @@ fn marks_of_a_node_whose_name_has_capitals() {
 }
 
 const STAGES: [&str; 13] = [
-    "ohasd", "gpnpd", "gipcd", "mdnsd", "cssdmonitor", "cssd", "ctssd", "asm", "storage", "evmd", "crsd", "listeners", "cluster",
+    "ohasd",
+    "gpnpd",
+    "gipcd",
+    "mdnsd",
+    "cssdmonitor",
+    "cssd",
+    "ctssd",
+    "asm",
+    "storage",
+    "evmd",
+    "crsd",
+    "listeners",
+    "cluster",
 ];
 
 /// Where the log of a code is on a node of 12c or later.
@@ -1212,7 +1224,10 @@ fn stuck_at(stage: &str) -> Node {
     let home = "u01/app/19.0.0/grid";
     node.file(&format!("{home}/crs/install/crsconfig_params"), &format!("ORACLE_BASE={}\n", node.name("u01/app/grid")));
     for code in ["CRSALERT", "OHASDTRC", "OCSSDTRC", "AGENTTRC", "ASMALERT"] {
-        node.file(log_of(code).unwrap(), "2026-05-10 09:00:00.000 [OHASD(1)]CRS-4402: x\nORA-00119: y\nCould not init OLR\n");
+        node.file(
+            log_of(code).unwrap(),
+            "2026-05-10 09:00:00.000 [OHASD(1)]CRS-4402: x\nORA-00119: y\nCould not init OLR\n",
+        );
     }
     if stage == "ohasd" {
         node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
@@ -1300,10 +1315,7 @@ fn what_no_log_tells() {
     assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR07"));
     fs::remove_dir_all(node.name("proc/50")).unwrap();
     assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR05"));
-    let full = format!(
-        "#!/bin/sh\nprintf 'x\\n/dev/sda1 10 10 0 100%% %s\\n' {}\n",
-        quote(&node.name("u01"))
-    );
+    let full = format!("#!/bin/sh\nprintf 'x\\n/dev/sda1 10 10 0 100%% %s\\n' {}\n", quote(&node.name("u01")));
     node.program("path/df", &full);
     node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
     assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR31"));
@@ -1333,7 +1345,8 @@ fn a_failed_order_names_its_cause() {
         let node = Node::new();
         node.says(&[(order, said, 1), ("stat res -t -init", NO_OHAS, 1)]);
         let printed = node.run(script, &[]);
-        let cause = diagnose(&builtin_causes("oracle-rac").unwrap(), None, &STAGES, &Evidence::read(printed.as_bytes()));
+        let cause =
+            diagnose(&builtin_causes("oracle-rac").unwrap(), None, &STAGES, &Evidence::read(printed.as_bytes()));
         let cause = cause.unwrap_or_else(|| panic!("{want}: nothing in {printed}"));
         assert_eq!(cause.id.as_deref(), Some(want), "{cause:#?}");
         assert_eq!(cause.proof.unwrap().file, format!("crsctl {order}"));
@@ -1372,7 +1385,11 @@ Incident details in: /u01/app/grid/diag/crs/dbnode02/crs/incident/incdir_1/ocssd
 
     // 11.2: in the grid home, times on lines of their own. What is older than the newest start is past.
     let node = Node::new();
-    node.says(&[("stat res -t -init", &format!("{NO_OHAS}CRS-4000: x\n"), 1), ("check crs", NO_OHAS, 1), ("config crs", "x\n", 0)]);
+    node.says(&[
+        ("stat res -t -init", &format!("{NO_OHAS}CRS-4000: x\n"), 1),
+        ("check crs", NO_OHAS, 1),
+        ("config crs", "x\n", 0),
+    ]);
     node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
     node.file(
         "u01/app/19.0.0/grid/log/rac1/alertrac1.log",
@@ -1381,7 +1398,10 @@ Incident details in: /u01/app/grid/diag/crs/dbnode02/crs/incident/incdir_1/ocssd
          [cssd(3980)]CRS-1714:Unable to discover any voting files, retrying discovery in 15 seconds\n",
     );
     let said = node.run(EVIDENCE, &[]);
-    assert!(said.starts_with("crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services\n"), "{said}");
+    assert!(
+        said.starts_with("crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services\n"),
+        "{said}"
+    );
     assert!(said.contains("CRS-1714") && !said.contains("CRS-1609"), "{said}");
     assert_eq!(found(&node, "cssd", &[]).unwrap().id.as_deref(), Some("OR10"));
     tells("11.2", &node.look(&[]), "ohasd_trace", "/log/*/ohasd/ohasd.log");

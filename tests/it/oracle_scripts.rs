@@ -640,7 +640,8 @@ fn evidence() {
             node.file("grid/log/rac1/alertrac1.log", "old\n");
             let sent = |path: &str, lines: &str| {
                 let said = run(&[]);
-                let (head, rest) = said.split_once(&format!(" {}\n", node.name(path))).unwrap_or_else(|| panic!("{said}"));
+                let (head, rest) =
+                    said.split_once(&format!(" {}\n", node.name(path))).unwrap_or_else(|| panic!("{said}"));
                 assert!(head.contains(">> CRSALERT newest:") && rest.starts_with(lines), "{shell:?} {said}");
             };
             sent("grid/log/rac1/alertrac1.log", " old\n>> ");
