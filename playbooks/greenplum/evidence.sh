@@ -15,6 +15,22 @@ send_gpstart() {
     fi
 }
 
+# send_some CODES FILE: no more than three logs of instances.
+send_some() {
+    [ "$sent" -lt 3 ] || return 0
+    send_file "$1" "$2"
+    sent=$((sent + 1))
+}
+
+# send_probes: what the coordinator's probes say of the segments, where it is up and the cluster is not whole.
+send_probes() {
+    the_coordinator || return 0
+    newest_csv "$c_dir"
+    [ -n "$csv" ] || return 0
+    probes=$(tail -c 65536 "$csv" | LC_ALL=C grep FTS: | tail -n 20)
+    [ -z "$probes" ] || send_words GPCSV "$csv" "$probes"
+}
+
 # send_instance: the logs of one. What a session of ours, or of the other half of a pair, was told while it followed is no trouble.
 send_instance() {
     case $role in
@@ -22,8 +38,15 @@ send_instance() {
         *) leave_out= ;;
     esac
     newest_csv "$dir"
-    [ "$sent" -ge 3 ] || { send_file STARTUP,PGSTART "$logs/startup.log"; sent=$((sent + 1)); }
-    [ "$sent" -ge 3 ] || [ -z "$csv" ] || is_before_start "$csv" || { send_file GPCSV,PGLOG "$csv"; sent=$((sent + 1)); }
+    own=$csv
+    [ -z "$own" ] || ! is_before_start "$own" || own=
+    # What ends a start early is in startup.log alone. Where nothing is started, the newer one tells.
+    if [ -z "$log_marks" ] && [ -n "$own" ] && [ "$own" -nt "$logs/startup.log" ]; then
+        send_some GPCSV,PGLOG "$own"
+        own=
+    fi
+    send_some STARTUP,PGSTART "$logs/startup.log"
+    [ -z "$own" ] || send_some GPCSV,PGLOG "$own"
     # A full disk hides itself: nothing is written about it.
     ! full_disk "$dir" || states="$states$(say_state PG36 "$full")$nl"
     leave_out=
@@ -66,6 +89,10 @@ main() {
         send_instance
     done
     printf '%s' "$words"
+    case $bad in
+        coordinator\ * | *"${nl}coordinator "*) ;;
+        *) send_probes ;;
+    esac
     if ! in_group coordinator && newest_of "$HOME"/gpAdminLogs/gpsegstart*.log && ! is_before_start "$newest"; then
         send_file GPADMIN "$newest"
     fi

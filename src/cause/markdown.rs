@@ -70,7 +70,8 @@ pub fn page() -> String {
 
 /// The stage that it is about, and others that miss it too.
 fn stages(row: &DocumentedCause) -> String {
-    let others = if row.holds_back.is_empty() { String::new() } else { format!("; also {}", row.holds_back.join(", ")) };
+    let others =
+        if row.holds_back.is_empty() { String::new() } else { format!("; also {}", row.holds_back.join(", ")) };
     format!("{}{others}", row.stage)
 }
 
