@@ -50,6 +50,11 @@ impl Asking {
         self.hosts.front().copied()
     }
 
+    /// The host whose answer counts.
+    fn speaker(&self) -> HostId {
+        self.host().or(self.answers.last().map(|(host, _)| *host)).unwrap_or_default()
+    }
+
     /// Hosts that may know more, the one that was asked last first.
     fn candidates(&self) -> Vec<HostId> {
         self.hosts.iter().copied().collect()
@@ -300,8 +305,7 @@ impl<'a, C: Executor> Run<'a, C> {
         if let (Some(failure), Some(cause)) = (&mut failure, &cause) {
             failure.cause = format!("{}: {}", failure.cause, cause.words());
             // What a rule knows, or the probe said, is nearer than what is said of all.
-            let is_told = wait.hint.as_ref().is_none_or(|_| asking.waiting.lost.is_some());
-            if failure.hint.is_none() || !is_told {
+            if failure.hint.is_none() || failure.hint == self.hint_for_all(wait, asking) {
                 failure.hint = cause.hint.clone().or(failure.hint.take());
             }
         }
@@ -325,13 +329,18 @@ impl<'a, C: Executor> Run<'a, C> {
         self.emit(EventKind::ClusterSeen { step: id, cluster });
     }
 
+    /// What the step says to do about a cluster that is not as it is wanted, whatever it is.
+    fn hint_for_all(&self, wait: &Wait, asking: &Asking) -> Option<String> {
+        let state = &self.hosts[asking.speaker()];
+        wait.hint.as_ref().map(|hint| hint.render_words(&state.run_host.vars, &state.facts))
+    }
+
     /// Why the cluster is not as it is wanted.
     fn cluster_failure(&self, wait: &Wait, asking: &Asking, began: Instant) -> Failure {
         let limit = human(wait.timeout);
-        let host = asking.host().or(asking.answers.last().map(|(host, _)| *host)).unwrap_or_default();
-        let state = &self.hosts[host];
+        let state = &self.hosts[asking.speaker()];
         let vars = &state.run_host.vars;
-        let hint = wait.hint.as_ref().map(|hint| hint.render_words(vars, &state.facts));
+        let hint = self.hint_for_all(wait, asking);
         if let Some(lost) = &asking.waiting.lost {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };
         }
