@@ -44,7 +44,7 @@ without_ohasd() {
 
 # say ID WORDS: a state; they come last, as a log tells more.
 say() {
-    states="$states$(say_state "$1" "$2")$nl"
+    told="$told$(say_state "$1" "$2")$nl"
 }
 
 main() {
@@ -52,7 +52,7 @@ main() {
     own_uid
     find_processes
     find_kind
-    object=crs states=
+    object=crs told=
     [ "$kind" != restart ] || object=has
     # All of this has ten seconds.
     [ -z "$bound" ] || [ "${crsctl_timeout:-10}" -lt 4 ] || bound="${bound% *} 4"
@@ -107,13 +107,13 @@ main() {
     case $heard in
         *ORA-29701* | *'no listener at (ADDRESS=(PROTOCOL=ipc'*) send_words CMD 'crsctl stat res -t -init' "$heard" ;;
         *)
-            if [ -n "$missing" ] && [ -z "$states" ]; then
+            if [ -n "$missing" ] && [ -z "$told" ]; then
                 ask check "$object"
                 send_words CMD "crsctl check $object" "$said"
             fi
             ;;
     esac
-    printf '%s' "$states"
+    printf '%s' "$told"
 }
 
 # In a subshell: nothing that it sets is left to whoever runs this text.
