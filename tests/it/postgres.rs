@@ -522,6 +522,7 @@ fn the_scripts_run_in_every_shell() {
 
 /// Failures of a real server, each made on its node and named by `gsctl diagnose`.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of failures")]
 fn a_server_that_does_not_start_is_diagnosed() {
     let cluster = Cluster::start(1);
     let node = cluster.lab.node(1);
