@@ -90,7 +90,7 @@ for target in $targets; do
     fi
 done
 
-if tool cargo-cyclonedx "$CYCLONEDX"; then
+if tool cargo-cyclonedx 0.5.9; then
     $cargo cyclonedx --quiet --format json --no-build-deps --override-filename sbom
     mv sbom.json "$out/gsctl-$version.cdx.json"
 else
