@@ -111,7 +111,8 @@ fn lab() -> Lab {
 impl Series<'_> {
     /// gsctl on its way through a proxy.
     fn through(&self, work: Work, address: SocketAddr) -> Gsctl {
-        let user = if matches!(work, Work::SudoExec | Work::SudoPush | Work::SudoPull) { "free" } else { self.lab.user() };
+        let user =
+            if matches!(work, Work::SudoExec | Work::SudoPush | Work::SudoPull) { "free" } else { self.lab.user() };
         let attempts = if self.round.is_multiple_of(2) { "1" } else { "3" };
         let mut gsctl = self.lab.gsctl().json().args(["--keepalive", "2sx1", "--connect-timeout", "4s"]);
         gsctl = gsctl.args(["--connect-attempts", attempts]);
@@ -180,7 +181,8 @@ impl Series<'_> {
             }
             Work::LongScript => {
                 let script = self.local("script");
-                fs::write(&script, format!("#!/bin/sh\necho ran >>{ran}\n: {}\necho whole >>{whole}\n", words())).unwrap();
+                fs::write(&script, format!("#!/bin/sh\necho ran >>{ran}\n: {}\necho whole >>{whole}\n", words()))
+                    .unwrap();
                 gsctl.arg("script").arg(script)
             }
             Work::Touch => gsctl.args(["touch", &self.at("mark")]),

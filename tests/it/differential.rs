@@ -104,7 +104,8 @@ fn line(rng: &mut Rng) -> String {
     let value = pick(rng, values);
     let end = pick(rng, &["", "", " ", " # so"]);
     // A command goes to the end of its line; `none` with a comment is in docs/differences.md.
-    let no_end = keyword.eq_ignore_ascii_case("ProxyCommand") || keyword.eq_ignore_ascii_case("ProxyJump") && value == "none";
+    let no_end =
+        keyword.eq_ignore_ascii_case("ProxyCommand") || keyword.eq_ignore_ascii_case("ProxyJump") && value == "none";
     let end = if no_end { "" } else { end };
     format!("{}{keyword}{between}{value}{end}\n", pick(rng, &["", " ", "\t"]))
 }

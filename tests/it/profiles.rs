@@ -256,8 +256,7 @@ fn forced_commands_that_join_streams_or_hold_them_back() {
     assert!(!node.exists("home/never"));
     // Lost before anything was heard: it is looked for over another connection.
     let report = lab.dir().join("client/lost.json");
-    let run =
-        lab.gsctl().arg("--json").arg(&report).args(["exec", "--", "sleep 5442; echo never >>never"]).spawn();
+    let run = lab.gsctl().arg("--json").arg(&report).args(["exec", "--", "sleep 5442; echo never >>never"]).spawn();
     until_running(node, "sleep 5442");
     node.kill_sessions();
     run.wait().expect(4);
