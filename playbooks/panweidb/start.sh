@@ -262,6 +262,7 @@ end_start() {
         rm -f "$step_file" || fail "cannot remove $step_file"
         fact changed yes
     fi
+    unlock_build
     rm -rf "$own_dir"
 }
 
