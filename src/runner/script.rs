@@ -9,10 +9,10 @@ use crate::plan::quote::quote;
 use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, CopyRequest, Runner};
 
-use super::{CLEANUP_TIMEOUT, State};
 use super::copy_request;
 use super::fleet::Work;
 use super::host::RunHost;
+use super::{CLEANUP_TIMEOUT, State};
 
 /// Bytes of a command: csh can only be given it as an argument, which ends at 128 KiB on Linux.
 const LONGEST: usize = 100_000;
