@@ -85,6 +85,8 @@ look() {
     pair_entered=${value:+yes}
     told step standby
     [ -z "$value" ] || pair_entered=yes
+    told stat primary
+    [ "$value" != switchover ] || pair_entered=yes
     fact pair_entered "${pair_entered:-no}"
     told holder
     rival=
@@ -113,7 +115,9 @@ look() {
         new_trace
         tell_all trace "$trace"
     fi
-    if [ -d "$cabin" ]; then fact cabin present; else fact cabin absent; fi
+    # On any node: one that was killed while it removed them has left some.
+    told stat
+    if [ -d "$cabin" ] || [ -n "$value" ]; then fact cabin present; else fact cabin absent; fi
     if [ -s "$cabin/cluster_conf_record" ]; then fact conf_record present; else fact conf_record absent; fi
     upgrade=no
     for file in "$pghost"/binary_upgrade/*; do

@@ -12,8 +12,11 @@ make_cabin() {
     is_lead || return 0
     if [ "$mode" = primary ] || [ "$mode" = disaster_standby ] || [ "$mode" = pair ]; then
         reached 2 && return
-    else
+    elif [ -e "$cabin/cluster_state_tmp" ]; then
+        # A switchover that was killed before its first record may have stopped the cluster.
         reached 0 && return
+        query_role
+        [ -n "$role" ] || return 0
     fi
     first_look
 }

@@ -15,6 +15,7 @@ fn cell(step: usize, killed_under: &'static str, goes_on: &'static str) -> Cell 
 }
 
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "whoever runs the whole matrix wants to see it")]
 fn try_cells(side: &'static str, cells: &[Cell]) {
     let cluster = Cluster::new(side);
     for cell in cells {
@@ -39,7 +40,6 @@ fn try_cells(side: &'static str, cells: &[Cell]) {
             cluster.play().run().expect(0);
         }
         cluster.assert_started();
-        // For who runs the whole matrix with --nocapture.
         println!("{side}, step {step}, killed under {killed_under}, {goes_on} goes on: {}", cluster.stats()[0]);
     }
 }
