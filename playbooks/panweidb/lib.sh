@@ -331,6 +331,11 @@ new_trace() {
     trace=00000000$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
 }
 
+# unlock TRACE: at the end, when what says that the lock is gsctl's own is gone: a run that is killed now must leave none.
+unlock() {
+    [ -z "$1" ] || rm -f "$pghost/streaming_lock_$1"
+}
+
 # foreign_locks: leaves in $locks the lock files of gs_sdr here that are neither of this run nor of a build that gsctl began.
 foreign_locks() {
     locks=

@@ -266,7 +266,9 @@ end_start() {
         fact changed yes
     fi
     unlock_build
+    first_line "$own_dir/trace"
     rm -rf "$own_dir"
+    unlock "$line"
 }
 
 start_part() {

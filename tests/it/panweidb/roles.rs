@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::cluster::{CABIN, CONF, Cluster, OWN_HBA, PRIMARY, STANDBY};
 use crate::gsctl::Gsctl;
-use crate::lab::Node;
+use crate::lab::{Node, wait};
 
 /// Copies what a primary offers to where the stand-ins of the standby fetch it, as the network does.
 struct Network {
@@ -113,6 +115,10 @@ fn each_ends_what_the_other_began() {
         cluster.make(By::GsSdr);
         cluster.gs_sdr(&["-t", "stop"], step);
         cluster.remove_locks();
+        if step == "5" {
+            // It had begun to remove the cabins.
+            fs::remove_dir_all(cluster.node(2).outside(CABIN)).unwrap();
+        }
         let run = cluster.playbook("status").run().expect(0);
         if step != "2" {
             assert!(run.stderr.contains("run sdr-stop again"), "{run}");
@@ -214,6 +220,11 @@ fn made_pair() -> (Cluster, Cluster, PathBuf) {
 #[test]
 fn a_switchover_and_a_failover_that_were_killed_go_on() {
     let (primary, standby, hosts) = made_pair();
+    // First where it has stopped the old primary and recorded nothing yet: another run begins.
+    let running = both(&primary, &hosts, "switchover").spawn();
+    wait::until("the old primary is stopped", || primary.node(1).exists("app/bin/cluster_manual_start"));
+    running.signal(Signal::KILL);
+    running.wait().expect(-9);
     let kills = primary.killed_in(13, || both(&primary, &hosts, "switchover"));
     assert!(kills >= 2, "killed {kills} times only");
     assert_exchanged(&primary, &standby);
