@@ -384,7 +384,7 @@ fn an_old_primary_that_takes_connections_is_alive() {
     fs::write(base.join("app/sdr/conf"), "node=1\n").unwrap();
     fs::write(base.join("app/sdr/role"), "Main Standby\n").unwrap();
     fs::create_dir_all(base.join("tmp/streaming_cabin")).unwrap();
-    for (answer, alive) in [(Some("N"), true), (Some("S"), true), (Some("SSH-2.0-x\r\n"), false), (None, false)] {
+    for (answer, alive) in [(Some("N"), true), (Some("S"), true), (Some("HTTP/1.1 400\r\n"), false), (None, false)] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let record = format!(
