@@ -175,7 +175,11 @@ mod tests {
         assert!(said("gsctl ping --fanuot 3").contains("--fanout"));
         // But not to run the option on the hosts.
         for line in ["gsctl exec -Z uptime", "gsctl exec --fanuot=3 uptime", "gsctl play --zzz x"] {
-            assert!(said(line).contains("unexpected argument") && !said(line).contains("-- -"), "{line}\n{}", said(line));
+            assert!(
+                said(line).contains("unexpected argument") && !said(line).contains("-- -"),
+                "{line}\n{}",
+                said(line)
+            );
         }
         assert!(said("gsctl exec --fanuot=3 uptime").contains("--fanout"));
     }

@@ -223,7 +223,8 @@ fn ssh_reads_its_own_configuration() {
     assert!(host["error"].as_str().unwrap().contains("Connection refused"), "{host:#}");
     // The jump host cannot go on: its reason stands there as sent, which libssh2 drops.
     let file = lab.hosts_file_with(&lab.hosts_line("closed", dead.address()));
-    let behind = |gsctl: Gsctl| gsctl.hosts_file(&file).args(["-w", "closed", "-J", "node1", "--connect-attempts", "1", "ping"]);
+    let behind =
+        |gsctl: Gsctl| gsctl.hosts_file(&file).args(["-w", "closed", "-J", "node1", "--connect-attempts", "1", "ping"]);
     let host = one(behind(by_ssh(&lab)), 4);
     says(&host, "unreachable", "connect", "through node1: channel 0: open failed: connect failed: Connection refused");
     let host = one(behind(lab.gsctl()), 4);
