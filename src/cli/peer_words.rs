@@ -89,7 +89,7 @@ pub(super) fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error
     };
     let Some((what, hint)) = hint else {
         if error.kind() == ErrorKind::UnknownArgument {
-            keep_no_value_tip(&mut error);
+            drop_value_tip(&mut error);
         }
         return error;
     };
@@ -97,7 +97,7 @@ pub(super) fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error
 }
 
 /// Drops clap's tip to write `-- -b`: that would run `-b` on the hosts.
-fn keep_no_value_tip(error: &mut clap::Error) {
+fn drop_value_tip(error: &mut clap::Error) {
     let Some(ContextValue::StyledStrs(tips)) = error.remove(ContextKind::Suggested) else { return };
     let tips: Vec<_> = tips.into_iter().filter(|tip| !tip.to_string().contains("as a value")).collect();
     if !tips.is_empty() {
