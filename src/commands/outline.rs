@@ -182,11 +182,7 @@ fn waits(plan: &Plan, wait: &Wait, vars: &Vars) -> String {
                 Quorum::Percent(percent) => format!("{percent}% of them"),
                 Quorum::Any => "one of them".to_owned(),
             };
-            let verb = if matches!(wait.quorum, Quorum::Any) || matches!(wait.quorum, Quorum::Count(1)) {
-                "is"
-            } else {
-                "are"
-            };
+            let verb = if matches!(wait.quorum, Quorum::Any | Quorum::Count(1)) { "is" } else { "are" };
             let goes_down = stages.last().is_some_and(|stage| stage.ends_with(" gone"));
             format!("{who} {verb} {}: {}", if goes_down { "down" } else { "up" }, stages.join(", "))
         }
