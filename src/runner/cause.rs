@@ -19,6 +19,8 @@ use super::waiting::WaitingHost;
 
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.
 const MOST: usize = 300 * 1024;
+/// Letters of a line of progress that are shown.
+const LINE: usize = 100;
 /// Looks that find the same stage missing before a host is asked why, and between one time and the next.
 pub(super) const LOOKS: u32 = 5;
 
@@ -87,7 +89,8 @@ impl<C: Executor> Run<'_, C> {
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
         let state = &mut self.hosts[waiting.host];
-        let cause = state.found.as_ref().map(|cause| format!(": {}", cause.words())).unwrap_or_default();
+        let known = state.found.as_ref().or(state.obstacles.certain.first());
+        let cause = known.map(|cause| format!(": {}{}", cause.words(), progress(cause))).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {
             Some(missing) => Some(at(&missing.stage)),
@@ -97,7 +100,8 @@ impl<C: Executor> Run<'_, C> {
 
     /// Puts the cause that was found on a host into its result. `keeps_hint`: the failure knows itself what to do.
     pub(super) fn add_cause(&mut self, host: HostId, result: &mut StepResult, keeps_hint: bool) {
-        let Some(cause) = self.hosts[host].found.take() else { return };
+        let found = self.hosts[host].found.take();
+        let Some(cause) = self.explained(host, found) else { return };
         if let Some(failure) = result.failure.as_mut().filter(|failure| failure.outcome() == Outcome::Failed) {
             failure.cause = format!("{}: {}", failure.cause, cause.words());
             let known = &self.hosts[host];
@@ -111,4 +115,11 @@ impl<C: Executor> Run<'_, C> {
             result.cause = Some(Box::new(cause));
         }
     }
+}
+
+/// How far what passes by itself has come, as its newest line says.
+fn progress(cause: &Cause) -> String {
+    let newest = cause.proof.as_ref().and_then(|proof| proof.lines.last());
+    let newest = newest.filter(|_| cause.wait == Some(WaitHelps::Passes));
+    newest.map(|line| format!(" ({})", line.trim().chars().take(LINE).collect::<String>())).unwrap_or_default()
 }

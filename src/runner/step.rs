@@ -330,6 +330,9 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
+        if result.outcome.is_success() {
+            self.note_obstacles(host, &result.facts, result.elapsed);
+        }
         self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
         take_found(plan, &mut state.run_host.vars, &result.facts);
