@@ -114,7 +114,14 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         }
     }
     let of_commands = exec_options::KEYS.map(|key| (key, "run"));
-    let owners = [("refuse", "probe"), ("warn", "probe"), ("need", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
+    let owners = [
+        ("refuse", "probe"),
+        ("warn", "probe"),
+        ("need", "probe"),
+        ("if_exists", "touch"),
+        ("hint", "run"),
+        ("evidence", "run"),
+    ];
     for (key, owner) in owners.into_iter().chain(of_commands) {
         if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
             return Err(Complaint::new(

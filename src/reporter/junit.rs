@@ -63,7 +63,8 @@ impl JunitReport {
             }
             if let Some(finding) = super::state_table::finding(host).filter(|_| self.looks) {
                 let outcome = Outcome::Failed;
-                let verdict = Verdict { outcome, failure: Some(&finding), cause: host.cause.as_ref(), took: host.elapsed };
+                let verdict =
+                    Verdict { outcome, failure: Some(&finding), cause: host.cause.as_ref(), took: host.elapsed };
                 suite.add_test_case(case(&name, "startup chain", &verdict));
             }
         }

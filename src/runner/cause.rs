@@ -19,8 +19,6 @@ use super::waiting::WaitingHost;
 
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.
 const MOST: usize = 300 * 1024;
-/// Letters of a line of progress that are shown.
-const LINE: usize = 100;
 /// Looks that find the same stage missing before a host is asked why, and between one time and the next.
 pub(super) const LOOKS: u32 = 5;
 
@@ -59,8 +57,8 @@ impl<C: Executor> Run<'_, C> {
         }
         waiting.why.hopeless = hopeless;
         let state = &mut self.hosts[host];
-        let is_news = found.as_ref().map(|cause| (&cause.id, &cause.cause))
-            != state.found.as_ref().map(|cause| (&cause.id, &cause.cause));
+        let told = |cause: &Cause| (cause.id.clone(), cause.cause.clone(), cause.progress());
+        let is_news = found.as_ref().map(told) != state.found.as_ref().map(told);
         state.found.clone_from(&found);
         if let Some(cause) = found.filter(|_| is_news) {
             self.set_stage_activity(id, waiting, began);
@@ -90,7 +88,7 @@ impl<C: Executor> Run<'_, C> {
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
         let state = &mut self.hosts[waiting.host];
         let known = state.found.as_ref().or(state.obstacles.certain.first());
-        let cause = known.map(|cause| format!(": {}{}", cause.words(), progress(cause))).unwrap_or_default();
+        let cause = known.map(|cause| format!(": {}{}", cause.words(), cause.progress())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {
             Some(missing) => Some(at(&missing.stage)),
@@ -115,11 +113,4 @@ impl<C: Executor> Run<'_, C> {
             result.cause = Some(Box::new(cause));
         }
     }
-}
-
-/// How far what passes by itself has come, as its newest line says.
-fn progress(cause: &Cause) -> String {
-    let newest = cause.proof.as_ref().and_then(|proof| proof.lines.last());
-    let newest = newest.filter(|_| cause.wait == Some(WaitHelps::Passes));
-    newest.map(|line| format!(" ({})", line.trim().chars().take(LINE).collect::<String>())).unwrap_or_default()
 }

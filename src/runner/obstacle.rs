@@ -67,7 +67,13 @@ impl<C: Executor> Run<'_, C> {
 
     /// Decides what the obstacles mean once all hosts were looked at: those that are refused because too few can come up. The run may
     /// be refused anyway.
-    pub(super) fn hinder(&mut self, step: StepId, asked: &[HostId], can_refuse: bool, is_refused: bool) -> Vec<(HostId, Failure)> {
+    pub(super) fn hinder(
+        &mut self,
+        step: StepId,
+        asked: &[HostId],
+        can_refuse: bool,
+        is_refused: bool,
+    ) -> Vec<(HostId, Failure)> {
         self.compare_clocks(asked);
         let with: Vec<HostId> =
             asked.iter().copied().filter(|&id| !self.hosts[id].obstacles.certain.is_empty()).collect();
@@ -126,7 +132,8 @@ impl<C: Executor> Run<'_, C> {
     /// The first need that is not met, in words.
     fn unmet_need(&self, step: StepId, asked: &[HostId]) -> Option<String> {
         self.plan.steps[step].need.iter().find_map(|need| {
-            let last = need.up_to.as_ref().and_then(|name| self.plan.chain.iter().position(|stage| stage.name == *name));
+            let last =
+                need.up_to.as_ref().and_then(|name| self.plan.chain.iter().position(|stage| stage.name == *name));
             let is_able = |host: &HostState| {
                 let looked_at = host.row_of(step).is_none_or(|row| row.outcome.is_success());
                 let counts = |cause: &Cause| last.is_none_or(|last| stage_of(cause, self.plan) <= last);

@@ -249,7 +249,13 @@ impl<C: Executor> Run<'_, C> {
             self.recognize(host, step, &mut result);
             require_answers(&mut result, &script::paths(step, &self.hosts[host].run_host.vars));
             match &step.action {
-                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
+                Action::Probe { probe, .. } => {
+                    // What another probe does not ask for is still so.
+                    if !step.need.is_empty() && result.outcome.is_success() {
+                        self.note_obstacles(host, &result.facts, result.elapsed);
+                    }
+                    self.add_probe_facts(host, probe, &mut result);
+                }
                 Action::Script { .. } => self.hand_on(host, &mut result),
                 Action::Remove { .. } => self.forget_removed(host, &result),
                 _ => {}
@@ -330,9 +336,6 @@ impl<C: Executor> Run<'_, C> {
         let plan = self.plan;
         let state = &mut self.hosts[host];
         super::condition::name_state(&plan.probes[probe], &mut result.facts, &state.run_host.vars);
-        if result.outcome.is_success() {
-            self.note_obstacles(host, &result.facts, result.elapsed);
-        }
         self.publish_facts(host, &mut result.facts);
         let state = &mut self.hosts[host];
         take_found(plan, &mut state.run_host.vars, &result.facts);

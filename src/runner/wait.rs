@@ -57,6 +57,11 @@ impl<C: Executor> Run<'_, C> {
         waiting.hinder(&hindered);
         // Whom a preflight found unable to come up is looked at, but not waited for.
         let need = of_all.min(waiting.waited_for());
+        for host in waiting.hindered() {
+            if let Some(cause) = self.hosts[host].obstacles.certain.first().cloned() {
+                self.emit(EventKind::CauseSeen { host, cause });
+            }
+        }
         let mut end = WatchedLimit::at(later(began, wait.timeout));
         while self.stats.cancelled.is_none() {
             let now = now();

@@ -124,6 +124,11 @@ impl WaitingHosts {
         }
     }
 
+    /// Hosts that are not waited for.
+    pub(super) fn hindered(&self) -> Vec<HostId> {
+        self.hosts.iter().filter(|host| host.hindered).map(|host| host.host).collect()
+    }
+
     /// Hosts that are waited for.
     pub(super) fn waited_for(&self) -> usize {
         self.hosts.len() - self.hindered

@@ -21,6 +21,17 @@ pub(crate) const NODE: &str = concat!(
     include_str!("../../playbooks/opengauss/hints.sh"),
     include_str!("../../playbooks/opengauss/node.sh")
 );
+/// The same before a start.
+pub(crate) const BEFORE_START: &str = concat!(
+    include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/processes.sh"),
+    include_str!("../../playbooks/opengauss/view.sh"),
+    include_str!("../../playbooks/opengauss/agent.sh"),
+    include_str!("../../playbooks/opengauss/logs.sh"),
+    include_str!("../../playbooks/opengauss/hints.sh"),
+    include_str!("../../playbooks/opengauss/obstacles.sh"),
+    include_str!("../../playbooks/opengauss/node.sh")
+);
 const CLUSTER: &str = concat!(
     include_str!("../../playbooks/opengauss/lib.sh"),
     include_str!("../../playbooks/opengauss/query.sh"),
@@ -154,7 +165,7 @@ impl Node {
         fs::copy(from, self.bin(name)).unwrap();
     }
 
-    fn cm_ctl(&self, body: &str) {
+    pub(crate) fn cm_ctl(&self, body: &str) {
         self.file("app/bin/cm_ctl", &format!("#!/bin/sh\n{body}\n"));
         self.mode("app/bin/cm_ctl", 0o755);
     }
@@ -199,7 +210,7 @@ impl Node {
     }
 
     #[track_caller]
-    fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
+    pub(crate) fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
         need(shell[0]);
         let home = self.name("app");
         let mut vars = vars.to_vec();

@@ -44,12 +44,14 @@ fn warnings(played: &Played) -> Vec<String> {
 
 const NEVER: usize = usize::MAX;
 const RISK: &str = "risk_X01=df: 91% full\n";
+/// A look that says nothing at all is none.
+const SOUND: &str = "state=stopped\n";
 const EMPTY: &str = "obstacle_X01=/data/base: it is empty\n";
 
 #[test]
 fn who_cannot_come_up_is_said_before_the_first_change_and_not_waited_for() {
     // The others get all the time that they need.
-    let script = hosts(&["", EMPTY, ""], &[40, NEVER, 2]);
+    let script = hosts(&[SOUND, EMPTY, SOUND], &[40, NEVER, 2]);
     let played = Play::new(watched(vec![need(Quorum::Majority, None)]), 3, script).run();
     assert_eq!(played.outcomes(), [Outcome::Changed, Outcome::Failed, Outcome::Changed]);
     assert_eq!(played.finished.stats.exit_status(), crate::exit::ExitStatus::Failed);
@@ -62,15 +64,17 @@ fn who_cannot_come_up_is_said_before_the_first_change_and_not_waited_for() {
     assert_eq!((cause.id.as_deref(), cause.stage.as_deref()), (Some("X01"), Some("database")));
     let proof = cause.proof.as_ref().expect("it was seen");
     assert_eq!((proof.file.as_str(), proof.lines.as_slice()), ("/data/base", &["it is empty".to_owned()][..]));
-    let place = |is_it: &dyn Fn(&EventKind) -> bool| played.recorder.events.iter().position(|(event, _)| is_it(&event.kind));
-    let said = place(&|kind| matches!(kind, EventKind::Warning { message } if message.starts_with("n1: will not come up")));
+    let place =
+        |is_it: &dyn Fn(&EventKind) -> bool| played.recorder.events.iter().position(|(event, _)| is_it(&event.kind));
+    let said =
+        place(&|kind| matches!(kind, EventKind::Warning { message } if message.starts_with("n1: will not come up")));
     let touched = place(&|kind| matches!(kind, EventKind::HostStepStarted { step: 1, .. }));
     assert!(said.is_some() && said < touched, "{said:?} {touched:?}");
 }
 
 #[test]
 fn a_start_that_cannot_succeed_is_refused_and_touches_nothing() {
-    let script = || hosts(&["", EMPTY, EMPTY], &[1, NEVER, NEVER]);
+    let script = || hosts(&[SOUND, EMPTY, EMPTY], &[1, NEVER, NEVER]);
     let needs = || vec![need(Quorum::Majority, None)];
     let played = Play::new(watched(needs()), 3, script()).run();
     assert_eq!(played.outcomes(), [Outcome::Skipped, Outcome::Refused, Outcome::Refused]);
@@ -83,17 +87,22 @@ fn a_start_that_cannot_succeed_is_refused_and_touches_nothing() {
     assert_eq!(failure.hint.as_deref(), Some("mend it; `--force` starts all the same"));
     assert!(warnings(&played).contains(&"1 of 3 hosts can come up, and it takes 2".to_owned()));
     // Told to, it goes on, and waits for all: who says so may know better.
-    let played = Play::new(watched(needs()), 3, hosts(&["", EMPTY, EMPTY], &[1, 30, 30])).set(|s| s.force = true).run();
+    let played =
+        Play::new(watched(needs()), 3, hosts(&[SOUND, EMPTY, EMPTY], &[1, 30, 30])).set(|s| s.force = true).run();
     assert_eq!(played.outcomes(), [Outcome::Changed; 3]);
-    assert!(warnings(&played).iter().any(|said| said.starts_with("n1, n2: may not come up, and is waited for because of --force")));
+    assert!(
+        warnings(&played)
+            .iter()
+            .any(|said| said.starts_with("n1, n2: may not come up, and is waited for because of --force"))
+    );
 }
 
 #[test]
 fn an_obstacle_of_a_later_stage_does_not_count_for_an_earlier_one() {
     let needs = vec![need(Quorum::Majority, Some("agent")), need(Quorum::Any, None)];
-    let played = Play::new(watched(needs.clone()), 3, hosts(&["", EMPTY, EMPTY], &[1, NEVER, NEVER])).run();
+    let played = Play::new(watched(needs.clone()), 3, hosts(&[SOUND, EMPTY, EMPTY], &[1, NEVER, NEVER])).run();
     assert_eq!(played.outcomes(), [Outcome::Changed, Outcome::Failed, Outcome::Failed]);
-    let script = hosts(&["", "obstacle_X03=/bin: gone\n", "obstacle_X03=/bin: gone\n"], &[1, NEVER, NEVER]);
+    let script = hosts(&[SOUND, "obstacle_X03=/bin: gone\n", "obstacle_X03=/bin: gone\n"], &[1, NEVER, NEVER]);
     let played = Play::new(watched(needs), 3, script).run();
     assert_eq!(played.outcomes(), [Outcome::Skipped, Outcome::Refused, Outcome::Refused]);
     assert!(warnings(&played).contains(&"1 of 3 hosts can come up as far as agent, and it takes 2".to_owned()));
@@ -101,9 +110,10 @@ fn an_obstacle_of_a_later_stage_does_not_count_for_an_earlier_one() {
 
 #[test]
 fn who_comes_up_all_the_same_is_up_and_a_risk_is_only_said() {
-    let played = Play::new(watched(vec![need(Quorum::Majority, None)]), 3, hosts(&["", EMPTY, ""], &[9, 3, 9])).run();
+    let played =
+        Play::new(watched(vec![need(Quorum::Majority, None)]), 3, hosts(&[SOUND, EMPTY, SOUND], &[9, 3, 9])).run();
     assert_eq!(played.outcomes(), [Outcome::Changed; 3]);
-    let script = hosts(&[RISK, RISK, ""], &[9, 30, 9]);
+    let script = hosts(&[RISK, RISK, SOUND], &[9, 30, 9]);
     let played = Play::new(watched(vec![need(Quorum::Majority, None)]), 3, script).run();
     assert_eq!(played.outcomes(), [Outcome::Changed; 3]);
     let said = warnings(&played);
@@ -117,8 +127,20 @@ fn a_thousand_with_one_obstacle_are_one_message() {
         looks[host] += usize::from(text.contains("echo node"));
         let is_hindered = host % 3 == 0;
         Reaction::ok(match (text.contains("echo before"), text.contains("echo node")) {
-            (true, _) if is_hindered => EMPTY,
-            (_, true) => if looks[host] > 3 && !is_hindered { UP } else { DOWN },
+            (true, _) => {
+                if is_hindered {
+                    EMPTY
+                } else {
+                    SOUND
+                }
+            }
+            (_, true) => {
+                if looks[host] > 3 && !is_hindered {
+                    UP
+                } else {
+                    DOWN
+                }
+            }
             _ => "",
         })
     };

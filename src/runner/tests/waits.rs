@@ -387,13 +387,18 @@ fn what_progresses_for_thirty_looks_is_waited_for_to_its_end() {
     let played = Play::new(plan, 2, script).set(|s| s.live = false).run();
     assert_eq!(played.outcomes(), [Outcome::Ok; 2]);
     let shown = |kind: &EventKind| match kind {
-        EventKind::StillRunning { hosts } => hosts.iter().any(|(_, at, _)| format!("{at:?}").contains("redo (redo at 0/")),
+        EventKind::StillRunning { hosts } => {
+            hosts.iter().any(|(_, at, _)| format!("{at:?}").contains("redo (redo at 0/"))
+        }
         _ => false,
     };
     assert!(played.seen(shown) > 1, "how far it is was not shown");
     let looks = played.jobs(1).iter().filter(|text| !text.contains("echo evidence")).count();
     assert!(looks >= 50, "{looks} looks");
-    assert!(played.seen(|kind| matches!(kind, EventKind::CauseSeen { cause, .. } if cause.id.as_deref() == Some("X02"))) > 0);
+    assert!(
+        played.seen(|kind| matches!(kind, EventKind::CauseSeen { cause, .. } if cause.id.as_deref() == Some("X02")))
+            > 0
+    );
 }
 
 #[test]
