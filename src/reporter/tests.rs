@@ -584,7 +584,7 @@ fn the_live_view_shows_causes() {
             glyphs: Glyphs::new(false),
         };
         let mut live = live::Live::new(hosts);
-        let mut event = |live: &mut live::Live, kind| live.event(&Event { at: s(4.0), kind });
+        let event = |live: &mut live::Live, kind| live.event(&Event { at: s(4.0), kind });
         let cause = |wait, line: &str| Cause {
             id: Some("OG77".into()),
             stage: Some("gaussdb".into()),
@@ -600,7 +600,7 @@ fn the_live_view_shows_causes() {
             // It is about a later stage than the one that is missing now, and holds until that is up.
             event(&mut live, EventKind::ChainSeen { host, stages: chain(4, 4.0) });
         }
-        let mut shown = |live: &live::Live| live.lines(s(9.0), &RunStats::default(), &ctx).join("\n");
+        let shown = |live: &live::Live| live.lines(s(9.0), &RunStats::default(), &ctx).join("\n");
         assert!(shown(&live).contains("OG77 redo is still running (10 MB left)"), "{}", shown(&live));
         for host in 0..hosts {
             event(&mut live, EventKind::CauseSeen { host, cause: cause(WaitHelps::No, "10 MB left") });

@@ -168,14 +168,23 @@ fn what_will_keep_a_node_down_is_found() {
 #[test]
 fn what_belongs_to_others_or_is_elsewhere_is_found() {
     alone(|| {
-        let node = node(&["foreign", "closed"], "10.77.18.1");
-        for part in ["foreign", "foreign/base"] {
-            std::os::unix::fs::chown(node.path(part), Some(65533), Some(65533)).unwrap();
-        }
-        let mine = [65534; 2].map(Some);
-        for part in ["closed", "cm", "log"] {
-            std::os::unix::fs::chown(node.path(part), mine[0], mine[1]).unwrap();
-        }
+        let node = node(&["foreign", "closed", "full"], "10.77.18.1");
+        fs::write(node.path("app/bin/gaussdb"), without_library(fs::read("/bin/sleep").unwrap())).unwrap();
+        // A disk that is full to the last byte and the last inode.
+        fs::create_dir(node.path("small")).unwrap();
+        let script = "mount -t tmpfs -o size=1m,nr_inodes=20 none \"$1/small\" && cp -a \"$1/full/.\" \"$1/small\" || exit 1
+            for file in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do : >\"$1/small/$file\"; done
+            dd if=/dev/zero of=\"$1/small/1\" bs=1k count=2000; sed -i \"s#^\\(datanodeLocalDataPath :.*\\)/full#\\1/small#\" \"$1/view\"";
+        let base = node.name("");
+        let made =
+            std::process::Command::new("sh").args(["-c", script, "sh", base.trim_end_matches('/')]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let give = |name: &str, owner: &str| {
+            let given = std::process::Command::new("chown").args(["-R", owner]).arg(node.path(name)).status().unwrap();
+            assert!(given.success());
+        };
+        give("", "65534:65534");
+        give("foreign", "65533:65533");
         node.mode("closed", 0o500);
         node.mode("cm", 0o500);
         // Two connections fill the queue of one, and who comes then gets no answer, as behind a firewall.
@@ -193,13 +202,26 @@ fn what_belongs_to_others_or_is_elsewhere_is_found() {
                 "obstacle_OG37=foreign: it belongs to the user with the id 65533",
                 "obstacle_OG37=closed: the cluster user may not read and write there",
                 "obstacle_OG26=cm: the cluster user cannot write there",
+                "obstacle_OG68=ldd app/bin/gaussdb: libq.so.6 is not found",
+                "obstacle_OG65=df -P small: ",
+                "obstacle_OG39=df -Pi small: ",
                 "obstacle_OG28=ip addr: no interface that is up has the address 10.77.18.1",
                 "risk_OG85=connect to 127.77.18.2:15300: no answer within a second",
             ] {
                 assert!(found.iter().any(|line| line.starts_with(wanted)), "{shell:?} {wanted}: {found:#?}");
             }
         }
+        assert!(std::process::Command::new("umount").arg(node.path("small")).status().unwrap().success());
     });
+}
+
+/// A program that wants a library which is nowhere.
+fn without_library(mut program: Vec<u8>) -> Vec<u8> {
+    let (library, other) = (b"libc.so.6", b"libq.so.6");
+    let places: Vec<usize> = (0..program.len()).filter(|&at| program[at..].starts_with(library)).collect();
+    assert!(!places.is_empty(), "/bin/sleep wants no libc");
+    places.into_iter().for_each(|at| program[at..at + other.len()].copy_from_slice(other));
+    program
 }
 
 /// A process costs a node about a millisecond, and the look before a start is to cost at most 100 ms more than the one of `status`.
