@@ -38,6 +38,7 @@ const CLUSTER: &str = concat!(
     include_str!("../../playbooks/opengauss/cluster.sh")
 );
 pub(crate) const EVIDENCE: &str = concat!(
+    include_str!("../../playbooks/shared/logs.sh"),
     include_str!("../../playbooks/opengauss/lib.sh"),
     include_str!("../../playbooks/opengauss/processes.sh"),
     include_str!("../../playbooks/opengauss/logs.sh"),
