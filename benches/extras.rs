@@ -26,6 +26,8 @@ pub(crate) struct Extras {
     pub(crate) held: Option<(usize, Size, u64)>,
     /// What was done on one host, and its round trips.
     pub(crate) trips: Vec<(&'static str, f64)>,
+    /// The look of `status` at an openGauss node, and that of `start`.
+    pub(crate) looks: Option<[Cost; 2]>,
     /// What `known_hosts` held besides the hosts, and what the run cost.
     pub(crate) known: Vec<(&'static str, Cost)>,
     /// How 1 GB of output was shown, its bytes, and what that cost.

@@ -7,6 +7,7 @@
 mod extras;
 mod measure;
 mod page;
+mod preflight;
 mod site;
 mod tool;
 
@@ -141,6 +142,9 @@ impl Book<'_> {
         }
         if self.wanted("round trips") {
             self.extras.trips = extras::trips(rounds)?;
+        }
+        if self.wanted("look before a start") {
+            self.extras.looks = Some(preflight::looks(rounds)?);
         }
         if self.wanted("known_hosts") {
             self.extras.known = extras::known(self.scaled(1_000), rounds)?;

@@ -69,6 +69,21 @@ fn alone(extras: &Extras) -> String {
             let _ = writeln!(text, "| {what} | {trips:.1} |");
         }
     }
+    if let Some([status, start]) = extras.looks {
+        let _ = write!(
+            page,
+            "\n## A look at a node\n\nAn openGauss node that is stopped and has nothing wrong with it. It is one round trip either way.\n\n\
+             | look of | CPU | wall |\n|---|---:|---:|\n"
+        );
+        for (what, cost) in [("`status`", status), ("`start`, with all that may keep it down", start)] {
+            let _ = writeln!(
+                page,
+                "| {what} | {:.1} ms | {:.1} ms |",
+                milliseconds(cost.cpu, 1),
+                milliseconds(cost.wall, 1)
+            );
+        }
+    }
     if !extras.known.is_empty() {
         text.push_str(
             "\n## A large `known_hosts`\n\n1,000 simulated hosts (less with `--scale`), each with a line of its own, which comes last.\n\n\
@@ -196,6 +211,8 @@ fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
         None => (0.0, None),
     };
     add("all at once at 50 ms: as at 0 ms, and 1.5 times one host's time", limit, at, "s");
+    let more = extras.looks.map(|[status, start]| milliseconds(start.wall.saturating_sub(status.wall), 1));
+    add("a look before a start that finds nothing, beside the look of `status`", 100.0, more, "ms");
     let five = find(&["five steps"]);
     add("five steps: wall time beside five pssh runs", 0.25, ratio(five, "pssh, five runs", wall), "");
     add("five steps: CPU beside five pssh runs", 0.02, ratio(five, "pssh, five runs", cpu), "");

@@ -211,6 +211,18 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// How far what passes by itself has come, as its newest line says: ` (LINE)`. Empty for all that does not pass.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        /// Letters that are shown.
+        const MOST: usize = 100;
+        let newest = self.proof.as_ref().and_then(|proof| proof.lines.last());
+        let newest = newest.filter(|_| self.wait == Some(WaitHelps::Passes));
+        newest.map(|line| format!(" ({})", line.trim().chars().take(MOST).collect::<String>())).unwrap_or_default()
+    }
+}
+
 /// Whether a cause passes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,5 @@
 # Looks at one openGauss node and prints facts, `key=value` a line. Changes nothing, needs no root, and no openGauss program.
-# lib.sh, processes.sh, view.sh, agent.sh and hints.sh stand before it, and logs.sh where a start follows. gsctl sets these variables before all; every one may be missing or empty:
+# lib.sh, processes.sh, view.sh, agent.sh and hints.sh stand before it, and logs.sh and obstacles.sh where a start follows. gsctl sets these variables before all; every one may be missing or empty:
 #   gausshome  env_file  cm_data  nofile_min
 #   light            1: once a second, while waiting: no program of openGauss, no crontab, no profile
 #   node, address    which node of `cm_ctl view` this is: its number, the address gsctl connected to
@@ -169,7 +169,11 @@ look_deeply() {
     found_agent_log=$agent_log
     fact found_agent_log "$found_agent_log"
     # Only where a start follows.
-    ! command -v mark_logs >/dev/null || fact found_log_marks "$(mark_logs "${env_gausslog:-$gausslog}")"
+    if command -v mark_logs >/dev/null; then
+        marks=$(mark_logs "${env_gausslog:-$gausslog}")
+        fact found_log_marks "$marks"
+        fact clock_OG90 "${marks%%|*}"
+    fi
     look_at_nofile
     crontab_line
     fact cron "$cron"
@@ -238,6 +242,8 @@ main() {
     chain_fact gaussdb "$database_up" "$expect_gaussdb"
     fact datanodes_running "$datanodes"
     hints
+    # Only where a start follows.
+    [ "$light" = 1 ] || ! command -v look_for_obstacles >/dev/null || look_for_obstacles
     fact state "$state"
 }
 

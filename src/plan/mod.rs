@@ -244,6 +244,8 @@ pub struct Step {
     pub state: Option<String>,
     /// State of the run if the step fails.
     pub on_failure_state: Option<String>,
+    /// Hosts that must be able to come up, by what its probe finds on them; else the run is refused.
+    pub need: Vec<Need>,
     /// It is about the cluster, and not about the hosts that are asked: what it waits for in vain is no host's failure.
     pub about_cluster: bool,
     /// Done at each entry: also where an earlier run, which goes on, has done it.
@@ -272,12 +274,24 @@ impl Step {
             cleanup: None,
             state: None,
             on_failure_state: None,
+            need: Vec::new(),
             about_cluster: false,
             every_run: false,
             hint: None,
             evidence: None,
         }
     }
+}
+
+/// Hosts that must be able to come up for a run to make sense.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// So many.
+    pub quorum: Quorum,
+    /// Of the hosts for which this holds.
+    pub of: Condition,
+    /// As far as this stage of the chain; `None`: to its end.
+    pub up_to: Option<String>,
 }
 
 /// A number of hosts, or a part of them.

@@ -57,6 +57,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("opengauss/hints.sh", include_str!("../../playbooks/opengauss/hints.sh")),
     ("opengauss/lib.sh", include_str!("../../playbooks/opengauss/lib.sh")),
     ("opengauss/node.sh", include_str!("../../playbooks/opengauss/node.sh")),
+    ("opengauss/obstacles.sh", include_str!("../../playbooks/opengauss/obstacles.sh")),
     ("opengauss/query.sh", include_str!("../../playbooks/opengauss/query.sh")),
     ("opengauss/role.sh", include_str!("../../playbooks/opengauss/role.sh")),
     ("opengauss/switchover.sh", include_str!("../../playbooks/opengauss/switchover.sh")),

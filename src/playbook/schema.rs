@@ -157,6 +157,11 @@ fn step() -> Value {
             "probe": { "type": "string" },
             "refuse": { "type": "array", "items": { "$ref": "#/$defs/refusal" } },
             "warn": { "type": "array", "items": { "$ref": "#/$defs/remark" } },
+            "need": { "type": "array", "description": "beside `probe`: hosts that must be able to come up, by the facts obstacle_ID=WHERE: WORDS", "items": object(&["quorum"], &json!({
+                "quorum": { "$ref": "#/$defs/scalar", "description": "all, majority, any, or a number of hosts" },
+                "of": { "$ref": "#/$defs/condition", "description": "counted are the hosts for which this holds" },
+                "up_to": { "type": "string", "description": "a stage of the chain: obstacles of later ones do not count" },
+            })) },
             "remove": { "$ref": "#/$defs/paths" },
             "touch": { "$ref": "#/$defs/paths" },
             "write": object(&["path", "content"], &json!({

@@ -10,14 +10,14 @@ use super::files;
 use super::node::{Fields, Node, NodeKind, Text};
 use super::problem::{Complaint, Position, any_of};
 use super::scope::{Scope, Script};
-use super::wait::{on_facts, wait};
-use crate::plan::{Action, Check, Cleanup, Condition, Look, On, OnFailure, Share, Step};
+use super::wait::{on_facts, quorum, wait};
+use crate::plan::{Action, Check, Cleanup, Condition, Look, Need, On, OnFailure, Share, Step};
 use crate::text::did_you_mean;
 
 /// What a step can do. `state` is an action where it stands alone.
 pub(super) const ACTIONS: [&str; 13] =
     ["run", "probe", "remove", "touch", "write", "push", "pull", "wait", "state", "play", "check", "ping", "refuse"];
-pub(super) const SETTINGS: [&str; 25] = [
+pub(super) const SETTINGS: [&str; 26] = [
     "name",
     "on",
     "when",
@@ -41,9 +41,12 @@ pub(super) const SETTINGS: [&str; 25] = [
     "stdin",
     "pty",
     "warn",
+    "need",
     "hint",
     "evidence",
 ];
+/// Keys of an entry of `need`.
+pub(super) const NEED_KEYS: [&str; 3] = ["quorum", "of", "up_to"];
 const WRITE_MODE: u32 = 0o600;
 
 /// What an entry of `steps` comes to.
@@ -116,6 +119,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
     }
     check_companions(&fields, action_key)?;
     step.not_an_answer = not_an_answer(scope, &fields, &step)?;
+    step.need = fields.get("need").map(|node| needs(scope, node)).transpose()?.unwrap_or_default();
     step.hint = scope.optional(&fields, "hint")?;
     step.evidence = fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?;
     if let Some(node) = fields.get("when") {
@@ -131,7 +135,14 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
 /// Refuses keys that stand beside an action that does not know them.
 fn check_companions(fields: &Fields<'_>, action_key: &str) -> Result<(), Complaint> {
     let of_commands = exec_options::KEYS.map(|key| (key, "run"));
-    let owners = [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
+    let owners = [
+        ("refuse", "probe"),
+        ("warn", "probe"),
+        ("need", "probe"),
+        ("if_exists", "touch"),
+        ("hint", "run"),
+        ("evidence", "run"),
+    ];
     for (key, owner) in owners.into_iter().chain(of_commands) {
         let owners: &[&str] = if key == "sudo" { &exec_options::WITH_SUDO } else { &[owner] };
         if let Some((key, _)) = fields.entry(key).filter(|_| !owners.contains(&action_key)) {
@@ -141,6 +152,25 @@ fn check_companions(fields: &Fields<'_>, action_key: &str) -> Result<(), Complai
         }
     }
     Ok(())
+}
+
+/// Hosts that must be able to come up. Those that can't be asked for in this run are left out.
+fn needs(scope: &Scope<'_>, node: &Node) -> Result<Vec<Need>, Complaint> {
+    let mut needs = Vec::new();
+    for node in node.list("`need`")? {
+        let fields = node.fields("an entry of `need`", &NEED_KEYS)?;
+        let of = fields.get("of").map(|node| condition(scope, node, "`of`")).transpose()?;
+        let quorum = quorum(scope, &fields.need("quorum")?.text("`quorum`")?)?;
+        let up_to = fields.string("up_to")?;
+        match of.unwrap_or(Test::Where(Condition::default())) {
+            Test::Never => {}
+            Test::Where(of) if !of.exists.is_empty() || !of.missing.is_empty() => {
+                return Err(Complaint::new(fields.at, "an entry of `need` tests a file, expected facts"));
+            }
+            Test::Where(of) => needs.push(Need { quorum, of, up_to }),
+        }
+    }
+    Ok(needs)
 }
 
 /// What counts as no answer of the one host that is asked for all.

@@ -110,7 +110,7 @@ fn looks_at_files(when: &Condition) -> bool {
     !when.exists.is_empty() || !when.missing.is_empty()
 }
 
-fn quorum(scope: &Scope<'_>, text: &Text) -> Result<Quorum, Complaint> {
+pub(super) fn quorum(scope: &Scope<'_>, text: &Text) -> Result<Quorum, Complaint> {
     let value = scope.now(text)?;
     match value.as_str() {
         "all" => Ok(Quorum::All),

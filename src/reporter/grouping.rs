@@ -132,10 +132,11 @@ fn crowded(mut groups: Vec<NoticeGroup>) -> Vec<NoticeGroup> {
     groups
 }
 
-/// A text without what is different from host to host: its name and addresses.
+/// A text without what is different from host to host: its name, addresses, and for how long something has been so.
 #[must_use]
 pub(crate) fn shape(text: &str, name: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut is_time = false;
     for token in text.split_inclusive(' ') {
         let word = token.trim_end_matches([' ', ':', ',', ';', '.', ')', '`']);
         let (start, core) = match word.strip_prefix(['(', '`']) {
@@ -146,9 +147,13 @@ pub(crate) fn shape(text: &str, name: &str) -> String {
             out.push_str(start);
             out.push_str("<address>");
             out.push_str(&token[word.len()..]);
+        } else if is_time && crate::duration::parse(core).is_ok() {
+            out.push_str("<time>");
+            out.push_str(&token[word.len()..]);
         } else {
             out.push_str(token);
         }
+        is_time = word == "for";
     }
     out
 }
@@ -179,6 +184,8 @@ mod tests {
         case("exit status 3 (10.0.0.7)", "exit status 3 (<address>)");
         case("node07: a, node07:22", "<address>: a, <address>");
         case("node071 is another", "node071 is another");
+        case("gaussdb (missing), for 34s: OG35", "gaussdb (missing), for <time>: OG35");
+        case("not up after 34s, for all 3", "not up after 34s, for all 3");
     }
 
     #[test]

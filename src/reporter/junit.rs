@@ -12,7 +12,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::sanitize;
 use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
-use crate::outcome::{Failure, Outcome, StepResult};
+use crate::outcome::{Cause, Failure, Outcome, StepResult};
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 
@@ -42,11 +42,17 @@ impl JunitReport {
             let steps = self.timelines.of(id).map(|timeline| timeline.steps.as_slice()).unwrap_or_default();
             let name = sanitize::words(&host.host);
             for (step, result) in steps {
+                let verdict = Verdict {
+                    outcome: result.outcome,
+                    failure: result.failure.as_ref(),
+                    cause: result.cause.as_deref(),
+                    took: result.elapsed,
+                };
                 let mut case = if self.steps.len() > 1 {
                     let step = self.steps.get(*step).map(|step| sanitize::words(step)).unwrap_or_default();
-                    case(&name, &step, result.outcome, result.failure.as_ref(), result.elapsed)
+                    case(&name, &step, &verdict)
                 } else {
-                    case(suite.name.as_str(), &name, result.outcome, result.failure.as_ref(), result.elapsed)
+                    case(suite.name.as_str(), &name, &verdict)
                 };
                 add_output(&mut case, result);
                 suite.add_test_case(case);
@@ -56,7 +62,10 @@ impl JunitReport {
                 suite.add_test_case(whole(&name, suite.name.as_str(), self.steps.len() > 1, host));
             }
             if let Some(finding) = super::state_table::finding(host).filter(|_| self.looks) {
-                suite.add_test_case(case(&name, "startup chain", Outcome::Failed, Some(&finding), host.elapsed));
+                let outcome = Outcome::Failed;
+                let verdict =
+                    Verdict { outcome, failure: Some(&finding), cause: host.cause.as_ref(), took: host.elapsed };
+                suite.add_test_case(case(&name, "startup chain", &verdict));
             }
         }
         suite
@@ -81,10 +90,20 @@ impl Reporter for JunitReport {
 /// A host whose steps do not tell its verdict.
 fn whole(name: &str, suite: &str, many: bool, host: &HostReport) -> TestCase {
     let (class, name) = if many { (name, "the whole run") } else { (suite, name) };
-    case(class, name, host.outcome, host.failure.as_ref(), host.elapsed)
+    let (failure, cause) = (host.failure.as_ref(), host.cause.as_ref());
+    case(class, name, &Verdict { outcome: host.outcome, failure, cause, took: host.elapsed })
 }
 
-fn case(class: &str, name: &str, outcome: Outcome, failure: Option<&Failure>, took: Duration) -> TestCase {
+/// How something ended, and why.
+struct Verdict<'a> {
+    outcome: Outcome,
+    failure: Option<&'a Failure>,
+    cause: Option<&'a Cause>,
+    took: Duration,
+}
+
+fn case(class: &str, name: &str, verdict: &Verdict<'_>) -> TestCase {
+    let Verdict { outcome, failure, cause, took } = *verdict;
     let mut status = match outcome {
         Outcome::Ok | Outcome::Changed => TestCaseStatus::success(),
         Outcome::Skipped => TestCaseStatus::skipped(),
@@ -95,13 +114,28 @@ fn case(class: &str, name: &str, outcome: Outcome, failure: Option<&Failure>, to
         status.set_type(outcome.name());
         let message = failure.map_or_else(|| "not finished".to_owned(), super::status_lines::why);
         status.set_message(message.as_str());
-        if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
-            status.set_description(format!("{message}\nhint: {}", sanitize::words(hint)));
+        let hint = failure.and_then(|failure| failure.hint.as_deref());
+        let hint = hint.map(|hint| format!("\nhint: {}", sanitize::words(hint))).unwrap_or_default();
+        let cause = cause.map(cause_words).unwrap_or_default();
+        if !hint.is_empty() || !cause.is_empty() {
+            status.set_description(format!("{message}{hint}{cause}"));
         }
     }
     let mut case = TestCase::new(name, status);
     case.set_classname(class).set_time(took);
     case
+}
+
+/// The cause and the lines that prove it.
+fn cause_words(cause: &Cause) -> String {
+    let mut words = format!("\ncause: {}", sanitize::words(&cause.words()));
+    if let Some(proof) = &cause.proof {
+        words += &format!("\nproof: {}", sanitize::words(&proof.file));
+        for line in &proof.lines {
+            words += &format!("\n    {}", sanitize::line(line.as_bytes()));
+        }
+    }
+    words
 }
 
 fn add_output(case: &mut TestCase, result: &StepResult) {

@@ -5,6 +5,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::bytes::{bytes, rate};
 use super::chain_table::{ChainMoment, end_word, first_missing, stages_row};
 use super::columns::{StyledRow, fit, fit_middle, pad, short_time, width};
@@ -34,6 +36,8 @@ struct LiveHost {
     moving: Option<(u64, u64)>,
     /// Since when the first missing stage is that one.
     stage_since: Duration,
+    /// What holds it back, by the stage that it is about.
+    cause: Option<(Option<String>, String)>,
     done: bool,
 }
 
@@ -95,11 +99,20 @@ impl Live {
                 let name = |stages: &[StageState]| first_missing(stages).map(|stage| stage.stage.clone());
                 if state.chain.is_empty() || name(&state.chain) != name(stages) {
                     state.stage_since = at;
+                    // What is known of a later stage still is.
+                    let first = stages.iter().position(|stage| !stage.up);
+                    let of = |name: &String| stages.iter().position(|stage| stage.stage == *name);
+                    state.cause.take_if(|(stage, _)| {
+                        stage.as_ref().and_then(of).is_none_or(|of| first.is_none_or(|first| of < first))
+                    });
                 }
                 state.chain.clone_from(stages);
                 if let Some(step) = &mut self.step {
                     step.chain = true;
                 }
+            }
+            EventKind::CauseSeen { host, cause } => {
+                self.hosts[*host].cause = Some((cause.stage.clone(), format!("{}{}", cause.words(), cause.progress())));
             }
             EventKind::Waiting { host, fact, value, .. } => {
                 self.waiting = Some((*host, fact.clone(), value.clone(), at));
@@ -293,7 +306,9 @@ impl Live {
                 for piece in stages_row(&state.chain, ChainMoment::Now, &ctx.glyphs, space).into_pieces() {
                     row.push(piece.0, piece.1);
                 }
-                row.with(Tone::Dim, time)
+                let cause = state.cause.as_ref().filter(|_| first_missing(&state.chain).is_some());
+                let cause = cause.map(|(_, words)| format!("  {}", sanitize::words(words))).unwrap_or_default();
+                row.with(Tone::Dim, time).with(Tone::Warn, cause)
             })
             .collect()
     }
@@ -319,6 +334,14 @@ impl Live {
                 _ => String::new(),
             };
             let count = format!(" ({})", plural::hosts(here.len()));
+            // The one that most of them have.
+            let mut causes: IndexMap<&str, usize> = IndexMap::new();
+            for (_, words) in here.iter().filter_map(|&host| self.hosts[host].cause.as_ref()) {
+                *causes.entry(words).or_default() += 1;
+            }
+            let cause = causes.into_iter().max_by_key(|(_, hosts)| *hosts).filter(|_| stage.is_some());
+            let cause =
+                cause.map(|(words, hosts)| format!("  {} ({hosts})", sanitize::words(words))).unwrap_or_default();
             let space = room.saturating_sub(widest + 2 + width(&count) + width(&time));
             let name = fit(&sanitize::words(stage.unwrap_or(&all)), widest, ctx.glyphs.ellipsis);
             rows.push(
@@ -327,7 +350,8 @@ impl Live {
                     .with(Tone::Plain, "  ")
                     .with(Tone::Plain, fit(&ctx.fold(&here), space, ctx.glyphs.ellipsis))
                     .with(Tone::Dim, count)
-                    .with(Tone::Dim, time),
+                    .with(Tone::Dim, time)
+                    .with(Tone::Warn, cause),
             );
         }
         rows

@@ -55,6 +55,8 @@ pub(crate) struct StatusLines {
     /// With -v: how long a host's phases took, and its last command.
     phases: Phases,
     commands: Vec<Option<Duration>>,
+    /// The cause of each host that was said last.
+    causes: Vec<Option<String>>,
     notes_told: HashSet<(HostId, CommandNote)>,
 }
 
@@ -75,6 +77,7 @@ impl StatusLines {
             states: vec![None; hosts],
             phases: Phases::new(hosts),
             commands: vec![None; hosts],
+            causes: vec![None; hosts],
         }
     }
 
@@ -280,7 +283,11 @@ impl View for StatusLines {
                 self.run_line(&text, ctx, screen)?;
             }
             EventKind::ChainSeen { host, stages } => self.chain_seen(*host, stages, at, ctx),
-            EventKind::CauseSeen { host, cause } if !ctx.settings.live || verbose > 0 => {
+            // Where only its progress is new, that is for the live view.
+            EventKind::CauseSeen { host, cause }
+                if (!ctx.settings.live || verbose > 0) && self.causes[*host].as_ref() != Some(&cause.words()) =>
+            {
+                self.causes[*host] = Some(cause.words());
                 self.say(*host, "Cause", Tone::Warn, sanitize::words(&cause.words()), at, ctx);
             }
             EventKind::Waiting { host, fact, value, .. } if !ctx.settings.live || verbose > 0 => {

@@ -30,6 +30,8 @@ struct FailureGroup {
     hint: Option<String>,
     /// Where the cause was seen on the first of them.
     proof: Option<Proof>,
+    /// What they share where their words differ: step and cause.
+    shared: String,
     hosts: Vec<HostId>,
 }
 
@@ -61,7 +63,8 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
     let shown = has_verdicts(ctx) || report.hosts.iter().all(|host| has_refused_path(host, ctx));
     let told = single && shown && ctx.settings.stdout_tty && ctx.settings.stderr_tty;
     for (i, group) in groups.iter().enumerate() {
-        let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
+        let is_one = group.hosts.len() == 1;
+        let detail = if is_one { &group.detail } else { &group.shape };
         let hosts = ctx.fold(&group.hosts);
         let hosts = if group.hosts.len() > 1 && ctx.settings.columns.is_none_or(|columns| width(&hosts) + 30 < columns)
         {
@@ -72,7 +75,8 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         if !told {
             screen.err_line(&plain_line(word(group.outcome), tone(group.outcome), &join(&hosts, detail), ctx))?;
         }
-        write_proof(group.proof.as_ref(), ctx, screen)?;
+        let of = if is_one { None } else { group.hosts.first().map(|&host| ctx.name(host)) };
+        write_proof(group.proof.as_ref(), of, ctx, screen)?;
         let Some(hint) = &group.hint else { continue };
         // Said below the last of the groups that it is for.
         if !groups[i + 1..].iter().any(|later| later.hint.as_ref() == Some(hint)) {
@@ -94,13 +98,14 @@ fn has_refused_path(host: &HostReport, ctx: &ViewContext) -> bool {
         && host.steps.iter().flat_map(|step| &step.changes).any(is_refused)
 }
 
-/// The lines that prove a cause: once for all hosts that have it.
-fn write_proof(proof: Option<&Proof>, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+/// The lines that prove a cause: once for all hosts that have it, of the one that is named.
+fn write_proof(proof: Option<&Proof>, of: Option<&str>, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
     let Some(proof) = proof else { return Ok(()) };
+    let of = of.map(|name| format!(" on {}", sanitize::words(name))).unwrap_or_default();
     let head = pad_left("proof:", 18);
     let age =
         proof.age_s.map(|age| format!(", written {} ago", short_time(Duration::from_secs(age)))).unwrap_or_default();
-    screen.err_line(&format!("{} {}{age}", ctx.err.paint(Tone::Dim, &head), sanitize::words(&proof.file)))?;
+    screen.err_line(&format!("{} {}{of}{age}", ctx.err.paint(Tone::Dim, &head), sanitize::words(&proof.file)))?;
     for line in &proof.lines {
         screen.err_line(&ctx.err.paint(Tone::Dim, &format!("{:>19}{}", "", sanitize::line(line.as_bytes()))))?;
     }
@@ -218,18 +223,27 @@ fn groups(report: &RunReport, stats: &RunStats, ctx: &ViewContext) -> Vec<Failur
         let detail = if reported { String::new() } else { detail(host, ctx) };
         let shape = shape(&detail, &host.host);
         let hint = host.failure.as_ref().and_then(|failure| failure.hint.clone());
-        groups
-            .entry((host.outcome, shape.clone(), hint.clone()))
-            .or_insert_with(|| FailureGroup {
-                outcome: host.outcome,
-                detail,
-                shape,
-                hint,
-                proof: host.cause.as_ref().and_then(|cause| cause.proof.clone()),
-                hosts: Vec::new(),
-            })
-            .hosts
-            .push(id);
+        // A documented cause is one thing, however its time, its paths and its process ids differ from node to node.
+        let cause = host.cause.as_ref().filter(|cause| cause.id.is_some() && !reported);
+        let shared = cause.map(|cause| format!("{}{}", step_words(host, ctx), sanitize::words(&cause.words())));
+        let key = match &shared {
+            Some(shared) => (host.outcome, shared.clone(), None),
+            None => (host.outcome, shape.clone(), hint.clone()),
+        };
+        let new = || FailureGroup {
+            outcome: host.outcome,
+            detail,
+            shape: shape.clone(),
+            hint,
+            proof: host.cause.as_ref().and_then(|cause| cause.proof.clone()),
+            shared: shared.unwrap_or_default(),
+            hosts: Vec::new(),
+        };
+        let group = groups.entry(key).or_insert_with(new);
+        if group.shape != shape {
+            group.shape.clone_from(&group.shared);
+        }
+        group.hosts.push(id);
     }
     let mut groups: Vec<FailureGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| (rank(group.outcome), usize::MAX - group.hosts.len(), group.hosts[0]));
@@ -248,13 +262,15 @@ fn rank(outcome: Outcome) -> usize {
     }
 }
 
-fn detail(host: &HostReport, ctx: &ViewContext) -> String {
-    let mut out = String::new();
-    // The first one: that is whose failure the host's is.
+/// The step of a playbook at which a host failed: the first one, whose failure the host's is.
+fn step_words(host: &HostReport, ctx: &ViewContext) -> String {
     let step = host.steps.iter().find(|step| !step.outcome.is_success());
-    if let Some(step) = step.filter(|_| ctx.settings.command == CommandKind::Playbook) {
-        let _ = write!(out, "step `{}`: ", sanitize::words(&step.name));
-    }
+    let step = step.filter(|_| ctx.settings.command == CommandKind::Playbook);
+    step.map(|step| format!("step `{}`: ", sanitize::words(&step.name))).unwrap_or_default()
+}
+
+fn detail(host: &HostReport, ctx: &ViewContext) -> String {
+    let mut out = step_words(host, ctx);
     if host.outcome == Outcome::Unreachable && host.attempts > 1 {
         let _ = write!(out, "after {}: ", plural::attempts(host.attempts));
     }

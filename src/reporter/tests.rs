@@ -11,7 +11,9 @@ use super::*;
 use crate::budget::Reserved;
 use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
-use crate::outcome::{Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, StageState, StepResult};
+use crate::outcome::{
+    Cause, Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, Proof, StageState, StepResult, WaitHelps,
+};
 use crate::output::Output;
 use crate::report::{HostReport, StepReport};
 use crate::stats::CancelReason;
@@ -502,6 +504,57 @@ fn start_on_a_terminal() {
     golden("start-terminal.txt", &after);
 }
 
+/// As many failing nodes, of which each tells its cause in words of its own: two causes are two lines with one proof each.
+#[test]
+fn equal_causes_of_a_thousand_hosts_are_folded_with_one_proof() {
+    let names: Vec<String> = (1..=1000).map(|n| format!("node{n:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut play = Play::new(&pipe(CommandKind::Playbook, 1000), &names, &START);
+    for host in 0..1000 {
+        let (id, words) =
+            if host % 100 == 7 { ("OG51", "not enough semaphores") } else { ("OG35", "the port is taken") };
+        let cause = Cause {
+            id: Some(id.into()),
+            stage: Some("gaussdb".into()),
+            cause: words.into(),
+            wait: Some(WaitHelps::MayPass),
+            hint: Some(format!("see /data/dn_{host}")),
+            proof: Some(Proof {
+                file: format!("/log/dn_{host}.log"),
+                lines: vec![format!("port_conflict=1 of {host}"), "and what belongs to it".into()],
+                age_s: None,
+            }),
+        };
+        let why = format!("first missing stage: gaussdb (missing), for {}s: {}", 30 + host % 31, cause.words());
+        let failure = Failure::new(Phase::Chain, why).hint(format!("see /data/dn_{host}"));
+        let result = StepResult { cause: Some(Box::new(cause.clone())), ..StepResult::failed(failure.clone()) };
+        play.report.hosts[host].cause = Some(cause);
+        play.report.hosts[host].steps = vec![StepReport {
+            name: START[2].into(),
+            step: Some(2),
+            outcome: Outcome::Failed,
+            failure: Some(failure.clone()),
+            elapsed: s(60.0),
+            exit_status: None,
+            changes: Vec::new(),
+            bytes: 0,
+        }];
+        play.send(60.4, EventKind::HostStepFinished { host, step: 2, result });
+        play.fails(60.4, host, failure);
+    }
+    play.finish(60.5);
+    let text = play.err.text();
+    assert!(text.lines().count() < 40, "{} lines:\n{text}", text.lines().count());
+    let summary = text.rsplit("Summary").next().unwrap_or_default();
+    assert_eq!(summary.matches("proof:").count(), 2, "{summary}");
+    assert_eq!((summary.matches("(990 hosts)").count(), summary.matches("(10 hosts)").count()), (1, 1), "{summary}");
+    for part in ["OG35 the port is taken", "proof: /log/dn_0.log on node0001", "port_conflict=1 of 0", "see /data/dn_0"]
+    {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert_eq!(summary.matches("OG51 not enough semaphores").count(), 1, "{summary}");
+}
+
 #[test]
 fn live_views() {
     let inputs = OutputInputs { color: When::Never, ..terminal(CommandKind::Output, 40) };
@@ -557,6 +610,55 @@ fn live_views() {
         look(&live, columns, unicode, CommandKind::Playbook);
     }
     golden("live.txt", &text);
+}
+
+/// The cause stands beside the stage as soon as it is known, on a row of its own host and on that of many.
+#[test]
+fn the_live_view_shows_causes() {
+    for hosts in [3, 40] {
+        let names: Vec<String> = (1..=hosts).map(|n| format!("node{n:02}")).collect();
+        let inputs = OutputInputs { color: When::Never, ..terminal(CommandKind::Playbook, hosts) };
+        let settings = OutputSettings { columns: Some(160), ..OutputSettings::resolve(&inputs) };
+        let ctx = ViewContext {
+            names: Arc::from(names),
+            steps: START.iter().map(|&step| step.to_owned()).collect(),
+            afterwards: Afterwards::default(),
+            opening: Opening::default(),
+            filter: OutputFilter::default(),
+            settings,
+            out: Styles::default(),
+            err: Styles::default(),
+            glyphs: Glyphs::new(false),
+        };
+        let mut live = live::Live::new(hosts);
+        let event = |live: &mut live::Live, kind| live.event(&Event { at: s(4.0), kind });
+        let cause = |wait, line: &str| Cause {
+            id: Some("OG77".into()),
+            stage: Some("gaussdb".into()),
+            cause: "redo is still running".into(),
+            wait: Some(wait),
+            hint: None,
+            proof: Some(Proof { file: "/log".into(), lines: vec![line.into()], age_s: None }),
+        };
+        event(&mut live, EventKind::StepStarted { step: 2, hosts });
+        for host in 0..hosts {
+            event(&mut live, EventKind::ChainSeen { host, stages: chain(2, 4.0) });
+            event(&mut live, EventKind::CauseSeen { host, cause: cause(WaitHelps::Passes, "10 MB left") });
+            // It is about a later stage than the one that is missing now, and holds until that is up.
+            event(&mut live, EventKind::ChainSeen { host, stages: chain(4, 4.0) });
+        }
+        let shown = |live: &live::Live| live.lines(s(9.0), &RunStats::default(), &ctx).join("\n");
+        assert!(shown(&live).contains("OG77 redo is still running (10 MB left)"), "{}", shown(&live));
+        for host in 0..hosts {
+            event(&mut live, EventKind::CauseSeen { host, cause: cause(WaitHelps::No, "10 MB left") });
+        }
+        let lines = shown(&live);
+        assert!(lines.contains("OG77 redo is still running") && !lines.contains("10 MB left"), "{lines}");
+        for host in 0..hosts {
+            event(&mut live, EventKind::ChainSeen { host, stages: chain(5, 9.0) });
+        }
+        assert!(!shown(&live).contains("OG77"), "{}", shown(&live));
+    }
 }
 
 #[test]

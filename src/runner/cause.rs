@@ -64,8 +64,8 @@ impl<C: Executor> Run<'_, C> {
         }
         waiting.why.hopeless = hopeless;
         let state = &mut self.hosts[host];
-        let is_news = found.as_ref().map(|cause| (&cause.id, &cause.cause))
-            != state.found.as_ref().map(|cause| (&cause.id, &cause.cause));
+        let told = |cause: &Cause| (cause.id.clone(), cause.cause.clone(), cause.progress());
+        let is_news = found.as_ref().map(told) != state.found.as_ref().map(told);
         state.found.clone_from(&found);
         if let Some(cause) = found.filter(|_| is_news) {
             self.set_stage_activity(id, waiting, began);
@@ -139,7 +139,8 @@ impl<C: Executor> Run<'_, C> {
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
         let state = &mut self.hosts[waiting.host];
-        let cause = state.found.as_ref().map(|cause| format!(": {}", cause.words())).unwrap_or_default();
+        let known = state.found.as_ref().or(state.obstacles.certain.first());
+        let cause = known.map(|cause| format!(": {}{}", cause.words(), cause.progress())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {
             Some(missing) => Some(at(&missing.stage)),
@@ -149,7 +150,8 @@ impl<C: Executor> Run<'_, C> {
 
     /// Puts the cause that was found on a host into its result. `keeps_hint`: the failure knows itself what to do.
     pub(super) fn add_cause(&mut self, host: HostId, result: &mut StepResult, keeps_hint: bool) {
-        let Some(cause) = self.hosts[host].found.take() else { return };
+        let found = self.hosts[host].found.take();
+        let Some(cause) = self.explained(host, found) else { return };
         if let Some(failure) = result.failure.as_mut().filter(|failure| failure.outcome() == Outcome::Failed) {
             failure.cause = format!("{}: {}", failure.cause, cause.words());
             let known = &self.hosts[host];

@@ -11,6 +11,7 @@ use crate::report::{HostReport, StepReport};
 
 use super::condition::holds;
 use super::hold::Identity;
+use super::obstacle::Obstacles;
 
 /// A host as a run is given it.
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub(super) struct HostState {
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
     /// What holds back its first missing stage, by the latest look that asked why.
     pub(super) found: Option<Cause>,
+    /// What a preflight found that will keep it down, or may.
+    pub(super) obstacles: Obstacles,
     /// The latest of them is not made yet, as far as is known.
     pub(super) intends: bool,
     /// Last lines of a log, where a wait for it failed.
@@ -98,6 +101,7 @@ impl HostState {
             last: None,
             to_clean: Vec::new(),
             found: None,
+            obstacles: Obstacles::default(),
             intends: false,
             evidence: Output::default(),
             elapsed: Duration::ZERO,

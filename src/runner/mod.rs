@@ -15,6 +15,7 @@ pub mod fleet;
 mod hold;
 mod host;
 mod job_result;
+mod obstacle;
 mod preflight;
 mod pump;
 mod resume;

@@ -16,7 +16,8 @@ impl<C: Executor> Run<'_, C> {
     /// Looks at what every host answered that was asked, once all of them have. Refuses for all if one is in a state in
     /// which it is wrong to go on.
     pub(super) fn check_preflight(&mut self, step: StepId, refuse: &[Rule], asked: &[HostId]) {
-        if refuse.is_empty() || self.stats.cancelled.is_some() {
+        let has_needs = !self.plan.steps[step].need.is_empty();
+        if refuse.is_empty() && !has_needs || self.stats.cancelled.is_some() {
             return;
         }
         let mut missing = Vec::new();
@@ -41,7 +42,20 @@ impl<C: Executor> Run<'_, C> {
                 }
             }
         }
+        let is_late = self.batch.as_ref().is_some_and(|batch| batch.is_late)
+            || self.plan.late_from.is_some_and(|from| step >= from);
         let too_many_missing = !self.settings.allow_unreachable.permits(missing.len(), asked.len());
+        let is_refused = !self.settings.force && (!bad.is_empty() || too_many_missing);
+        if has_needs {
+            // Where other hosts were changed by now, or an earlier run went on, it is too late to refuse for all.
+            let can_refuse = !self.settings.force && !is_late && !self.was_good(step) && !is_refused;
+            let hindered = self.hinder(step, asked, can_refuse, is_refused);
+            self.tell_risks(asked);
+            for (id, _) in &hindered {
+                self.hosts[*id].cause = self.hosts[*id].obstacles.certain.first().cloned();
+            }
+            bad.extend(hindered);
+        }
         if self.settings.force || (bad.is_empty() && !too_many_missing) {
             if !missing.is_empty() {
                 let missing: Vec<HostId> = missing.iter().map(|(id, _)| *id).collect();
@@ -49,8 +63,7 @@ impl<C: Executor> Run<'_, C> {
             }
             return;
         }
-        let is_late = self.batch.as_ref().is_some_and(|batch| batch.is_late);
-        if is_late || self.plan.late_from.is_some_and(|from| step >= from) {
+        if is_late {
             // Other hosts were changed by now, so this is no refusal: these hosts fail, before they are touched.
             for (id, failure) in bad {
                 let host = &mut self.hosts[id];
@@ -105,14 +118,11 @@ impl<C: Executor> Run<'_, C> {
                 .filter(|host| holds(&remark.when, &host.facts, &host.run_host.vars))
                 .collect();
             let Some(first) = concerned.first() else { continue };
-            let names: Vec<&str> = concerned.iter().take(NAMED).map(|host| host.run_host.name.as_str()).collect();
-            let more = match concerned.len() - names.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
+            let names: Vec<&str> = concerned.iter().map(|host| host.run_host.name.as_str()).collect();
+            let names = named(&names);
             let because = remark.because.render_plain(&first.run_host.vars);
             let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.run_host.vars)));
-            told.push(format!("{}{more}: {because}{}", names.join(", "), hint.unwrap_or_default()));
+            told.push(format!("{names}: {because}{}", hint.unwrap_or_default()));
         }
         for message in told {
             self.emit(EventKind::Warning { message });
@@ -134,5 +144,13 @@ impl<C: Executor> Run<'_, C> {
                 host.run_host.vars.insert(name, value);
             }
         }
+    }
+}
+
+/// `node1, node2 and 40 more`.
+pub(super) fn named(names: &[&str]) -> String {
+    match names.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..NAMED].join(", ")),
     }
 }

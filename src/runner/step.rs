@@ -257,7 +257,13 @@ impl<C: Executor> Run<'_, C> {
             self.recognize(host, step, &mut result);
             require_answers(&mut result, &script::paths(step, &self.hosts[host].run_host.vars));
             match &step.action {
-                Action::Probe { probe, .. } => self.add_probe_facts(host, probe, &mut result),
+                Action::Probe { probe, .. } => {
+                    // What another probe does not ask for is still so.
+                    if !step.need.is_empty() && result.outcome.is_success() {
+                        self.note_obstacles(host, &result.facts, result.elapsed);
+                    }
+                    self.add_probe_facts(host, probe, &mut result);
+                }
                 Action::Script { .. } => self.hand_on(host, &mut result),
                 Action::Remove { .. } => self.forget_removed(host, &result),
                 _ => {}

@@ -2,6 +2,7 @@
 
 mod fake_fleet;
 mod faults;
+mod obstacles;
 mod properties;
 mod rolling;
 mod waits;

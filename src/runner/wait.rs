@@ -51,8 +51,17 @@ impl<C: Executor> Run<'_, C> {
 
     async fn wait_for_hosts(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
         let began = now();
-        let need = needed(wait.quorum, hosts.len());
+        let of_all = needed(wait.quorum, hosts.len());
+        let hindered: Vec<bool> = hosts.iter().map(|&host| self.hosts[host].obstacles.hinders).collect();
         let mut waiting = WaitingHosts::new(hosts, wait, began);
+        waiting.hinder(&hindered);
+        // Whom a preflight found unable to come up is looked at, but not waited for.
+        let need = of_all.min(waiting.waited_for());
+        for host in waiting.hindered() {
+            if let Some(cause) = self.hosts[host].obstacles.certain.first().cloned() {
+                self.emit(EventKind::CauseSeen { host, cause });
+            }
+        }
         let mut end = WatchedLimit::at(later(began, wait.timeout));
         while self.stats.cancelled.is_none() {
             let now = now();
@@ -77,7 +86,7 @@ impl<C: Executor> Run<'_, C> {
             self.looks.cancel();
         }
         self.drain(&mut waiting).await;
-        let enough = waiting.there() >= need;
+        let enough = waiting.iter().filter(|host| host.there).count() >= of_all;
         self.collect_evidence(id, wait, &waiting, enough).await;
         for host in waiting.into_hosts() {
             self.settle(id, wait, host, began, enough);
@@ -364,6 +373,8 @@ impl<C: Executor> Run<'_, C> {
         } else if enough {
             // Enough others are there, which is all that was asked.
             StepResult::new(Outcome::Ok)
+        } else if let Some(hindered) = self.not_waited_for(host.host) {
+            StepResult::failed(hindered)
         } else {
             StepResult::failed(self.not_there(wait, &host, now, now < later(began, wait.timeout)))
         };

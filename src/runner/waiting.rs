@@ -50,6 +50,8 @@ pub(super) struct WaitingHost {
     pub(super) boot: Option<String>,
     pub(super) looks: u32,
     pub(super) why: Why,
+    /// It is looked at, but nobody waits for it: neither here nor lost.
+    hindered: bool,
 }
 
 impl WaitingHost {
@@ -69,6 +71,7 @@ impl WaitingHost {
             boot: None,
             looks: 0,
             why: Why::default(),
+            hindered: false,
         }
     }
 
@@ -86,6 +89,7 @@ pub(super) struct WaitingHosts {
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     there: usize,
     lost: usize,
+    hindered: usize,
     looking: usize,
     cannot_reach_quorum: Option<Instant>,
     /// Since when the latest round goes, and who was not looked at in it yet.
@@ -104,11 +108,30 @@ impl WaitingHosts {
             due,
             there: 0,
             lost: 0,
+            hindered: 0,
             looking: 0,
             cannot_reach_quorum: None,
             round: None,
             unseen: HashSet::new(),
         }
+    }
+
+    /// Leaves some out of what is waited for, by place.
+    pub(super) fn hinder(&mut self, hindered: &[bool]) {
+        for (host, hindered) in self.hosts.iter_mut().zip(hindered) {
+            host.hindered = *hindered;
+            self.hindered += usize::from(*hindered);
+        }
+    }
+
+    /// Hosts that are not waited for.
+    pub(super) fn hindered(&self) -> Vec<HostId> {
+        self.hosts.iter().filter(|host| host.hindered).map(|host| host.host).collect()
+    }
+
+    /// Hosts that are waited for.
+    pub(super) fn waited_for(&self) -> usize {
+        self.hosts.len() - self.hindered
     }
 
     pub(super) fn place(&self, host: HostId) -> Option<usize> {
@@ -140,14 +163,14 @@ impl WaitingHosts {
         self.place(host).is_some_and(|place| self.hosts[place].looking)
     }
 
-    /// Hosts that are where they are wanted.
+    /// Hosts that are waited for and are where they are wanted.
     pub(super) fn there(&self) -> usize {
         self.there
     }
 
-    /// Hosts that are there or may still come.
+    /// Hosts that are waited for, and are there or may still come.
     pub(super) fn possible(&self) -> usize {
-        self.hosts.len() - self.lost
+        self.waited_for() - self.lost
     }
 
     /// Looks that are under way.
@@ -157,7 +180,7 @@ impl WaitingHosts {
 
     /// True when each is there or will never be.
     pub(super) fn are_settled(&self) -> bool {
-        self.there + self.lost == self.hosts.len()
+        self.there + self.lost == self.waited_for()
     }
 
     /// When it became clear that too few can come.
@@ -203,8 +226,10 @@ impl WaitingHosts {
         says(host);
         // Who will not come is not there.
         host.there &= host.lost.is_none();
-        self.there = self.there + usize::from(host.there) - usize::from(there);
-        self.lost = self.lost + usize::from(host.lost.is_some()) - usize::from(lost);
+        if !host.hindered {
+            self.there = self.there + usize::from(host.there) - usize::from(there);
+            self.lost = self.lost + usize::from(host.lost.is_some()) - usize::from(lost);
+        }
         if host.lost.is_some() || self.round.is_some_and(|round| host.began >= round) {
             self.unseen.remove(&place);
         }
@@ -215,8 +240,12 @@ impl WaitingHosts {
 
     /// There is no look at this host.
     pub(super) fn give_up(&mut self, place: usize, why: Failure) {
-        self.there -= usize::from(std::mem::take(&mut self.hosts[place].there));
-        self.lost += usize::from(self.hosts[place].lost.replace(why).is_none());
+        let host = &mut self.hosts[place];
+        let (there, is_new) = (std::mem::take(&mut host.there), host.lost.replace(why).is_none());
+        if !host.hindered {
+            self.there -= usize::from(there);
+            self.lost += usize::from(is_new);
+        }
     }
 
     /// A host can be looked at again.

@@ -27,11 +27,24 @@ fn what_is_beyond_help_is_named_and_not_waited_for() {
     let lab = Lab::start(3);
     let cluster = opengauss::install(&lab);
     cluster.start_monitors();
+    // What is beyond help before the start: the others are started, and it is not waited for.
+    let base = lab.node(3).outside("data/dn1/base");
+    std::fs::rename(&base, base.with_file_name("away")).unwrap();
+    let run = start(&lab, &["--wait", "600s"]).expect(5);
+    run.host_is(1, "changed", "", "").host_is(2, "changed", "", "").host_is(3, "failed", "not waited for", "");
+    let found = cause(&run, 3);
+    assert_eq!((&found["id"], &found["stage"]), (&"OG40".into(), &"gaussdb".into()));
+    assert_eq!(found["proof"]["file"], lab.node(3).base().join("data/dn1/base").display().to_string());
+    assert!(!cluster.running(1, "gaussdb").is_empty() && !lab.node(3).exists(MARKER), "{}", cluster.census());
+    std::fs::rename(base.with_file_name("away"), &base).unwrap();
+    cluster.stop();
     // Yesterday's trouble was another one.
     lab.node(2).write("log/cm/cm_agent/system_call-current.log", "FATAL:  could not load pg_hba.conf\n");
     lab.node(2).write("app/bin/trouble-DNERR", OG44);
     // Longer than the test may take: it ends because nothing is left to wait for.
-    let run = start(&lab, &["--wait", "600s", "--accept", "degraded"]).expect(5);
+    let [junit, html] = ["junit.xml", "run.html"].map(|name| lab.dir().join("client").join(name).display().to_string());
+    let files = ["--junit", &junit, "--html", &html];
+    let run = start(&lab, &[&["--wait", "600s", "--accept", "degraded"][..], &files].concat()).expect(5);
     run.host_is(2, "failed", "OG44", "correct the parameter");
     let cause = cause(&run, 2);
     assert_eq!((&cause["id"], &cause["stage"], &cause["wait"]), (&"OG44".into(), &"gaussdb".into(), &"no".into()));
@@ -42,6 +55,12 @@ fn what_is_beyond_help_is_named_and_not_waited_for() {
     assert!(lines.iter().any(|line| line.contains("contains errors")), "{lines:?}");
     let text = run.run.to_string();
     assert!(text.contains("Cause") && text.contains("proof:") && !text.contains("pg_hba.conf"), "{text}");
+    let junit = std::fs::read_to_string(junit).unwrap();
+    for part in ["cause: OG44", &format!("proof: {file}"), "max_process_memory"] {
+        assert!(junit.contains(part), "{part}: {junit}");
+    }
+    let html = std::fs::read_to_string(html).unwrap();
+    assert!(html.contains("\"words\":\"OG44 ") && html.contains(&format!("\"file\":\"{file}\"")), "{html}");
     assert!(run.host(1)["cause"].is_null() && run.host(3)["cause"].is_null(), "{}", run.report);
 }
 

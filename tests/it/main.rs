@@ -15,7 +15,7 @@
 //! | `push`, `pull` | `files`, `push_together`, `pull`, `virtual_files`, `big_files` |
 //! | `touch`, `rm` | `marker` |
 //! | `start`, `stop`, `status` | `start`, `stop`, `status`, `scripts`, `standin` |
-//! | Why a node does not come up, `explain`, `diagnose` | `opengauss_causes`, `diagnose` |
+//! | Why a node does not come up, `explain`, `diagnose` | `opengauss_causes`, `opengauss_obstacles`, `diagnose` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command`, `everyday` |
 //! | `-S`, `--limit`, `hosts --groups`, `--system ./DIR` | `everyday` |
 //! | `push`, `pull` | `files`, `pull`, `big_files` |
@@ -91,6 +91,7 @@ mod login_failures;
 mod marker;
 mod opengauss;
 mod opengauss_causes;
+mod opengauss_obstacles;
 mod openssh_transport;
 mod oracle;
 mod oracle_forms;

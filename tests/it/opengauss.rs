@@ -230,7 +230,9 @@ fn degraded_is_asked_for_although_a_node_stays_behind() {
     cluster.start_monitors();
     lab.node(3).remove("data/dn1/base/1");
     let run = start(&lab, &["--wait", "40s", "--accept", "degraded"]).expect(5);
-    run.host_is(1, "changed", "", "").host_is(3, "failed", "Disk damaged", "");
+    run.host_is(1, "changed", "", "").host_is(3, "failed", "Disk damaged", "mount what the link points to");
+    assert_eq!(run.host(3)["cause"]["id"], "OG40", "{}", run.report);
+    run.says("node3: will not come up, and is not waited for: OG40");
     assert_eq!(fact(&run, 1, "cluster_state"), "Degraded", "{}", run.run);
     assert!(!lab.node(1).exists(MARKER) && !cluster.running(1, "gaussdb").is_empty());
 }

@@ -21,6 +21,17 @@ pub(crate) const NODE: &str = concat!(
     include_str!("../../playbooks/opengauss/hints.sh"),
     include_str!("../../playbooks/opengauss/node.sh")
 );
+/// The same before a start.
+pub(crate) const BEFORE_START: &str = concat!(
+    include_str!("../../playbooks/opengauss/lib.sh"),
+    include_str!("../../playbooks/opengauss/processes.sh"),
+    include_str!("../../playbooks/opengauss/view.sh"),
+    include_str!("../../playbooks/opengauss/agent.sh"),
+    include_str!("../../playbooks/opengauss/logs.sh"),
+    include_str!("../../playbooks/opengauss/hints.sh"),
+    include_str!("../../playbooks/opengauss/obstacles.sh"),
+    include_str!("../../playbooks/opengauss/node.sh")
+);
 const CLUSTER: &str = concat!(
     include_str!("../../playbooks/opengauss/lib.sh"),
     include_str!("../../playbooks/opengauss/query.sh"),
@@ -200,7 +211,7 @@ impl Node {
     }
 
     #[track_caller]
-    fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
+    pub(crate) fn run_as(&self, shell: &[&str], script: &str, vars: &[(&str, &str)], prefix: &[&str]) -> Output {
         need(shell[0]);
         let home = self.name("app");
         let mut vars = vars.to_vec();

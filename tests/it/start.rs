@@ -163,7 +163,13 @@ fn what_holds_an_agent_back_is_named() {
     lab.node(1).chmod(agent, 0o644);
     lab.node(2).chmod(config, 0o000);
     lab.node(3).write("app/bin/cluster_dilatation_status", "");
-    let run = start(&lab, &["--wait", "20s"]).expect(5);
+    // No majority can come up: that is seen before anything is touched.
+    let run = start(&lab, &["--wait", "20s"]).expect(7);
+    run.host_is(1, "refused", "OG14", "--force").host_is(2, "refused", "OG13", "").host_is(3, "refused", "OG15", "");
+    run.says("0 of 3 hosts can come up, and it takes 2").says("nothing was changed");
+    assert_eq!(run.host(1)["cause"]["id"], "OG14", "{}", run.report);
+    (1..=3).for_each(|number| is_untouched(&lab, &cluster, number));
+    let run = start(&lab, &["--wait", "20s", "--force"]).expect(5);
     run.host_is(1, "failed", "app/bin/cm_agent is not executable", "chmod u+x");
     run.host_is(2, "failed", "cm_agent.conf is not readable", "mode 600");
     // The last words of om_monitor, in the report and on the terminal.
@@ -184,7 +190,7 @@ fn what_holds_an_agent_back_is_named() {
     lab.node(1).remove(agent);
     lab.node(2).remove(config);
     cluster.fault(3, "crash_loop", "1");
-    let run = start(&lab, &["--wait", "30s"]).expect(5);
+    let run = start(&lab, &["--wait", "30s", "--force"]).expect(5);
     run.host_is(1, "failed", "app/bin/cm_agent is missing", "install the Cluster Manager");
     run.host_is(2, "failed", "cm_agent.conf is missing", "is the disk mounted?");
     run.host_is(3, "failed", "cm_agent starts and dies, again and again", "cm_agent-*-current.log");

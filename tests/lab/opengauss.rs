@@ -49,6 +49,8 @@ pub(crate) fn install(lab: &Lab) -> Cluster<'_> {
             node.mkdir(Path::new("data/dn1").join(dir));
             node.write(Path::new("data/dn1").join(dir).join(file), "");
         }
+        node.write("data/dn1/PG_VERSION", "9.2\n");
+        node.chmod("data/dn1", 0o700);
         node.mkdir("log/cm/om_monitor");
         node.mkdir("log/cm/cm_agent");
         for program in PROGRAMS {

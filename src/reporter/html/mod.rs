@@ -11,7 +11,7 @@ use super::json::ms;
 use super::sanitize;
 use super::timeline::{HostTimeline, SpanKind, Timelines, shown};
 use crate::event::{Event, EventKind, Reporter};
-use crate::outcome::Outcome;
+use crate::outcome::{Cause, Outcome};
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 
@@ -112,6 +112,7 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
         "phase": failure.map(|failure| failure.phase.words()),
         "error": failure.map(|failure| sanitize::words(&failure.cause)),
         "hint": failure.and_then(|failure| failure.hint.as_deref()).map(sanitize::words),
+        "cause": host.cause.as_ref().map(cause),
         "attempts": host.attempts,
         "elapsed_ms": ms(host.elapsed),
         "spans": spans,
@@ -128,6 +129,15 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
             "stderr": shown(&result.stderr),
         })).collect::<Vec<_>>(),
     })
+}
+
+/// The cause of a host that does not come up, and the lines that prove it.
+fn cause(cause: &Cause) -> Value {
+    let proof = cause.proof.as_ref().map(|proof| {
+        let lines = proof.lines.iter().map(|line| sanitize::line(line.as_bytes()));
+        json!({ "file": sanitize::words(&proof.file), "lines": lines.collect::<Vec<_>>() })
+    });
+    json!({ "words": sanitize::words(&cause.words()), "proof": proof })
 }
 
 fn span(span: &super::timeline::Span) -> Value {

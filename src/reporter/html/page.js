@@ -98,10 +98,13 @@
     const line = (name, text) => text && list.append(make('dt', '', name), make('dd', '', text));
     line('address', [host.user ? host.user + '@' : '', host.address || '', ':' + host.port].join(''));
     line('error', host.error && host.phase + ': ' + host.error);
+    line('cause', host.cause && host.cause.words);
     line('hint', host.hint);
+    line('proof', host.cause && host.cause.proof && host.cause.proof.file);
     line('attempts', host.attempts > 1 ? String(host.attempts) : '');
     line('phases', host.spans.filter((span) => span.phase).map((span) => PHASE[span.phase] + ' ' + time(span.to - span.from)).join(', '));
     box.append(list);
+    if (host.cause && host.cause.proof) box.append(make('pre', 'proof', host.cause.proof.lines.join('\n')));
     if (host.chain.length) {
       const stages = make('div', 'stages');
       for (const stage of host.chain) {
@@ -162,7 +165,7 @@
         else if (item.lastChild === row) item.append(more(host));
         else item.lastChild.hidden = false;
       });
-      rows.push({ item, row, text: (host.host + ' ' + WORDS[host.outcome] + ' ' + (host.error || '')).toLowerCase(), is: host.outcome });
+      rows.push({ item, row, text: (host.host + ' ' + WORDS[host.outcome] + ' ' + (host.error || '') + ' ' + (host.cause ? host.cause.words : '')).toLowerCase(), is: host.outcome });
       all.append(item);
     }
     at('hosts').append(all);

@@ -23,7 +23,7 @@ fn wait_of(look: Look, until: Until, timeout: Duration) -> Wait {
     }
 }
 
-fn chain_wait(timeout: Duration) -> Step {
+pub(super) fn chain_wait(timeout: Duration) -> Step {
     let wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, timeout);
     Step::new("wait for every node", Action::Wait(Box::new(wait)))
 }
@@ -38,7 +38,7 @@ fn cluster_wait(timeout: Duration) -> Step {
     }
 }
 
-fn start(steps: Vec<Step>) -> Plan {
+pub(super) fn start(steps: Vec<Step>) -> Plan {
     let mut plan = plan(steps);
     for name in ["node", "cluster"] {
         let probe = Probe { source: format!("{name}.sh"), script: format!("echo {name}"), states: Vec::new() };
@@ -50,8 +50,8 @@ fn start(steps: Vec<Step>) -> Plan {
     plan
 }
 
-const UP: &str = "agent=running\ndatabase=running\n";
-const DOWN: &str = "agent=running\ndatabase=none\n";
+pub(super) const UP: &str = "agent=running\ndatabase=running\n";
+pub(super) const DOWN: &str = "agent=running\ndatabase=none\n";
 
 /// A node whose probe is asked for the so-many-th time.
 fn counted(mut says: impl FnMut(HostId, bool, usize) -> Reaction + 'static) -> impl FnMut(HostId, &str) -> Reaction {
@@ -284,13 +284,20 @@ fn evidence_is_asked_of_whom_it_is_about() {
     assert_eq!([0, 1, 2].map(asked), [false, true, false]);
 }
 
-const CAUSES: &str = "causes:
+pub(super) const CAUSES: &str = "causes:
   - { id: X01, stage: database, cause: broken for good, where: [DNERR], signature: 'FATAL: broken', wait: 'no', hint: mend it, source: s, verified: source }
   - { id: X02, stage: database, cause: redo, where: [DNERR], signature: 'redo at', wait: passes, hint: wait, source: s, verified: source }
+  - { id: X03, stage: agent, cause: no program, where: [DNERR], signature: 'FATAL: gone', wait: 'no', hint: install it, source: s, verified: source }
 ";
 
 /// A wait that asks for causes, on a host that says this when it is asked.
 fn asked_why(says: &'static str, timeout: Duration, give_up: Vec<Rule>) -> Played {
+    asked_again_and_again(move |_| says.to_owned(), timeout, give_up)
+}
+
+/// The same of a host that says something else each time; the first time is 1.
+fn asked_again_and_again(says: impl Fn(usize) -> String + 'static, timeout: Duration, give_up: Vec<Rule>) -> Played {
+    let mut asked = 0;
     let mut wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, timeout);
     wait.evidence = Some(Look::Run(Template::literal("echo evidence")));
     wait.give_up = give_up;
@@ -298,7 +305,10 @@ fn asked_why(says: &'static str, timeout: Duration, give_up: Vec<Rule>) -> Playe
     plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
     let script = move |host: HostId, text: &str| match (host, text.contains("echo evidence")) {
         (0, _) => Reaction::ok(UP),
-        (_, true) => Reaction::ok(says),
+        (_, true) => {
+            asked += 1;
+            Reaction::ok(&says(asked))
+        }
         (_, false) => Reaction::ok(DOWN),
     };
     Play::new(plan, 2, script).run()
@@ -379,6 +389,67 @@ fn what_passes_by_itself_is_not_given_up_even_where_a_rule_would() {
     assert!(failure.cause.starts_with("first missing stage: database") && failure.cause.contains("X02"), "{failure:?}");
     let looks = played.jobs(1).len();
     assert!(looks >= 50, "{looks} looks");
+}
+
+/// Two tries that fail alike are enough, whenever the first of them comes: within fifteen looks of the second.
+#[test]
+fn what_is_beyond_help_ends_within_fifteen_looks_of_the_second_equal_failure() {
+    // It fails at a time of its own; until then nothing is to be seen.
+    for first in [1, 2, 5] {
+        let says = move |asked| {
+            let broken = if asked >= first { " FATAL: broken\n" } else { "" };
+            format!(">> DNERR since /log\n{broken}")
+        };
+        let played = asked_again_and_again(says, seconds(600), Vec::new());
+        assert!(played.failure(1).cause.contains("X01 broken for good"), "{}", played.failure(1));
+        let jobs = played.jobs(1);
+        let is_why = |text: &&String| text.contains("echo evidence");
+        // The node was asked until the second equal answer, and once more for the report.
+        assert!(jobs.iter().filter(is_why).count() <= first + 2, "{first}");
+        let seen = jobs.iter().enumerate().filter(|(_, text)| is_why(text)).nth(first - 1).map(|(at, _)| at);
+        let looks = jobs.len() - seen.expect("it was asked");
+        assert!(looks <= 15, "{looks} looks after it failed first");
+    }
+}
+
+/// A redo and a build that go on for more than thirty looks, with lines that tell how far they are, and then end well.
+#[test]
+fn what_progresses_for_thirty_looks_is_waited_for_to_its_end() {
+    let mut asked = 0;
+    let mut wait = wait_of(Look::Probe("node".to_owned()), Until::Chain, seconds(600));
+    wait.evidence = Some(Look::Run(Template::literal("echo evidence")));
+    wait.give_up = vec![Rule {
+        when: fact("database", &["none"]),
+        because: Template::literal("hopeless"),
+        hint: None,
+        after: seconds(30),
+    }];
+    let mut plan = start(vec![Step::new("wait for every node", Action::Wait(Box::new(wait)))]);
+    plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
+    let mut looks = [0, 0];
+    let script = move |host: HostId, text: &str| {
+        if text.contains("echo evidence") {
+            asked += 1;
+            return Reaction::ok(&format!(">> DNERR since /log\n redo at 0/{asked}\n"));
+        }
+        looks[host] += 1;
+        Reaction::ok(if looks[host] > 40 + 10 * host { UP } else { DOWN })
+    };
+    let played = Play::new(plan, 2, script).set(|s| s.live = false).run();
+    assert_eq!(played.outcomes(), [Outcome::Ok; 2]);
+    let shown = |kind: &EventKind| match kind {
+        EventKind::StillRunning { hosts } => {
+            hosts.iter().any(|(_, at, _)| format!("{at:?}").contains("redo (redo at 0/"))
+        }
+        _ => false,
+    };
+    assert!(played.seen(shown) > 1, "how far it is was not shown");
+    let looks = played.jobs(1).iter().filter(|text| !text.contains("echo evidence")).count();
+    assert!(looks >= 50, "{looks} looks");
+    assert!(
+        played.seen(|kind| matches!(kind, EventKind::CauseSeen { cause, .. } if cause.id.as_deref() == Some("X02")))
+            > 0
+    );
 }
 
 #[test]
