@@ -1,5 +1,6 @@
 //! From the command line to a run, or to an answer that needs none.
 
+mod clustershell;
 pub mod completions;
 mod config;
 mod confirm;

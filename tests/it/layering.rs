@@ -50,6 +50,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
         "std::process",
         // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.
         &[
+            "commands/clustershell.rs",
             "commands/program.rs",
             "commands/pssh/rsync.rs",
             "exit.rs",
