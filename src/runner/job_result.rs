@@ -159,6 +159,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
             Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
+        CommandEnd::NotStarted(said) => Failure::new(Phase::Local, said.clone()),
         CommandEnd::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         CommandEnd::NotBegun { status } => not_begun(*status, ran),

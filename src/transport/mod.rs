@@ -4,6 +4,7 @@
 
 pub mod algorithms;
 mod child;
+mod child_process;
 mod classify;
 pub mod connect;
 mod connection;
@@ -13,6 +14,7 @@ mod host_key;
 mod intake;
 mod jump;
 mod kexinit;
+mod local;
 mod login;
 mod login_limit;
 pub mod openssh;
