@@ -425,9 +425,8 @@ fn prompt(there: usize, of: usize, lost: &[&str]) -> String {
         return format!("{count}> ");
     }
     let names = sanitize::words(&fold(lost));
-    let named =
-        if names.chars().count() <= LONGEST_NAMES { format!("{names} lost") } else { format!("{} lost", lost.len()) };
-    format!("{count}, {named}> ")
+    let gone = if names.chars().count() <= LONGEST_NAMES { names } else { lost.len().to_string() };
+    format!("{count}, {gone} lost> ")
 }
 
 /// What is worse. An interruption comes first, then as the exit status of a run has it.
