@@ -12,11 +12,14 @@
 nl='
 '
 
+# Old ones want other arguments.
+if timeout 1 true >/dev/null 2>&1; then can_bound=yes; else can_bound=no; fi
+
 # bounded SECONDS COMMAND...: with a time limit, where the node can set one.
 bounded() {
     limit_s=$1
     shift
-    if timeout 1 true >/dev/null 2>&1; then timeout "$limit_s" "$@"; else "$@"; fi
+    if [ "$can_bound" = yes ]; then timeout "$limit_s" "$@"; else "$@"; fi
 }
 
 # use_programs: the C programs need no more than this; greenplum_path.sh is written for bash, and only gpstart and its like
@@ -183,6 +186,7 @@ find_instances() {
 next_instance() {
     [ -n "$rest" ] || return 1
     one=${rest%%"$nl"*}
+    one_line=$one
     rest=${rest#*"$nl"}
     role=${one%% *}
     one=${one#* }
@@ -209,14 +213,22 @@ the_coordinator() {
 # postmaster_directories: the data directories of this installation's postmasters that run here, a line each.
 postmaster_directories() {
     real=$(cd "$gphome/bin" 2>/dev/null && pwd -P) || real=$gphome/bin
-    LC_ALL=C ls -l /proc/[0-9]*/exe | sed -n -e 's| (deleted)$||' -e 's|.* /proc/\([0-9]*\)/exe -> \(.*\)|\1 \2|p' |
-        while read -r p_pid p_exe; do
-            case $p_exe in
-                "$gphome/bin/postgres" | "$real/postgres") ;;
-                *) continue ;;
-            esac
-            tr '\0' '\n' <"/proc/$p_pid/cmdline" | sed -n '/^-D$/{n;s|/$||;p;q;}'
-        done
+    postgres_pids=$(
+        LC_ALL=C ls -l /proc/[0-9]*/exe | sed -n -e 's| (deleted)$||' -e 's|.* /proc/\([0-9]*\)/exe -> \(.*\)|\1 \2|p' |
+            while read -r p_pid p_exe; do
+                case $p_exe in
+                    "$gphome/bin/postgres" | "$real/postgres") printf ' %s' "$p_pid" ;;
+                esac
+            done
+    )
+    for p_pid in $postgres_pids; do
+        # A session's process has nothing to say, and a busy host has thousands of them.
+        read -r _ _ _ p_parent _ <"/proc/$p_pid/stat" || continue
+        case "$postgres_pids " in
+            *" $p_parent "*) continue ;;
+        esac
+        tr '\0' '\n' <"/proc/$p_pid/cmdline" | sed -n '/^-D$/{n;s|/$||;p;q;}'
+    done
 } 2>/dev/null
 
 # running_segments: into $instances what runs here and is neither the coordinator nor the standby of this host.

@@ -40,6 +40,7 @@ mod shell;
 mod signals;
 mod standard_stream;
 mod targets;
+pub mod version;
 
 use std::ffi::OsString;
 use std::io::Write;

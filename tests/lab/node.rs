@@ -193,12 +193,11 @@ impl Node {
         let own = |process: &Process| {
             process.pid == running.init || (process.parent == running.init && process.comm == "cat")
         };
-        let all = Process::all();
         if self.private {
-            let namespace = Process::namespace(running.init);
-            let inside = |process: &Process| namespace.is_some() && Process::namespace(process.pid) == namespace;
-            return all.into_iter().filter(|process| !own(process) && inside(process)).collect();
+            let Some(namespace) = Process::namespace(running.init) else { return Vec::new() };
+            return Process::all_of(&namespace).into_iter().filter(|process| !own(process)).collect();
         }
+        let all = Process::all();
         // Known by descent from sshd or by the mark that a session's environment bears.
         let mark = self.mark();
         let mut known: Vec<_> = self.listener_pid().into_iter().collect();

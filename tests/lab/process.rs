@@ -48,8 +48,13 @@ impl Process {
 
     /// Every process of this machine.
     pub(crate) fn all() -> Vec<Self> {
-        let entries = fs::read_dir("/proc").expect("/proc is readable");
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(Self::read).collect()
+        numbers().filter_map(Self::read).collect()
+    }
+
+    /// The processes of a process-number namespace. Waits ask for them all the time: only these are read.
+    pub(crate) fn all_of(namespace: &Path) -> Vec<Self> {
+        let inside = |pid: &i32| Self::namespace(*pid).as_deref() == Some(namespace);
+        numbers().filter(inside).filter_map(Self::read).collect()
     }
 
     /// The process-number namespace a process is in.
@@ -74,4 +79,10 @@ impl Process {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// The numbers of all processes of this machine.
+fn numbers() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").expect("/proc is readable");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }

@@ -40,6 +40,8 @@ pub(super) struct Reaction {
 pub(super) enum Says {
     /// It ended with this status, having printed this. What is touched or removed there is, as files of the fake node.
     Exit(i32, String),
+    /// It ended with status 0, and did and printed nothing.
+    Nothing,
     Unreachable,
     Lost,
     TimedOut,
@@ -169,6 +171,7 @@ impl FakeFleet {
             Says::Exit(status, stdout) => {
                 (CommandEnd::Exit(*status), stdout.clone() + &changes(&mut nodes, host, job) + end_of_look(job))
             }
+            Says::Nothing => (CommandEnd::Exit(0), String::new()),
             Says::Lost => (CommandEnd::Lost("reset".to_owned()), String::new()),
             Says::TimedOut => (CommandEnd::TimedOut(Begun::Heard), String::new()),
             Says::Signal => (CommandEnd::Signal("KILL".to_owned()), String::new()),

@@ -256,6 +256,22 @@ fn what_cannot_be_cleaned_up_is_said() {
 }
 
 #[test]
+fn what_an_earlier_run_left_is_gone_only_where_the_node_says_so() {
+    for (says, removals) in [(Says::Exit(0, String::new()), 1), (Says::Nothing, 2)] {
+        let mut first = Some(says);
+        let script = move |_: HostId, text: &str| match first.take() {
+            Some(says) if text.contains("gs_remove /tmp/mark") => Reaction::new(says),
+            _ => Reaction::ok(""),
+        };
+        let resume = Resume { to_clean: vec![(0, 0, vec![MARK.to_owned()])], ..Resume::default() };
+        let plan = plan(vec![touch_step("mark"), run_step("work")]);
+        let played = Play::new(plan, 1, script).set(|s| s.resume = Some(Resume { from: 1, ..resume })).run();
+        let jobs = played.jobs(0);
+        assert_eq!(jobs.iter().filter(|text| text.contains("gs_remove /tmp/mark")).count(), removals, "{jobs:?}");
+    }
+}
+
+#[test]
 fn a_signal_in_a_cleanup_does_not_stop_it() {
     let script = |_: HostId, text: &str| {
         Reaction::ok("").after(if text.contains("gs_remove /tmp/mark") { seconds(5) } else { Duration::ZERO })
