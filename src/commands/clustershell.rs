@@ -36,7 +36,7 @@ pub(super) fn read(
         return Err(Diagnostic::usage(format!("hosts file `{name}`: there is no directory {}", names.join(" or ")))
             .hint("name the one in which `groups.conf` or `groups.d` lies: -f clustershell:DIR"));
     };
-    let own = std::path::absolute(own).unwrap_or_else(|_| own.to_path_buf());
+    let own = std::path::absolute(own).unwrap_or_else(|_| (*own).clone());
     let mut reader = Reader { own, programs, conf: Conf::default(), sources: Vec::new(), warnings: Vec::new() };
     let files: Vec<PathBuf> = found.iter().map(|dir| dir.join("groups.conf")).filter(|file| file.is_file()).collect();
     let has_conf = !files.is_empty();
@@ -230,12 +230,12 @@ fn substituted(text: &str, values: &[(&str, &str)]) -> String {
             rest = after;
             continue;
         }
-        let (name, end) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (name, end) = if let Some((name, _)) = braced {
+            (name, name.len() + 2)
+        } else {
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            (&after[..end], end)
         };
         if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
             out.push_str(value);

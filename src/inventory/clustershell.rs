@@ -41,7 +41,7 @@ pub struct GroupSource {
 pub fn config(text: &str, file: &str, sections: &mut Sections) -> Result<(), Problem> {
     let mut section: Option<String> = None;
     let mut key: Option<String> = None;
-    for (number, line) in (1..).zip(text.split('\n').map(|line| line.trim_end())) {
+    for (number, line) in (1..).zip(text.split('\n').map(str::trim_end)) {
         let trimmed = line.trim_start();
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
             continue;
@@ -160,7 +160,7 @@ pub fn settle(sources: &[GroupSource], default: &str, file: &str) -> Result<Inve
             if count > MOST_HOSTS {
                 return Err(format!("{}: groups of more than 1,000,000 nodes", source.file));
             }
-            let specs = specs(&nodes).map_err(|said| resolver.said(source, group, &said))?;
+            let specs = specs(&nodes).map_err(|wrong| said(source, group, &wrong))?;
             let own = [(source.name == default && group != ALL).then(|| group.clone())];
             let names = own.into_iter().flatten().chain([format!("{}:{group}", source.name)]);
             for name in names {
@@ -175,7 +175,7 @@ pub fn settle(sources: &[GroupSource], default: &str, file: &str) -> Result<Inve
     let mut usual = HashSet::new();
     for source in first {
         let nodes = resolver.all(source, 0)?;
-        let specs = specs(&nodes).map_err(|said| resolver.said(source, ALL, &said))?;
+        let specs = specs(&nodes).map_err(|wrong| said(source, ALL, &wrong))?;
         usual.extend(specs.iter().map(|spec| spec.host.clone()));
         settled.lines.push(HostLine { line: 0, group: None, specs, settings: Vec::new() });
     }
@@ -187,18 +187,18 @@ fn specs(nodes: &IndexSet<String>) -> Result<Vec<Spec>, String> {
     nodes.iter().map(|name| parse_spec(name).map_err(|error| error.to_string())).collect()
 }
 
+/// An error, with its place.
+fn said(source: &GroupSource, group: &str, what: &str) -> String {
+    let line = source.groups.get(group).map_or(0, |(_, line)| *line);
+    let place = if line == 0 { String::new() } else { format!(", line {line}") };
+    format!("hosts file `{}`{place}: group {}: {what}", source.file, quoted(&format!("{}:{group}", source.name)))
+}
+
 struct Resolver<'a> {
     sources: &'a [GroupSource],
 }
 
 impl Resolver<'_> {
-    /// An error, with its place.
-    fn said(&self, source: &GroupSource, group: &str, what: &str) -> String {
-        let line = source.groups.get(group).map_or(0, |(_, line)| *line);
-        let place = if line == 0 { String::new() } else { format!(", line {line}") };
-        format!("hosts file `{}`{place}: group {}: {what}", source.file, quoted(&format!("{}:{group}", source.name)))
-    }
-
     fn source(&self, name: &str) -> Option<&GroupSource> {
         self.sources.iter().find(|source| source.name == name)
     }
@@ -230,7 +230,7 @@ impl Resolver<'_> {
             ));
         };
         if depth > DEEPEST {
-            return Err(self.said(found, group, "it contains itself"));
+            return Err(said(found, group, "it contains itself"));
         }
         self.nodes(nodes, found, group, depth)
     }
@@ -252,7 +252,7 @@ impl Resolver<'_> {
 
     /// The nodes of a node set of a group.
     fn nodes(&self, set: &str, source: &GroupSource, group: &str, depth: usize) -> Result<IndexSet<String>, String> {
-        let wrong = |what: &str| self.said(source, group, what);
+        let wrong = |what: &str| said(source, group, what);
         let mut nodes: IndexSet<String> = IndexSet::new();
         for (join, operand) in operands(set).map_err(|error| wrong(&error.to_string()))? {
             let mut of: IndexSet<String> = IndexSet::new();
