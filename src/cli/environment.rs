@@ -16,7 +16,7 @@ pub struct RemoteEnvironment {
 }
 
 /// `NAME=VALUE` with a name that every shell takes.
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err(format!("`{text}` has no `=`: write NAME=VALUE"));
     };

@@ -67,7 +67,7 @@ Exit status:
   130  interrupted (143: terminated)";
 
 /// Options for every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Which hosts.
     #[command(flatten)]
@@ -93,8 +93,8 @@ pub struct Options {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub struct HostOptions {
-    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows
-    /// [default: ./hosts, else gsctl/hosts in the configuration directory].
+    /// Hosts file, or inventory of Ansible (INI, YAML, a program); `-` is standard input, `ssh_config:` the hosts that ssh knows,
+    /// `genders:FILE` and `clustershell:[DIR]` those of pdsh and clush [default: ./hosts, else gsctl/hosts in the configuration directory].
     #[arg(short = 'f', long, global = true, value_name = "FILE", env = "GSCTL_HOSTS_FILE", value_hint = ValueHint::FilePath)]
     pub hosts_file: Vec<PathBuf>,
     /// Host set, e.g. `omm@node[01-12,20]:2222,10.0.0.[1-4]`; a name that the hosts file knows keeps its settings. `@NAME` is
@@ -130,7 +130,7 @@ pub struct HostSetting {
 }
 
 /// How to reach them.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "SSH")]
 pub struct SshOptions {
     /// Login name.
@@ -181,7 +181,7 @@ pub struct SshOptions {
 }
 
 /// How to carry out the run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Run")]
 pub struct RunOptions {
     /// Hosts worked on at once.
@@ -215,7 +215,7 @@ pub struct RunOptions {
 }
 
 /// What to print and write.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct OutputOptions {
@@ -276,6 +276,17 @@ pub enum Command {
     Exec(Exec),
     /// Run a local script on every host, in the interpreter that its `#!` names.
     Script(Script),
+    /// Run a command on this machine, once for each host.
+    ///
+    /// `{host}`, `{address}`, `{user}`, `{port}`, `{groups}` and the host's variables are put into it, quoted for the shell;
+    /// `{{host}}` is the text itself. Nobody is connected to. Limits, output and reports are those of `exec`.
+    Local(Local),
+    /// A prompt: log in once, then run each line on the hosts over the connections that are there.
+    ///
+    /// `:help` at the prompt tells its words, such as `:hosts`, `:push` and `:reconnect`. Ctrl-C kills a command on the nodes and
+    /// keeps the shell, Ctrl-D ends it. With -c, or lines on standard input, the exit status is the worst of all lines; at a
+    /// prompt it is 0. Each line is a shell of its own on the nodes: `cd` holds for its line.
+    Shell(ShellArgs),
     /// Connect and log in only; one line per host with the time taken and the server's banner.
     Ping,
     /// Is a process, command, port or file there on every host? All that are named must hold.
@@ -362,6 +373,34 @@ pub struct Exec {
     /// As whom.
     #[command(flatten)]
     pub privilege: Privilege,
+}
+
+/// Arguments of `local`.
+#[derive(Debug, Args)]
+pub struct Local {
+    /// The command, as in `ipmitool -H {host}-bmc power on`; several words are joined by spaces.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<String>,
+    /// Set an environment variable for it.
+    #[arg(long, value_name = "K=V", value_parser = environment::assignment)]
+    pub env: Vec<(String, String)>,
+    /// The shell that runs it, as `SH -c COMMAND`.
+    #[arg(long, value_name = "SH", default_value = "/bin/sh", value_hint = ValueHint::CommandName)]
+    pub shell: String,
+    /// What the command reads for every host: a file, `-` is gsctl's own standard input [default: nothing].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stdin: Option<PathBuf>,
+    /// Exit with the highest exit status of the commands, in the place of 0 and 5; 1 to 4, 6, 7, 130 and 143 stay gsctl's own.
+    #[arg(short = 'S', long)]
+    pub remote_status: bool,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// Run this line and end; repeatable [default: lines of the terminal, or of standard input].
+    #[arg(short = 'c', long = "command", value_name = "LINE", allow_hyphen_values = true)]
+    pub line: Vec<String>,
 }
 
 /// Arguments of `script`.

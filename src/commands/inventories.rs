@@ -12,6 +12,7 @@ use crate::inventory::file_format;
 use crate::inventory::file_format::{BY_ANSIBLE, FileFormat, FormatHint};
 use crate::plan::quote::quote;
 
+use super::clustershell;
 use super::environment::Environment;
 use super::program;
 use super::targets::load_config;
@@ -19,6 +20,12 @@ use crate::diagnostic::Diagnostic;
 
 /// Before the name of a file: it is an inventory of Ansible, whatever it looks like.
 const ANSIBLE: &str = "ansible:";
+/// Before the name of a file: it is one of genders.
+const GENDERS: &str = "genders:";
+/// The file of genders where none is named.
+const GENDERS_FILE: &str = "/etc/genders";
+/// Before the name of a directory, or alone: the groups of `ClusterShell`.
+const CLUSTERSHELL: &str = "clustershell:";
 /// Instead of a file: the hosts that `ssh_config` names.
 const SSH_CONFIG: &str = "ssh_config:";
 
@@ -47,11 +54,21 @@ pub(super) fn read(
     if let Some(rest) = name.strip_prefix(SSH_CONFIG) {
         return ssh_config(rest, ssh, environment);
     }
-    let (known, path) = match name.strip_prefix(ANSIBLE) {
-        Some(rest) => (FormatHint::Ansible, PathBuf::from(rest)),
-        None => (FormatHint::No, path.to_owned()),
+    if let Some(rest) = name.strip_prefix(CLUSTERSHELL) {
+        return clustershell::read(&name, rest, programs, environment);
+    }
+    let known = match &name {
+        name if name.starts_with(ANSIBLE) => FormatHint::Ansible,
+        name if name.starts_with(GENDERS) => FormatHint::Genders,
+        _ => FormatHint::No,
     };
+    let path = path_of(path);
     let name = path.display().to_string();
+    if known == FormatHint::Genders {
+        let bytes = bytes(&path, &name)?;
+        let parsed = file_format::parse(&bytes, &name, known);
+        return parsed.map(|(inventory, _)| inventory).map_err(|problem| Diagnostic::usage(problem.to_string()));
+    }
     let bytes = bytes(&path, &name)?;
     if is_program(&path, &bytes, &name)? {
         return match programs {
@@ -75,7 +92,12 @@ pub(super) fn read(
 
 /// The file behind what `-f` says.
 pub(super) fn path_of(path: &Path) -> PathBuf {
-    path.to_str().and_then(|name| name.strip_prefix(ANSIBLE)).map_or_else(|| path.to_owned(), PathBuf::from)
+    let rest = path.to_str().and_then(|name| name.strip_prefix(ANSIBLE).or_else(|| name.strip_prefix(GENDERS)));
+    match rest {
+        Some("") if path == Path::new(GENDERS) => PathBuf::from(GENDERS_FILE),
+        Some(rest) => PathBuf::from(rest),
+        None => path.to_owned(),
+    }
 }
 
 fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {

@@ -66,6 +66,21 @@ pub(super) fn arrange(
     }
 }
 
+/// Makes room for connections to all of these hosts at once, and for copies on so many of them.
+///
+/// # Errors
+/// Says how many files may be open where that is too few.
+pub(super) fn room_for(hosts: usize, fanout: usize, transport: Transport) -> Result<(), String> {
+    let (each, more) = if transport == Transport::Native { (CONNECTION, COPYING) } else { (1, TALKING) };
+    let files = Supply::files(raise(hosts * each + fanout.min(hosts) * more + OWN), each, more);
+    match files.limit {
+        Some(limit) if files.is_too_small_for(hosts, fanout.min(hosts)) => {
+            Err(format!("{limit} files may be open (ulimit -n), too few to keep connections to {hosts} hosts"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What there is of something that connections take.
 struct Supply {
     /// `None`: no limit.

@@ -1,5 +1,6 @@
 //! From the command line to a run, or to an answer that needs none.
 
+mod clustershell;
 pub mod completions;
 mod config;
 mod confirm;
@@ -11,8 +12,10 @@ mod identities;
 mod inventories;
 mod journal;
 mod jumps;
+mod kept_fleet;
 mod ledger;
 mod limits;
+mod local;
 mod man;
 mod names;
 mod oneshot;
@@ -33,6 +36,7 @@ mod resume;
 mod run;
 mod runs;
 mod selection;
+mod shell;
 mod signals;
 mod standard_stream;
 mod targets;
@@ -55,7 +59,7 @@ pub use environment::Environment;
 use journal::PlaybookRef;
 use playbook::PlaybookRequest;
 pub use pssh::pssh;
-use run::PendingRun;
+use run::{PendingRun, Way};
 use selection::Selected;
 
 /// Does what the command line says, with the defaults that the config file has.
@@ -116,6 +120,8 @@ pub fn run(cli: &Cli, environment: &Environment) -> anyhow::Result<ExitStatus> {
     match &cli.command {
         Command::Exec(args) => simple(oneshot::exec(args, options, environment, timeout)?, CommandKind::Output),
         Command::Script(args) => simple(oneshot::script(args, timeout)?, CommandKind::Output),
+        Command::Shell(args) => shell::shell(args, options, environment),
+        Command::Local(args) => simple(local::local(args, options, environment, timeout)?, CommandKind::Output),
         Command::Ping => simple(oneshot::ping(), CommandKind::Ping),
         Command::Check(args) => simple(oneshot::check(args, timeout)?, CommandKind::Check),
         Command::Wait(args) => simple(oneshot::wait(args, timeout)?, CommandKind::Check),
@@ -221,8 +227,10 @@ fn run_plan_on(
     let remote_status = match &cli.command {
         Command::Exec(args) => args.remote_status,
         Command::Script(args) => args.remote_status,
+        Command::Local(args) => args.remote_status,
         _ => false,
     };
+    let way = if matches!(&cli.command, Command::Local(_)) { Way::Local } else { Way::Network };
     let judged = matches!(&cli.command, Command::Status(args) if args.exit_code);
     PendingRun {
         plan,
@@ -236,6 +244,7 @@ fn run_plan_on(
         sudo,
         canary,
         list_hosts,
+        way,
         options,
         environment,
     }

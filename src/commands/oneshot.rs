@@ -71,10 +71,10 @@ fn before(environment: &RemoteEnvironment) -> Template {
 }
 
 /// Reads what a command will read: once, for all hosts.
-fn input(
+pub(super) fn input<const N: usize>(
     path: &Path,
     options: &HostOptions,
-    passwords: [(&str, Option<&Path>); 2],
+    passwords: [(&str, Option<&Path>); N],
     environment: &Environment,
 ) -> Result<Arc<[u8]>, Diagnostic> {
     let wrong = |error: io::Error| Diagnostic::usage(format!("`--stdin {}` can't be read: {error}", path.display()));

@@ -27,17 +27,41 @@ const LOOK: Duration = Duration::from_millis(5);
 /// # Errors
 /// When it cannot be run, fails, prints too much, or does not end in time.
 pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
-    let diagnostic = |what: &str| Diagnostic::usage(format!("inventory program `{name}` {what}"));
-    let broken = |error: io::Error| diagnostic(&format!("cannot be run: {error}"));
-    if let Some(why) = writable_by_others(path).map_err(broken)? {
-        return Err(
-            diagnostic(&format!("is not run: {why}")).hint("whoever can change it would run what he likes as you")
-        );
+    let program = format!("inventory program `{name}`");
+    refuse_writable(path, &program)?;
+    let mut command = Command::new(here(path));
+    let (bytes, mut said) = printed(command.arg("--list"), &program)?;
+    if bytes.trim_ascii().is_empty() {
+        let diagnostic = Diagnostic::usage(format!("{program} prints nothing"))
+            .hint("with `--list` it has to print an inventory as JSON");
+        return Err(told(diagnostic, &mut said));
     }
+    Ok(bytes)
+}
+
+/// Refuses to run what others can change: `program`, with `path` as the file that says what is run.
+///
+/// # Errors
+/// When others can change it, or it cannot be looked at.
+pub(super) fn refuse_writable(path: &Path, program: &str) -> Result<(), Diagnostic> {
+    match writable_by_others(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(why)) => Err(Diagnostic::usage(format!("{program} is not run: {why}"))
+            .hint("whoever can change it would run what he likes as you")),
+        Err(error) => Err(Diagnostic::usage(format!("{program} cannot be run: {error}"))),
+    }
+}
+
+/// What a command prints, and what it says beside that. `program` is its name for messages.
+///
+/// # Errors
+/// When it cannot be run, fails, prints too much, or does not end in time.
+pub(super) fn printed(command: &mut Command, program: &str) -> Result<(Vec<u8>, File), Diagnostic> {
+    let diagnostic = |what: &str| Diagnostic::usage(format!("{program} {what}"));
+    let broken = |error: io::Error| diagnostic(&format!("cannot be run: {error}"));
     // Into files, so that a child that it leaves behind cannot keep gsctl waiting for the end of a pipe.
     let (mut printed, mut said) = (tempfile::tempfile().map_err(broken)?, tempfile::tempfile().map_err(broken)?);
-    let mut child = Command::new(here(path))
-        .arg("--list")
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(printed.try_clone().map_err(broken)?)
         .stderr(said.try_clone().map_err(broken)?)
@@ -61,11 +85,7 @@ pub(super) fn output(path: &Path, name: &str) -> Result<Vec<u8>, Diagnostic> {
         return Err(told(diagnostic(&ended(status)), &mut said));
     }
     let bytes = all(&mut printed, MOST).map_err(broken)?;
-    if bytes.trim_ascii().is_empty() {
-        let diagnostic = diagnostic("prints nothing").hint("with `--list` it has to print an inventory as JSON");
-        return Err(told(diagnostic, &mut said));
-    }
-    Ok(bytes)
+    Ok((bytes, said))
 }
 
 /// The path as a path: a bare name would be looked for in `PATH`.

@@ -54,6 +54,10 @@ pub(super) fn inputs(
             inputs.extend(args.stdin.iter().map(|path| ("standard input of the command", path.clone())));
             Some(&args.privilege.password)
         }
+        Command::Local(args) => {
+            inputs.extend(args.stdin.iter().map(|path| ("standard input of the command", path.clone())));
+            None
+        }
         Command::Script(args) => {
             inputs.push(("the script", args.file.clone()));
             Some(&args.privilege.password)

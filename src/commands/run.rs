@@ -26,6 +26,7 @@ use crate::transport::Connector;
 
 use super::environment::Environment;
 use super::journal::{PlaybookRef, RunJournal};
+use super::kept_fleet::KeptFleet;
 use super::limits;
 use super::openssh;
 use super::outline;
@@ -63,10 +64,22 @@ pub(super) struct PendingRun<'a> {
     pub(super) canary: Option<Canary>,
     /// Only say which hosts each step is for.
     pub(super) list_hosts: bool,
+    /// What commands are carried by.
+    pub(super) way: Way<'a>,
     /// Options.
     pub(super) options: &'a Options,
     /// Where gsctl runs.
     pub(super) environment: &'a Environment,
+}
+
+/// What carries the commands of a run.
+pub(super) enum Way<'a> {
+    /// Connections that are made for it.
+    Network,
+    /// Nothing: they run on this machine.
+    Local,
+    /// Connections that are there before it, and stay.
+    Kept(&'a mut KeptFleet),
 }
 
 impl PendingRun<'_> {
@@ -74,10 +87,13 @@ impl PendingRun<'_> {
     ///
     /// # Errors
     /// When something is wrong before anything was contacted.
-    pub(super) fn execute(self) -> anyhow::Result<ExitStatus> {
+    pub(super) fn execute(mut self) -> anyhow::Result<ExitStatus> {
         openssh::check(&self.plan, &self.options.ssh)?;
-        let Targets { list: mut targets, mut warnings } =
-            targets::build(&self.selected, &self.options.ssh, self.environment)?;
+        let Targets { list: mut targets, mut warnings } = match &self.way {
+            Way::Network => targets::build(&self.selected, &self.options.ssh, self.environment)?,
+            Way::Local => targets::local(&self.selected, &self.options.ssh, self.environment)?,
+            Way::Kept(kept) => Targets { list: kept.targets(&self.selected), warnings: Vec::new() },
+        };
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
             // The wait itself tries again; retries are expected, so they are not reported.
@@ -106,11 +122,8 @@ impl PendingRun<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
-        passwords::keep_out_of_core_dumps();
-        if let Some(password) = passwords::login(self.options)?.map(Arc::new) {
-            for target in &mut targets {
-                target.password = Some(password.clone());
-            }
+        if matches!(self.way, Way::Network) {
+            give_password(&mut targets, self.options)?;
         }
         if let Some(password) = self.sudo_password()?.map(Arc::new) {
             for target in &mut targets {
@@ -129,7 +142,10 @@ impl PendingRun<'_> {
         settings.writer = pushes.writer();
         let transport = self.options.ssh.transport;
         warnings.extend(limits::arrange(&mut settings, targets.len(), &self.plan, journal.holds(), transport));
-        let signals = signals::listen().context("cannot listen for signals")?;
+        let signals = match &self.way {
+            Way::Kept(kept) => kept.signals(),
+            Way::Network | Way::Local => signals::listen().context("cannot listen for signals")?,
+        };
         let watcher = Watcher {
             reporters,
             warnings,
@@ -139,8 +155,15 @@ impl PendingRun<'_> {
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
         let names_of_keys = super::recorded_keys::KeyNames::new(&targets);
         let targets = Targets { list: targets, warnings: Vec::new() };
-        let mut finished =
-            carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?;
+        let mut finished = match &mut self.way {
+            Way::Kept(kept) => {
+                let names = self.selected.hosts.iter().map(|host| host.name.as_str());
+                kept.carry_out(&self.plan, (names, run_hosts), settings, journal.run_log(), &mut queue)?
+            }
+            Way::Network | Way::Local => {
+                carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?
+            }
+        };
         pushes.end(&finished);
         finished.stats.health = self.judged.then(|| health(&finished.hosts, finished.cluster.as_ref()));
         finished.stats.remote = self.remote_status.then(|| highest(&finished.hosts));
@@ -161,7 +184,11 @@ impl PendingRun<'_> {
             recorded_keys: names_of_keys.recorded(),
             hosts: finished.hosts,
         };
-        Ok(close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals))
+        let (status, report) = close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals);
+        if let Way::Kept(kept) = self.way {
+            kept.last = Some(report);
+        }
+        Ok(status)
     }
 
     /// What there is to say about a pipe with something in it that no command gets.
@@ -220,7 +247,12 @@ impl PendingRun<'_> {
             let own: IndexMap<&str, &str> = host.vars().collect();
             let mut values = vars::resolve(&self.plan.vars, &self.playbook.given, |name| own.get(name).copied(), env)
                 .map_err(|error| {
-                Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(error.hint())
+                // `local` has no `--var`.
+                let own = matches!(self.way, Way::Local).then(|| {
+                    "give it a value on the host's line of the hosts file, or in `[all:vars]`; `{{name}}` is the text itself"
+                        .to_owned()
+                });
+                Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(own.or(error.hint()))
             })?;
             values.insert("host", host.name.clone());
             values.insert("address", target.address.clone());
@@ -324,6 +356,9 @@ impl PendingRun<'_> {
             _ => file.display().to_string(),
         };
         let files: Vec<String> = self.selected.files.iter().filter(|_| known).map(shown).collect();
+        if matches!(self.way, Way::Kept(_)) {
+            return Opening::default();
+        }
         let unnamed = hosts.hosts.is_empty() && hosts.group.is_empty() && hosts.intersect.is_empty();
         let changes = !matches!(self.kind, CommandKind::Ping | CommandKind::Check) && !self.plan.only_looks();
         let unasked = found && known && unnamed && hosts.exclude.is_empty() && changes;
@@ -385,6 +420,20 @@ impl PendingRun<'_> {
     }
 }
 
+/// Asks for the password of logins where one is wanted, and gives it to all hosts.
+///
+/// # Errors
+/// When it cannot be had.
+pub(super) fn give_password(targets: &mut [crate::transport::Target], options: &Options) -> Result<(), Diagnostic> {
+    passwords::keep_out_of_core_dumps();
+    if let Some(password) = passwords::login(options)?.map(Arc::new) {
+        for target in targets {
+            target.password = Some(password.clone());
+        }
+    }
+    Ok(())
+}
+
 /// The highest exit status of the commands, as far as a shell can see it.
 fn highest(hosts: &[crate::report::HostReport]) -> u8 {
     let statuses = hosts.iter().filter_map(|host| host.exit_status);
@@ -410,20 +459,24 @@ pub(super) fn carry_out(
     reporter: &mut dyn Reporter,
     signals: async_channel::Receiver<CancelReason>,
 ) -> anyhow::Result<runner::RunResult> {
-    let Targets { list, .. } = targets;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // A thread that serves fewer finds less to do each time it wakes up, and wakes up more often.
-    let busy = settings.fanout.min(list.len()).div_ceil(HOSTS_A_SHARD).max(1);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cores.min(busy))
-        .thread_name(|index| format!("shard-{index}"))
-        .build()
-        .context("cannot start threads")?;
-    let list: Arc<[crate::transport::Target]> = list.into();
+    let pool = pool(settings.fanout.min(targets.list.len()))?;
+    let list: Arc<[crate::transport::Target]> = targets.list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
     let executor = Fleet::start(&pool, &list, &Arc::new(Connector::default()), &settings.writer)
         .context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
+}
+
+/// Threads for so many hosts at once.
+pub(super) fn pool(at_once: usize) -> anyhow::Result<rayon::ThreadPool> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // A thread that serves fewer finds less to do each time it wakes up, and wakes up more often.
+    let busy = at_once.div_ceil(HOSTS_A_SHARD).max(1);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(cores.min(busy))
+        .thread_name(|index| format!("shard-{index}"))
+        .build()
+        .context("cannot start threads")
 }
 
 /// Closes the journal and the reports of a run, and gives the exit status.
@@ -436,7 +489,7 @@ fn close(
     queue: &mut ReportQueue<Watcher>,
     hurry: &Hurry,
     signals: &async_channel::Receiver<CancelReason>,
-) -> ExitStatus {
+) -> (ExitStatus, Arc<RunReport>) {
     if let Some((message, broken)) = journal.close(&report) {
         stats.broken |= broken;
         report.status = stats.exit_status();
@@ -452,13 +505,14 @@ fn close(
         stats.cancelled.get_or_insert(reason);
     }
     let exit = stats.exit_status();
-    if exit != report.status {
-        let mut report = Arc::unwrap_or_clone(report);
-        report.status = exit;
-        // An error here was told the first time.
-        let _ = journal.close(&report);
+    if exit == report.status {
+        return (exit, report);
     }
-    exit
+    let mut report = Arc::unwrap_or_clone(report);
+    report.status = exit;
+    // An error here was told the first time.
+    let _ = journal.close(&report);
+    (exit, Arc::new(report))
 }
 
 /// How the end of a run was written.

@@ -38,7 +38,20 @@ pub(super) fn select(
     ssh: &SshOptions,
     environment: &Environment,
 ) -> Result<Selected, Diagnostic> {
-    let (mut inventory, files) = inventory(options, ssh, Programs::Run, environment)?;
+    let (inventory, files) = inventory(options, ssh, Programs::Run, environment)?;
+    choose(inventory, files, options, environment)
+}
+
+/// Selects hosts of files that were read.
+///
+/// # Errors
+/// When a set is wrong, or no host is left.
+pub(super) fn choose(
+    mut inventory: Inventory,
+    files: Vec<PathBuf>,
+    options: &HostOptions,
+    environment: &Environment,
+) -> Result<Selected, Diagnostic> {
     let groups = inventory.groups.keys().cloned().collect();
     let past = past_hosts::add(&mut inventory, options, environment)?;
     let wanted = select::Selection {

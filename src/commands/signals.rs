@@ -44,6 +44,59 @@ pub(super) fn listen() -> io::Result<async_channel::Receiver<CancelReason>> {
     Ok(reasons)
 }
 
+/// Signals of a program that goes on after a run was stopped.
+pub(super) struct ShellSignals {
+    /// Reasons to stop a run.
+    pub(super) reasons: async_channel::Receiver<CancelReason>,
+    at_work: Arc<AtomicBool>,
+    /// What is under way was told to stop.
+    told: Arc<AtomicBool>,
+}
+
+impl ShellSignals {
+    /// Nothing is to be stopped: what ends gsctl now ends it at once.
+    pub(super) fn rest(&self) {
+        self.at_work.store(false, Ordering::SeqCst);
+    }
+
+    /// A run begins, and what came before is not about it.
+    pub(super) fn work(&self) {
+        while self.reasons.try_recv().is_ok() {}
+        self.told.store(false, Ordering::SeqCst);
+        self.at_work.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Signals as reasons to stop what is under way. While nothing is, and the second time,
+/// they end the program, with the terminal as it was.
+///
+/// # Errors
+/// When the system gives no more descriptors or threads.
+pub(super) fn listen_between_runs() -> io::Result<ShellSignals> {
+    let terminal = File::open(TERMINAL).and_then(|terminal| Ok((tcgetattr(&terminal)?, terminal)));
+    let mut signals = Signals::new(heeded(&[SIGINT, SIGTERM, SIGHUP]))?;
+    as_ever(false);
+    let at_work = Arc::new(AtomicBool::new(false));
+    let told = Arc::new(AtomicBool::new(false));
+    let (is_at_work, was_told) = (at_work.clone(), told.clone());
+    let (sender, reasons) = async_channel::unbounded();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            if !is_at_work.load(Ordering::SeqCst) || was_told.swap(true, Ordering::SeqCst) {
+                if let Ok((before, terminal)) = &terminal {
+                    let _ = tcsetattr(terminal, OptionalActions::Now, before);
+                }
+                leave(signal);
+            }
+            let reason = if signal == SIGINT { CancelReason::Interrupt } else { CancelReason::Terminate };
+            if sender.try_send(reason).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(ShellSignals { reasons, at_work, told })
+}
+
 /// Asks something on the terminal with its echo off. Whatever ends gsctl meanwhile, the echo is on again.
 pub(super) fn with_echo_off<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let before = File::open(TERMINAL).and_then(|terminal| Ok((tcgetattr(&terminal)?, terminal)));

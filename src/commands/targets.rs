@@ -11,8 +11,9 @@ use crate::inventory::host::{Host, Origin};
 use crate::inventory::spec::Spec;
 use crate::ssh_config;
 use crate::ssh_config::{Overrides, ProxyRoute, SshConfig};
+use crate::transport::algorithms::AlgorithmLists;
 use crate::transport::target::Family;
-use crate::transport::{Method, ProxyCommand, Target, Via};
+use crate::transport::{AgentUse, Method, ProxyCommand, Target, Via};
 
 use super::environment::Environment;
 use super::identities::{AgentCache, Identities, LoginKeys};
@@ -163,6 +164,52 @@ pub(super) fn build(
     warnings.sort();
     warnings.dedup();
     Ok(Targets { list, warnings })
+}
+
+/// Targets of commands that run on this machine, each for a host: who and where that is, and no key or password is looked at.
+///
+/// # Errors
+/// When a host has a name that must not reach a shell, or `ssh_config` is wrong.
+pub(super) fn local(
+    selected: &Selected,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Targets, Diagnostic> {
+    let config = load_config(options, environment)?;
+    ask_ahead(&selected.hosts, options, &config)?;
+    let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?;
+    let known_hosts = Arc::new(known_hosts);
+    let target = |host: &Host| {
+        let Route { address, port, user, .. } = route(host, options, &config, Role::Selected)?;
+        Ok(Target {
+            name: host.name.clone(),
+            host_key_port: port,
+            host_key_name: address.clone(),
+            address,
+            port,
+            user,
+            policy: HostKeyPolicy::Strict,
+            keys: Arc::from([]),
+            agent: AgentUse::No,
+            agent_keys: None,
+            known_hosts: known_hosts.clone(),
+            password: None,
+            sudo_password: None,
+            methods: Vec::new(),
+            connect_timeout: CONNECT_TIMEOUT,
+            attempts: 1,
+            keepalive: KEEPALIVE,
+            compression: false,
+            linger: Some(options.linger),
+            algorithms: AlgorithmLists::default(),
+            family: None,
+            bind: None,
+            env: Arc::from([]),
+            via: Via::Local,
+        })
+    };
+    let list = selected.hosts.iter().map(target).collect::<Result<Vec<_>, Diagnostic>>()?;
+    Ok(Targets { list, warnings: Vec::new() })
 }
 
 /// Targets in the making.

@@ -5,7 +5,7 @@
 
 use super::decode::decode;
 use super::problem::{PieceError, Problem, Text};
-use super::{Inventory, ansible, file, other_formats, resolve};
+use super::{Inventory, ansible, file, genders, other_formats, resolve};
 
 /// What to do with an inventory that only Ansible can read.
 pub const BY_ANSIBLE: &str = "`ansible-inventory -i FILE --list | gsctl -f - ...` takes what Ansible makes of it";
@@ -21,15 +21,22 @@ pub enum FileFormat {
     Yaml,
     /// JSON: Ansible's, or that of `gsctl hosts --json`.
     Json,
+    /// pdsh's genders.
+    Genders,
 }
 
 impl FileFormat {
+    const fn article(self) -> &'static str {
+        if matches!(self, Self::Hosts | Self::Genders) { "a" } else { "an" }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Hosts => "hosts file",
             Self::Ini => "Ansible inventory (INI)",
             Self::Yaml => "Ansible inventory (YAML)",
             Self::Json => "inventory in JSON",
+            Self::Genders => "file of genders",
         }
     }
 }
@@ -41,6 +48,8 @@ pub enum FormatHint {
     No,
     /// The user, with `ansible:` before the file's name.
     Ansible,
+    /// The user, with `genders:` before the file's name.
+    Genders,
     /// It is what a program has printed.
     Program,
 }
@@ -58,11 +67,12 @@ pub fn parse(bytes: &[u8], name: &str, known: FormatHint) -> Result<(Inventory, 
         FileFormat::Ini => ansible::ini(text, name),
         FileFormat::Yaml => ansible::tree(text, name, "YAML"),
         FileFormat::Json => ansible::tree(text, name, "JSON"),
+        FileFormat::Genders => genders::read(text, name),
     };
     let source = source.map_err(|(line, fault)| {
         let excerpt = text.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
         let kind = if known == FormatHint::Program { Text::Output } else { Text::HostsFile };
-        let message = format!("{}\nread as an {}: {why}", fault.message, form.name());
+        let message = format!("{}\nread as {} {}: {why}", fault.message, form.article(), form.name());
         Problem::new(kind, name, line, excerpt, PieceError { message, ..fault })
     })?;
     Ok((resolve::resolve(vec![source]), form))
@@ -77,6 +87,9 @@ fn recognise(text: &str, name: &str, known: FormatHint) -> (FileFormat, String) 
     });
     if known == FormatHint::Program {
         return (FileFormat::Json, "programs print that".to_owned());
+    }
+    if known == FormatHint::Genders {
+        return (FileFormat::Genders, "`genders:` stands before its name".to_owned());
     }
     for (end, form) in [(".json", FileFormat::Json), (".yaml", FileFormat::Yaml), (".yml", FileFormat::Yaml)] {
         if name.to_ascii_lowercase().ends_with(end) {

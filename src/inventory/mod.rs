@@ -3,12 +3,14 @@
 //! Pure: no files, no environment, no network, no clock. `commands` reads the files and hands their bytes over.
 
 mod ansible;
+pub mod clustershell;
 pub mod cm_view;
 mod decode;
 pub mod file;
 pub mod file_format;
 pub mod filename;
 mod fold;
+mod genders;
 pub mod host;
 pub mod hostset;
 pub mod jump;
@@ -20,6 +22,8 @@ mod settings;
 pub mod source;
 pub mod spec;
 mod words;
+
+use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
@@ -35,6 +39,8 @@ pub struct Inventory {
     pub groups: IndexMap<String, Vec<String>>,
     /// What `[all:vars]` says: it holds for hosts that the file does not know, too.
     pub all: IndexMap<String, Setting>,
+    /// Hosts that are meant only where they, or a group of them, are named.
+    pub aside: HashSet<String>,
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
     /// What each file said, line by line, so that several files can be settled together.

@@ -114,8 +114,8 @@ pub(super) fn dashed_range(name: &str) -> Option<String> {
 }
 
 /// What to do with a file of genders.
-pub(super) const GENDERS: &str = "the second word of a line is the user; in a file of genders it is attributes: groups are \
-    sections here (`[web]`), and `nodeattr -n ATTRIBUTE | gsctl -f - ...` takes the nodes that have one";
+pub(super) const GENDERS: &str = "the second word of a line is the user; a file of genders, whose second word is \
+    attributes, is read as such with -f genders:FILE";
 
 /// How a line of `/etc/hosts` is said in a hosts file.
 pub(super) const ETC_HOSTS: &str =

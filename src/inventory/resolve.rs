@@ -76,7 +76,21 @@ pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
         .collect();
     let mut all = vars.get("all").cloned().unwrap_or_default();
     leave_values(&mut all);
-    Inventory { hosts, groups, all, warnings: warnings.done(), sources }
+    let aside = aside(&sources, &hosts, &names);
+    Inventory { hosts, groups, all, aside, warnings: warnings.done(), sources }
+}
+
+/// Hosts that no file means where nobody names them.
+fn aside(sources: &[HostsSource], hosts: &IndexMap<String, Host>, names: &PortNames) -> HashSet<String> {
+    if sources.iter().all(|source| source.usual.is_none()) {
+        return HashSet::new();
+    }
+    let mut usual: HashSet<String> = HashSet::new();
+    for source in sources {
+        let is_usual = |spec: &&Spec| source.usual.as_ref().is_none_or(|usual| usual.contains(&spec.host));
+        usual.extend(source.lines.iter().flat_map(|line| &line.specs).filter(is_usual).flat_map(|spec| names.of(spec)));
+    }
+    hosts.keys().filter(|name| !usual.contains(*name)).cloned().collect()
 }
 
 /// Which name each written host has. A name that is written with different ports means different hosts, as where

@@ -2,7 +2,7 @@
 //!
 //! Chooses; does not ask whether anything was chosen. An empty selection is for the command to refuse.
 
-mod algebra;
+pub(super) mod algebra;
 mod error;
 
 use std::collections::{HashMap, HashSet};
@@ -49,7 +49,11 @@ pub struct Selected {
 pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Result<Selected, SelectError> {
     let mut warnings = Vec::new();
     let mut hosts = if selection.hosts.is_empty() {
-        inventory.hosts.clone()
+        let mut hosts = inventory.hosts.clone();
+        if selection.groups.is_empty() {
+            hosts.retain(|name, _| !inventory.aside.contains(name));
+        }
+        hosts
     } else {
         named(inventory, &selection.hosts, &mut warnings)?
     };
@@ -63,7 +67,8 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
         let inside = |name: &str, host: &Host| {
             members.contains(name) || host.groups.iter().any(|group| groups.contains(group.as_str()))
         };
-        hosts.retain(|name, host| groups.contains("all") || inside(name, host));
+        let all = groups.contains("all");
+        hosts.retain(|name, host| (all && !inventory.aside.contains(name)) || inside(name, host));
     }
     if !selection.within.is_empty() {
         let stay = matching(inventory, &hosts, &selection.within, |_| {})?;
@@ -81,7 +86,8 @@ fn group_members<'a>(inventory: &'a Inventory, group: &str) -> Result<Vec<&'a st
         return Ok(members.iter().map(String::as_str).collect());
     }
     if group == "all" {
-        return Ok(inventory.hosts.keys().map(String::as_str).collect());
+        let names = inventory.hosts.keys().filter(|name| !inventory.aside.contains(*name));
+        return Ok(names.map(String::as_str).collect());
     }
     Err(SelectError::UnknownGroup { group: group.to_owned(), known: inventory.groups.keys().cloned().collect() })
 }

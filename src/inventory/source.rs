@@ -2,6 +2,8 @@
 //!
 //! Plain data: `file` makes it, `resolve` settles it.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 
 use super::spec::Spec;
@@ -19,6 +21,8 @@ pub struct HostsSource {
     pub lines: Vec<HostLine>,
     /// Groups in the order in which the file first names them; `all` is among them if it has settings.
     pub groups: IndexMap<String, Group>,
+    /// Those of its hosts that are meant where nobody names any, where it has others too.
+    pub usual: Option<HashSet<String>>,
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
 }

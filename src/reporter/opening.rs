@@ -26,7 +26,7 @@ impl Opening {
     #[must_use]
     pub fn verb(plan: &str, builtin: bool) -> &'static str {
         match plan.rsplit_once('/').map_or(plan, |(_, verb)| verb) {
-            "exec" | "script" => "Running",
+            "exec" | "script" | "local" => "Running",
             "ping" => "Pinging",
             "check" => "Checking",
             "wait" => "Awaiting",

@@ -124,10 +124,14 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// All connections of a run.
 pub struct Fleet {
-    shards: Vec<Sender<(HostId, Job)>>,
+    shards: Vec<Sender<(HostId, Job, Arc<PartWriter>)>>,
     events: Receiver<(HostId, FleetEvent)>,
     /// Hosts that something is under way on.
     busy: u32,
+    /// Whose the parts of files are.
+    writer: Arc<PartWriter>,
+    /// Hosts whose connection has ended while nothing ran on it.
+    closed: Receiver<HostId>,
     /// Closed once every shard has ended.
     ended: Receiver<()>,
 }
@@ -148,6 +152,7 @@ impl Fleet {
         let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
         let output = Budget::new(OUTPUT);
+        let (closing, closed) = async_channel::unbounded();
         let shards = (0..count)
             .map(|_| {
                 let (inbox, jobs) = async_channel::unbounded();
@@ -155,8 +160,8 @@ impl Fleet {
                     targets: targets.clone(),
                     connector: connector.clone(),
                     mark: mark.clone(),
-                    writer: writer.clone(),
                     events: sender.clone(),
+                    closing: closing.clone(),
                     output: output.clone(),
                 };
                 let alive = alive.clone();
@@ -168,7 +173,7 @@ impl Fleet {
                 Ok(inbox)
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { shards, events, busy: 0, ended })
+        Ok(Self { shards, events, busy: 0, writer: writer.clone(), closed, ended })
     }
 }
 
@@ -187,7 +192,7 @@ impl Executor for Fleet {
     fn submit(&mut self, host: HostId, job: Job) {
         self.busy += 1;
         // A shard ends only when its inbox is dropped, which is when the fleet is.
-        let _ = self.shards[host % self.shards.len()].try_send((host, job));
+        let _ = self.shards[host % self.shards.len()].try_send((host, job, self.writer.clone()));
     }
 
     async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
@@ -207,6 +212,57 @@ impl Fleet {
     fn count(&mut self, (_, event): &(HostId, FleetEvent)) {
         self.busy -= u32::from(matches!(event, FleetEvent::Done(_)));
     }
+
+    /// Hosts whose connection has ended since that was asked last, while nothing ran on it.
+    pub fn closed(&mut self) -> Vec<HostId> {
+        std::iter::from_fn(|| self.closed.try_recv().ok()).collect()
+    }
+}
+
+/// Some hosts of a fleet that goes on after the run: it keeps their connections.
+pub struct FleetPart<'a> {
+    fleet: &'a mut Fleet,
+    /// The fleet's number of each host of the run.
+    hosts: Vec<HostId>,
+    /// The run's number of each host of the fleet that is in it.
+    numbers: HashMap<HostId, HostId>,
+    /// Keep the connections.
+    keep: bool,
+}
+
+impl<'a> FleetPart<'a> {
+    /// These hosts of the fleet, for a run whose parts of files are `writer`'s.
+    pub fn new(fleet: &'a mut Fleet, hosts: Vec<HostId>, keep: bool, writer: Arc<PartWriter>) -> Self {
+        fleet.writer = writer;
+        let numbers = (0..).zip(&hosts).map(|(number, host)| (*host, number)).collect();
+        Self { fleet, hosts, numbers, keep }
+    }
+
+    fn numbered(&self, (host, event): (HostId, FleetEvent)) -> Option<(HostId, FleetEvent)> {
+        self.numbers.get(&host).map(|number| (*number, event))
+    }
+}
+
+impl Executor for FleetPart<'_> {
+    fn submit(&mut self, host: HostId, job: Job) {
+        let last = job.last && !self.keep;
+        self.fleet.submit(self.hosts[host], Job { last, ..job });
+    }
+
+    async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
+        // What an earlier run has left behind is nobody's.
+        loop {
+            let event = self.fleet.next().await?;
+            if let Some(event) = self.numbered(event) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn ready(&mut self) -> Option<(HostId, FleetEvent)> {
+        let event = self.fleet.ready()?;
+        self.numbered(event)
+    }
 }
 
 /// What one thread serves.
@@ -214,8 +270,8 @@ struct Shard {
     targets: Arc<[Target]>,
     connector: Arc<Connector>,
     mark: Mark,
-    writer: Arc<PartWriter>,
     events: Sender<(HostId, FleetEvent)>,
+    closing: Sender<HostId>,
     output: Budget,
 }
 
@@ -223,15 +279,15 @@ struct Shard {
 type IdleConnections = Rc<RefCell<HashMap<HostId, Connection>>>;
 
 impl Shard {
-    async fn serve(self, jobs: Receiver<(HostId, Job)>) {
+    async fn serve(self, jobs: Receiver<(HostId, Job, Arc<PartWriter>)>) {
         let shard = Rc::new(self);
         let idle = IdleConnections::default();
-        let tended = idle.clone();
-        spawn(async move { service_idle(&tended).await });
-        while let Ok((host, job)) = jobs.recv().await {
+        let (tended, closing) = (idle.clone(), shard.closing.clone());
+        spawn(async move { service_idle(&tended, &closing).await });
+        while let Ok((host, job, writer)) = jobs.recv().await {
             let (shard, idle) = (shard.clone(), idle.clone());
             spawn(async move {
-                let work = AssertUnwindSafe(shard.work(host, job, &idle)).catch_unwind();
+                let work = AssertUnwindSafe(shard.work(host, job, &writer, &idle)).catch_unwind();
                 if work.await.is_err() {
                     shard.send(host, FleetEvent::Done(broken())).await;
                 }
@@ -240,7 +296,7 @@ impl Shard {
     }
 
     /// Does one job and says how it went.
-    async fn work(&self, host: HostId, job: Job, idle: &IdleConnections) {
+    async fn work(&self, host: HostId, job: Job, writer: &PartWriter, idle: &IdleConnections) {
         let kept = idle.borrow_mut().remove(&host);
         let reused = kept.is_some();
         let mut session = match kept {
@@ -252,7 +308,9 @@ impl Shard {
         };
         let command = match &job.work {
             Work::Command(command) => command,
-            Work::Copy(request) => return Box::pin(self.copy(host, session, request, &job, idle)).await,
+            Work::Copy(request) => {
+                return Box::pin(self.copy(host, session, request, (&job, writer), idle)).await;
+            }
             Work::Login => {
                 if !job.last {
                     idle.borrow_mut().insert(host, session);
@@ -298,7 +356,7 @@ impl Shard {
         host: HostId,
         mut session: Connection,
         request: &CopyRequest,
-        job: &Job,
+        (job, writer): (&Job, &PartWriter),
         idle: &IdleConnections,
     ) {
         let deadline = Deadline::after(request.timeout);
@@ -307,8 +365,7 @@ impl Shard {
         let tell = |moved, of| drop(self.events.try_send((host, FleetEvent::Moving(moved, of))));
         let progress = CopyProgress::new(&tell);
         let moved = loop {
-            let moved =
-                session.copy(request, (&self.writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
+            let moved = session.copy(request, (writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
             let over = attempt >= self.targets[host].attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());
@@ -344,7 +401,10 @@ impl Shard {
             Some(Err(failure)) => Err(JobResult::Unreached { failure: Some(failure), attempts }),
             Some(Ok(session)) => {
                 let (address, banner) = (session.address().to_owned(), session.banner().to_owned());
-                self.send(host, FleetEvent::Connected { address, banner, attempts, took }).await;
+                // Nobody was connected to for a command of this machine.
+                if !matches!(session, Connection::Local(_)) {
+                    self.send(host, FleetEvent::Connected { address, banner, attempts, took }).await;
+                }
                 Ok(session)
             }
         }
@@ -420,10 +480,16 @@ fn broken() -> JobResult {
 }
 
 /// Lets idle connections answer their servers, and drops those that have ended.
-async fn service_idle(idle: &IdleConnections) {
+async fn service_idle(idle: &IdleConnections, closing: &Sender<HostId>) {
     loop {
         sleep(IDLE).await;
-        idle.borrow_mut().retain(|_, session| session.service());
+        idle.borrow_mut().retain(|host, session| {
+            let is_there = session.service();
+            if !is_there {
+                let _ = closing.try_send(*host);
+            }
+            is_there
+        });
     }
 }
 

@@ -167,6 +167,7 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
             "the command was begun, and how it ended is not known: standard output does not come back from the node",
         )
         .hint("a start-up file of the shell, or sshd's settings, send it elsewhere (`exec >FILE`)"),
+        CommandEnd::NotStarted(said) => Failure::new(Phase::Local, said.clone()),
         CommandEnd::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         CommandEnd::NotBegun { status } => not_begun(*status, ran),

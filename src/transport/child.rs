@@ -12,17 +12,19 @@ use crate::reactor::sleep;
 /// Time between two looks whether a child has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A child process. Whatever happens, nothing of it stays: neither the process nor its number.
+/// A child process. Unless it is released, nothing of it stays: neither the process nor its number.
 #[derive(Debug)]
 pub(super) struct Child {
     process: process::Child,
     status: Option<ExitStatus>,
+    /// Whether it is killed where it is given up.
+    killed: bool,
 }
 
 impl Child {
     /// Starts it.
     pub(super) fn start(command: &mut Command) -> io::Result<Self> {
-        Ok(Self { process: command.process_group(0).spawn()?, status: None })
+        Ok(Self { process: command.process_group(0).spawn()?, status: None, killed: true })
     }
 
     /// Whether it has ended.
@@ -50,6 +52,11 @@ impl Child {
         self.status
     }
 
+    /// It has done what it is for: what it has left running may go on, and it ends by itself.
+    pub(super) fn release(&mut self) {
+        self.killed = false;
+    }
+
     /// Sends a signal to it and to what it has started, unless it has ended.
     pub(super) fn signal(&mut self, signal: Signal) {
         if !self.has_ended()
@@ -62,7 +69,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.has_ended() {
+        if !self.has_ended() && self.killed {
             self.signal(Signal::KILL);
             let _ = self.process.wait();
         }

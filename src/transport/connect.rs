@@ -12,6 +12,7 @@ use super::host_key::{self, HostKeyTrust, RecordedKeys};
 use super::intake::Greeting;
 use super::jump::{JumpThread, TunnelRequests};
 use super::kexinit;
+use super::local;
 use super::login::{AgentState, log_in};
 use super::login_limit::{LoginLimiter, MOST_THROTTLED};
 use super::openssh::{ControlDir, LoginAttempt, SshClient};
@@ -163,6 +164,7 @@ impl Dialer {
                 Via::OpenSsh(client) => {
                     return self.by_openssh(client, target, trace, &mut enter).await;
                 }
+                Via::Local => return Ok(Connection::Local(Box::new(local::Session::new(target, &self.spool)))),
             };
             session.map(|session| Connection::Native(Box::new(session)))
         };

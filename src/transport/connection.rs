@@ -4,7 +4,7 @@ use super::copy::{CopyEnd, CopyProgress, CopyRequest, CopyResult};
 use super::exec::command::{Command, CommandPlace, CommandResult};
 use super::exec::marks::Mark;
 use super::exec::{self, KillFrom, KillResult, OutputSink};
-use super::{openssh, session};
+use super::{local, openssh, session};
 use crate::cancel::{CancelToken, Deadline};
 use crate::plan::push::PartWriter;
 
@@ -14,6 +14,8 @@ pub enum Connection {
     Native(Box<session::Session>),
     /// By the system's `ssh`.
     OpenSsh(Box<openssh::Session>),
+    /// None: commands run here.
+    Local(Box<local::Session>),
 }
 
 impl Connection {
@@ -23,6 +25,7 @@ impl Connection {
         match self {
             Self::Native(session) => &session.address,
             Self::OpenSsh(session) => &session.address,
+            Self::Local(_) => "",
         }
     }
 
@@ -32,6 +35,7 @@ impl Connection {
         match self {
             Self::Native(session) => &session.banner,
             Self::OpenSsh(session) => &session.banner,
+            Self::Local(_) => "",
         }
     }
 
@@ -46,6 +50,7 @@ impl Connection {
         match self {
             Self::Native(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
             Self::OpenSsh(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
+            Self::Local(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
         }
     }
 
@@ -55,6 +60,7 @@ impl Connection {
         match self {
             Self::Native(session) => exec::kill(&mut **session, place, command, from, mark).await,
             Self::OpenSsh(session) => exec::kill(&mut **session, place, command, from, mark).await,
+            Self::Local(session) => exec::kill(&mut **session, place, command, from, mark).await,
         }
     }
 
@@ -71,8 +77,8 @@ impl Connection {
         match self {
             Self::Native(session) => session.copy(request, writer, mark, deadline, cancel, progress).await,
             // Said before anybody is contacted; this is only in case.
-            Self::OpenSsh(_) => CopyResult {
-                end: CopyEnd::NoSftp("not with --transport openssh".to_owned()),
+            Self::OpenSsh(_) | Self::Local(_) => CopyResult {
+                end: CopyEnd::NoSftp("not over this connection".to_owned()),
                 changes: Vec::new(),
                 differences: Vec::new(),
                 bytes: 0,
@@ -86,6 +92,7 @@ impl Connection {
         match self {
             Self::Native(session) => session.service(),
             Self::OpenSsh(session) => session.service(),
+            Self::Local(_) => true,
         }
     }
 }

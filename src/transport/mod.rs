@@ -4,6 +4,7 @@
 
 pub mod algorithms;
 mod child;
+mod child_process;
 mod classify;
 pub mod connect;
 mod connection;
@@ -14,6 +15,7 @@ mod intake;
 mod jump;
 mod kexinit;
 mod libraries;
+mod local;
 mod login;
 mod login_limit;
 pub mod openssh;

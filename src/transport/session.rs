@@ -293,16 +293,15 @@ impl Session {
         }
         let Some(channel) = self.done.last_mut() else {
             self.socket.flush();
-            return true;
+            return !self.socket.is_over();
         };
         let mut scratch = [0; 1024];
         self.socket.turn();
         let read = io::Read::read(channel, &mut scratch);
         self.socket.flush();
-        match read {
-            Ok(_) => true,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        }
+        // A channel that has ended reads as such, whatever became of the connection.
+        let is_read = read.map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |_| true);
+        is_read && !self.socket.is_over()
     }
 
     /// Frees channels whose end both sides have agreed on. Freeing one earlier would leave it behind in libssh2.

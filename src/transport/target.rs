@@ -78,6 +78,8 @@ pub enum Via {
     Command(ProxyCommand),
     /// The system's `ssh`, which makes the whole connection.
     OpenSsh(Arc<SshClient>),
+    /// None: its commands run on this machine.
+    Local,
 }
 
 /// A command whose standard input and output are the connection to a host.
@@ -179,7 +181,7 @@ impl Target {
     fn hop(&self) -> Option<&Self> {
         match &self.via {
             Via::Jump(jump) => Some(jump),
-            Via::Network | Via::Command(_) | Via::OpenSsh(_) => None,
+            Via::Network | Via::Command(_) | Via::OpenSsh(_) | Via::Local => None,
         }
     }
 
@@ -188,7 +190,7 @@ impl Target {
     pub fn chain(&self) -> String {
         let own = format!("{}@{}:{}", self.user, self.address, self.port);
         match &self.via {
-            Via::Network => own,
+            Via::Network | Via::Local => own,
             Via::Jump(jump) => format!("{},{own}", jump.chain()),
             Via::Command(command) => format!("{},{own}", command.text),
             Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),

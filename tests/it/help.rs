@@ -5,9 +5,11 @@ use std::path::Path;
 
 use crate::gsctl::Gsctl;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "exec",
     "script",
+    "local",
+    "shell",
     "ping",
     "check",
     "wait",

@@ -308,3 +308,104 @@ fn programs_run_where_they_are_named_and_only_one_s_own() {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     here().args(["-f", "hosts", "hosts"]).run().expect(0);
 }
+
+/// What a program prints.
+fn printed(program: &str, home: &TempDir, arguments: &[&str]) -> String {
+    let command = Command::new(program).args(arguments).current_dir(home.path()).env("HOME", home.path()).output();
+    let output = command.unwrap_or_else(|error| panic!("`{program}` is there: {error}"));
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn names(text: &str) -> BTreeSet<String> {
+    text.split([' ', ',', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// A file of genders, held against pdsh and `nodeattr`.
+#[test]
+fn genders_means_what_pdsh_takes_it_for() {
+    let text = "# nodes\nn[1-3,07],m  web,os=%n-%%x # these\nn2\tdb,rack=r=1\nlone\nn3,n07 pdsh_all_skip,user=bob\n\
+        m altname=%n-ib\n";
+    let home = home(&[("genders", text), ("hosts", "other\n")]);
+    let file = home.path().join("genders").display().to_string();
+    let ours = |arguments: &[&str]| {
+        let run = hosts(&home).args(["-f", "genders:genders", "--expand"]).args(arguments).run().expect(0);
+        (names(&run.text()), run)
+    };
+    let pdsh = |arguments: &[&str]| {
+        let all = [&["-F", file.as_str(), "-i", "-q"][..], arguments].concat();
+        let text = printed("pdsh", &home, &all);
+        names(&printed("nodeset", &home, &["-e", text.lines().last().unwrap()]))
+    };
+    assert_eq!(ours(&[]).0, pdsh(&["-a"]), "without those that it skips");
+    for group in ["web", "db", "pdsh_all_skip", "os=n2-%x", "rack=r=1"] {
+        assert_eq!(ours(&["-g", group]).0, pdsh(&["-g", group]), "{group}");
+    }
+    let all = ours(&["-w", "*"]).0;
+    assert_eq!(all, names(&printed("nodeattr", &home, &["-f", &file, "-n", "-A"])));
+    // By its altname pdsh connects to a node, unless -i is said.
+    let run = hosts(&home).args(["-f", "genders:genders", "-w", "m,n2", "--json", "-"]).run().expect(0);
+    let json = run.json();
+    let values = |key: &str| json["hosts"].as_array().unwrap().iter().map(|host| host[key].clone()).collect::<Vec<_>>();
+    assert_eq!(values("address"), ["n2", "m-ib"]);
+    assert_eq!(json["hosts"][0]["vars"]["rack"], "r=1", "{json}");
+    says(&run, &["line 5: the attribute `user` says nothing to pdsh, so it is a group here"]);
+    fs::write(home.path().join("genders"), "n1 a\nn1 b, c\n").unwrap();
+    let run = hosts(&home).args(["-f", "genders:genders"]).run().expect(2);
+    says(&run, &["hosts file `genders`, line 2, column 6: a blank in the list", "read as a file of genders"]);
+    // What gpssh takes is a hosts file as it is.
+    fs::write(home.path().join("hostfile_gpssh"), "# segments\nmdw\ngpadmin@sdw1:2222\n\nsdw2\n").unwrap();
+    let run = hosts(&home).args(["-f", "hostfile_gpssh", "--expand"]).run().expect(0);
+    assert_eq!(run.text(), "mdw\nsdw1\nsdw2\n");
+}
+
+const CLUSTERSHELL: &str = "[Main]\ndefault: roles\nconfdir: $CFGDIR/groups.conf.d\nautodir: $CFGDIR/groups.d\n\n[local]\n\
+    map: echo called >>$CFGDIR/calls; sed -n 's/^$GROUP:\\(.*\\)/\\1/p' local.cfg\n\
+    all: sed -n 's/^all:\\(.*\\)/\\1/p' $CFGDIR/local.cfg\nlist: sed -n 's/^\\([0-9A-Za-z_-]*\\):.*/\\1/p' local.cfg\n";
+
+/// `ClusterShell`'s groups, held against `nodeset`.
+#[test]
+fn clustershell_has_the_groups_that_nodeset_finds() {
+    let roles = "roles:\n  adm: 'n0'\n  io: '@racks:rack2,n9'\n  compute: '@racks:rack[3-4]!n33'\n  all: '@io,@compute'\n\
+        racks:\n  rack1: 'n[0,2]'\n  rack2: 'n[4-5]'\n  rack3: 'n[32-35]'\n  rack4: ['n[034-036]', 'm1-ib[0-2]']\n  \
+        new: '@rack[2,4]&@roles:io^m1-ib1'\n";
+    let local = "oss: n4 n5\nall: n[4-6]\nmds:n6\n";
+    let home = home(&[
+        ("cs/groups.conf", CLUSTERSHELL),
+        ("cs/groups.d/cluster.yaml", roles),
+        ("cs/local.cfg", local),
+        ("cs/groups.conf.d/more.conf", "[two,three]\nmap: echo $SOURCE-$GROUP\nlist: echo a b\n"),
+        ("plain/groups.d/local.cfg", local),
+    ]);
+    let nodeset = |arguments: &[&str]| {
+        let mut command = Command::new("nodeset");
+        command.args(arguments).env("CLUSTERSHELL_CFGDIR", home.path().join("cs")).env("HOME", home.path());
+        let output = command.output().expect("`nodeset` of ClusterShell is there");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let ours = |arguments: &[&str]| {
+        let run = hosts(&home).args(["-f", "clustershell:cs", "--expand"]).args(arguments).run().expect(0);
+        names(&run.text())
+    };
+    assert_eq!(ours(&[]), names(&nodeset(&["-e", "-a"])), "all of the default source");
+    let groups = nodeset(&["-LL"]);
+    let groups: Vec<&str> = groups.lines().map(|line| line.trim().split(' ').next().unwrap()).collect();
+    assert!(groups.len() >= 14, "{groups:?}");
+    for group in groups.into_iter().chain(["@adm", "@io", "@racks:rack[1,3]", "@racks:rack[3-4]!@racks:rack3"]) {
+        assert_eq!(ours(&["-w", group]), names(&nodeset(&["-e", group])), "{group}");
+    }
+    let environment = hosts(&home).args(["-f", "clustershell:", "--expand"]).env("CLUSTERSHELL_CFGDIR", "cs");
+    assert_eq!(names(&environment.run().expect(0).text()), ours(&[]));
+    // Without a groups.conf, the files themselves; nothing is run.
+    let run = hosts(&home).args(["-f", "clustershell:plain", "--expand"]).run().expect(0);
+    assert_eq!(run.text(), "n4\nn5\nn6\n");
+    let run = hosts(&home).args(["-f", "clustershell:nothing"]).run().expect(2);
+    says(&run, &["there is no directory `nothing`"]);
+    // What others may write to says nothing that is run.
+    fs::remove_file(home.path().join("cs/calls")).unwrap();
+    fs::set_permissions(home.path().join("cs/groups.conf"), fs::Permissions::from_mode(0o666)).unwrap();
+    let run = hosts(&home).args(["-f", "clustershell:cs"]).run().expect(2);
+    says(&run, &["upcall `list` of the group source `local`", "is not run: everybody may write to `"]);
+    assert!(!home.path().join("cs/calls").exists());
+}

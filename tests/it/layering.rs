@@ -16,7 +16,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("openssl", &["credentials/keys/", "credentials/known_hosts/", "transport/libraries.rs"]),
     ("ssh_key", &["credentials/keys/"]),
     ("tokio", &["budget.rs", "reactor.rs"]),
-    ("signal_hook", &["commands/signals.rs", "main.rs"]),
+    ("signal_hook", &["commands/signals.rs", "main.rs", "transport/local.rs"]),
     ("encoding_rs", &["cause/words.rs"]),
     ("glob", &["ssh_config/glob.rs"]),
     ("quick_junit", &["reporter/junit.rs"]),
@@ -24,6 +24,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("regex_syntax", &["commands/output_filter.rs"]),
     // Also of files that a push would change.
     ("similar", &["reporter/diff.rs", "transport/copy/push_check.rs"]),
+    ("rustyline", &["commands/shell/editor.rs"]),
     ("rpassword", &["commands/passwords.rs"]),
     ("serde_saphyr", &["cause/catalogue.rs", "inventory/ansible/tree.rs", "playbook/", "yaml.rs"]),
     (
@@ -49,8 +50,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("std::env", &["commands/environment.rs", "commands/version.rs", "lib.rs"]),
     (
         "std::process",
-        // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.
+        // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand; `local`.
         &[
+            "commands/clustershell.rs",
             "commands/program.rs",
             "commands/pssh/rsync.rs",
             "exit.rs",
@@ -59,6 +61,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "reporter/output_dir.rs",
             "reporter/whole_file.rs",
             "transport/child.rs",
+            "transport/child_process.rs",
+            "transport/local.rs",
             "ssh_config/openssh_query.rs", // the installed `ssh -G`
             "transport/openssh/",
             "transport/jump/proxy_command.rs",

@@ -11,6 +11,8 @@
 //! | Defaults | `config`, `environment`, `service_accounts` |
 //! | Jump hosts, `ProxyCommand` | `jump` |
 //! | `exec`, `script` | `gsctl`, `output`, `script_command`, `environment`, `pty`, `shells`, `servers`, `profiles` |
+//! | `local` | `local_command` |
+//! | `shell` | `prompt` |
 //! | `ping`, `check`, `wait` | `gsctl`, `wait_command` |
 //! | `push`, `pull` | `files`, `push_together`, `pull`, `virtual_files`, `big_files` |
 //! | `touch`, `rm` | `marker` |
@@ -85,6 +87,7 @@ mod junit;
 mod lab;
 mod lab_selftest;
 mod layering;
+mod local_command;
 mod locks;
 mod login;
 mod login_failures;
@@ -104,6 +107,7 @@ mod playbooks;
 mod postgres;
 mod prefix;
 mod profiles;
+mod prompt;
 mod pssh;
 mod pssh_peer;
 mod pty;

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::lab::{Lab, faults, opengauss, wait};
 
 /// What every shell line of a test begins with: gsctl with the lab's files, as words for a shell.
-fn gsctl(lab: &Lab) -> String {
+pub(crate) fn gsctl(lab: &Lab) -> String {
     format!(
         "'{}' -f '{}' -i '{}' -F none -o UserKnownHostsFile='{}' --connect-attempts 1",
         env!("CARGO_BIN_EXE_gsctl"),
@@ -17,14 +17,14 @@ fn gsctl(lab: &Lab) -> String {
 }
 
 /// A terminal in a server of its own, with a shell in it.
-struct Terminal {
+pub(crate) struct Terminal {
     server: String,
     home: std::path::PathBuf,
 }
 
 impl Terminal {
     #[track_caller]
-    fn open(lab: &Lab, columns: usize) -> Self {
+    pub(crate) fn open(lab: &Lab, columns: usize) -> Self {
         let server = format!("gsctl-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let this = Self { server, home: lab.client_home() };
         let mut command = this.command();
@@ -46,18 +46,18 @@ impl Terminal {
         command
     }
 
-    fn tmux(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         let output = self.command().args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// All that the terminal shows and has shown.
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-S", "-"]).trim_end().to_owned()
     }
 
     #[track_caller]
-    fn wait_for(&self, what: &str, there: impl Fn(&str) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, there: impl Fn(&str) -> bool) {
         let came = wait::within(std::time::Duration::from_secs(60), || there(&self.text()));
         assert!(came, "{what} did not come:\n{}", self.text());
     }
@@ -69,7 +69,7 @@ impl Terminal {
         self.end()
     }
 
-    fn begin(&self, line: &str) {
+    pub(crate) fn begin(&self, line: &str) {
         // A script keeps the line short, so that its echo is not broken over lines.
         std::fs::write(self.home.join("run"), line).unwrap();
         self.tmux(&["send-keys", "-l", "clear; sh $HOME/run; echo 'status' $?"]);
@@ -77,7 +77,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn end(&self) -> String {
+    pub(crate) fn end(&self) -> String {
         self.wait_for("the end", |text| {
             text.lines().any(|line| line.starts_with("status ")) && text.ends_with("prompt>")
         });

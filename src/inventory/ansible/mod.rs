@@ -9,7 +9,7 @@ mod groups;
 mod ini;
 mod python;
 mod range;
-mod tree;
+pub(super) mod tree;
 mod vars;
 mod words;
 

@@ -8,18 +8,18 @@ use super::super::problem::PieceError;
 use crate::yaml::{Raw, spelling};
 
 /// A line and a column, from 1.
-pub(super) type Position = (usize, usize);
+pub(in crate::inventory) type Position = (usize, usize);
 
 /// A value and its place.
 #[derive(Debug, Clone)]
-pub(super) struct TreeNode {
-    pub(super) at: Position,
-    pub(super) kind: TreeKind,
+pub(in crate::inventory) struct TreeNode {
+    pub(in crate::inventory) at: Position,
+    pub(in crate::inventory) kind: TreeKind,
 }
 
 /// What a value is.
 #[derive(Debug, Clone)]
-pub(super) enum TreeKind {
+pub(in crate::inventory) enum TreeKind {
     Nothing,
     /// A number, a word: text without quotes. Others than Ansible's variables are names, which it is as it is.
     Plain(String),
@@ -31,20 +31,20 @@ pub(super) enum TreeKind {
 
 /// A key and its place.
 #[derive(Debug, Clone)]
-pub(super) struct TreeKey {
-    pub(super) at: Position,
-    pub(super) name: String,
+pub(in crate::inventory) struct TreeKey {
+    pub(in crate::inventory) at: Position,
+    pub(in crate::inventory) name: String,
 }
 
 impl TreeNode {
     /// The value of a key, if this is a mapping that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(in crate::inventory) fn get(&self, key: &str) -> Option<&Self> {
         let TreeKind::Map(pairs) = &self.kind else { return None };
         pairs.iter().find(|(name, _)| name.name == key).map(|(_, node)| node)
     }
 
     /// The text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(in crate::inventory) fn text(&self) -> Option<&str> {
         match &self.kind {
             TreeKind::Plain(text) | TreeKind::Scalar(text) => Some(text),
             TreeKind::Nothing | TreeKind::List(_) | TreeKind::Map(_) => None,
@@ -72,7 +72,7 @@ impl TreeNode {
 }
 
 /// Reads a text into a tree. `syntax` is its name for messages: YAML or JSON.
-pub(super) fn parse(text: &str, syntax: &str) -> Result<TreeNode, (usize, PieceError)> {
+pub(in crate::inventory) fn parse(text: &str, syntax: &str) -> Result<TreeNode, (usize, PieceError)> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Merge,

@@ -7,7 +7,7 @@ use crate::inventory::problem::PieceError;
 
 /// How an operand is joined to what stands before it. All bind alike, from left to right, as in `ClusterShell`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Join {
+pub(in crate::inventory) enum Join {
     /// `,`: these too.
     With,
     /// `!`: without these.
@@ -31,7 +31,7 @@ impl Join {
 }
 
 /// True where a set is more than a list.
-pub(super) fn is_algebra(set: &str) -> bool {
+pub(in crate::inventory) fn is_algebra(set: &str) -> bool {
     set.contains(['!', '&', '^'])
 }
 
@@ -39,7 +39,7 @@ pub(super) fn is_algebra(set: &str) -> bool {
 ///
 /// # Errors
 /// An operator without anything before or after it.
-pub(super) fn operands(set: &str) -> Result<Vec<(Join, &str)>, SetError> {
+pub(in crate::inventory) fn operands(set: &str) -> Result<Vec<(Join, &str)>, SetError> {
     let mut operands: Vec<(Join, &str)> = Vec::new();
     let (mut join, mut from, mut depth) = (Join::With, 0, 0_usize);
     let mut last = 1;

@@ -121,6 +121,8 @@ pub enum CommandEnd {
     Cancelled,
     /// The server refused a channel, or to run anything on it. Nothing ran.
     Refused(String),
+    /// This machine could not start it. Nothing ran.
+    NotStarted(String),
     /// The connection broke before the command was sent. Nothing ran, so it may be tried again.
     NotSent(String),
 }

@@ -132,8 +132,8 @@ async fn serve(dialer: &Dialer, requests: &Receiver<TunnelRequest>) {
     let mut jumps: HashMap<String, Sender<PoolMessage>> = HashMap::new();
     while let Ok(request) = requests.recv().await {
         match request.target.via.clone() {
-            // The network needs nobody, and ssh sees to that itself.
-            Via::Network | Via::OpenSsh(_) => {}
+            // The network needs nobody, this machine neither, and ssh sees to that itself.
+            Via::Network | Via::OpenSsh(_) | Via::Local => {}
             Via::Command(command) => spawn(async move {
                 let target = &request.target;
                 proxy_command::carry(&command, target, |carried| request.answer(carried)).await;

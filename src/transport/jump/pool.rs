@@ -131,7 +131,7 @@ impl JumpPool {
         let arrival = self.dialer.connect(&self.target, None, &mut |_| {}).await;
         let session = match arrival.session.transpose()? {
             Some(Connection::Native(session)) => *session,
-            Some(Connection::OpenSsh(_)) | None => {
+            Some(Connection::OpenSsh(_) | Connection::Local(_)) | None => {
                 return Err(Failure::new(crate::outcome::Phase::Connect, "the run was stopped"));
             }
         };

@@ -1,54 +1,28 @@
 //! Commands over the connection that an `ssh` process holds.
 
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future;
-use rustix::net::Shutdown;
 use rustix::process::Signal;
 
 use super::Session;
 use super::client::missing;
 use super::log::EndSeen;
 use crate::cancel::{Deadline, Raced, race};
-use crate::event::Stream;
 use crate::output::Spool;
-use crate::reactor::{Socket, sleep};
-use crate::transport::child::Child;
+use crate::reactor::sleep;
+use crate::transport::child_process::CommandProcess;
 use crate::transport::classify::lower;
 use crate::transport::exec::collector::Collector;
 use crate::transport::exec::command::{Command, CommandEnd};
 use crate::transport::exec::marks::Marks;
-use crate::transport::exec::stdin::{StdinSink, StdinWriter};
+use crate::transport::exec::stdin::StdinWriter;
 use crate::transport::exec::wrapper::Form;
 use crate::transport::exec::{
-    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit, read_available,
+    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit,
 };
-
-/// The `ssh` process of one command.
-pub(crate) struct CommandProcess {
-    child: Child,
-    input: ChildStdin,
-    out: ChildOutput,
-    err: ChildOutput,
-}
-
-/// What a command reads.
-struct ChildStdin {
-    socket: Socket,
-    closed: bool,
-}
-
-/// One stream of a command.
-struct ChildOutput {
-    socket: Socket,
-    stream: Stream,
-    ended: bool,
-}
 
 /// `ssh` does not say which signal it was.
 const SIGNAL: &str = "UNKNOWN";
@@ -120,10 +94,10 @@ impl ExecBackend for Session {
     }
 
     async fn abandon_unstarted(&mut self, process: &mut CommandProcess, collected: &mut Collector<'_>) -> bool {
-        race(collect_until(process, collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
+        race(process.collect_until(collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
         if !collected.begun() {
             process.child.signal(Signal::KILL);
-            race(collect_until(process, collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
+            race(process.collect_until(collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
         }
         // What was on its way when `ssh` was killed is not heard any more.
         collected.begun()
@@ -153,22 +127,7 @@ impl ExecBackend for Session {
 impl Session {
     /// Starts `ssh` for one command.
     fn start(&self, text: &str) -> io::Result<CommandProcess> {
-        let (input, their_input) = UnixStream::pair()?;
-        let (out, their_out) = UnixStream::pair()?;
-        let (err, their_err) = UnixStream::pair()?;
-        let output =
-            |socket, stream| Ok::<_, io::Error>(ChildOutput { socket: Socket::unix(socket)?, stream, ended: false });
-        let (out, err) = (output(out, Stream::Stdout)?, output(err, Stream::Stderr)?);
-        let mut command = self.client.run(&self.socket, text);
-        command.stdin(Stdio::from(OwnedFd::from(their_input)));
-        command.stdout(Stdio::from(OwnedFd::from(their_out)));
-        command.stderr(Stdio::from(OwnedFd::from(their_err)));
-        Ok(CommandProcess {
-            child: Child::start(&mut command)?,
-            input: ChildStdin { socket: Socket::unix(input)?, closed: false },
-            out,
-            err,
-        })
+        CommandProcess::start(self.client.run(&self.socket, text))
     }
 
     /// The output has ended: how did the command?
@@ -210,68 +169,12 @@ impl Session {
     }
 }
 
-/// Takes output until that is enough, or there will be no more.
-async fn collect_until<'a>(
-    process: &mut CommandProcess,
-    collected: &mut Collector<'a>,
-    enough: fn(&Collector<'a>) -> bool,
-) {
-    while !(enough(collected) || process.out.ended && process.err.ended) {
-        if !(process.out.take(collected) | process.err.take(collected)) {
-            future::or(process.out.readable(), process.err.readable()).await;
-        }
-    }
-}
-
 /// Takes what is left of a signalled command's output, for a short while.
 async fn drain_after_signal(
     command: &Command,
     process: &mut CommandProcess,
     collected: &mut Collector<'_>,
 ) -> CommandEnd {
-    future::or(collect_until(process, collected, |_| false), sleep(DRAIN_TIME)).await;
+    future::or(process.collect_until(collected, |_| false), sleep(DRAIN_TIME)).await;
     if collected.ended().is_some() { exit(command, collected) } else { CommandEnd::Signal(SIGNAL.to_owned()) }
-}
-
-impl StdinSink for ChildStdin {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = (&self.socket).write(bytes);
-        self.closed |= written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
-        written
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        // Where the other end is gone already it needs no end.
-        self.socket.shut(Shutdown::Write);
-        Ok(())
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed
-    }
-}
-
-impl ChildOutput {
-    /// Takes what has come. True when there was something.
-    fn take(&mut self, collected: &mut Collector<'_>) -> bool {
-        if self.ended {
-            return false;
-        }
-        match read_available(&mut &self.socket, |bytes| collected.take(self.stream, bytes)) {
-            Ok(Some(count @ 1..)) => count > 0,
-            Ok(None) => false,
-            Ok(Some(_)) | Err(_) => {
-                self.ended = true;
-                true
-            }
-        }
-    }
-
-    /// Ends when there is something to take; never, once it has ended.
-    async fn readable(&self) {
-        if self.ended {
-            future::pending::<()>().await;
-        }
-        let _ = self.socket.readable().await;
-    }
 }

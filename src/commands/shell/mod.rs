@@ -1,0 +1,497 @@
+//! `gsctl shell`: logs in once, then runs each line on the hosts over the connections that are there.
+
+mod editor;
+mod line;
+
+use std::fs::OpenOptions;
+use std::io::{self, BufRead as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use indexmap::IndexMap;
+
+use crate::cli::{self, Cli, Command, HostOptions, Options, ShellArgs};
+use crate::diagnostic::Diagnostic;
+use crate::duration::human;
+use crate::exit::ExitStatus;
+use crate::inventory::Inventory;
+use crate::inventory::host::Host;
+use crate::inventory::hostset::fold;
+use crate::plan::template::Template;
+use crate::plan::{Action, ExecOptions, Plan};
+use crate::reporter::sanitize;
+use crate::reporter::{CommandKind, plural};
+use crate::runner::AllowUnreachable;
+
+use super::copy;
+use super::environment::Environment;
+use super::inventories::Programs;
+use super::journal::PlaybookRef;
+use super::kept_fleet::KeptFleet;
+use super::limits;
+use super::oneshot::{self, plan, said};
+use super::openssh;
+use super::run::{self, PendingRun, Way};
+use super::selection::{self, Selected};
+use super::signals::{self, ShellSignals};
+use super::targets::{self, Targets};
+use editor::{Editor, Typed};
+use line::{Line, WORDS};
+
+/// Names of lost hosts in a prompt that is wider than this are cut.
+const LONGEST_NAMES: usize = 24;
+
+/// `shell`.
+///
+/// # Errors
+/// When something is wrong before anything was contacted, or the terminal is gone.
+pub(super) fn shell(args: &ShellArgs, options: &Options, environment: &Environment) -> anyhow::Result<ExitStatus> {
+    refuse(args, options, environment)?;
+    let (inventory, files) = selection::inventory(&options.hosts, &options.ssh, Programs::Run, environment)?;
+    let selected = selection::choose(inventory.clone(), files, &options.hosts, environment)?;
+    openssh::check(&oneshot::ping(), &options.ssh)?;
+    let Targets { list: mut targets, warnings } = targets::build(&selected, &options.ssh, environment)?;
+    let fanout = usize::try_from(options.run.fanout).unwrap_or(usize::MAX);
+    limits::room_for(targets.len(), fanout, options.ssh.transport)
+        .map_err(|said| Diagnostic::usage(said).hint("raise it (ulimit -n), or choose fewer hosts with -w"))?;
+    run::give_password(&mut targets, options)?;
+    let signals = signals::listen_between_runs().context("cannot listen for signals")?;
+    let kept = KeptFleet::start(targets, signals.reasons.clone())?;
+    let inventory = narrowed(inventory, &selected.hosts);
+    let mut session = Session {
+        chosen: selected.hosts.clone(),
+        all: selected,
+        inventory,
+        kept,
+        signals,
+        options: options.clone(),
+        environment,
+        last: None,
+        worst: ExitStatus::Success,
+        has_terminal: args.line.is_empty() && environment.stdin_tty,
+    };
+    for warning in session.all.warnings.iter().chain(&warnings) {
+        say(&format!("warning: {warning}"));
+    }
+    session.log_in()?;
+    if session.there().is_empty() {
+        return Ok(session.worst);
+    }
+    if session.has_terminal {
+        return session.talk();
+    }
+    if args.line.is_empty() {
+        session.read(io::stdin().lock().lines())?;
+    } else {
+        session.read(args.line.iter().map(|line| Ok(line.clone())))?;
+    }
+    Ok(session.worst)
+}
+
+/// What has no meaning for many runs.
+fn refuse(args: &ShellArgs, options: &Options, environment: &Environment) -> Result<(), Diagnostic> {
+    let (run, output) = (&options.run, &options.output);
+    let reports = [
+        ("--json", output.json.is_some()),
+        ("--jsonl", output.jsonl.is_some()),
+        ("--junit", output.junit.is_some()),
+        ("--html", output.html.is_some()),
+        ("--output-dir", output.output_dir.is_some()),
+    ];
+    if let Some((option, _)) = reports.into_iter().find(|(_, given)| *given) {
+        return Err(Diagnostic::usage(format!("`{option}` has no meaning for `shell`: it is about one run"))
+            .hint("`:save FILE` keeps what a line printed; `gsctl exec` writes reports"));
+    }
+    if run.dry_run || run.canary.is_some() {
+        let option = if run.dry_run { "--dry-run" } else { "--canary" };
+        return Err(Diagnostic::usage(format!("`{option}` has no meaning for `shell`")));
+    }
+    let dash = |path: &PathBuf| path.as_os_str() == "-";
+    let taken = options.hosts.hosts_file.iter().any(dash) || options.ssh.password_file.as_ref().is_some_and(dash);
+    if taken && args.line.is_empty() && !environment.stdin_tty {
+        return Err(Diagnostic::usage("standard input is read for an option, and the lines would come from there too")
+            .hint("give the lines with -c, or name a file"));
+    }
+    Ok(())
+}
+
+/// What the hosts of the shell are to `:hosts`: all that there are.
+fn narrowed(inventory: Inventory, hosts: &[Host]) -> Inventory {
+    let hosts: IndexMap<String, Host> = hosts.iter().map(|host| (host.name.clone(), host.clone())).collect();
+    let mut groups = inventory.groups;
+    groups.values_mut().for_each(|members| members.retain(|name| hosts.contains_key(name)));
+    Inventory { hosts, groups, ..Inventory::default() }
+}
+
+struct Session<'a> {
+    /// Hosts that lines run on, those that were lost among them.
+    chosen: Vec<Host>,
+    /// All hosts of the shell.
+    all: Selected,
+    /// Them and their groups.
+    inventory: Inventory,
+    kept: KeptFleet,
+    signals: ShellSignals,
+    options: Options,
+    environment: &'a Environment,
+    /// How the last line ended.
+    last: Option<ExitStatus>,
+    /// The worst end of a line.
+    worst: ExitStatus,
+    has_terminal: bool,
+}
+
+/// Whether there is more to come.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Line,
+    End,
+}
+
+impl Session<'_> {
+    /// Chosen hosts that were not lost.
+    fn there(&mut self) -> Vec<Host> {
+        let lost = self.kept.lost();
+        self.chosen.iter().filter(|host| !lost.contains(&host.name.as_str())).cloned().collect()
+    }
+
+    /// Logs in to all hosts, and says which cannot be.
+    fn log_in(&mut self) -> anyhow::Result<()> {
+        let hosts = self.chosen.clone();
+        let quiet = std::mem::replace(&mut self.options.output.quiet, true);
+        // Not as `gsctl ping`, whose lines on standard output are what it is asked for.
+        let done = self.run_on(hosts, oneshot::ping(), CommandKind::Output);
+        self.options.output.quiet = quiet;
+        self.ended(done?);
+        Ok(())
+    }
+
+    fn ended(&mut self, status: ExitStatus) {
+        self.last = Some(status);
+        if rank(status) > rank(self.worst) {
+            self.worst = status;
+        }
+    }
+
+    /// Lines from the terminal.
+    fn talk(&mut self) -> anyhow::Result<ExitStatus> {
+        let groups = self.inventory.groups.keys().map(String::as_str).chain(["all", "failed", "retry", "ok"]);
+        let groups = groups.map(|group| format!("@{group}"));
+        let names = self.all.hosts.iter().map(|host| host.name.clone()).chain(groups).collect();
+        let history = self.environment.state_dir().join("shell_history");
+        let mut editor = Editor::new(names, history).context("cannot use the terminal")?;
+        say("`:help` lists the words of the shell; Ctrl-D ends it");
+        loop {
+            let prompt = self.prompt();
+            match editor.read(&prompt).context("cannot read from the terminal")? {
+                Typed::Line(line) => {
+                    if self.line(&line) == Next::End {
+                        break;
+                    }
+                }
+                Typed::Nothing => {}
+                Typed::End => break,
+            }
+        }
+        Ok(if self.last == Some(ExitStatus::Terminated) { ExitStatus::Terminated } else { ExitStatus::Success })
+    }
+
+    /// Lines from elsewhere.
+    fn read(&mut self, lines: impl Iterator<Item = io::Result<String>>) -> anyhow::Result<()> {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&line.context("cannot read standard input")?);
+            if line::is_open(&text) {
+                text.push('\n');
+                continue;
+            }
+            if self.line(&std::mem::take(&mut text)) == Next::End {
+                return Ok(());
+            }
+        }
+        if !text.is_empty() {
+            self.line(&text);
+        }
+        Ok(())
+    }
+
+    /// Does what a line says.
+    fn line(&mut self, text: &str) -> Next {
+        let done = match line::read(text) {
+            Ok(Line::Quit) => return Next::End,
+            Ok(line) => self.act(line),
+            Err(wrong) => Err(Diagnostic::usage(wrong).into()),
+        };
+        match done {
+            Ok(Some(status)) => self.ended(status),
+            Ok(None) => {}
+            Err(error) => {
+                say(&format!("error: {error:#}"));
+                let status = error.downcast_ref::<Diagnostic>().map_or(ExitStatus::Broken, |wrong| wrong.status);
+                self.ended(status);
+            }
+        }
+        match self.last {
+            Some(ExitStatus::Terminated) => Next::End,
+            Some(ExitStatus::Interrupted) if !self.has_terminal => Next::End,
+            _ => Next::Line,
+        }
+    }
+
+    /// The exit status, where hosts were asked for something.
+    fn act(&mut self, line: Line) -> anyhow::Result<Option<ExitStatus>> {
+        match line {
+            Line::Command(text) => {
+                let hosts = self.there();
+                let command = Template::literal(text.as_str());
+                let action = Action::Run { command, exec_options: ExecOptions::default() };
+                let plan = said(text, plan("exec", action, self.options.run.timeout));
+                return self.run_on(hosts, plan, CommandKind::Output).map(Some);
+            }
+            Line::Copy(words) => return self.copy(words).map(Some),
+            Line::Reconnect => return self.reconnect(),
+            Line::Hosts(None) => say(&hosts(&self.chosen)),
+            Line::Hosts(Some(set)) => self.choose(set)?,
+            Line::Gather => self.show(true),
+            Line::Stream => self.show(false),
+            Line::Timeout(None) => say(&self.timeout()),
+            Line::Timeout(limit) => self.options.run.timeout = limit,
+            Line::Status => self.status(),
+            Line::Save(file) => self.save(&file)?,
+            Line::Help => help(),
+            Line::Empty | Line::Quit => {}
+        }
+        Ok(None)
+    }
+
+    fn run_on(&mut self, hosts: Vec<Host>, plan: Plan, kind: CommandKind) -> anyhow::Result<ExitStatus> {
+        if hosts.is_empty() {
+            say("error: every chosen host was lost\nhint: `:reconnect` logs in again, `:hosts SET` chooses others");
+            return Ok(ExitStatus::Unreachable);
+        }
+        let Selected { known, groups, files, .. } = &self.all;
+        let selected = Selected {
+            hosts,
+            known: known.clone(),
+            groups: groups.clone(),
+            warnings: Vec::new(),
+            files: files.clone(),
+        };
+        self.signals.work();
+        let done = PendingRun {
+            plan,
+            selected,
+            playbook: PlaybookRef::default(),
+            kind,
+            allow: AllowUnreachable::Count(0),
+            force: false,
+            judged: false,
+            remote_status: false,
+            sudo: None,
+            canary: None,
+            list_hosts: false,
+            way: Way::Kept(&mut self.kept),
+            options: &self.options,
+            environment: self.environment,
+        }
+        .execute();
+        self.signals.rest();
+        done
+    }
+
+    /// `:push` and `:pull`, as the commands of that name.
+    fn copy(&mut self, words: Vec<String>) -> anyhow::Result<ExitStatus> {
+        let words: Vec<_> = std::iter::once("gsctl".to_owned()).chain(words).map(Into::into).collect();
+        let Cli { command, options } = match cli::parse(&words, &[]) {
+            Ok(cli) => cli,
+            Err(error) => {
+                let text = error.to_string();
+                return Err(Diagnostic::usage(text.trim_start_matches("error: ").trim_end()).into());
+            }
+        };
+        let limit = options.run.timeout.or(self.options.run.timeout);
+        let plan = match command {
+            Command::Push(args) if args.privilege.sudo.is_none() => copy::push(&args, options.output.diff, limit)?,
+            Command::Pull(args) if args.privilege.sudo.is_none() => copy::pull(&args, limit)?,
+            _ => {
+                return Err(Diagnostic::usage("`--sudo`: not in the shell").hint("`gsctl push --sudo` does it").into());
+            }
+        };
+        let hosts = self.there();
+        self.run_on(hosts, plan, CommandKind::Changes)
+    }
+
+    fn reconnect(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
+        let hosts: Vec<Host> = self.chosen.iter().filter(|host| lost.contains(&host.name)).cloned().collect();
+        if hosts.is_empty() {
+            say("no chosen host was lost");
+            return Ok(None);
+        }
+        self.run_on(hosts, oneshot::ping(), CommandKind::Ping).map(Some)
+    }
+
+    fn choose(&mut self, set: String) -> anyhow::Result<()> {
+        let options = HostOptions { hosts: vec![set], ..HostOptions::default() };
+        let found = selection::choose(self.inventory.clone(), self.all.files.clone(), &options, self.environment)?;
+        let (here, others): (Vec<Host>, Vec<Host>) =
+            found.hosts.into_iter().partition(|host| self.kept.has(&host.name));
+        if here.is_empty() {
+            let names = folded(&others);
+            return Err(Diagnostic::usage(format!("`{names}` is not among the hosts of this shell"))
+                .hint(format!("they are {}", hosts(&self.all.hosts)))
+                .into());
+        }
+        if !others.is_empty() {
+            say(&format!("warning: not among the hosts of this shell: {}", folded(&others)));
+        }
+        // As they were when they were logged in to.
+        let is_here = |host: &&Host| here.iter().any(|chosen| chosen.name == host.name);
+        self.chosen = self.all.hosts.iter().filter(is_here).cloned().collect();
+        if !self.has_terminal {
+            return Ok(());
+        }
+        say(&hosts(&self.chosen));
+        Ok(())
+    }
+
+    fn show(&mut self, gathered: bool) {
+        let output = &mut self.options.output;
+        (output.gather, output.stream) = (gathered, !gathered);
+        (output.diff, output.quiet_hosts, output.tail) = (false, false, None);
+    }
+
+    fn timeout(&self) -> String {
+        match self.options.run.timeout {
+            Some(limit) if !limit.is_zero() => format!("timeout {}", human(limit)),
+            _ => "no timeout".to_owned(),
+        }
+    }
+
+    fn status(&mut self) {
+        let there = self.there();
+        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
+        say(&format!("chosen: {}", hosts(&self.chosen)));
+        say(&format!("there: {}", if there.is_empty() { "none".to_owned() } else { hosts(&there) }));
+        if !lost.is_empty() {
+            let names: Vec<&str> = lost.iter().map(String::as_str).collect();
+            say(&format!("lost: {} ({})", fold(&names), plural::hosts(names.len())));
+        }
+        if let Some(last) = self.last {
+            say(&format!("last line: {} ({})", last.code(), last.name()));
+        }
+        let timeout = self.timeout();
+        say(&timeout);
+    }
+
+    fn save(&self, file: &str) -> anyhow::Result<()> {
+        let Some(report) = &self.kept.last else {
+            return Err(Diagnostic::usage("no line was run yet").into());
+        };
+        let path = self.environment.path(file);
+        let written = (|| {
+            let mut out = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path)?;
+            for host in &report.hosts {
+                writeln!(out, "== {} ==", host.host)?;
+                host.stdout.copy_to(&mut out)?;
+                host.stderr.copy_to(&mut out)?;
+                if let Some(failure) = &host.failure {
+                    writeln!(out, "-- {}: {}", failure.phase.words(), failure.cause)?;
+                }
+            }
+            out.flush()
+        })();
+        written.map_err(|error: io::Error| {
+            let wrong = Diagnostic::usage(format!("`{file}`: {error}"));
+            let exists = error.kind() == io::ErrorKind::AlreadyExists;
+            if exists { wrong.hint("name a file that is not there yet") } else { wrong }
+        })?;
+        Ok(())
+    }
+
+    /// `3 hosts> `, `2 of 3 hosts, node2 lost> `.
+    fn prompt(&mut self) -> String {
+        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
+        let names: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let count = self.chosen.iter().filter(|host| !lost.contains(&host.name)).count();
+        prompt(count, self.all.hosts.len(), &names)
+    }
+}
+
+fn prompt(there: usize, of: usize, lost: &[&str]) -> String {
+    let count = if there == of { plural::hosts(of) } else { format!("{there} of {}", plural::hosts(of)) };
+    if lost.is_empty() {
+        return format!("{count}> ");
+    }
+    let names = sanitize::words(&fold(lost));
+    let gone = if names.chars().count() <= LONGEST_NAMES { names } else { lost.len().to_string() };
+    format!("{count}, {gone} lost> ")
+}
+
+/// What is worse. An interruption comes first, then as the exit status of a run has it.
+fn rank(status: ExitStatus) -> usize {
+    use ExitStatus as S;
+    let order = [
+        S::Success,
+        S::Failed,
+        S::NoHosts,
+        S::Unreachable,
+        S::TimedOut,
+        S::Refused,
+        S::Usage,
+        S::Broken,
+        S::Interrupted,
+        S::Terminated,
+    ];
+    order.iter().position(|known| *known == status).unwrap_or_default()
+}
+
+fn folded(hosts: &[Host]) -> String {
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    fold(&names)
+}
+
+fn hosts(hosts: &[Host]) -> String {
+    format!("{} ({})", folded(hosts), plural::hosts(hosts.len()))
+}
+
+fn help() {
+    for (word, what, does) in WORDS {
+        say(&format!("{:22} {does}", format!("{word} {what}")));
+    }
+    say("everything else is a command for the hosts, each line in a shell of its own there");
+}
+
+/// Says something beside what the hosts print. A terminal that is gone is found out where it is read.
+fn say(text: &str) {
+    let text = sanitize::block(text.as_bytes());
+    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts() {
+        assert_eq!(prompt(3, 3, &[]), "3 hosts> ");
+        assert_eq!(prompt(1, 1, &[]), "1 host> ");
+        assert_eq!(prompt(2, 3, &[]), "2 of 3 hosts> ");
+        assert_eq!(prompt(2, 3, &["node2"]), "2 of 3 hosts, node2 lost> ");
+        assert_eq!(prompt(198, 200, &["db7", "db9"]), "198 of 200 hosts, db[7,9] lost> ");
+        let many: Vec<String> = (1..9).map(|n| format!("r{n}-node-{}", n * 7)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(prompt(192, 200, &many), "192 of 200 hosts, 8 lost> ");
+    }
+
+    #[test]
+    fn the_worst_counts() {
+        use ExitStatus as S;
+        let mut by_rank = S::ALL.to_vec();
+        by_rank.sort_by_key(|status| rank(*status));
+        assert_eq!(by_rank.first(), Some(&S::Success));
+        assert!(rank(S::TimedOut) > rank(S::Unreachable) && rank(S::Unreachable) > rank(S::Failed));
+        assert!(rank(S::Interrupted) > rank(S::Broken));
+    }
+}
