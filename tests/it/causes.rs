@@ -1,4 +1,4 @@
-//! The evidence scripts of Greenplum and of gs_sdr on fake nodes: each documented line stands in the right log, between healthy
+//! The evidence scripts of Greenplum and of `gs_sdr` on fake nodes: each documented line stands in the right log, between healthy
 //! ones and behind those of yesterday, and its cause is named. openGauss: `opengauss_causes.rs`; Oracle: `oracle_forms.rs`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -217,7 +217,7 @@ fn what_a_segment_says_and_what_is_seen() {
 const SDR: [&str; 4] = ["programs", "under way", "relation", "cluster"];
 const SDR_EVIDENCE: [&str; 2] = ["shared/logs.sh", "panweidb/sdr-evidence.sh"];
 
-/// A node of a pair of clusters on which gs_sdr ran.
+/// A node of a pair of clusters on which `gs_sdr` ran.
 fn sdr_node() -> Node {
     let node = Node::new();
     node.write("home/.bashrc", &format!("export GAUSSLOG={}\n", node.name("log")));
@@ -261,7 +261,7 @@ fn every_row_of_gs_sdr_is_named() {
     assert!(seen >= 30, "{seen}");
 }
 
-/// What the files of gs_sdr and the build say, where no log does.
+/// What the files of `gs_sdr` and the build say, where no log does.
 #[test]
 fn what_the_files_of_gs_sdr_say() {
     let catalogue = builtin_causes("panweidb").unwrap();
