@@ -186,6 +186,7 @@ find_instances() {
 next_instance() {
     [ -n "$rest" ] || return 1
     one=${rest%%"$nl"*}
+    one_line=$one
     rest=${rest#*"$nl"}
     role=${one%% *}
     one=${one#* }

@@ -340,6 +340,13 @@ main() {
     fact segments_running "$running"
     name_state
     fact state "$state"
+    if command -v mark_logs >/dev/null; then
+        case $share_coordinator in
+            # Nothing is started beside one that runs: what was written before tells.
+            accepting) fact found_log_marks '' ;;
+            *) fact found_log_marks "$(mark_logs)" ;;
+        esac
+    fi
     fact elsewhere_launched "$share_launched"
     fact elsewhere_launched_what "$share_launched_what"
     fact elsewhere_coordinator "$share_coordinator"

@@ -1,13 +1,8 @@
 # Sends what tells why a node does not come up: the logs of the program that is missing, since the start was requested, and
 # what must be looked at otherwise. gsctl holds them against playbooks/opengauss/causes.yaml. Changes nothing, needs no root.
-# lib.sh, processes.sh and logs.sh stand before it. gsctl sets these variables before all; any may be empty:
+# shared/logs.sh, lib.sh, processes.sh, logs.sh and send.sh stand before it. gsctl sets these variables before all; any may be empty:
 #   gausshome  env_file  gausslog  cm_data
 #   log_marks   what mark_logs printed before the first change; empty: nothing was started by this run
-
-# say_state ID WORDS: a documented cause that no log tells of.
-say_state() {
-    printf '>> %s: %s\n' "$1" "$2"
-}
 
 # no_monitor: nothing starts om_monitor but cron.
 no_monitor() {
@@ -50,17 +45,26 @@ server_log() {
     fi
     log=$(ls -t "$directory"/postgresql-*.log 2>/dev/null | head -n 1)
     [ -n "$log" ] || return 0
-    requested=${log_marks%%|*}
-    if [ -n "$requested" ]; then
-        age=$(age_of_file "$log")
-        # An older file is of an earlier start.
-        [ -z "$age" ] || [ "$age" -le $(($(date +%s) - requested + 1)) ] || return 0
-    fi
+    # An older file is of an earlier start.
+    ! is_before_start "$log" || return 0
     # A full disk hides itself: the log is there, and empty.
     if [ ! -s "$log" ] && full_disk "$log"; then
         say_state OG75 "$full, and $log is empty"
     fi
     send_file PGLOG "$log" 32768
+}
+
+# cluster_words: what cm_ctl says of the cluster, and what in CM's configuration keeps it from ever becoming Normal.
+cluster_words() {
+    patience=4
+    inside '"$GAUSSHOME/bin/cm_ctl" query -Cv; echo gsctl_view; "$GAUSSHOME/bin/cm_ctl" view | sed -n "s/^cmDataPath *: *//p"'
+    send_words CMD 'cm_ctl query -Cv' "$(printf '%s\n' "${said%%gsctl_view*}" | sed '/^env_/d')"
+    printf '%s\n' "$cm_data" "${said#*gsctl_view}" | sort -u | while IFS= read -r path; do
+        conf=$path/cm_server/cm_server.conf
+        [ -n "$path" ] && [ -r "$conf" ] || continue
+        line=$(LC_ALL=C sed -n 's/^[[:space:]]*\(delay_arbitrate_max_cluster_timeout.*\)/\1/p' "$conf" | tail -n 1)
+        [ -z "$line" ] || send_words CMD "$conf" "$line"
+    done
 }
 
 main() {
@@ -104,6 +108,7 @@ main() {
         send_log AGENT "$agent_dir"
         send_log DNERR "$agent_dir"
     else
+        [ "$datanodes" = 0 ] || cluster_words
         # One that dies again and again runs now and then.
         send_log OMM "$omm_dir"
         send_log AGENT "$agent_dir"
@@ -111,9 +116,12 @@ main() {
         if [ "$datanodes" = 0 ]; then
             send_log DNERR "$agent_dir"
             ! data_directory "$agent_dir" || server_log
-        elif [ "$cm_server" != none ]; then
-            send_log CMS "$server_dir"
-            send_log KEY_EVENT "$server_dir"
+        else
+            # All of it runs here: what is wrong then is the cluster's.
+            if [ "$cm_server" != none ]; then
+                send_log KEY_EVENT "$server_dir"
+                send_log CMS "$server_dir"
+            fi
             ! data_directory "$agent_dir" || server_log
         fi
     fi

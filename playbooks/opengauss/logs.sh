@@ -1,7 +1,7 @@
 # Where the logs of a node are, and what was written to them since the start was requested. After lib.sh and processes.sh.
 #
 # CM's logs go on in the same file across restarts, so that yesterday's trouble stands in the newest file too. So their inode and
-# size are taken before the first change, and only what is after that is read (send.sh).
+# size are taken before the first change, and only what is after that is read (shared/logs.sh, send.sh).
 
 # log_of CODE DIR: leaves in $log the current log of that code.
 log_of() {

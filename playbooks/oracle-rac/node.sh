@@ -365,6 +365,10 @@ look_fully() {
 }
 
 say_all() {
+    # Of a stack that is at work already, what it wrote before tells as well.
+    case $state in
+        down | partial | stack-stopped | given-up) ! command -v mark_logs >/dev/null || fact found_log_marks "$(mark_logs)" ;;
+    esac
     fact installed "$installed"
     fact grid_home_dir "$place"
     fact found_grid_home "$grid_home"

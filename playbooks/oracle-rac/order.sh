@@ -1,8 +1,11 @@
 # Orders for crsctl, which start.sh and stop.sh share. POSIX sh (dash, bash, busybox), after lib.sh.
 
+# After shared/logs.sh too.
+
 # order ARGUMENT...: crsctl as whoever it needs, for as long as it takes: gsctl ends it when its time is over. What bash
 # says of a crsctl that was killed goes nowhere.
 order() {
+    ordered="crsctl $*"
     said=$(
         {
             command_as "$@" 2>&1 </dev/null
@@ -47,6 +50,8 @@ find_orders() {
 
 # failed: with the words of crsctl that say why, and the way out.
 failed() {
+    # gsctl holds it against the documented causes.
+    send_words OUTPUT "$ordered" "$said"
     decisive
     way_out
     printf 'because=%s\n' "${because:-crsctl ended with exit status $said_rc}"

@@ -3,7 +3,8 @@
 # running_build: leaves in $pid the process of a `gs_ctl build` on this data directory, whoever began it; nothing for none.
 running_build() {
     pid=
-    for file in $(grep -l gs_ctl /proc/[0-9]*/cmdline 2>/dev/null); do
+    for file in $(grep -sl gs_ctl /proc/[0-9]*/cmdline); do
+        # It may be gone meanwhile.
         words=" $({ tr '\000' ' ' <"$file"; } 2>/dev/null)"
         case $words in
             *' copy_secure_files '*) continue ;;
@@ -211,5 +212,5 @@ check_ways() {
     for entry in $list; do
         ping -c 1 -w 4 ${mine:+-I "$mine"} "${entry#*/}" >/dev/null 2>&1 </dev/null && return 0
     done
-    fail "none of the other cluster's nodes answers from ${mine:-here}: $(echo $list)"
+    fail_as SD24 "none of the other cluster's nodes answers from ${mine:-here}: $(echo $list)"
 }

@@ -131,7 +131,7 @@ write_replconninfo() {
         index=$((index + 1))
     done
     for entry in $others; do
-        [ "$index" -le 8 ] || fail 'replconninfo1 to replconninfo8 are all in use'
+        [ "$index" -le 8 ] || fail_as SD14 'replconninfo1 to replconninfo8 are all in use'
         want="localhost=$mine $ports remotehost=${entry#*/} remoteport=$((there + 1)) remoteheartbeatport=$((there + 5)) remoteservice=$((there + 4)) iscascade=false iscrossregion=true"
         replconninfo "$index"
         [ "$has" = "$want" ] || tell gs_guc "$how" -Z datanode -D "$data_dir" -c "replconninfo$index = '$want'"
@@ -220,7 +220,7 @@ put_key() {
     esac
     tries=1
     until quietly cm_ctl ddb --put "$1" "$2" && [ -n "$said" ]; do
-        [ "$tries" -lt "${ddb_tries:-3}" ] || fail "\`cm_ctl ddb --put $1 $2\` failed with exit status $rc: $(last_words)"
+        [ "$tries" -lt "${ddb_tries:-3}" ] || fail_as SD21 "\`cm_ctl ddb --put $1 $2\` failed with exit status $rc: $(last_words)"
         tries=$((tries + 1))
         sleep 1
     done

@@ -21,6 +21,12 @@ fail() {
     exit 1
 }
 
+# fail_as ID WORDS: the same for a documented cause (causes.yaml), which gsctl then names.
+fail_as() {
+    printf '>> %s: %s\n' "$1" "$(printf '%s' "$2" | tr '\n' ' ')"
+    fail "$2"
+}
+
 # tell_all NAME VALUE: a fact for every node of the run.
 tell_all() {
     fact "share_${side}_$1" "$2"
@@ -158,7 +164,7 @@ read_step() {
 record() {
     is_lead || return 0
     read_step "$step_file"
-    [ -n "$number" ] || fail "the step file $step_file is damaged: \`$step_name\`"
+    [ -n "$number" ] || fail_as SD38 "the step file $step_file is damaged: \`$step_name\`"
     if [ "$number" -ge "${1%%_*}" ] && [ -n "$step_name" ]; then return 0; fi
     put "$step_file" "$1"
     fact changed yes

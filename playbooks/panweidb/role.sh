@@ -62,7 +62,7 @@ shut_out() {
     # Also where gs_sdr has done this step: it leaves its cluster user's right to replicate.
     [ -z "$others" ] || remove_rules
     reached 4 && return
-    [ -n "$others" ] || fail 'the addresses of the other cluster are not known any more: set peers=ADDRESS,ADDRESS'
+    [ -n "$others" ] || fail_as SD35 'the addresses of the other cluster are not known any more: set peers=ADDRESS,ADDRESS'
     restore_parameters
 }
 
@@ -222,7 +222,7 @@ leave_pair() {
     reached 4 && return
     progress 50%
     own_dir_others
-    [ -n "$others" ] || fail 'the addresses of the other cluster are not known any more: set peers=ADDRESS,ADDRESS'
+    [ -n "$others" ] || fail_as SD35 'the addresses of the other cluster are not known any more: set peers=ADDRESS,ADDRESS'
     remove_replconninfo
     remove_rules
     progress 70%

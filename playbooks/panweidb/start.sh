@@ -46,14 +46,14 @@ read_roles() {
     case $mode in primary | disaster_standby | pair) ;; *) return 0 ;; esac
     if ! reached 2; then
         hint=
-        [ "$state" = Normal ] || fail "the cluster is not Normal: $state"
+        [ "$state" = Normal ] || fail_as SD08 "the cluster is not Normal: $state"
         case $dns in
             *Main_Standby* | *Cascade_Standby*) fail "there is a main or cascade standby already: $dns" ;;
         esac
     fi
     case $dns in
         *:Primary*) ;;
-        *) fail "there is no primary datanode in $cabin/cluster_state_tmp: $dns" ;;
+        *) fail_as SD36 "there is no primary datanode in $cabin/cluster_state_tmp: $dns" ;;
     esac
 }
 
@@ -115,7 +115,7 @@ take_lock() {
 be_alone() {
     foreign_locks
     hint='wait until it is over; if no gs_sdr and no gsctl works on this cluster, remove the file'
-    [ -z "$locks" ] || fail "gs_sdr is at work on this cluster, or left its lock file behind: $locks on $host"
+    [ -z "$locks" ] || fail_as SD01 "gs_sdr is at work on this cluster, or left its lock file behind: $locks on $host"
 }
 
 # check_parameters, step 2: what must be so on the primary. What can be changed is told to all nodes, which write it down first.
@@ -130,7 +130,7 @@ check_parameters() {
         is=$(sql "show ${name%:*};" | tr -d ' ')
         [ -n "$is" ] || fail "\`show ${name%:*};\` has no answer"
         [ "$is" != "${name#*:}" ] || continue
-        [ "$name" != enable_dcf:off ] || fail "enable_dcf is $is: streaming disaster recovery does not go with DCF"
+        [ "$name" != enable_dcf:off ] || fail_as SD12 "enable_dcf is $is: streaming disaster recovery does not go with DCF"
         changes="$changes${changes:+ }${name%:*}:$is"
     done
     tell_all changes "$changes"
@@ -156,7 +156,7 @@ query_keep() {
     is_main || return 0
     value=$(sql 'show wal_keep_segments;' | tr -d ' ')
     case $value in
-        '' | *[!0-9]*) fail "\`show wal_keep_segments;\` answers \`$value\`" ;;
+        '' | *[!0-9]*) fail_as SD15 "\`show wal_keep_segments;\` answers \`$value\`" ;;
     esac
     tell_all keep "$instance:$value"
 }
@@ -245,15 +245,15 @@ tell_keep() {
     file=$cabin/.wal_keep_segments_record
     [ -e "$file" ] || return 0
     hint="write the value that wal_keep_segments had into it, as in \`6001:16\` (number of the datanode, value)"
-    [ -s "$file" ] || fail "$file is empty"
+    [ -s "$file" ] || fail_as SD30 "$file is empty"
     values=
     while IFS= read -r line; do
         case ${line#*:} in
-            '' | *[!0-9]*) fail "$file is damaged: \`$line\`" ;;
+            '' | *[!0-9]*) fail_as SD39 "$file is damaged: \`$line\`" ;;
         esac
         case $line in
             [0-9]*:*) values="$values${values:+ }$line" ;;
-            *) fail "$file is damaged: \`$line\`" ;;
+            *) fail_as SD39 "$file is damaged: \`$line\`" ;;
         esac
     done <"$file"
     tell_all keep_back "$values"

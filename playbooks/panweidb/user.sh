@@ -9,14 +9,14 @@ check_user() {
     hint="make it, as in \`create user $hadr_user with replication password '...'\`, and set hadr_user and hadr_password_file"
     case $nl$users$nl in
         *"$nl$hadr_user|t$nl"*) ;;
-        *"$nl$hadr_user|"*) fail "the disaster user $hadr_user has no right to replicate" ;;
-        *) fail "there is no disaster user $hadr_user, with the right to replicate" ;;
+        *"$nl$hadr_user|"*) fail_as SD33 "the disaster user $hadr_user has no right to replicate" ;;
+        *) fail_as SD33 "there is no disaster user $hadr_user, with the right to replicate" ;;
     esac
     if [ -n "$hadr_password_file" ]; then
         rc=0
         said=$(bounded gsql -d postgres -p "$dn_port" -U "$hadr_user" -W "$password" -A -t -c 'select 1;' 2>&1) || rc=$?
         hint="is the password of $hadr_user in $hadr_password_file right?"
-        [ "$rc" -eq 0 ] || fail "the disaster user $hadr_user cannot log in: $(last_words)"
+        [ "$rc" -eq 0 ] || fail_as SD06 "the disaster user $hadr_user cannot log in: $(last_words)"
     fi
     hint=
     bin=$gausshome/bin
@@ -54,7 +54,7 @@ keep_user() {
     read_password
     rc=0
     secret=$(gs_encrypt -f hadr "$hadr_user|$password" 2>/dev/null </dev/null 9>&-) || rc=$?
-    [ "$rc" -eq 0 ] && [ -n "$secret" ] || fail "gs_encrypt cannot encrypt the disaster user (exit status $rc)"
+    [ "$rc" -eq 0 ] && [ -n "$secret" ] || fail_as SD07 "gs_encrypt cannot encrypt the disaster user (exit status $rc)"
     [ -z "$(sql "select value from gs_global_config where name='hadr_user_info';")" ] ||
         sql 'DROP GLOBAL CONFIGURATION hadr_user_info;' >/dev/null
     # Not in an argument: what is encrypted, and the key beside it, are the password.
@@ -66,7 +66,7 @@ keep_user() {
         case $said in *ERROR:* | *FATAL:*) rc=1 ;; esac
     done
     rm -f "$own_dir/user.sql"
-    [ "$rc" -eq 0 ] || fail 'the disaster user cannot be stored in the database'
+    [ "$rc" -eq 0 ] || fail_as SD07 'the disaster user cannot be stored in the database'
     fact changed yes
 }
 
@@ -86,6 +86,12 @@ secure_files() {
     mv "$dir.new" "$dir" || fail "cannot make $dir"
     fact changed yes
     ! is_main || tell_all size "$(du -sk "$data_dir" 2>/dev/null | awk '{ print $1 }')"
+}
+
+# say_fetch WHY: also for evidence.sh.
+say_fetch() {
+    printf '%s\n' "$1" >"$own_dir/fetch.why" 2>/dev/null || :
+    fact fetch "$1"
 }
 
 # fetch, step 3 of the standby: the files of the primary, with the disaster user's password; and whether the two clusters fit.
@@ -119,22 +125,23 @@ fetch() {
             esac
         done
         if [ "$rc" -ne 0 ] || [ ! -e "$dir/version.cfg" ]; then
-            fact fetch "$fetched"
+            say_fetch "$fetched"
             return
         fi
     fi
     if [ "$(sed -n 3p "$dir/version.cfg")" != "$(sed -n 3p "${GPHOME-}/version.cfg" 2>/dev/null)" ]; then
         fact fetch_said "$(sed -n 1p "$dir/version.cfg") $(sed -n 3p "$dir/version.cfg") there, $(sed -n 1p "${GPHOME-}/version.cfg" 2>/dev/null) $(sed -n 3p "${GPHOME-}/version.cfg" 2>/dev/null) here"
         rm -rf "$dir"
-        fact fetch version
+        say_fetch version
     elif [ "$(cat "$dir/.cluster_user_record" 2>/dev/null)" != "$(id -un)" ]; then
         fact fetch_said "$(cat "$dir/.cluster_user_record" 2>/dev/null) there, $(id -un) here"
         rm -rf "$dir"
-        fact fetch user
+        say_fetch user
     elif [ ! -e "$dir/hadr.key.cipher" ] || [ ! -e "$dir/hadr.key.rand" ]; then
         rm -rf "$dir"
-        fact fetch keys
+        say_fetch keys
     else
+        rm -f "$own_dir/fetch.why"
         fact fetch ok
     fi
 }

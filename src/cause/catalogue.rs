@@ -50,6 +50,9 @@ pub struct DocumentedCause {
     pub id: String,
     /// The stage of the startup chain that it holds back, or another word for the part of the system.
     pub stage: String,
+    /// Other stages that it holds back as well, where it does not matter which of them is missed first.
+    #[serde(default)]
+    pub holds_back: Vec<String>,
     /// The cause in a few words.
     pub cause: String,
     /// The logs that prove it, by the codes that evidence scripts use.
@@ -84,6 +87,16 @@ pub struct DocumentedCause {
     pub source: String,
     /// How well it is known.
     pub verified: Verified,
+}
+
+impl DocumentedCause {
+    /// Whether it can be why a stage is missing. A row about none of the `stages` of a chain can be so for each of them.
+    pub(super) fn concerns(&self, missing: Option<&str>, stages: &[&str]) -> bool {
+        let mut held = std::iter::once(&self.stage).chain(&self.holds_back);
+        missing.is_none_or(|missing| {
+            held.clone().any(|stage| stage == missing) || !held.any(|stage| stages.contains(&stage.as_str()))
+        })
+    }
 }
 
 /// A file of rows.

@@ -15,7 +15,7 @@ const BEFORE: usize = 2;
 
 /// Logs that are written block by block, each of one try to start, so that the first trouble of a block is the cause and the rest
 /// follows from it. The others go on for as long as the program lives: there the newest line counts.
-const BLOCKS: [&str; 6] = ["DNERR", "SYSCALL", "PGLOG", "PGSTART", "STARTUP", "GPCSV"];
+const BLOCKS: [&str; 7] = ["DNERR", "SYSCALL", "PGLOG", "PGSTART", "STARTUP", "GPCSV", "OUTPUT"];
 
 /// Compiled once; empty where one is no regular expression, which the tests would show.
 struct Patterns {
@@ -29,6 +29,7 @@ struct Patterns {
     belongs: RegexSet,
     explains: RegexSet,
     message: Option<Regex>,
+    number: Option<Regex>,
     process: Option<Regex>,
 }
 
@@ -42,7 +43,15 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"reserved memory for backend threads is",
         ]),
         up: set(&[r"ready to accept (read-only )?connections|database system is ready"]),
-        severe: set(&[r"\b(FATAL|PANIC):", r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]"]),
+        severe: set(&[
+            r"\b(FATAL|PANIC):",
+            r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]",
+            // gs_sdr, gpstart, ohasd.
+            r"\[(ERROR|CRITICAL|FATAL|PANIC)\]",
+            // Oracle, whose words are translated: numbers that are never news of a start that goes well.
+            r"\b(ORA-\d{5}|PROCL?-\d+|CLSU-00100)\b",
+            r"\bCRS-(1606|1608|1705|2757|2765|2771|2878|2883|4124|501[0-8]|5055|58(15|18|22))\b",
+        ]),
         // Before a server has any log at all.
         last_words: set(&[r"^(postgres|postmaster|gaussdb): "]),
         // What a program says that does not come as far as its own log, and what the system says of it.
@@ -71,11 +80,15 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         ]),
         explains: set(&[
             r"(?i)could not|invalid|unrecognized|out of range|outside the valid range|not found|failed|permission denied|no such",
-            r"line \d+ of|CONTEXT:|无法|无效|错误|失败|没有",
+            r"line \d+ of|CONTEXT:|无法|无效|错误|失败|没有|encountered the following error",
         ]),
         process: Regex::new(r"\[(\d+)\] |\b([0-9a-f]{8}\.[0-9a-f]+) ").ok(),
-        message: Regex::new(r"(?:FATAL|PANIC|ERROR|致命错误|系统崩溃|比致命错误还过分的错误|错误|error)[:：]\s*(.*)$")
-            .ok(),
+        message: Regex::new(concat!(
+            r"(?:(?:FATAL|PANIC|ERROR|致命错误|系统崩溃|比致命错误还过分的错误|错误|error)[:：]",
+            r"|\[(?:ERROR|CRITICAL|FATAL|PANIC)\]:?-?)\s*(.*)$"
+        ))
+        .ok(),
+        number: Regex::new(r"\b(?:CRS|ORA|PROCL?|CLSU)-\d+:.*$").ok(),
     }
 });
 
@@ -147,6 +160,9 @@ pub(super) fn decisive_line(codes: &[String], lines: &[String]) -> Option<(usize
 
 /// What a line says, without time, process and severity.
 pub(super) fn message(line: &str) -> String {
+    if let Some(found) = PATTERNS.number.as_ref().and_then(|number| number.find(line)) {
+        return found.as_str().trim().to_owned();
+    }
     let said = PATTERNS.message.as_ref().and_then(|message| message.captures(line)).and_then(|found| found.get(1));
     said.map_or(line, |said| said.as_str()).trim().to_owned()
 }

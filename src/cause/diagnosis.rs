@@ -14,13 +14,7 @@ pub fn diagnose(catalogue: &Catalogue, stage: Option<&str>, stages: &[&str], evi
         let mut logs = evidence.logs.iter().filter(|log| log.codes.contains(code));
         logs.any(|log| decisive_line(&log.codes, &log.lines).is_some())
     };
-    let concerns = |row: &DocumentedCause| {
-        if row.unless.iter().any(speaks) {
-            return false;
-        }
-        let other = stages.contains(&row.stage.as_str()) && stage.is_some();
-        !other || stage == Some(row.stage.as_str())
-    };
+    let concerns = |row: &DocumentedCause| row.concerns(stage, stages) && !row.unless.iter().any(speaks);
     for log in &evidence.logs {
         if let Some((row, at)) = matching(catalogue, &concerns, log) {
             let lines = proof(&log.lines, at);

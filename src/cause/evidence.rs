@@ -13,6 +13,7 @@
 
 use crate::outcome::Cause;
 
+use super::csv::record;
 use super::words::{decoded, mask_secrets};
 
 /// The beginning of a line of the script's own.
@@ -31,6 +32,13 @@ pub(super) struct LogPiece {
     pub(super) age: Option<u64>,
     /// Its lines, without secrets, at most so many as the script sends.
     pub(super) lines: Vec<String>,
+}
+
+impl LogPiece {
+    /// Whether its lines are records of CSV, as Greenplum writes them.
+    fn is_csv(&self) -> bool {
+        self.codes.iter().any(|code| code == "GPCSV" || code == "STARTUP")
+    }
 }
 
 /// What the evidence script of a node printed.
@@ -107,7 +115,11 @@ impl Evidence {
             // A line that is cut on its way has no blank.
             Some(log) => {
                 if let Some(line) = line.strip_prefix(b" ") {
-                    log.lines.push(mask_secrets(&decoded(line)));
+                    let line = mask_secrets(&decoded(line));
+                    match record(&line).filter(|_| log.is_csv()) {
+                        Some(lines) => log.lines.extend(lines),
+                        None => log.lines.push(line),
+                    }
                 }
             }
             None => self.rest.push(mask_secrets(&decoded(line))),

@@ -14,7 +14,7 @@ pub fn explanation(system: &str, row: &DocumentedCause) -> String {
         let _ = writeln!(text, "{name:<14}{value}");
     };
     say("system", system);
-    say("stage", &row.stage);
+    say("stage", &stages(row));
     say("waiting", wait(row.wait));
     say("what to do", &row.hint);
     say("proof", &place(row));
@@ -34,7 +34,12 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Why a node does not come up\n\n\
          The causes that gsctl knows by name. `gsctl explain ID` prints one of them. The rows are data:\n\
-         `playbooks/<system>/causes.yaml`; this page is made from them.\n",
+         `playbooks/<system>/causes.yaml`; this page is made from them.\n\n\
+         `gsctl start` reads the logs of the first stage that a node misses, and of them only what was written since it was asked for;\n\
+         `gsctl diagnose` what was written since the newest start that a log tells of, else in the last ten minutes, and says how old it\n\
+         is. A row about another stage of the chain is not the cause of this one. Rows of stage `cluster` are for nodes that are up and a\n\
+         cluster that is not Normal: every node is asked. Of Greenplum, what a segment says is PostgreSQL's (rows PG), in CSV, and is shown\n\
+         as PostgreSQL writes it. A row whose waiting does not help ends the wait when it is found twice.\n",
     );
     for (system, _) in ids() {
         let _ = write!(page, "\n## {system}\n");
@@ -44,7 +49,7 @@ pub fn page() -> String {
                 "\n### {}\n\n**{}** (stage {}). {}.\n\n- what to do: {}\n- proof: {}\n",
                 row.id,
                 row.cause,
-                row.stage,
+                stages(row),
                 capitalized(wait(row.wait)),
                 row.hint,
                 place(row)
@@ -61,6 +66,13 @@ pub fn page() -> String {
         }
     }
     page
+}
+
+/// The stage that it is about, and others that miss it too.
+fn stages(row: &DocumentedCause) -> String {
+    let others =
+        if row.holds_back.is_empty() { String::new() } else { format!("; also {}", row.holds_back.join(", ")) };
+    format!("{}{others}", row.stage)
 }
 
 fn place(row: &DocumentedCause) -> String {

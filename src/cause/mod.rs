@@ -5,6 +5,7 @@
 //! engine. Pure: must not touch a file or a host.
 
 mod catalogue;
+mod csv;
 mod decisive;
 mod diagnosis;
 mod evidence;

@@ -4,6 +4,7 @@
 
 /// Playbooks by name: `(name, text)`.
 const PLAYBOOKS: &[(&str, &str)] = &[
+    ("greenplum/diagnose", include_str!("../../playbooks/greenplum/diagnose.yaml")),
     ("greenplum/promote", include_str!("../../playbooks/greenplum/promote.yaml")),
     ("greenplum/recover", include_str!("../../playbooks/greenplum/recover.yaml")),
     ("greenplum/restart", include_str!("../../playbooks/greenplum/restart.yaml")),
@@ -18,10 +19,12 @@ const PLAYBOOKS: &[(&str, &str)] = &[
     ("opengauss/start", include_str!("../../playbooks/opengauss/start.yaml")),
     ("opengauss/status", include_str!("../../playbooks/opengauss/status.yaml")),
     ("opengauss/stop", include_str!("../../playbooks/opengauss/stop.yaml")),
+    ("oracle-rac/diagnose", include_str!("../../playbooks/oracle-rac/diagnose.yaml")),
     ("oracle-rac/restart", include_str!("../../playbooks/oracle-rac/restart.yaml")),
     ("oracle-rac/start", include_str!("../../playbooks/oracle-rac/start.yaml")),
     ("oracle-rac/status", include_str!("../../playbooks/oracle-rac/status.yaml")),
     ("oracle-rac/stop", include_str!("../../playbooks/oracle-rac/stop.yaml")),
+    ("panweidb/diagnose", include_str!("../../playbooks/panweidb/diagnose.yaml")),
     ("panweidb/sdr-establish", include_str!("../../playbooks/panweidb/sdr-establish.yaml")),
     ("panweidb/sdr-failover", include_str!("../../playbooks/panweidb/sdr-failover.yaml")),
     ("panweidb/sdr-start-primary", include_str!("../../playbooks/panweidb/sdr-start-primary.yaml")),
@@ -41,6 +44,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("greenplum/cluster.sh", include_str!("../../playbooks/greenplum/cluster.sh")),
     ("greenplum/evidence.sh", include_str!("../../playbooks/greenplum/evidence.sh")),
     ("greenplum/lib.sh", include_str!("../../playbooks/greenplum/lib.sh")),
+    ("greenplum/logs.sh", include_str!("../../playbooks/greenplum/logs.sh")),
     ("greenplum/look.sh", include_str!("../../playbooks/greenplum/look.sh")),
     ("greenplum/node.sh", include_str!("../../playbooks/greenplum/node.sh")),
     ("greenplum/standby.sh", include_str!("../../playbooks/greenplum/standby.sh")),
@@ -60,10 +64,19 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("oracle-rac/check.sh", include_str!("../../playbooks/oracle-rac/check.sh")),
     ("oracle-rac/evidence.sh", include_str!("../../playbooks/oracle-rac/evidence.sh")),
     ("oracle-rac/lib.sh", include_str!("../../playbooks/oracle-rac/lib.sh")),
+    ("oracle-rac/logs.sh", include_str!("../../playbooks/oracle-rac/logs.sh")),
     ("oracle-rac/node.sh", include_str!("../../playbooks/oracle-rac/node.sh")),
     ("oracle-rac/order.sh", include_str!("../../playbooks/oracle-rac/order.sh")),
     ("oracle-rac/start.sh", include_str!("../../playbooks/oracle-rac/start.sh")),
     ("oracle-rac/stop.sh", include_str!("../../playbooks/oracle-rac/stop.sh")),
+    (
+        "panweidb/sdr-evidence.sh",
+        concat!(
+            include_str!("../../playbooks/panweidb/lib.sh"),
+            include_str!("../../playbooks/panweidb/build.sh"),
+            include_str!("../../playbooks/panweidb/evidence.sh")
+        ),
+    ),
     (
         "panweidb/sdr-find.sh",
         concat!(include_str!("../../playbooks/panweidb/lib.sh"), include_str!("../../playbooks/panweidb/find.sh")),
@@ -101,6 +114,7 @@ const SCRIPTS: &[(&str, &str)] = &[
             include_str!("../../playbooks/panweidb/parts.sh")
         ),
     ),
+    ("shared/logs.sh", include_str!("../../playbooks/shared/logs.sh")),
     ("postgres/build.sh", include_str!("../../playbooks/postgres/build.sh")),
     ("postgres/evidence.sh", include_str!("../../playbooks/postgres/evidence.sh")),
     ("postgres/node.sh", include_str!("../../playbooks/postgres/node.sh")),

@@ -148,7 +148,7 @@ fn write_afterwards(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
 
 /// What is wrong with the cluster: no host's failure. Whom it was asked of stands with it where they did not agree.
 fn write_cluster(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
-    let Some(ClusterReport { failure: Some(failure), asked, .. }) = &report.cluster else { return Ok(()) };
+    let Some(ClusterReport { failure: Some(failure), asked, cause, .. }) = &report.cluster else { return Ok(()) };
     let text = join("cluster", &cluster_words(failure));
     screen.err_line(&plain_line("FAILED", Tone::Bad, &text, ctx))?;
     let mut answers: IndexMap<&str, Vec<&str>> = IndexMap::new();
@@ -157,6 +157,7 @@ fn write_cluster(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> 
     }
     let answers = answers.iter().map(|(answer, hosts)| format!("{} said {}", fold(hosts), sanitize::words(answer)));
     screen.err_line(&plain_line("asked:", Tone::Plain, &answers.collect::<Vec<_>>().join(", "), ctx))?;
+    write_proof(cause.as_ref().and_then(|cause| cause.proof.as_ref()), ctx, screen)?;
     let Some(hint) = &failure.hint else { return Ok(()) };
     screen.err_line(&format!("{} {}", ctx.err.paint(Tone::Hint, &pad_left("hint:", 18)), sanitize::words(hint)))
 }

@@ -13,12 +13,15 @@ use super::Run;
 use super::condition::said;
 use super::fleet::{Executor, JobResult};
 use super::job_result::{Parser, evaluate};
+use super::pump::Pump;
 use super::step::is_gone;
 use super::wait::{EVIDENCE, first_missing};
 use super::waiting::WaitingHost;
 
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.
 const MOST: usize = 300 * 1024;
+/// The stage behind the chain: nodes that are up, and a cluster that is not what was wanted.
+const CLUSTER: &str = "cluster";
 /// Looks that find the same stage missing before a host is asked why, and between one time and the next.
 pub(super) const LOOKS: u32 = 5;
 
@@ -73,15 +76,60 @@ impl<C: Executor> Run<'_, C> {
         if !evidence.is_structured() {
             return (None, printed.clone());
         }
-        let stages: Vec<&str> = self.plan.chain.iter().map(|stage| stage.name.as_str()).collect();
         let stage = first_missing(&self.hosts[host].chain).map(|stage| stage.stage.as_str());
-        let cause = diagnose(&self.plan.causes, stage, &stages, &evidence);
+        let cause = diagnose(&self.plan.causes, stage, &self.stages(), &evidence);
         let mut shown = printed.builder();
         for line in evidence.shown(cause.as_ref()) {
             shown.push(line.as_bytes());
             shown.push(b"\n");
         }
         (cause, shown.finish())
+    }
+
+    /// What the logs of these hosts say of a cluster that is not what was wanted, though its nodes are up. Whoever knows it tells:
+    /// what a node decided for all stands in its log alone.
+    pub(super) async fn cause_of_cluster(&mut self, id: StepId, wait: &Wait, hosts: &[HostId]) -> Option<Cause> {
+        let evidence = wait.evidence.as_ref().filter(|_| !self.plan.causes.is_empty())?;
+        if self.stats.cancelled.is_some() {
+            return None;
+        }
+        let mut pump = Pump::new(hosts.iter().map(|&host| (host, ())));
+        let begin = |run: &mut Self, host: HostId, (): &()| {
+            run.begin_quietly(host, id, run.evidence_command(evidence, host));
+            true
+        };
+        let mut found: Vec<(usize, Cause)> = Vec::new();
+        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
+            self.hosts[host].activity = None;
+            let printed = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
+            let Ok(bytes) = printed.whole(MOST) else { continue };
+            let cause = diagnose(&self.plan.causes, Some(CLUSTER), &self.stages(), &Evidence::read(&bytes));
+            // A server's last words alone are no verdict on a cluster.
+            let Some(mut cause) = cause.filter(|cause| cause.id.is_some()) else { continue };
+            if let Some(proof) = &mut cause.proof {
+                proof.file = format!("{}: {}", self.hosts[host].run_host.name, proof.file);
+            }
+            let place = hosts.iter().position(|other| *other == host).unwrap_or_default();
+            found.push((place, cause));
+        }
+        found.into_iter().min_by_key(|(place, _)| *place).map(|(_, cause)| cause)
+    }
+
+    /// What a step that failed printed of the cause itself, in the form of evidence. What the report shows of it then is the proof.
+    pub(super) fn add_own_cause(&mut self, host: HostId, result: &mut StepResult) {
+        if self.plan.causes.is_empty() || result.outcome != Outcome::Failed {
+            return;
+        }
+        let (cause, shown) = self.cause_in(host, &result.stdout);
+        let Some(cause) = cause.filter(|cause| cause.id.is_some()) else { return };
+        self.hosts[host].found = Some(cause);
+        result.stdout = shown;
+        self.add_cause(host, result, true);
+    }
+
+    /// All stages that a cause can be about: those of the chain, and what comes after them.
+    fn stages(&self) -> Vec<&str> {
+        self.plan.chain.iter().map(|stage| stage.name.as_str()).chain([CLUSTER]).collect()
     }
 
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.

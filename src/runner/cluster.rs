@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::cancel::WatchedLimit;
 use crate::duration::human;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::outcome::{Cause, Failure, Outcome, Phase, StepResult};
 use crate::plan::{Action, Look, On, Until, Wait};
 use crate::reactor::now;
 use crate::report::{Asked, ClusterReport};
@@ -48,6 +48,16 @@ struct Asking {
 impl Asking {
     fn host(&self) -> Option<HostId> {
         self.hosts.front().copied()
+    }
+
+    /// The host whose answer counts.
+    fn speaker(&self) -> HostId {
+        self.host().or(self.answers.last().map(|(host, _)| *host)).unwrap_or_default()
+    }
+
+    /// Hosts that may know more, the one that was asked last first.
+    fn candidates(&self) -> Vec<HostId> {
+        self.hosts.iter().copied().collect()
     }
 
     fn answered(&mut self, host: HostId, answer: String) {
@@ -137,7 +147,8 @@ impl<'a, C: Executor> Run<'a, C> {
             }
         }
         self.drain_cluster(&mut asking, nodes.as_mut()).await;
-        self.conclude_cluster(id, wait, &asking, reached.is_some(), began);
+        let cause = if reached.is_some() { None } else { self.cause_of_cluster(id, wait, &asking.candidates()).await };
+        self.conclude_cluster(id, wait, &asking, reached.is_some(), cause, began);
         if let Some(nodes) = nodes {
             self.conclude_nodes(id, nodes, began).await;
         }
@@ -277,12 +288,27 @@ impl<'a, C: Executor> Run<'a, C> {
     }
 
     /// Says what became of the cluster. Where it is not as it is wanted, that is no host's failure.
-    fn conclude_cluster(&mut self, id: StepId, wait: &Wait, asking: &Asking, reached: bool, began: Instant) {
+    fn conclude_cluster(
+        &mut self,
+        id: StepId,
+        wait: &Wait,
+        asking: &Asking,
+        reached: bool,
+        cause: Option<Cause>,
+        began: Instant,
+    ) {
         for &(host, _) in &asking.answers {
             self.hosts[host].activity = None;
         }
         let is_cut_short = self.stats.cancelled.is_some();
-        let failure = (!reached && !is_cut_short).then(|| self.cluster_failure(wait, asking, began));
+        let mut failure = (!reached && !is_cut_short).then(|| self.cluster_failure(wait, asking, began));
+        if let (Some(failure), Some(cause)) = (&mut failure, &cause) {
+            failure.cause = format!("{}: {}", failure.cause, cause.words());
+            // What a rule knows, or the probe said, is nearer than what is said of all.
+            if failure.hint.is_none() || failure.hint == self.hint_for_all(wait, asking) {
+                failure.hint = cause.hint.clone().or(failure.hint.take());
+            }
+        }
         let elapsed = now().saturating_duration_since(began);
         for (host, _) in asking.answers.iter().filter(|_| !is_cut_short) {
             if self.hosts[*host].row_of(id).is_none() && asking.hosts.contains(host) {
@@ -293,7 +319,7 @@ impl<'a, C: Executor> Run<'a, C> {
             .answers
             .iter()
             .map(|(host, answer)| Asked { host: self.hosts[*host].run_host.name.clone(), answer: answer.clone() });
-        let cluster = ClusterReport { state: asking.state.clone(), asked: asked.collect(), failure, cause: None };
+        let cluster = ClusterReport { state: asking.state.clone(), asked: asked.collect(), failure, cause };
         if cluster.failure.is_some() {
             self.stats.cluster_failed = true;
             self.step_failed = true;
@@ -303,13 +329,18 @@ impl<'a, C: Executor> Run<'a, C> {
         self.emit(EventKind::ClusterSeen { step: id, cluster });
     }
 
+    /// What the step says to do about a cluster that is not as it is wanted, whatever it is.
+    fn hint_for_all(&self, wait: &Wait, asking: &Asking) -> Option<String> {
+        let state = &self.hosts[asking.speaker()];
+        wait.hint.as_ref().map(|hint| hint.render_words(&state.run_host.vars, &state.facts))
+    }
+
     /// Why the cluster is not as it is wanted.
     fn cluster_failure(&self, wait: &Wait, asking: &Asking, began: Instant) -> Failure {
         let limit = human(wait.timeout);
-        let host = asking.host().or(asking.answers.last().map(|(host, _)| *host)).unwrap_or_default();
-        let state = &self.hosts[host];
+        let state = &self.hosts[asking.speaker()];
         let vars = &state.run_host.vars;
-        let hint = wait.hint.as_ref().map(|hint| hint.render_words(vars, &state.facts));
+        let hint = self.hint_for_all(wait, asking);
         if let Some(lost) = &asking.waiting.lost {
             return Failure { hint: lost.hint.clone().or(hint), ..lost.clone() };
         }

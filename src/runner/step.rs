@@ -236,8 +236,10 @@ impl<C: Executor> Run<'_, C> {
                     let said = evaluate(Parser::Status, Some(EVIDENCE), done).stdout;
                     let (cause, shown) = self.cause_in(host, &said);
                     let mut result = with_evidence(*failed, &shown);
-                    self.hosts[host].found = cause;
-                    self.add_cause(host, &mut result, false);
+                    if result.cause.is_none() {
+                        self.hosts[host].found = cause;
+                        self.add_cause(host, &mut result, false);
+                    }
                     self.end_step(host, id, result);
                     self.check_max_fail(step);
                     continue;
@@ -261,6 +263,7 @@ impl<C: Executor> Run<'_, C> {
             }
             self.remember_cleanup(host, id, &result);
             self.name_way_out(step, host, &mut result);
+            self.add_own_cause(host, &mut result);
             if step.evidence.is_some() && goes_on && !gone && wants_evidence(&result) {
                 pump.push(host, Task::AskWhy(Box::new(result)));
                 continue;

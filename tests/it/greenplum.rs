@@ -1,6 +1,8 @@
 //! Greenplum from stopped to up and back, on three lab nodes: with gpstart and without it, every refusal, a failure at every
 //! stage, and the promotion of the standby. What came of it is looked up in the nodes' process tables and on their disks.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::gsctl::{Gsctl, Run};
@@ -268,6 +270,8 @@ fn tells_why_gpstart_failed() {
         host(&run.json(), "node1")["stdout"].as_str().is_some_and(|text| text.contains("FAILED  host:'node2'")),
         "{run}"
     );
+    assert_eq!(host(&run.json(), "node1")["cause"]["id"], "GP16", "{run}");
+    assert_eq!(host(&run.json(), "node2")["cause"]["id"], "GP22", "{run}");
     cluster.expect_down();
 
     // A mirror alone: the cluster is up without it.
@@ -278,6 +282,17 @@ fn tells_why_gpstart_failed() {
     let line = format!("STATUS--DIR:{}--STARTED:False", cluster.path(3, MIRROR0).display());
     assert!(evidence.contains(&line) && evidence.contains("could not bind"), "{run}");
     assert!(cluster.runs(1, COORDINATOR) && !cluster.runs(3, MIRROR0), "{}", cluster.census());
+    // The same without a start, which changes nothing: what was written before tells.
+    let pids = cluster.pids();
+    let run = cluster.gsctl("diagnose").run().expect(5);
+    expect_failed(&run, "node3", "mirrors", "GP22", "reserve them");
+    let cause = host(&run.json(), "node3")["cause"].clone();
+    assert!(
+        cause["proof"]["age_s"].is_number() && cause["proof"]["lines"].to_string().contains("could not bind"),
+        "{run}"
+    );
+    assert!(host(&run.json(), "node1")["cause"].is_null(), "{run}");
+    assert_eq!(cluster.pids(), pids);
     // A cluster that is up is not started again; it says what is missing.
     let before = cluster.pids();
     expect_failed(&cluster.start().expect(5), "node3", "mirrors", "of this node", "gprecoverseg");
@@ -349,14 +364,18 @@ fn tells_what_fails_without_gpstart() {
     cluster.expect_down();
     cluster.heal(1, COORDINATOR);
 
-    // A coordinator that dispatches must not find its segments down: it is not started.
-    cluster.fault(3, PRIMARY1, "nostart");
+    // A coordinator that dispatches must not find its segments down: it is not started. What the segment says, it says in CSV.
+    let trouble = Path::new(PRIMARY1).join("standin.trouble-GPCSV");
+    let record = "2026-11-28 19:34:28.006086 UTC,,,p7,th1,,,,0,,,seg1,,,,,\"PANIC\",\"XX000\",\"could not locate a valid checkpoint \
+                  record\",,,,,,,0,,\"xlog.c\",6700,\n";
+    lab.node(3).write(&trouble, record);
     let run = start();
     expect_failed(&run, "node3", "primaries", "a primary does not start", "startup.log");
     let evidence = host(&run.json(), "node3")["stdout"].as_str().unwrap_or_default().to_owned();
-    assert!(evidence.contains("STATUS--DIR:") && evidence.contains("could not bind"), "{run}");
+    assert!(evidence.contains("STATUS--DIR:") && evidence.contains("[7] PANIC:  could not locate a valid"), "{run}");
+    assert_eq!(host(&run.json(), "node3")["cause"]["id"], "PG29", "{run}");
     assert!(!cluster.runs(1, COORDINATOR) && cluster.runs(2, PRIMARY0), "{}", cluster.census());
-    cluster.heal(3, PRIMARY1);
+    lab.node(3).remove(&trouble);
     cluster.crash();
 
     // One that hangs in its recovery, and a mirror that does not get past its start.

@@ -49,6 +49,7 @@ mod alone;
 mod ansible_values;
 mod big_files;
 mod canary;
+mod causes;
 mod certificates;
 mod config;
 mod cuts;

@@ -12,13 +12,14 @@ use crate::alone::alone;
 use crate::scripts::{EVIDENCE, NODE, Node, SHELLS};
 
 const SAMPLES: &str = include_str!("../causes/opengauss.yaml");
-const HEALTHY: &str = include_str!("../causes/healthy.txt");
-const CHAIN: [&str; 5] = ["marker gone", "om_monitor", "cm_agent", "cm_server", "gaussdb"];
+pub(crate) const HEALTHY: &str = include_str!("../causes/healthy.txt");
+const CHAIN: [&str; 6] = ["marker gone", "om_monitor", "cm_agent", "cm_server", "gaussdb", "cluster"];
 
-fn samples() -> BTreeMap<String, String> {
+/// What the logs hold for each row, by its id.
+pub(crate) fn samples_in(text: &str) -> BTreeMap<String, String> {
     let mut samples = BTreeMap::new();
     let mut id = String::new();
-    for line in SAMPLES.lines().skip(1) {
+    for line in text.lines().skip(1) {
         match line.strip_prefix("  ") {
             Some(text) => samples.entry(id.clone()).or_insert_with(String::new).push_str(&format!("{text}\n")),
             None if line.is_empty() => samples.entry(id.clone()).or_insert_with(String::new).push('\n'),
@@ -28,9 +29,14 @@ fn samples() -> BTreeMap<String, String> {
     samples
 }
 
+fn samples() -> BTreeMap<String, String> {
+    samples_in(SAMPLES)
+}
+
 /// Where the log of a code is on the fake node.
 fn log_of(code: &str) -> Option<&'static str> {
     Some(match code {
+        "KEY_EVENT" => "log/cm/cm_server/key_event-2026-05-11_100000-current.log",
         "OMM" => "log/cm/om_monitor/om_monitor-2026-05-11_100000-current.log",
         "AGENT" => "log/cm/cm_agent/cm_agent-2026-05-11_100000-current.log",
         "CMS" => "log/cm/cm_server/cm_server-2026-05-11_100000-current.log",
@@ -56,7 +62,8 @@ fn node(stage: &str) -> Node {
     ] {
         node.file(log_of(code).unwrap(), &format!("{HEALTHY}{yesterday}"));
     }
-    let at = CHAIN.iter().position(|name| *name == stage).unwrap_or(CHAIN.len());
+    // Where the marker is back, the agent has stopped and gone; om_monitor waits.
+    let at = CHAIN.iter().position(|name| *name == stage).map_or(CHAIN.len(), |at| if at == 0 { 2 } else { at });
     if at > 1 {
         let dir = node.name("log/cm/om_monitor");
         node.start_with("om_monitor", &["-L", &dir]);
@@ -103,8 +110,8 @@ fn every_row_of_a_log_is_named() {
     let now = String::from_utf8(now).unwrap().trim().to_owned();
     for (turn, row) in catalogue.rows().iter().filter(|row| row.signature.is_some()).enumerate() {
         let Some(code) = row.logs.iter().find(|code| log_of(code).is_some()) else { continue };
-        // Rows of a cluster that is up, and of a stop, are for other looks.
-        if !CHAIN.contains(&row.stage.as_str()) || row.stage == "marker gone" {
+        // Rows of a stop are for other looks.
+        if !CHAIN.contains(&row.stage.as_str()) {
             continue;
         }
         // Every shell has its turn, and each row one of them.
@@ -124,6 +131,38 @@ fn every_row_of_a_log_is_named() {
         assert_eq!(proof.file, node.name(log_of(code).unwrap()));
         assert!(sample.contains(proof.lines[0].trim()), "{proof:?}");
     }
+}
+
+/// A cluster that is up and not Normal: what `cm_ctl` itself says, and what is configured so that it stays so.
+#[test]
+fn causes_of_a_cluster_are_also_in_the_words_of_cm() {
+    let catalogue = builtin_causes("opengauss").unwrap();
+    for (shell, id) in SHELLS.iter().zip(["OG34", "OG88", "OG91", "OG78"]) {
+        let node = node("cluster");
+        let before = marks(&node, shell);
+        let conf = node.name("cm");
+        fs::create_dir_all(node.path("cm/cm_server")).unwrap();
+        let query = if id == "OG91" { "cluster_state : Degraded\n".to_owned() } else { samples()[id].clone() };
+        if id == "OG91" {
+            node.file("cm/cm_server/cm_server.conf", &format!("log_dir = x\n{}", samples()[id]));
+        }
+        if id == "OG78" {
+            append(&node, "AGENT", &started(&node));
+            append(&node, "PGLOG", &format!("{HEALTHY}{}", samples()[id]));
+        }
+        let said = node.file("said", &query);
+        node.cm_ctl(&format!("case $1 in query) cat {} ;; view) echo 'cmDataPath :{conf}' ;; esac", quote(&said)));
+        let cause = found(&node, shell, &catalogue, "cluster", &[("log_marks", &before)]);
+        let cause = cause.unwrap_or_else(|| panic!("{id}: nothing, by {shell:?}"));
+        assert_eq!(cause.id.as_deref(), Some(id), "{shell:?} {cause:#?}");
+    }
+    // Nothing of it keeps a datanode down.
+    let node = node("cluster");
+    let before = marks(&node, SHELLS[0]);
+    append(&node, "CMS", &samples()["OG89"]);
+    assert_eq!(found(&node, SHELLS[0], &catalogue, "gaussdb", &[("log_marks", &before)]), None);
+    let cause = found(&node, SHELLS[0], &catalogue, "cluster", &[("log_marks", &before)]).unwrap();
+    assert_eq!(cause.id.as_deref(), Some("OG89"));
 }
 
 /// What was written before the start was requested proves nothing.

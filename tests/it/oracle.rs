@@ -244,10 +244,12 @@ fn daemons_that_run_and_are_of_no_use() {
     let lab = lab();
     let grid = install(&lab);
     grid.crsctl(1, "start crs");
-    for (program, last, stage, hint, evidence) in [
-        ("ocssd.bin", "cssd", "cssd", "voting disks", "CRS-1714: Unable to discover any voting files"),
-        ("crsd.bin", "crsd", "crsd", "OCR", "ora.crsd"),
+    for (program, last, stage, hint, evidence, id) in [
+        ("ocssd.bin", "cssd", "cssd", "discovery string", "CRS-1714: Unable to discover any voting files", "OR10"),
+        ("crsd.bin", "crsd", "crsd", "ocrcheck", "CRS-1019: The OCR Service exited", "OR26"),
     ] {
+        lab.node(2)
+            .write("grid/trouble-crsd.bin", "CRS-1019: The OCR Service exited on host node1. Details in crsd.trc.\n");
         grid.fault(2, "hollow", program);
         grid.crsctl(2, "start crs");
         for (number, last) in [(1, "listeners"), (2, last)] {
@@ -257,6 +259,15 @@ fn daemons_that_run_and_are_of_no_use() {
         assert_eq!(first_missing(&run, 2), Some((stage.to_owned(), "starting".to_owned())), "{run}");
         says(&run, 2, "hint", hint);
         says(&run, 2, "stdout", evidence);
+        assert_eq!(host(&run, 2)["cause"]["id"], id, "{run}");
+        // A diagnosis changes nothing, and says the same.
+        let run = gsctl(&lab, "diagnose").run().expect(5);
+        assert_eq!(
+            (&host(&run, 2)["cause"]["id"], &host(&run, 2)["cause"]["stage"]),
+            (&id.into(), &stage.into()),
+            "{run}"
+        );
+        assert!(host(&run, 1)["cause"].is_null(), "{run}");
         // What is under way goes on by itself once the cause is gone.
         grid.heal(2, "hollow");
         gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);

@@ -10,13 +10,16 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use gsctl::testing::{Facts, parse_facts, quote, without_comments};
+use gsctl::testing::{Cause, Evidence, Facts, builtin_causes, diagnose, parse_facts, quote, without_comments};
+
+use crate::opengauss_causes::{HEALTHY as HEALTHY_LINES, samples_in};
 
 const NODE: &[&str] = &["lib.sh", "node.sh"];
 const CHECK: &[&str] = &["lib.sh", "check.sh"];
-const START: &[&str] = &["lib.sh", "order.sh", "start.sh"];
-const STOP: &[&str] = &["lib.sh", "order.sh", "stop.sh"];
-const EVIDENCE: &[&str] = &["lib.sh", "evidence.sh"];
+const START: &[&str] = &["shared/logs.sh", "lib.sh", "order.sh", "start.sh"];
+const STOP: &[&str] = &["shared/logs.sh", "lib.sh", "order.sh", "stop.sh"];
+const BEFORE_START: &[&str] = &["shared/logs.sh", "lib.sh", "logs.sh", "node.sh"];
+const EVIDENCE: &[&str] = &["shared/logs.sh", "lib.sh", "logs.sh", "evidence.sh"];
 
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
@@ -141,8 +144,9 @@ const RESTART_RUNNING: [&str; 6] = ["ohasd.bin", "oraagent.bin", "evmd.bin", "ev
 
 /// Scripts of the system, one after the other.
 pub(crate) fn script(names: &[&str]) -> String {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/oracle-rac/");
-    names.iter().map(|name| fs::read_to_string(format!("{dir}{name}")).unwrap()).collect()
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/");
+    let path = |name: &str| if name.contains('/') { name.to_owned() } else { format!("oracle-rac/{name}") };
+    names.iter().map(|name| fs::read_to_string(format!("{dir}{}", path(name))).unwrap()).collect()
 }
 
 /// A node.
@@ -287,7 +291,7 @@ impl Node {
         for (shell, child) in SHELLS.iter().zip(children) {
             let output = child.wait_with_output().unwrap();
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
-            let out = String::from_utf8_lossy(&output.stdout).into_owned();
+            let out = without_times(&String::from_utf8_lossy(&output.stdout));
             let before = said.get_or_insert_with(|| out.clone());
             assert_eq!(*before, out, "{shell:?} says something else than {:?}", SHELLS[0]);
         }
@@ -315,6 +319,22 @@ impl Node {
         orders.dedup();
         orders
     }
+}
+
+/// What the time was is another one in each shell.
+fn without_times(said: &str) -> String {
+    let line = |line: &str| match line.split_once("newest:") {
+        Some((before, after)) if line.starts_with(">> ") => {
+            format!("{before}newest:0{}\n", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+        }
+        _ => match line.strip_prefix("found_log_marks=") {
+            Some(marks) => {
+                format!("found_log_marks=1{}\n", marks.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            }
+            None => format!("{line}\n"),
+        },
+    };
+    said.lines().map(line).collect()
 }
 
 #[track_caller]
@@ -1170,6 +1190,169 @@ fn marks_of_a_node_whose_name_has_capitals() {
     }
 }
 
+const STAGES: [&str; 13] = [
+    "ohasd",
+    "gpnpd",
+    "gipcd",
+    "mdnsd",
+    "cssdmonitor",
+    "cssd",
+    "ctssd",
+    "asm",
+    "storage",
+    "evmd",
+    "crsd",
+    "listeners",
+    "cluster",
+];
+
+/// Where the log of a code is on a node of 12c or later.
+fn log_of(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "CRSALERT" => "u01/app/grid/diag/crs/rac1/crs/trace/alert.log",
+        "OHASDTRC" => "u01/app/grid/diag/crs/rac1/crs/trace/ohasd.trc",
+        "OCSSDTRC" => "u01/app/grid/diag/crs/rac1/crs/trace/ocssd.trc",
+        "AGENTTRC" => "u01/app/grid/diag/crs/rac1/crs/trace/ohasd_oraagent_grid.trc",
+        "ASMALERT" => "u01/app/grid/diag/asm/+asm/+ASM1/trace/alert_+ASM1.log",
+        _ => return None,
+    })
+}
+
+/// A node on which this stage is the first one that is missing, with trouble of yesterday in each log.
+fn stuck_at(stage: &str) -> Node {
+    let mut node = Node::new();
+    let home = "u01/app/19.0.0/grid";
+    node.file(&format!("{home}/crs/install/crsconfig_params"), &format!("ORACLE_BASE={}\n", node.name("u01/app/grid")));
+    for code in ["CRSALERT", "OHASDTRC", "OCSSDTRC", "AGENTTRC", "ASMALERT"] {
+        node.file(
+            log_of(code).unwrap(),
+            "2026-05-10 09:00:00.000 [OHASD(1)]CRS-4402: x\nORA-00119: y\nCould not init OLR\n",
+        );
+    }
+    if stage == "ohasd" {
+        node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
+        node.says(&[("stat res -t -init", NO_OHAS, 1), ("check crs", NO_OHAS, 1), ("config crs", "CRS-4622: x\n", 0)]);
+        return node;
+    }
+    let name = format!("ora.{stage}");
+    let down: &'static str = Box::leak(name.into_boxed_str());
+    let program = match stage {
+        "cssd" => "ocssd.bin".to_owned(),
+        "ctssd" => "octssd.bin".to_owned(),
+        "asm" => "oracle".to_owned(),
+        "cssdmonitor" => stage.to_owned(),
+        "listeners" => "tnslsnr".to_owned(),
+        _ => format!("{stage}.bin"),
+    };
+    node.runs_all_but(&[&program]);
+    let lines = if stage == "listeners" { but(&[]) } else { but(&[(down, "ONLINE", "OFFLINE", "", "STABLE")]) };
+    node.says(&[("stat res -t -init", &table(&lines), 0), ("check crs", STACK_OFF, 1)]);
+    node
+}
+
+fn found(node: &Node, stage: &str, vars: &[(&str, &str)]) -> Option<Cause> {
+    let said = node.run(EVIDENCE, vars);
+    diagnose(&builtin_causes("oracle-rac").unwrap(), Some(stage), &STAGES, &Evidence::read(said.as_bytes()))
+}
+
+fn append(node: &Node, file: &str, text: &str) {
+    let before = fs::read_to_string(node.name(file)).unwrap_or_default();
+    node.file(file, &(before + text));
+}
+
+#[test]
+fn every_row_of_a_log_is_named() {
+    let catalogue = builtin_causes("oracle-rac").unwrap();
+    let samples = samples_in(include_str!("../causes/oracle-rac.yaml"));
+    let mut seen = 0;
+    for row in catalogue.rows().iter().filter(|row| row.signature.is_some()) {
+        let stage = std::iter::once(&row.stage).chain(&row.holds_back).find(|stage| STAGES.contains(&stage.as_str()));
+        let stage = stage.map_or("crsd", String::as_str);
+        for code in &row.logs {
+            let Some(file) = log_of(code) else { continue };
+            // What is missing decides which logs are looked into.
+            if row.id == "OR31" && code != "CRSALERT" {
+                continue;
+            }
+            let node = stuck_at(stage);
+            let marks = parse_facts(node.run(BEFORE_START, &[("given_up_after", "0")]).as_bytes());
+            // A stack that is at work already is not started, and what it wrote before tells too.
+            let marks = marks.get("found_log_marks").cloned().unwrap_or_else(|| panic!("{} {marks:#?}", row.id));
+            let vars = [("log_marks", marks.as_str())];
+            let before = found(&node, stage, &vars);
+            let frame = before.as_ref().and_then(|cause| cause.id.as_deref());
+            assert!(frame.is_none() || frame == Some("OR07"), "{}: yesterday's trouble {before:#?}", row.id);
+            append(&node, file, HEALTHY_LINES);
+            let healthy = found(&node, stage, &vars);
+            assert_eq!(healthy, before, "{}: what is healthy", row.id);
+            append(&node, file, &samples[&row.id]);
+            let cause = found(&node, stage, &vars).unwrap_or_else(|| panic!("{} in {code}: nothing", row.id));
+            assert_eq!(cause.id.as_deref(), Some(row.id.as_str()), "{code} {cause:#?}");
+            assert_eq!((cause.hint.as_ref(), cause.wait), (Some(&row.hint), Some(row.wait)));
+            let proof = cause.proof.unwrap();
+            assert_eq!(proof.file, node.name(file));
+            assert!(samples[&row.id].contains(proof.lines[0].trim()), "{proof:#?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 24, "{seen}");
+}
+
+/// What crsctl and the node itself say, where no log does.
+#[test]
+fn what_no_log_tells() {
+    let samples = samples_in(include_str!("../causes/oracle-rac.yaml"));
+    let id = |node: &Node, stage: &str, vars: &[(&str, &str)]| found(node, stage, vars).and_then(|cause| cause.id);
+    let marks = ("log_marks", "1|0:0:/x");
+    let node = stuck_at("ohasd");
+    for code in ["CRSALERT", "OHASDTRC"] {
+        node.file(log_of(code).unwrap(), "");
+    }
+    assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR07"));
+    // It matters after a boot, not for a start that was asked for.
+    node.says(&[("stat res -t -init", NO_OHAS, 1), ("check crs", NO_OHAS, 1), ("config crs", &samples["OR04"], 0)]);
+    assert_eq!(id(&node, "ohasd", &[]).as_deref(), Some("OR04"));
+    assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR07"));
+    fs::remove_dir_all(node.name("proc/50")).unwrap();
+    assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR05"));
+    let full = format!("#!/bin/sh\nprintf 'x\\n/dev/sda1 10 10 0 100%% %s\\n' {}\n", quote(&node.name("u01")));
+    node.program("path/df", &full);
+    node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
+    assert_eq!(id(&node, "ohasd", &[marks]).as_deref(), Some("OR31"));
+    let node = stuck_at("mdnsd");
+    node.file("proc/net/udp", "  sl  local_address\n 1: 00000000:14E9 00000000:0000 07\n");
+    assert_eq!(id(&node, "mdnsd", &[marks]).as_deref(), Some("OR20"));
+    let node = stuck_at("crsd");
+    node.says(&[("stat res -t -init", &samples["OR30"], 1)]);
+    assert_eq!(id(&node, "crsd", &[marks]).as_deref(), Some("OR30"));
+}
+
+/// What an order of crsctl ended with names its cause: the first line that does, not the frames behind it.
+#[test]
+fn a_failed_order_names_its_cause() {
+    let samples = samples_in(include_str!("../causes/oracle-rac.yaml"));
+    let story = "CRS-2672: Attempting to start 'ora.cssdmonitor' on 'kvm-19rac02'\n\
+        CRS-1705: Found 1 configured voting files but 2 voting files are required, terminating to ensure data integrity\n\
+        CRS-2883: Resource 'ora.cssd' failed during Clusterware stack start.\nCRS-4406: x\nCRS-4000: Command Start failed\n";
+    let cases = [
+        (START, "start crs", samples["OR33"].as_str(), "OR33"),
+        (START, "start crs", samples["OR17"].as_str(), "OR17"),
+        (START, "start crs", story, "OR10"),
+        (STOP, "stop crs", samples["OR35"].as_str(), "OR35"),
+        (STOP, "stop crs", samples["OR36"].as_str(), "OR36"),
+    ];
+    for (script, order, said, want) in cases {
+        let node = Node::new();
+        node.says(&[(order, said, 1), ("stat res -t -init", NO_OHAS, 1)]);
+        let printed = node.run(script, &[]);
+        let cause =
+            diagnose(&builtin_causes("oracle-rac").unwrap(), None, &STAGES, &Evidence::read(printed.as_bytes()));
+        let cause = cause.unwrap_or_else(|| panic!("{want}: nothing in {printed}"));
+        assert_eq!(cause.id.as_deref(), Some(want), "{cause:#?}");
+        assert_eq!(cause.proof.unwrap().file, format!("crsctl {order}"));
+    }
+}
+
 #[test]
 fn evidence_without_healthy_noise() {
     let log = "\
@@ -1184,39 +1367,43 @@ Incident details in: /u01/app/grid/diag/crs/dbnode02/crs/incident/incdir_1/ocssd
 2025-11-11 12:33:02.001 [client(18284818)]CRS-10001:28-May-18 02:40 ACFS-9391: Checking for existing ADVM/ACFS installation.
 2025-11-11 12:33:03.001 [client(18284818)]CRS-10001:28-May-18 02:40 ACFS-9392: Validating ADVM/ACFS installation files for operating system.
 ";
-    let lines =
-        but(&[("ora.cssd", "ONLINE", "OFFLINE", "", "STABLE"), ("ora.crf", "OFFLINE", "OFFLINE", "", "STABLE")]);
-    let node = Node::new();
-    node.says(&[("stat res -t -init", &table(&lines), 0)]);
-    node.file(
-        "u01/app/19.0.0/grid/crs/install/crsconfig_params",
-        &format!("ORACLE_BASE={}\n", node.name("u01/app/grid")),
-    );
-    node.file("u01/app/grid/diag/crs/dbnode02/crs/trace/alert.log", log);
+    let mut node = stuck_at("cssd");
+    node.pids += 1;
+    for code in ["OCSSDTRC", "OHASDTRC", "AGENTTRC"] {
+        node.file(log_of(code).unwrap(), "");
+    }
+    node.file(log_of("CRSALERT").unwrap(), log);
     let said = node.run(EVIDENCE, &[]);
-    let lines: Vec<&str> = said.lines().collect();
-    // The terminal shows the last five.
-    assert!(lines[lines.len() - 5..].iter().any(|line| line.contains("CRS-7500")), "{said}");
-    assert_eq!(lines.last(), Some(&"wanted and not ONLINE: ora.cssd (STABLE)"), "{said}");
+    assert!(said.starts_with("wanted and not ONLINE: ora.cssd (STABLE)\n"), "{said}");
     for noise in ["CRS-8500", "CRS-8503", "CRS-10001", "Errors in file", "Incident"] {
         assert!(!said.contains(noise), "{noise}\n{said}");
     }
+    // What ended it last, and the age of what proves it.
+    let cause = found(&node, "cssd", &[]).unwrap();
+    assert_eq!(cause.id.as_deref(), Some("OR15"), "{cause:#?}");
+    assert_eq!(cause.proof.unwrap().age_s, Some(0));
 
-    // 11.2: in the grid home, times on lines of their own.
+    // 11.2: in the grid home, times on lines of their own. What is older than the newest start is past.
     let node = Node::new();
-    node.says(&[("stat res -t -init", &format!("{NO_OHAS}CRS-4000: x\n"), 1)]);
+    node.says(&[
+        ("stat res -t -init", &format!("{NO_OHAS}CRS-4000: x\n"), 1),
+        ("check crs", NO_OHAS, 1),
+        ("config crs", "x\n", 0),
+    ]);
+    node.process(50, "/bin/sh", "/bin/sh\0/etc/init.d/init.ohasd\0run");
     node.file(
         "u01/app/19.0.0/grid/log/rac1/alertrac1.log",
-        "2012-09-11 10:18:45.213\n[cssd(802)]CRS-1609:This node is unable to communicate with other nodes in the cluster\n2012-09-11 10:18:46.213: \n[cssd(3980)]CRS-1714:Unable to discover any voting files, retrying discovery in 15 seconds\n",
+        "2012-09-11 10:08:45.213\n[cssd(802)]CRS-1609:This node is unable to communicate with other nodes in the cluster\n\
+         2012-09-11 10:18:45.213\n[ohasd(700)]CRS-2112:The OLR service started on node rac1.\n2012-09-11 10:18:46.213: \n\
+         [cssd(3980)]CRS-1714:Unable to discover any voting files, retrying discovery in 15 seconds\n",
     );
     let said = node.run(EVIDENCE, &[]);
-    let lines: Vec<&str> = said.lines().skip(1).collect();
-    assert!(lines[0].starts_with("[cssd(802)]CRS-1609") && lines[1].starts_with("[cssd(3980)]CRS-1714"), "{said}");
-    assert_eq!(
-        lines[2..],
-        ["crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services"],
+    assert!(
+        said.starts_with("crsctl stat res: CRS-4639: Could not contact Oracle High Availability Services\n"),
         "{said}"
     );
+    assert!(said.contains("CRS-1714") && !said.contains("CRS-1609"), "{said}");
+    assert_eq!(found(&node, "cssd", &[]).unwrap().id.as_deref(), Some("OR10"));
     tells("11.2", &node.look(&[]), "ohasd_trace", "/log/*/ohasd/ohasd.log");
     // A library's name says of which release a home is.
     node.file("u01/app/19.0.0/grid/lib/libhasgen19.so", "");

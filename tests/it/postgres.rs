@@ -539,8 +539,65 @@ fn a_server_that_does_not_start_is_diagnosed() {
     stopped();
     let conf = node.text("data/pg/postgresql.conf");
     let hba = node.text("data/pg/pg_hba.conf");
+    // Held by this test for as long as it goes on.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let set = |lines: &str| format!("printf '%s\\n' {} >>{dir}/postgresql.conf", quote(lines));
+    let label = "START WAL LOCATION: 7/28 (file 000000010000000700000000)\nCHECKPOINT LOCATION: 7/60\nBACKUP METHOD: \
+                 streamed\nBACKUP FROM: primary\nSTART TIME: 2026-05-11 10:00:01 UTC\nLABEL: x\nSTART TIMELINE: 1\n";
     // Each makes the trouble, and what undoes it.
-    let troubles: [(&str, &str, String, &str); 11] = [
+    let troubles: [(&str, &str, String, &str); 24] = [
+        // A process of the same user, which is no server.
+        (
+            "PG01",
+            "already exists",
+            format!("sleep 300 </dev/null >/dev/null 2>&1 & echo $! >{dir}/postmaster.pid"),
+            "kill $(sed -n 1p {dir}/postmaster.pid); rm -f {dir}/postmaster.pid",
+        ),
+        ("PG02", "is empty", format!(": >{dir}/postmaster.pid"), "rm -f {dir}/postmaster.pid"),
+        ("PG03", "Address already in use", set(&format!("listen_addresses = '127.0.0.1'\nport = {port}")), ""),
+        (
+            "PG06",
+            ".lock",
+            format!(
+                "{}; sleep 300 </dev/null >/dev/null 2>&1 & echo $! >{dir}/.s.PGSQL.15999.lock",
+                set(&format!("unix_socket_directories = '{dir}'\nport = 15999"))
+            ),
+            "kill $(sed -n 1p {dir}/.s.PGSQL.15999.lock); rm -f {dir}/.s.PGSQL.15999.lock",
+        ),
+        ("PG11", "Permission denied", format!("chmod 0500 {dir}"), "chmod 0700 {dir}"),
+        (
+            "PG15",
+            "control file",
+            format!(
+                "cp {dir}/global/pg_control {dir}/x; printf zzzz | dd of={dir}/global/pg_control bs=1 seek=48 conv=notrunc 2>/dev/null"
+            ),
+            "cp {dir}/x {dir}/global/pg_control; rm {dir}/x",
+        ),
+        // Nobody has so many huge pages.
+        ("PG20", "could not map anonymous shared memory", set("huge_pages = on\nshared_buffers = '1TB'"), ""),
+        ("PG27", "could not open log file", set("logging_collector = on\nlog_directory = '/nonexistent/x'"), ""),
+        (
+            "PG29",
+            "valid checkpoint record",
+            format!("mkdir {dir}/x; mv {dir}/pg_wal/0* {dir}/x/"),
+            "mv {dir}/x/0* {dir}/pg_wal/; rmdir {dir}/x",
+        ),
+        (
+            "PG30",
+            "required checkpoint record",
+            format!("printf '%s' {} >{dir}/backup_label", quote(label)),
+            "rm -f {dir}/backup_label",
+        ),
+        ("PG33", "recovery.conf", format!(": >{dir}/recovery.conf"), "rm -f {dir}/recovery.conf"),
+        ("PG34", "restore_command", format!(": >{dir}/recovery.signal"), "rm -f {dir}/recovery.signal"),
+        // It comes up, and follows nobody.
+        (
+            "PG38",
+            "could not connect to the primary server",
+            format!("{}; : >{dir}/standby.signal", set("primary_conninfo = 'host=127.0.0.1 port=1'")),
+            "rm -f {dir}/standby.signal",
+        ),
         ("PG16", "no_such_param", format!("echo no_such_param=1 >>{dir}/postgresql.conf"), ""),
         ("PG18", "pg_hba.conf", format!("echo 'host all all sm9' >{dir}/pg_hba.conf"), ""),
         ("PG08", "permissions", format!("chmod 0777 {dir}"), "chmod 0700 {dir}"),
@@ -576,6 +633,10 @@ fn a_server_that_does_not_start_is_diagnosed() {
     for (id, words, make, undo) in troubles {
         sh(node, &make);
         try_to_start();
+        // What came before it was up, if it was, is past.
+        wait::until("the log says so", || {
+            node.text("data/pg.log").rsplit("ready to accept").next().is_some_and(|log| log.contains(words))
+        });
         let run = diagnose().expect(5);
         let cause = run.json()["hosts"][0]["cause"].clone();
         assert_eq!(cause["id"], id, "{cause:#}\n{run}");
@@ -583,6 +644,7 @@ fn a_server_that_does_not_start_is_diagnosed() {
         assert!(lines.contains(words), "{id}: {words} is not in {lines}");
         node.write("data/pg/postgresql.conf", &conf);
         node.write("data/pg/pg_hba.conf", &hba);
+        stopped();
         if !undo.is_empty() {
             sh(node, &undo.replace("{dir}", &dir));
         }

@@ -27,6 +27,7 @@ const CLUSTER: &str = concat!(
     include_str!("../../playbooks/opengauss/cluster.sh")
 );
 pub(crate) const EVIDENCE: &str = concat!(
+    include_str!("../../playbooks/shared/logs.sh"),
     include_str!("../../playbooks/opengauss/lib.sh"),
     include_str!("../../playbooks/opengauss/processes.sh"),
     include_str!("../../playbooks/opengauss/logs.sh"),
@@ -154,7 +155,7 @@ impl Node {
         fs::copy(from, self.bin(name)).unwrap();
     }
 
-    fn cm_ctl(&self, body: &str) {
+    pub(crate) fn cm_ctl(&self, body: &str) {
         self.file("app/bin/cm_ctl", &format!("#!/bin/sh\n{body}\n"));
         self.mode("app/bin/cm_ctl", 0o755);
     }

@@ -126,17 +126,26 @@ impl Data {
         self.logs().join("startup.log").display().to_string()
     }
 
-    /// A line in the server's log.
-    pub(crate) fn log(&self, level: &str, text: &str) {
+    /// Lines that a test wants in a log in place of a healthy start: `standin.trouble-STARTUP`, `standin.trouble-GPCSV`.
+    pub(crate) fn trouble(&self, code: &str) -> Option<String> {
+        fs::read_to_string(self.0.join(format!("standin.trouble-{code}"))).ok()
+    }
+
+    /// Adds these lines to the server's log.
+    pub(crate) fn log_lines(&self, lines: &str) {
         let _ = fs::create_dir_all(self.logs());
         let file = self.logs().join("gpdb-2026-11-28_193428.csv");
         if let Ok(mut file) = fs::OpenOptions::new().create(true).append(true).open(file) {
-            let text = text.lines().next().unwrap_or_default().replace('"', "\"\"");
-            let _ = writeln!(
-                file,
-                "2026-11-28 19:34:28.006086 UTC,,,p1,th1,,,,0,,,seg-1,,,,,\"{level}\",\"57P03\",\"{text}\",,,,,,,0"
-            );
+            let _ = file.write_all(lines.as_bytes());
         }
+    }
+
+    /// A line in the server's log.
+    pub(crate) fn log(&self, level: &str, text: &str) {
+        let text = text.lines().next().unwrap_or_default().replace('"', "\"\"");
+        self.log_lines(&format!(
+            "2026-11-28 19:34:28.006086 UTC,,,p1,th1,,,,0,,,seg-1,,,,,\"{level}\",\"57P03\",\"{text}\",,,,,,,0\n"
+        ));
     }
 
     /// What `pg_controldata` shows.

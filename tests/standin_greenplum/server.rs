@@ -65,6 +65,15 @@ pub(crate) fn run(arguments: &[String]) -> u8 {
         complain("FATAL:  could not create any TCP/IP sockets");
         return 1;
     }
+    if let Some(lines) = data.trouble("STARTUP") {
+        complain(lines.trim_end());
+        return 1;
+    }
+    if let Some(lines) = data.trouble("GPCSV") {
+        data.log("LOG", "database system was shut down at 2026-11-28 19:34:20 UTC");
+        data.log_lines(&lines);
+        return 1;
+    }
     // Handlers before the pid file: whoever reads the pid may signal at once.
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGQUIT, SIGUSR1]) else { return 1 };
     let (socket, lock) = (PathBuf::from(format!("/tmp/.s.PGSQL.{port}")), lock_file(port));

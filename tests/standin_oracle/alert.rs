@@ -33,6 +33,17 @@ pub(crate) fn say(grid: &Grid, program: &str, text: &str) {
     write(grid, &line);
 }
 
+/// Lines that a test wants there: of a daemon that is of no use, in `trouble-PROGRAM` of the grid home.
+pub(crate) fn trouble(grid: &Grid, program: &str) {
+    if let Ok(lines) = fs::read_to_string(grid.home(&format!("trouble-{program}"))) {
+        drivers(grid);
+        for line in lines.lines() {
+            say(grid, program, line);
+        }
+        drivers(grid);
+    }
+}
+
 /// The frames of an incident.
 pub(crate) fn incident(grid: &Grid) {
     write(grid, INCIDENT);

@@ -33,6 +33,9 @@ pub(crate) fn run(grid: &Grid, program: &str) -> ExitCode {
         alert::incident(grid);
         alert::drivers(grid);
     }
+    if is(&conf.hollow) {
+        alert::trouble(grid, program);
+    }
     if is(&conf.dies) {
         thread::sleep(SHORT_LIFE);
         return ExitCode::FAILURE;

@@ -315,6 +315,57 @@ fn what_is_beyond_help_ends_the_wait_within_a_few_looks() {
     assert_eq!(failure.hint.as_deref(), Some("mend it"));
 }
 
+/// Nodes that are up, and a cluster that is not Normal: the node that knows why may be another one than that which was asked.
+#[test]
+fn a_cluster_that_is_not_normal_gets_its_cause_from_whoever_knows_it() {
+    let rows = format!(
+        "{CAUSES}  - {{ id: X03, stage: cluster, cause: kicked out, where: [CMS], signature: 'kick out', wait: may_pass, hint: mend \
+         the network, source: s, verified: source }}\n"
+    );
+    let mut step = cluster_wait(seconds(20));
+    if let Action::Wait(wait) = &mut step.action {
+        wait.evidence = Some(Look::Run(Template::literal("echo evidence")));
+        wait.hint = Some(Template::literal("ask cm_ctl"));
+    }
+    let mut plan = start(vec![chain_wait(seconds(60)), step]);
+    plan.causes = crate::cause::Catalogue::read(&rows).expect("it is right");
+    let script = |host: HostId, text: &str| {
+        let says = match (host, text) {
+            // A row about a stage of the chain is not why the cluster is not Normal.
+            (1, text) if text.contains("echo evidence") => ">> DNERR since /log\n FATAL: broken\n",
+            (2, text) if text.contains("echo evidence") => ">> CMS since /log/cms\n node(1) kick out.\n",
+            (_, text) if text.contains("echo evidence") => ">> CMS since /log/cms\n",
+            (_, text) if text.contains("echo cluster") => "cluster_state=Degraded\n",
+            _ => UP,
+        };
+        Reaction::ok(says)
+    };
+    let played = Play::new(plan, 3, script).run();
+    assert!(played.finished.stats.cluster_failed);
+    let cluster = played.finished.cluster.as_ref().expect("it was asked");
+    let failure = cluster.failure.as_ref().expect("it is not Normal");
+    assert!(failure.cause.ends_with(": X03 kicked out"), "{failure:?}");
+    assert_eq!(failure.hint.as_deref(), Some("mend the network"));
+    let cause = cluster.cause.as_ref().expect("a node knows it");
+    assert_eq!(cause.stage.as_deref(), Some("cluster"));
+    let proof = cause.proof.as_ref().expect("there is a line");
+    assert!(proof.file.ends_with(": /log/cms") && proof.lines == ["node(1) kick out."], "{proof:?}");
+    assert_eq!(played.outcomes(), [Outcome::Ok; 3]);
+}
+
+/// A step that failed and says itself which documented cause it met.
+#[test]
+fn a_step_that_says_its_cause_itself_is_believed() {
+    let mut plan = start(vec![run_step("do it")]);
+    plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
+    let printed = "news\n>> X01: it broke here\n";
+    let played = Play::new(plan, 1, move |_: HostId, _: &str| Reaction::new(Says::Exit(1, printed.to_owned()))).run();
+    assert_eq!(played.outcomes(), [Outcome::Failed]);
+    let failure = played.failure(0);
+    assert!(failure.cause.ends_with(": X01 broken for good"), "{failure:?}");
+    assert_eq!(failure.hint.as_deref(), Some("mend it"));
+}
+
 #[test]
 fn what_passes_by_itself_is_not_given_up_even_where_a_rule_would() {
     let hopeless = Rule {
