@@ -189,7 +189,6 @@ fn end_of_nodes(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::inventory::Inventory;
     use crate::inventory::file_format::{FormatHint, parse};
     use crate::inventory::select::{Selection, select_with_warnings};
@@ -229,9 +228,9 @@ mod tests {
         assert_eq!(names(Selection::default()), ["n1", "n3"]);
         assert_eq!(names(Selection { groups: vec!["all".to_owned()], ..Selection::default() }), ["n1", "n3"]);
         assert_eq!(names(Selection { hosts: vec!["@all".to_owned()], ..Selection::default() }), ["n1", "n3"]);
-        let named = |set: &str| names(Selection { hosts: vec![set.to_owned()], ..Selection::default() });
-        assert_eq!(named("@web"), ["n1", "n2", "n3"]);
-        assert_eq!(named("n2"), ["n2"]);
+        let of_set = |set: &str| names(Selection { hosts: vec![set.to_owned()], ..Selection::default() });
+        assert_eq!(of_set("@web"), ["n1", "n2", "n3"]);
+        assert_eq!(of_set("n2"), ["n2"]);
         let groups = vec!["web".to_owned()];
         assert_eq!(names(Selection { groups, ..Selection::default() }), ["n1", "n2", "n3"]);
     }

@@ -171,7 +171,7 @@ fn write_cluster(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> 
     }
     let answers = answers.iter().map(|(answer, hosts)| format!("{} said {}", fold(hosts), sanitize::words(answer)));
     screen.err_line(&plain_line("asked:", Tone::Plain, &answers.collect::<Vec<_>>().join(", "), ctx))?;
-    write_proof(cause.as_ref().and_then(|cause| cause.proof.as_ref()), ctx, screen)?;
+    write_proof(cause.as_ref().and_then(|cause| cause.proof.as_ref()), None, ctx, screen)?;
     let Some(hint) = &failure.hint else { return Ok(()) };
     screen.err_line(&format!("{} {}", ctx.err.paint(Tone::Hint, &pad_left("hint:", 18)), sanitize::words(hint)))
 }

@@ -119,7 +119,9 @@ fn what_will_keep_a_node_down_is_found() {
     node.file("memory/postgresql.conf", "shared_buffers = 99999GB\n");
     // Its parts lie on disks that several nodes share.
     node.file("shared/postgresql.conf", "enable_dss = on\n");
-    ["base", "global", "pg_xlog"].map(|part| fs::remove_dir_all(node.path(&format!("shared/{part}"))).unwrap());
+    for part in ["base", "global", "pg_xlog"] {
+        fs::remove_dir_all(node.path(&format!("shared/{part}"))).unwrap();
+    }
     node.mode("app/bin/cm_agent", 0o644);
     fs::remove_file(node.path("cm/cm_agent/cm_agent.conf")).unwrap();
     for flag in ["cluster_dilatation_status", "instance_replace_cmserver_1"] {
@@ -220,7 +222,9 @@ fn without_library(mut program: Vec<u8>) -> Vec<u8> {
     let (library, other) = (b"libc.so.6", b"libq.so.6");
     let places: Vec<usize> = (0..program.len()).filter(|&at| program[at..].starts_with(library)).collect();
     assert!(!places.is_empty(), "/bin/sleep wants no libc");
-    places.into_iter().for_each(|at| program[at..at + other.len()].copy_from_slice(other));
+    for at in places {
+        program[at..at + other.len()].copy_from_slice(other);
+    }
     program
 }
 

@@ -125,7 +125,7 @@ fn a_thousand_with_one_obstacle_are_one_message() {
     let mut looks = vec![0; 1000];
     let script = move |host: HostId, text: &str| {
         looks[host] += usize::from(text.contains("echo node"));
-        let is_hindered = host % 3 == 0;
+        let is_hindered = host.is_multiple_of(3);
         Reaction::ok(match (text.contains("echo before"), text.contains("echo node")) {
             (true, _) => {
                 if is_hindered {
