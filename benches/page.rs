@@ -71,13 +71,13 @@ fn alone(extras: &Extras) -> String {
     }
     if let Some([status, start]) = extras.looks {
         let _ = write!(
-            page,
+            text,
             "\n## A look at a node\n\nAn openGauss node that is stopped and has nothing wrong with it. It is one round trip either way.\n\n\
              | look of | CPU | wall |\n|---|---:|---:|\n"
         );
         for (what, cost) in [("`status`", status), ("`start`, with all that may keep it down", start)] {
             let _ = writeln!(
-                page,
+                text,
                 "| {what} | {:.1} ms | {:.1} ms |",
                 milliseconds(cost.cpu, 1),
                 milliseconds(cost.wall, 1)

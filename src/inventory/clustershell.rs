@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, wanted) in [
-            ("r: {a: '@b', b: '@a'}", "group `r:a`: it contains itself"),
+            ("r: {a: '@b', b: '@a'}", "group `r:b`: it contains itself"),
             ("r:\n  a: n1\n  c: '@aa'\n", "there is no group `aa` in the source `r`; did you mean `a`?"),
             ("r: {a: '@s:x'}", "there is no group source `s`"),
             ("r:\n  a: 'n[1-'\n", "`cluster.yaml`, line 2: group `r:a`: host set `n[1-`"),

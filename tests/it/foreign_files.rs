@@ -32,8 +32,8 @@ fn what_may_be_a_line_of_another_tool_s_file_is_said() {
     says("db7\nnode1 db7\n", 0, &["line 2: `db7` is taken as the login name on `node1`"]);
     says("10.0.0.1 omm\n10.0.0.2 omm\n", 0, &[]);
     // genders
-    says("node1 all,web\n", 2, &["`all,web` stands where the user is expected", "nodeattr -n ATTRIBUTE | gsctl -f - "]);
-    says("node1 web,cpus=4\n", 2, &["`web,cpus` is not a name for a setting", "nodeattr -n ATTRIBUTE | gsctl -f - "]);
+    says("node1 all,web\n", 2, &["`all,web` stands where the user is expected", "-f genders:FILE"]);
+    says("node1 web,cpus=4\n", 2, &["`web,cpus` is not a name for a setting", "-f genders:FILE"]);
     // A line that goes on in the next one.
     says("node1 \\\n", 2, &["line 1, column 7: a `\\` at the end of a line", "all settings of a host on its line"]);
     says("node1 omm \\\n  az=AZ1\n", 2, &["line 1, column 11: a `\\` at the end of a line"]);

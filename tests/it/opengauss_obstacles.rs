@@ -175,7 +175,7 @@ fn what_belongs_to_others_or_is_elsewhere_is_found() {
         // A disk that is full to the last byte and the last inode.
         fs::create_dir(node.path("small")).unwrap();
         let script = "mount -t tmpfs -o size=1m,nr_inodes=20 none \"$1/small\" && cp -a \"$1/full/.\" \"$1/small\" || exit 1
-            for file in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do : >\"$1/small/$file\"; done
+            for file in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do touch \"$1/small/$file\"; done
             dd if=/dev/zero of=\"$1/small/1\" bs=1k count=2000; sed -i \"s#^\\(datanodeLocalDataPath :.*\\)/full#\\1/small#\" \"$1/view\"";
         let base = node.name("");
         let made =
