@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 }
 
 fn wishes(mut words: impl Iterator<Item = String>) -> std::result::Result<Wishes, String> {
-    let out = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md"));
+    let out = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/benchmarks.md"));
     let mut wishes = Wishes { rounds: 3, scale: 1.0, only: String::new(), out };
     while let Some(option) = words.next() {
         let value = words.next().ok_or_else(|| format!("`{option}` needs a value"))?;

@@ -158,11 +158,10 @@ impl Files {
     }
 }
 
-/// An example that was built beside this one, or the program itself.
+/// A program that was built beside this one.
 pub(crate) fn beside(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let examples = own.parent().unwrap_or(Path::new("."));
-    let path = if name == "gsctl" { examples.join("../gsctl") } else { examples.join(name) };
+    let path = own.with_file_name(name);
     path.canonicalize()
         .map_err(|error| io::Error::other(format!("{}: {error}; `make bench` builds it", path.display())))
 }

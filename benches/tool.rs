@@ -51,7 +51,7 @@ impl Tool {
 
     /// The program, where it is installed.
     pub(crate) fn program(self) -> Option<PathBuf> {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
         let path = match self {
             Self::Gsctl => beside("gsctl").ok()?,
             Self::Bare => beside("bare").ok()?,
@@ -109,7 +109,7 @@ impl Tool {
             }
             Self::Bare => (direct(), vec![], Some(files.at("addresses"))),
             Self::ParallelSsh => {
-                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/parallel_ssh.py");
+                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("parallel_ssh.py");
                 let mut args = vec![script.display().to_string()];
                 args.extend(direct());
                 (args, vec![], Some(files.at("addresses")))

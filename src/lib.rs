@@ -67,6 +67,9 @@ pub fn main() -> u8 {
     };
     let asked = match understood {
         Ok(asked) => asked,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion && commands::version::asked_in_full(&words) => {
+            return written(commands::version::in_full().as_bytes()).code();
+        }
         Err(error) => {
             return told(&cli::explain_encoding(error, &words), &words).code();
         }
@@ -105,12 +108,23 @@ fn told(said: &clap::Error, words: &[std::ffi::OsString]) -> exit::ExitStatus {
     } else {
         said.print()
     };
-    match printed.and_then(|()| std::io::stdout().flush()) {
-        Err(error) if asked_for && error.kind() != std::io::ErrorKind::BrokenPipe => {
+    let printed = printed.and_then(|()| std::io::stdout().flush());
+    if asked_for { answered(printed) } else { exit::ExitStatus::Usage }
+}
+
+/// Writes an answer.
+fn written(text: &[u8]) -> exit::ExitStatus {
+    let mut out = std::io::stdout().lock();
+    answered(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// What becomes of an answer: that nobody reads on is no fault.
+fn answered(printed: std::io::Result<()>) -> exit::ExitStatus {
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {error}");
             exit::ExitStatus::Broken
         }
-        Ok(()) | Err(_) if asked_for => exit::ExitStatus::Success,
-        Ok(()) | Err(_) => exit::ExitStatus::Usage,
+        Ok(()) | Err(_) => exit::ExitStatus::Success,
     }
 }

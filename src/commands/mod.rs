@@ -36,6 +36,7 @@ mod selection;
 mod signals;
 mod standard_stream;
 mod targets;
+pub mod version;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! A simulated fleet: tens of thousands of hosts on 127.x.y.z that speak SSH, in one process.
 //!
-//!     cargo run --example fleet -- --hosts 1000 --dir /tmp/fleet --rule 'all latency=50ms' --rule '7 fault=reset@kex'
+//!     cargo run --bin fleet -- --hosts 1000 --dir /tmp/fleet --rule 'all latency=50ms' --rule '7 fault=reset@kex'
 //!
 //! Writes `hosts`, `known_hosts`, `key` and `record` into the directory and prints `ready PORT`. A line on standard input
 //! is answered with the numbers so far; the end of it is the end of the fleet.

@@ -1,4 +1,4 @@
-//! README and its neighbours are promises: the session is replayed, and every name in them is there.
+//! README and docs/ are promises: their sessions are replayed, and every name in them is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Commands of README's console blocks, each with what it prints.
+/// Commands of console blocks, each with what it prints.
 fn session(text: &str) -> Vec<(String, Vec<String>)> {
     let mut commands: Vec<(String, Vec<String>)> = Vec::new();
     let mut inside = false;
@@ -36,12 +36,20 @@ fn session(text: &str) -> Vec<(String, Vec<String>)> {
     commands
 }
 
-/// A line without what differs from run to run: numbers, and the blanks that line columns up.
+/// A line without what differs from run to run: numbers, names of runs and log files, and the blanks that line columns up.
 fn masked(line: &str) -> String {
     let mut out = String::new();
     for word in line.split_whitespace() {
-        let number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || ".s[]:()/".contains(c));
-        out.push_str(if number(word) { "N" } else { word });
+        let number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || ".s[]:()/-".contains(c));
+        // `20261129T103442Z-bbepn`, `cm_agent-2026-11-29_103443-current.log`, `tid=89`
+        let run = word.get(8..9) == Some("T") && word.get(15..17) == Some("Z-");
+        let dated = word.contains("-20") && word.contains("-current.log");
+        match word.split_once('=') {
+            _ if number(word) || run => out.push('N'),
+            _ if dated => out.push_str(word.split_once("-20").unwrap().0),
+            Some((name, value)) if number(value) => out.push_str(name),
+            _ => out.push_str(word),
+        }
         out.push(' ');
     }
     // A bracket with a time in it may hold a blank or not.
@@ -50,41 +58,84 @@ fn masked(line: &str) -> String {
 
 /// Lines that are there in every run, sorted: standard output and standard error come in any order.
 fn steady(lines: impl Iterator<Item = String>) -> Vec<String> {
-    let passing = |line: &String| ["Chain", "Waiting"].iter().any(|word| line.trim_start().starts_with(word));
+    let passing = ["Chain", "Waiting", "still running after"];
+    let passing = |line: &String| passing.iter().any(|word| line.trim_start().starts_with(word));
     let mut lines: Vec<String> = lines.filter(|line| !passing(line)).map(|line| masked(&line)).collect();
     lines.sort();
     lines
 }
 
+/// Every page of the project for its users, by its path.
+fn pages() -> Vec<String> {
+    let mut pages = vec!["README.md".to_owned(), "README.zh-CN.md".to_owned()];
+    for dir in ["docs", "docs/zh"] {
+        for entry in fs::read_dir(root().join(dir)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            pages.extend(Path::new(&name).extension().is_some_and(|end| end == "md").then(|| format!("{dir}/{name}")));
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// The section in which node2 is to have trouble.
+const TROUBLE: &str = "When a node fails";
+
+/// The Chinese pages have the same ones: `translation`.
 #[test]
-fn the_session_is_replayed() {
+fn the_sessions_are_replayed() {
     let lab = Lab::start(3);
     let cluster = opengauss::install(&lab);
     cluster.start_monitors();
-    let commands = session(&read("README.md"));
-    assert!(commands.len() >= 4, "{commands:?}");
-    for (command, want) in commands {
-        let words = shell_words::split(&command).unwrap();
-        assert_eq!(words[0], "gsctl", "{command}");
-        // As a reader would: in a directory with `./hosts`.
-        let known_hosts = format!("UserKnownHostsFile={}", lab.known_hosts().display());
-        let run = lab
-            .bare_gsctl()
-            .current_dir(lab.dir().join("client"))
-            .arg("-i")
-            .arg(lab.key())
-            .args(["-o", &known_hosts])
-            .args(&words[1..])
-            .run();
-        let got = run.text() + &run.stderr;
-        assert_eq!(steady(got.lines().map(str::to_owned)), steady(want.into_iter()), "$ {command}\n{run}");
+    let mut sessions = Vec::new();
+    for page in pages().into_iter().filter(|page| !page.contains("zh")) {
+        let text = read(&page);
+        for section in text.split("\n## ") {
+            let commands = session(section);
+            if !commands.is_empty() {
+                sessions.push((section.starts_with(TROUBLE), page.clone(), commands));
+            }
+        }
     }
+    assert!(sessions.len() >= 4, "{sessions:?}");
+    // Where all is well the nodes are up in the end, and are told so by the pages that follow README's.
+    sessions.sort_by_key(|(trouble, page, _)| (!trouble, page != "README.md"));
+    assert!(sessions[0].0 && !sessions[1].0, "{sessions:?}");
+    for (trouble, page, commands) in sessions {
+        if trouble {
+            cluster.fault(2, "port_conflict", "1");
+        }
+        for (command, want) in commands {
+            replay(&lab, &page, &command, want);
+        }
+        if trouble {
+            cluster.heal(2, "port_conflict");
+            lab.gsctl().args(["-q", "stop", "--wait", "60s"]).run().expect(0);
+        }
+    }
+}
+
+/// As a reader would: in a directory with `./hosts`.
+fn replay(lab: &Lab, page: &str, command: &str, want: Vec<String>) {
+    let words = shell_words::split(command).unwrap();
+    assert_eq!(words[0], "gsctl", "{page}: {command}");
+    let known_hosts = format!("UserKnownHostsFile={}", lab.known_hosts().display());
+    let run = lab
+        .bare_gsctl()
+        .current_dir(lab.dir().join("client"))
+        .arg("-i")
+        .arg(lab.key())
+        .args(["-o", &known_hosts])
+        .args(&words[1..])
+        .run();
+    let got = run.text() + &run.stderr;
+    assert_eq!(steady(got.lines().map(str::to_owned)), steady(want.into_iter()), "{page}: $ {command}\n{run}");
 }
 
 #[test]
 fn the_exit_statuses_are_those_of_the_program() {
     let help = Gsctl::at_home(Path::new("/")).arg("--help").run().text();
-    for name in ["README.md"] {
+    for name in ["docs/reports.md"] {
         let text = read(name);
         let section = text.split("## Exit status").nth(1).unwrap().split("\n## ").next().unwrap();
         let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()?.parse::<u8>().ok());
@@ -108,15 +159,19 @@ fn every_option_and_command_that_is_named_is_there() {
     ] {
         help += &Gsctl::at_home(Path::new("/")).args([command, "--help"]).run().expect(0).text();
     }
-    // Options of cargo, of the lab, of the simulated fleet and of the benchmark.
+    // Options of cargo, of GitHub's, of the lab, of the simulated fleet and of the benchmark.
     let others: BTreeSet<&str> = [
         "--bin",
+        "--bins",
         "--dir",
         "--example",
+        "--locked",
         "--nodes",
         "--out",
+        "--path",
         "--profile",
         "--release",
+        "--repo",
         "--rounds",
         "--rule",
         "--scale",
@@ -124,7 +179,10 @@ fn every_option_and_command_that_is_named_is_there() {
         "--test",
     ]
     .into();
-    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "hosts.example"] {
+    let tasks = ["a-thousand-hosts", "commands", "hosts", "reports", "start-a-cluster", "systems"];
+    let tasks = tasks.map(|name| format!("docs/{name}.md"));
+    let others_of_the_root = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "hosts.example"];
+    for name in others_of_the_root.into_iter().chain(tasks.iter().map(String::as_str)) {
         let text = read(name);
         let options = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         for option in options.filter(|word| word.starts_with("--") && word.len() > 3 && !word.starts_with("---")) {
@@ -134,8 +192,15 @@ fn every_option_and_command_that_is_named_is_there() {
     }
 }
 
-/// Pages for those who come from elsewhere.
-const PAGES: [&str; 3] = ["docs/from-clush-and-pdsh.md", "docs/from-ansible.md", "docs/in-ci.md"];
+/// Pages whose commands stand for themselves.
+const PAGES: [&str; 6] = [
+    "docs/a-thousand-hosts.md",
+    "docs/commands.md",
+    "docs/from-ansible.md",
+    "docs/from-clush-and-pdsh.md",
+    "docs/in-ci.md",
+    "docs/start-a-cluster.md",
+];
 
 #[test]
 fn commands_of_the_pages_are_understood() {
@@ -143,6 +208,7 @@ fn commands_of_the_pages_are_understood() {
     for (file, text) in [
         ("hosts", "db[1-8]\n"),
         ("nodes", "node[1-3]\n"),
+        ("fleet", "rack[1-4]n[001-250]\n"),
         ("inventory.yml", "all: { children: { db: { hosts: { db1: } } } }\n"),
         ("inventory.ini", "[db]\ndb1\n[all:vars]\nuser = omm\n"),
         ("chrony.conf", ""),
@@ -156,20 +222,15 @@ fn commands_of_the_pages_are_understood() {
         .status();
     assert!(key.unwrap().success());
     let mut seen = 0;
-    for page in PAGES.iter().chain(["README.md"].iter()) {
-        let text = read(page);
-        let text = if *page == "README.md" {
-            text.split("\n## First five minutes").nth(1).unwrap().split("\n## ").next().unwrap().to_owned()
-        } else {
-            text
-        };
-        for line in text.lines().filter_map(|line| line.strip_prefix("    gsctl ")) {
+    for page in PAGES {
+        for line in read(page).lines().filter_map(|line| line.strip_prefix("    gsctl ")) {
             let words = shell_words::split(line).unwrap();
-            // Nobody has failed yet.
-            if words.contains(&"@failed".to_owned()) {
+            // Nobody has failed yet; a shell would write a file.
+            if words.iter().any(|word| word.starts_with('@') || word.starts_with('>')) {
                 continue;
             }
-            Gsctl::at_home(home.path()).arg("--dry-run").args(&words).run().expect(0);
+            let words = words.iter().filter(|word| *word != "--dry-run");
+            Gsctl::at_home(home.path()).arg("--dry-run").args(words).run().expect(0);
             seen += 1;
         }
     }
@@ -178,14 +239,12 @@ fn commands_of_the_pages_are_understood() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for name in PAGES {
-        for target in read(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(root().join("docs").join(target).exists(), "{name} links to {target}");
-        }
-    }
-    for name in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
-        for target in read(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(root().join(target).exists(), "{name} links to {target}");
+    let others = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned);
+    for name in pages().into_iter().chain(others) {
+        let here = root().join(&name).parent().unwrap().to_owned();
+        for target in read(&name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            assert!(target.contains("://") || here.join(file).exists(), "{name} links to {target}");
         }
     }
     for name in ["LICENSE-APACHE", "LICENSE-MIT", "hosts.example", "tests/lab/demo.sh"] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::gsctl::Gsctl;
-use crate::lab::opengauss::example;
+use crate::lab::opengauss::program;
 
 #[path = "../fleet/judge.rs"]
 mod judge;
@@ -35,7 +35,7 @@ impl Fleet {
     #[track_caller]
     fn start(hosts: usize, rules: &[&str], more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(example("fleet"));
+        let mut command = Command::new(program("fleet"));
         command.arg("--hosts").arg(hosts.to_string()).arg("--dir").arg(dir.path()).args(more);
         for rule in rules {
             command.arg("--rule").arg(rule);

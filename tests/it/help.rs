@@ -95,6 +95,18 @@ fn version() {
 }
 
 #[test]
+fn the_version_in_full_says_what_it_is_made_of() {
+    for arguments in [["--version", "-v"], ["-v", "-V"]] {
+        let text = gsctl().args(arguments).run().expect(0).text();
+        let [version, commit, target, libraries] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(version, concat!("gsctl ", env!("CARGO_PKG_VERSION")));
+        assert!(commit.starts_with("commit: "), "{text}");
+        assert!(target.starts_with(&format!("target: {}-unknown-linux-", std::env::consts::ARCH)), "{text}");
+        assert!(libraries.starts_with("libraries: libssh2 1.") && libraries.contains(", OpenSSL 3."), "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_understood_is_2_and_says_the_nearest() {
     for (arguments, said) in [
         (&["--hots", "x"][..], "--hosts"),

@@ -13,7 +13,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("indicatif", &["reporter/progress.rs"]),
     ("console", &["reporter/style.rs"]),
     ("nix", &["account.rs"]),
-    ("openssl", &["credentials/keys/", "credentials/known_hosts/"]),
+    ("openssl", &["credentials/keys/", "credentials/known_hosts/", "transport/libraries.rs"]),
     ("ssh_key", &["credentials/keys/"]),
     ("tokio", &["budget.rs", "reactor.rs"]),
     ("signal_hook", &["commands/signals.rs", "main.rs"]),
@@ -45,7 +45,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
             "transport/openssh/control_dir.rs",
         ],
     ),
-    ("std::env", &["commands/environment.rs", "lib.rs"]),
+    // What the program was built for is no environment.
+    ("std::env", &["commands/environment.rs", "commands/version.rs", "lib.rs"]),
     (
         "std::process",
         // A program that prints an inventory; prsync's rsync; ssh's ProxyCommand.

@@ -207,7 +207,7 @@ impl Drop for Cluster {
 /// Copied by another process: a file that this one had open for writing could not be executed while another test forks.
 fn install(to: &Path) {
     let tests = std::env::current_exe().unwrap();
-    let standin = tests.parent().unwrap().parent().unwrap().join("examples/standin");
+    let standin = tests.parent().unwrap().parent().unwrap().join("standin");
     assert!(Command::new("cp").arg(standin).arg(to).status().unwrap().success());
 }
 

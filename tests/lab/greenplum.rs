@@ -55,7 +55,7 @@ pub(crate) fn install(lab: &Lab, management: bool) -> Cluster<'_> {
 #[track_caller]
 pub(crate) fn install_version(lab: &Lab, management: bool, seven: bool) -> Cluster<'_> {
     assert_eq!(lab.nodes().len(), 3, "the cluster is for three nodes");
-    let standin = opengauss::example("standin_greenplum");
+    let standin = opengauss::program("standin_greenplum");
     // Without namespaces the nodes share /tmp, and other labs do too.
     let port = if lab.is_private() { 5432 } else { fastrand::u16(20_000..30_000) / 4 * 4 };
     let cluster = Cluster { lab, port, seven };

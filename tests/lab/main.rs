@@ -1,4 +1,4 @@
-//! Brings up a lab for people: `cargo run --example lab -- up --nodes 3`, then work with what it prints.
+//! Brings up a lab for people: `cargo run --bin lab -- up --nodes 3`, then work with what it prints.
 //!
 //! The lab lives until its stdin ends or it is interrupted.
 

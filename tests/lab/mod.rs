@@ -4,7 +4,7 @@
 //! machines, and nothing of this machine is changed but for the empty directory [`MOUNT`]. As any other user a
 //! node is a directory. A program that is missing makes a lab panic with the way to install it; no test is skipped.
 
-#![allow(dead_code, reason = "the tests and the example each use a part")]
+#![allow(dead_code, reason = "the tests and the program each use a part")]
 
 pub(crate) mod account;
 pub(crate) mod address;

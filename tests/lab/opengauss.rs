@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 use rustix::process::Signal;
 
@@ -203,27 +203,30 @@ fn environment(node: &Node) -> String {
 
 /// The stand-in's executable.
 fn standin() -> PathBuf {
-    example("standin")
+    program("standin")
 }
 
-/// An example's executable. Under cargo it is built first: `cargo test --test it` does not build examples.
-pub(crate) fn example(name: &str) -> PathBuf {
-    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// A program of this workspace. Under cargo it is built first: `cargo test --test it` builds no other program than gsctl. The same is
+/// asked for as in the Makefile, so that nothing is compiled for other features.
+pub(crate) fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
     let own = env::current_exe().expect("this program has a path");
-    let profile = own.ancestors().nth(2).expect("it lies in target/PROFILE/deps or target/PROFILE/examples");
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !built.iter().any(|other| other == name)
-        && let Some(cargo) = env::var_os("CARGO")
-    {
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if profile.ends_with("release") {
-            command.arg("--release");
-        }
-        assert!(command.status().expect("cargo starts").success(), "the stand-in {name} does not build");
-        built.push(name.to_owned());
+    let beside = own.parent().expect("it lies in a directory");
+    let test = beside.ends_with("deps");
+    let profile = beside.ancestors().nth(usize::from(test)).expect("target/PROFILE");
+    if let Some(cargo) = env::var_os("CARGO") {
+        BUILT.get_or_init(|| {
+            let mut command = Command::new(cargo);
+            command.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            if test {
+                command.args(["--test", "it"]);
+            }
+            let named = profile.file_name().filter(|&name| name != "debug");
+            command.arg("--profile").arg(named.unwrap_or("dev".as_ref()));
+            assert!(command.status().expect("cargo starts").success(), "the programs of the lab do not build");
+        });
     }
-    let found = profile.join("examples").join(name);
-    assert!(found.is_file(), "{} is not built: cargo build --example {name}", found.display());
+    let found = profile.join(name);
+    assert!(found.is_file(), "{} is not built: cargo build --bins", found.display());
     found
 }

@@ -197,5 +197,5 @@ impl Grid<'_> {
 
 /// The stand-in's executable.
 fn standin() -> PathBuf {
-    opengauss::example("standin_oracle")
+    opengauss::program("standin_oracle")
 }

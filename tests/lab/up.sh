@@ -3,7 +3,7 @@
 
 bin=${CARGO_TARGET_DIR:-target}/debug
 case $bin in /*) ;; *) bin=$PWD/$bin ;; esac
-for program in "$bin/gsctl" "$bin/examples/lab" "$bin/examples/standin"; do
+for program in "$bin/gsctl" "$bin/lab" "$bin/standin"; do
     if [ ! -x "$program" ]; then
         echo "$0: $program is not built; run: make demo" >&2
         exit 2
@@ -31,7 +31,7 @@ lab_up() {
     mkfifo "$work/stdin"
     # Opened for both, so that opening waits for nobody. The lab must not hold the end that keeps it alive.
     exec 9<>"$work/stdin"
-    "$bin/examples/lab" up --nodes "$1" <"$work/stdin" >"$work/lab" 2>"$work/lab.err" 9>&- &
+    "$bin/lab" up --nodes "$1" <"$work/stdin" >"$work/lab" 2>"$work/lab.err" 9>&- &
     lab_pid=$!
     while ! grep -q '^# ready' "$work/lab" 2>/dev/null; do
         if ! kill -0 "$lab_pid" 2>/dev/null; then
