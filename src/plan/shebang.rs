@@ -52,7 +52,8 @@ impl Interpreter {
     /// POSIX shell text that runs the script of so many bytes on standard input with these arguments.
     ///
     /// Nothing of it is run before all of it has come. It is handed over on a descriptor of its own: were it the interpreter's
-    /// standard input, a `cat` or `ssh` in it would eat the rest of it.
+    /// standard input, a `cat` or `ssh` in it would eat the rest of it. Who hands it over says when that is done (or the interpreter has
+    /// ended): where it was killed, half a script looks like a whole one to the interpreter.
     #[must_use]
     pub fn command(&self, arguments: &[String], bytes: usize) -> String {
         let program = quote(&self.program);
@@ -68,7 +69,12 @@ impl Interpreter {
             "gs_take {bytes} || {{ echo 'gsctl: the script did not arrive whole: nothing of it was run' >&2; exit 141; }}\n\
              PATH=$gs_path\n\
              if ! command -v {program} >/dev/null 2>&1; then echo {missing} >&2; exit 127; fi\n\
-             printf %s \"$gs_in\" | {{ exec 3<&0 </dev/null; exec {program} {}; }}",
+             {{ gs_fed=$({{ {{ trap '' PIPE; printf %s \"$gs_in\" 2>/dev/null; echo fed >&5; }} |\
+             {{ exec 3<&0 </dev/null >&6 5>&- 6>&-; exec {program} {}; }}; }} 5>&1; echo \"=$?\"); }} 6>&1\n\
+             case $gs_fed in\n\
+             fed*) exit \"${{gs_fed##*=}}\" ;;\n\
+             *) echo 'gsctl: what handed the script to its interpreter was killed: the script was not read to its end' >&2; exit 141 ;;\n\
+             esac",
             words.join(" ")
         )
     }

@@ -22,8 +22,8 @@ use crate::outcome::{Failure, Killed, Phase};
 use crate::plan::push::PartWriter;
 use crate::reactor::{Reactor, sleep, spawn};
 use crate::transport::{
-    Command, CommandEnd, CommandResult, ConnectProgress, ConnectResult, Connection, Connector, CopyEnd, CopyProgress,
-    CopyRequest, CopyResult, Mark, Target, pause_after,
+    Begun, Command, CommandEnd, CommandResult, ConnectProgress, ConnectResult, Connection, Connector, CopyEnd,
+    CopyProgress, CopyRequest, CopyResult, KillResult, Mark, Target, pause_after,
 };
 
 /// Something to do on one host.
@@ -285,7 +285,7 @@ impl Shard {
         if matches!(ran.end, CommandEnd::Lost(_) | CommandEnd::NotSent(_)) || ran.killed == Some(Killed::No) {
             // Nothing more can be had from this connection; the next one may need its place.
             drop(session);
-            ran.killed = self.kill_again(host, command, &ran).await;
+            self.kill_again(host, command, &mut ran).await;
         } else if !job.last {
             idle.borrow_mut().insert(host, session);
         }
@@ -383,14 +383,28 @@ impl Shard {
         futures_lite::future::zip(work, forward).await.0
     }
 
-    /// After a lost connection: one more login, only to kill what may still be running.
-    async fn kill_again(&self, host: HostId, command: &Command, ran: &CommandResult) -> Option<Killed> {
-        if ran.place.process.is_none() {
-            return ran.killed;
+    /// After a lost connection: one more login, only to kill what may still be running. What was not heard to begin is looked for
+    /// by its id, as it may have begun all the same.
+    async fn kill_again(&self, host: HostId, command: &Command, ran: &mut CommandResult) {
+        let was_heard = ran.place.process.is_some();
+        let may_run = !command.raw && !matches!(ran.end, CommandEnd::NotSent(_) | CommandEnd::Refused(_));
+        if !was_heard && !may_run {
+            return;
         }
         let arrival = Box::pin(self.connector.connect(&self.targets[host], None, &mut |_| {})).await;
-        let Some(Ok(mut session)) = arrival.session else { return Some(Killed::No) };
-        Some(session.kill(&ran.place, command, &self.mark).await.into())
+        let Some(Ok(mut session)) = arrival.session else {
+            ran.killed = Some(Killed::No);
+            return;
+        };
+        let found = session.kill(&ran.place, command, &self.mark).await;
+        ran.killed = match found {
+            // It may have ended, or not have come so far.
+            KillResult::Gone if !was_heard => ran.killed,
+            found => Some(found.into()),
+        };
+        if let (CommandEnd::TimedOut(begun), KillResult::Killed, false) = (&mut ran.end, found, was_heard) {
+            *begun = Begun::Found;
+        }
     }
 
     async fn send(&self, host: HostId, event: FleetEvent) {

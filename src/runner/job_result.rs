@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Facts, Failure, Outcome, Phase, StepResult};
+use crate::outcome::{Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, Check, Look, script};
 use crate::runner::fleet::JobResult;
@@ -148,8 +148,11 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
         CommandEnd::Exit(status) => exit_failure(*status),
         CommandEnd::Signal(signal) => Failure::new(Phase::Command, format!("killed by signal {signal}")),
         CommandEnd::Lost(said) => {
-            // Without its number it can neither be killed nor looked for.
-            let begun = if ran.place.process.is_none() { "; it may have been run" } else { "" };
+            let begun = match (&ran.place.process, ran.killed) {
+                (Some(_), _) => "",
+                (None, Some(Killed::Yes)) => "; what carries it was found on the node",
+                (None, _) => "; it may have been run",
+            };
             Failure::new(Phase::Lost, format!("connection lost before the result was heard: {said}{begun}"))
         }
         CommandEnd::NotSent(said) => {
@@ -159,6 +162,11 @@ pub(super) fn of_end(limit: Option<Duration>, end: &CommandEnd, ran: &CommandRes
             Failure::new(Phase::Lost, format!("the server refused to run the command, nothing was run: {said}"))
                 .hint("sshd limits sessions per connection (MaxSessions) and what a key may do (restrict, command=)")
         }
+        CommandEnd::Unheard if ran.place.process.is_none() => Failure::new(
+            Phase::Lost,
+            "the command was begun, and how it ended is not known: standard output does not come back from the node",
+        )
+        .hint("a start-up file of the shell, or sshd's settings, send it elsewhere (`exec >FILE`)"),
         CommandEnd::Unheard => Failure::new(Phase::Lost, "the server closed the channel before the result was heard")
             .hint("sshd's ChannelTimeout does this; so does a command that kills its own shell's parent"),
         CommandEnd::NotBegun { status } => not_begun(*status, ran),

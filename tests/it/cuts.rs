@@ -31,9 +31,10 @@ const FILE: usize = 300_000;
 const STARTS: usize = 24;
 /// Words of a command that does not fit into one packet.
 const WORDS: usize = 12_000;
-/// Whether a command, or a script, that is cut on its way is never run by half. Until all that gsctl sends is checked for its
-/// closing mark before it is run, this cannot be asked for.
-const HALVES_ARE_JUDGED: bool = true;
+
+fn words() -> String {
+    (0..WORDS).fold(String::new(), |words, number| words + " x" + &number.to_string())
+}
 
 /// What is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,28 +44,32 @@ enum Work {
     Stays,
     LongCommand,
     Script,
+    LongScript,
     Touch,
     Rm,
     Push,
     Pull,
     SudoExec,
     SudoPush,
+    SudoPull,
     Jump,
     OpenSsh,
     Start,
 }
 
-const ALL: [Work; 13] = [
+const ALL: [Work; 15] = [
     Work::Exec,
     Work::Stays,
     Work::LongCommand,
     Work::Script,
+    Work::LongScript,
     Work::Touch,
     Work::Rm,
     Work::Push,
     Work::Pull,
     Work::SudoExec,
     Work::SudoPush,
+    Work::SudoPull,
     Work::Jump,
     Work::OpenSsh,
     Work::Start,
@@ -106,7 +111,8 @@ fn lab() -> Lab {
 impl Series<'_> {
     /// gsctl on its way through a proxy.
     fn through(&self, work: Work, address: SocketAddr) -> Gsctl {
-        let user = if matches!(work, Work::SudoExec | Work::SudoPush) { "free" } else { self.lab.user() };
+        let user =
+            if matches!(work, Work::SudoExec | Work::SudoPush | Work::SudoPull) { "free" } else { self.lab.user() };
         let attempts = if self.round.is_multiple_of(2) { "1" } else { "3" };
         let mut gsctl = self.lab.gsctl().json().args(["--keepalive", "2sx1", "--connect-timeout", "4s"]);
         gsctl = gsctl.args(["--connect-attempts", attempts]);
@@ -166,12 +172,17 @@ impl Series<'_> {
                 gsctl.args(["-t", "1s", "exec", "--", &format!("echo ran >>{ran}; exec sleep 7{:05}", self.round)])
             }
             Work::LongCommand => {
-                let words = (0..WORDS).fold(String::new(), |words, number| words + " x" + &number.to_string());
-                gsctl.args(["exec", "--", &format!("echo ran >>{ran}\n: {words}\necho whole >>{whole}")])
+                gsctl.args(["exec", "--", &format!("echo ran >>{ran}\n: {}\necho whole >>{whole}", words())])
             }
             Work::Script => {
                 let script = self.local("script");
                 fs::write(&script, format!("#!/bin/sh\n{command}\n")).unwrap();
+                gsctl.arg("script").arg(script)
+            }
+            Work::LongScript => {
+                let script = self.local("script");
+                fs::write(&script, format!("#!/bin/sh\necho ran >>{ran}\n: {}\necho whole >>{whole}\n", words()))
+                    .unwrap();
                 gsctl.arg("script").arg(script)
             }
             Work::Touch => gsctl.args(["touch", &self.at("mark")]),
@@ -181,6 +192,7 @@ impl Series<'_> {
                 gsctl.args(["push", "--sudo"]).arg(self.lab.client_home().join("cut.bin")).arg(self.at("app.bin"))
             }
             Work::Pull => gsctl.args(["pull", &self.at("log.bin")]).arg(self.local("{host}")),
+            Work::SudoPull => gsctl.args(["pull", "--sudo", &self.at("log.bin")]).arg(self.local("{host}")),
             Work::Start => gsctl.args(["start", "--wait", "20s"]),
         }
     }
@@ -192,6 +204,10 @@ impl Series<'_> {
         match work {
             Work::Rm => self.node.write(self.at("victim1"), ""),
             Work::Pull => self.node.write(self.at("log.bin"), noise(FILE)),
+            Work::SudoPull => {
+                self.node.write(self.at("log.bin"), noise(FILE));
+                self.node.chmod(self.at("log.bin"), 0o600);
+            }
             Work::Start => {
                 let cluster = self.cluster.expect("there is one");
                 cluster.start_monitor(self.number);
@@ -310,9 +326,9 @@ impl Series<'_> {
             Work::Exec | Work::Script | Work::SudoExec | Work::Jump | Work::OpenSsh => {
                 assert!(!good || ran + whole == 2, "a success of what was not done");
             }
-            Work::LongCommand => {
+            Work::LongCommand | Work::LongScript => {
                 assert!(!good || ran + whole == 2, "a success of what was not done");
-                assert!(!HALVES_ARE_JUDGED || ran == whole, "half of it was run");
+                assert!(ran == whole, "half of it was run");
             }
             Work::Stays => assert!(!good, "it never ends by itself"),
             Work::Touch => {
@@ -329,7 +345,7 @@ impl Series<'_> {
                 assert!(there || !good && changed != "created", "a success of what was not done");
                 assert!(!there || self.node.read(&path) == noise(FILE), "half a file has the name of a whole one");
             }
-            Work::Pull => {
+            Work::Pull | Work::SudoPull => {
                 let name = host["host"].as_str().unwrap_or_default();
                 let path = self.local(name).join("log.bin");
                 assert!(path.exists() || !good, "a success of what was not done");

@@ -1,7 +1,7 @@
 //! gsctl beside the installed `ssh`, on inputs made at random: `ssh_config` against `ssh -G`, `known_hosts` against real logins.
 //!
-//! A few hundred here, DIFFERENTIAL of them under `make differential`. Each case has a seed of its own, which a failure prints and
-//! `DIFFERENTIAL_SEED` repeats. What may differ is in `docs/differences.md`.
+//! A few hundred here, always the same, and DIFFERENTIAL of them, at random, under `make differential`. Each case has a seed of its own,
+//! which a failure prints and `DIFFERENTIAL_SEED` repeats. What may differ is in `docs/differences.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +14,16 @@ use serde_json::Value;
 use crate::gsctl::Gsctl;
 use crate::lab::{Key, Lab};
 
-/// Seeds of the cases to run.
+/// Seeds of the cases to run: the same `few` ones in the suite, and random ones, which are printed, where `DIFFERENTIAL` asks for many.
+#[expect(clippy::print_stdout, reason = "whoever repeats a series needs the seed")]
 pub(crate) fn seeds(few: u64) -> Vec<u64> {
     if let Ok(seed) = std::env::var("DIFFERENTIAL_SEED") {
         return vec![seed.parse().unwrap()];
     }
-    let count = std::env::var("DIFFERENTIAL").ok().map_or(few, |text| text.parse::<u64>().unwrap() * few / 300);
+    let Ok(many) = std::env::var("DIFFERENTIAL") else { return (1..=few).collect() };
     let first = fastrand::u64(..1 << 48);
+    let count = many.parse::<u64>().unwrap() * few / 300;
+    println!("seeds {first} to {}", first + count);
     (first..first + count).collect()
 }
 
@@ -99,7 +102,11 @@ fn line(rng: &mut Rng) -> String {
     };
     let between = pick(rng, &[" ", "\t", "=", " = ", "  "]);
     let value = pick(rng, values);
-    let end = if keyword.eq_ignore_ascii_case("ProxyCommand") { "" } else { pick(rng, &["", "", " ", " # so"]) };
+    let end = pick(rng, &["", "", " ", " # so"]);
+    // A command goes to the end of its line; `none` with a comment is in docs/differences.md.
+    let no_end =
+        keyword.eq_ignore_ascii_case("ProxyCommand") || keyword.eq_ignore_ascii_case("ProxyJump") && value == "none";
+    let end = if no_end { "" } else { end };
     format!("{}{keyword}{between}{value}{end}\n", pick(rng, &["", " ", "\t"]))
 }
 

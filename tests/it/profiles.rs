@@ -214,6 +214,20 @@ fn both_streams_in_one_or_one_of_them_lost() {
         no_marks(&late.to_string());
         until_gone(node, "sleep 5431");
     }
+    let lab = bash("exec >/dev/null\n");
+    let node = lab.node(1);
+    // It was begun, and that is not denied.
+    let host = exec(&lab, "echo ran >>ran; exit 3", 4);
+    says(&host, "unreachable", "lost", "how it ended is not known: standard output does not come back");
+    assert_eq!(node.text("home/ran"), "ran\n");
+    node.write("home/.bashrc", "exec 2>&-\n");
+    let host = exec(&lab, "echo out; exit 3", 5);
+    assert_eq!((&host["stdout"], &host["exit_status"]), (&"out\n".into(), &3.into()), "{host:#}");
+    // What the shell shows of what it runs is the command's, and nothing of ours.
+    node.write("home/.bashrc", "set -x\n");
+    let host = exec(&lab, "echo out; exit 3", 5);
+    no_marks(&host.to_string());
+    assert_eq!((&host["stdout"], &host["stderr"]), (&"out\n".into(), &"++ echo out\n++ exit 3\n".into()), "{host:#}");
 }
 
 #[test]
@@ -239,6 +253,18 @@ fn forced_commands_that_join_streams_or_hold_them_back() {
     says(&late, "timed_out", "timeout", "nothing was heard of the command within 2s, though it ran on the node");
     assert_eq!(late["remote_killed"], true, "{late:#}");
     until_gone(node, "sleep 5441");
+    assert!(!node.exists("home/never"));
+    // Lost before anything was heard: it is looked for over another connection.
+    let report = lab.dir().join("client/lost.json");
+    let run = lab.gsctl().arg("--json").arg(&report).args(["exec", "--", "sleep 5442; echo never >>never"]).spawn();
+    until_running(node, "sleep 5442");
+    node.kill_sessions();
+    run.wait().expect(4);
+    let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let host = &report["hosts"][0];
+    says(host, "unreachable", "lost", "what carries it was found on the node");
+    assert_eq!(host["remote_killed"], true, "{host:#}");
+    until_gone(node, "sleep 5442");
     assert!(!node.exists("home/never"));
 }
 

@@ -41,6 +41,15 @@ fn a_script_runs_in_its_own_interpreter() {
     let host = one(lab.gsctl().arg("script").arg(script(&lab, "early", format!("echo early; exit 0\n{big}"))), 0);
     assert_eq!(host["stdout"], "early\n");
 
+    // Half of it was read, and looks like all of it to the interpreter.
+    let kills = "for pid in $(pgrep -P $PPID); do [ $pid = $$ ] || kill -9 $pid; done\necho killed\n";
+    for head in ["", "#!/bin/bash\n"] {
+        let half = script(&lab, "half", format!("{head}{kills}{big}echo end\n"));
+        let host = one(lab.gsctl().arg("script").arg(half), 5);
+        assert_eq!(host["stdout"], "killed\n", "{host:#}");
+        assert!(host["stderr"].as_str().unwrap().contains("the script was not read to its end"), "{host:#}");
+    }
+
     let host = one(lab.gsctl().arg("script").arg(script(&lab, "none", "#!/no/such/interpreter\n")), 5);
     says(&host, "failed", "command", "exit status 127");
     assert!(host["stderr"].as_str().unwrap().contains("no interpreter /no/such/interpreter"), "{host:#}");

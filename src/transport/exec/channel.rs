@@ -190,7 +190,7 @@ impl Session {
         } else if collected.raw {
             // Without a trailer a status of 0 may mean that none was sent; `--raw` says so.
             if closed { CommandEnd::Exit(status) } else { CommandEnd::Unheard }
-        } else if collected.begun() {
+        } else if collected.any_begun() {
             CommandEnd::Unheard
         } else {
             CommandEnd::NotBegun { status }

@@ -118,6 +118,11 @@ impl<'a> Collector<'a> {
         self.raw || self.process().is_some()
     }
 
+    /// True where the wrapper was heard to begin on one stream at least: by standard error alone it can neither be killed nor judged.
+    pub(crate) fn any_begun(&self) -> bool {
+        self.begun() || self.err.errors().0
+    }
+
     /// True once the command itself began.
     pub(crate) fn command_begun(&self) -> bool {
         self.out.command_begun() || self.err.process().is_some() && self.err.command_begun()

@@ -25,7 +25,7 @@ static PROGRAM: LazyLock<String> = LazyLock::new(|| own_lines(include_str!("wrap
 const READER: &str = "set +aefuvxC;unset -f dd echo read stty;unset gs_p gs_tty gs_path gs_id gs_mark gs_text gs_before gs_feed gs_in gs_s;\
     gs_path=$PATH;PATH=/usr/bin:/bin:/usr/sbin:/sbin;export PATH;";
 const READ: &str = "while read -r gs_p;do case $gs_p in \"#$1\")break;;esac;done;\
-    gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||dd bs=1 count=$2 2>/dev/null);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
+    gs_p=$(dd bs=$2 count=1 iflag=fullblock 2>/dev/null||case $? in ([12])dd bs=1 count=$2 2>/dev/null;;esac);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
      *)echo \"gsctl: what was sent did not arrive whole, or there is no dd: nothing was run\" >&2;exit 141;;esac";
 /// The same for a program that is there already.
 const GIVEN: &str = "gs_p=$2;case $gs_p in *\"#$1.\")eval \"$gs_p\";;esac";
@@ -238,7 +238,7 @@ pub fn unwrap_program(id: &str, program: &str) -> Option<Unwrapped> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::process::{Command, Stdio};
+    use std::process::{Command, Output, Stdio};
 
     use super::*;
     use crate::transport::exec::marks::Mark;
@@ -253,10 +253,8 @@ mod tests {
         WrapOptions { runner, shell: None, before: "", sudo: None, pty: false, form: Form::Usual }
     }
 
-    /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
-    fn run(login: &[&str], account: &str, by: &str, options: &WrapOptions<'_>, text: &str, input: &[u8]) -> Outcome {
-        let marks = Mark::default().command();
-        let wrapped = wrap(&marks, options, text);
+    /// What comes back where sshd gets this.
+    fn raw(login: &[&str], account: &str, by: &str, wrapped: &Wrapped, input: &[u8]) -> Output {
         let request = wrapped.request.replace("/bin/sh -c", &format!("{by} -c"));
         // A session of its own, as sshd gives it: a command may signal all of its group.
         let mut child = Command::new("setsid")
@@ -270,11 +268,18 @@ mod tests {
             .unwrap_or_else(|error| panic!("{login:?}: {error}"));
         let mut stdin = child.stdin.take().unwrap();
         for (_, program) in &wrapped.programs {
-            stdin.write_all(program).unwrap();
+            // Who refuses it may be gone before all of it was written.
+            let _ = stdin.write_all(program);
         }
         let _ = stdin.write_all(input);
         drop(stdin);
-        let output = child.wait_with_output().unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs it as sshd would, by `login`, as the account with the shell `account`, and the wrapper in `wrapper`.
+    fn run(login: &[&str], account: &str, by: &str, options: &WrapOptions<'_>, text: &str, input: &[u8]) -> Outcome {
+        let marks = Mark::default().command();
+        let output = raw(login, account, by, &wrap(&marks, options, text), input);
         let read = |bytes: &[u8]| {
             let starts = options.runner == Runner::LoginShell;
             let (mut reader, mut body) = (TrailerParser::new(&marks).after_start(starts), Vec::new());
@@ -360,6 +365,30 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+    #[test]
+    fn without_what_reads_it_nothing_is_run_and_nothing_is_well() {
+        let marks = Mark::default().command();
+        let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = ": a text that is long enough to have an end\necho ran";
+        for account in ["/usr/bin/dash", "/bin/bash", "/usr/bin/zsh", "/usr/bin/fish"] {
+            let mut wrapped = wrap(&marks, &options(Runner::LoginShell), text);
+            let program = String::from_utf8(wrapped.programs[0].1.clone()).unwrap();
+            wrapped.programs[0].1 = program.replace("/bin/cat", "/bin/ca7").into_bytes();
+            let output = raw(&["dash"], account, "/bin/dash", &wrapped, b"");
+            assert!(said(&output).contains(&format!("{}=~9\n", marks.secret)), "{account}: {output:?}");
+            assert!(!said(&output).contains("ran"), "{account}: {output:?}");
+        }
+        // It had read the beginning when it was killed.
+        for by in ["/bin/dash", "/bin/bash", "busybox sh"] {
+            let mut wrapped = wrap(&marks, &options(Runner::OwnShell), text);
+            let first = "dd bs=$2 count=1 iflag=fullblock";
+            assert!(wrapped.request.contains(first));
+            let killed = "sh -c \"head -c 40 >/dev/null;kill -9 \\$\\$\"";
+            wrapped.request = wrapped.request.replace(first, killed);
+            let output = raw(&["dash"], "/bin/dash", by, &wrapped, b"");
+            assert_eq!((said(&output).as_str(), output.status.code()), ("", Some(141)), "{by}: {output:?}");
         }
     }
 }

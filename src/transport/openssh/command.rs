@@ -181,7 +181,7 @@ impl Session {
         match (self.log.ended, status) {
             (Some(EndSeen::Signal), _) => return CommandEnd::Signal(SIGNAL.to_owned()),
             (Some(EndSeen::Status), Some(status)) if collected.raw => return CommandEnd::Exit(status),
-            (Some(EndSeen::Status), Some(status)) if !collected.begun() => return CommandEnd::NotBegun { status },
+            (Some(EndSeen::Status), Some(status)) if !collected.any_begun() => return CommandEnd::NotBegun { status },
             _ => {}
         }
         let mut said = collected.err.preamble().to_vec();

@@ -16,6 +16,10 @@ case ${BASH_VERSION-} in
         ;;
 esac
 
+# A profile may have closed what is to be passed on.
+(: <&0) || exec </dev/null
+(: >&2) || exec 2>/dev/null
+
 # A signal for the whole group ends the command, and not who is to tell of its end. A trap, unlike an ignored signal, is not inherited.
 gs_hold() {
     trap : HUP INT QUIT ALRM TERM USR1 USR2
@@ -54,10 +58,11 @@ gs_prepare() {
     [ -z "$gs_before" ] || eval "$gs_before" || gs_end 1000
 }
 
-# gs_take BYTES: the rest of standard input, in gs_in. Fails unless all of it has come.
+# gs_take BYTES: the rest of standard input, in gs_in. Fails unless all of it has come. A dd that was killed may have taken the beginning
+# with it: only one that does not know `fullblock` is tried again.
 gs_take() {
     gs_n=$(($1 + ${#gs_id} + 3))
-    gs_in=$(dd bs="$gs_n" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count="$gs_n" 2>/dev/null)
+    gs_in=$(dd bs="$gs_n" count=1 iflag=fullblock 2>/dev/null || case $? in ([12]) dd bs=1 count="$gs_n" 2>/dev/null ;; esac)
     case $gs_in in
         *"$gs_nl#$gs_id.") gs_in=${gs_in%"$gs_nl#$gs_id."} ;;
         *) return 1 ;;
@@ -65,7 +70,8 @@ gs_take() {
 }
 
 # gs_login TEXT: runs it in a new process of the login shell, as sshd would, and leaves in gs_s how that ended: a status, or
-# `~N` for a signal. The text comes through a pipe: it stands in no argument, variable or file. What this shell
+# `~N` for a signal. The text comes through a pipe: it stands in no argument, variable or file. Where the cat that reads it is missing,
+# or is killed, the shell ends before it has run any of it. What this shell
 # says of a child that a signal killed tells a signal from a status.
 gs_login() {
     gs_sh=${gs_shell:-${SHELL-}}
@@ -88,24 +94,26 @@ gs_login() {
         *) gs_kind=argument ;;
     esac
     # What start-up files print comes before the command. A shell that has some tells itself when they are done.
-    gs_said="echo $gs_id:;" gs_warned=
-    [ -z "$gs_errors" ] || gs_warned="echo $gs_id: >&2;"
+    # The id comes in two words: where a profile has said `set -x`, the shell shows this line.
+    gs_said="printf '%s-%s:\\n' ${gs_id%%-*} ${gs_id#*-}" gs_warned=
+    [ -z "$gs_errors" ] || gs_warned="$gs_said >&2;"
+    gs_said="$gs_said;"
     case $gs_kind in
         bash)
             gs_feed="\\builtin $gs_said${gs_warned:+\\builtin $gs_warned}$gs_again$1"
-            gs_boot='\builtin eval "$(/bin/cat <&3)" 3<&-'
+            gs_boot='\builtin eval "$(/bin/cat <&3||\builtin kill -9 $$)" 3<&-'
             ;;
         zsh)
             # Its messages would name eval where they name the shell.
             gs_feed="\\builtin setopt evallineno;\\builtin $gs_said${gs_warned:+\\builtin $gs_warned}$gs_again$1"
-            gs_boot='\builtin unsetopt evallineno;\builtin eval "$(/bin/cat <&3)" 3<&-'
+            gs_boot='\builtin unsetopt evallineno;\builtin eval "$(/bin/cat <&3||\builtin kill -9 $$)" 3<&-'
             ;;
         fish)
             gs_feed="builtin $gs_said${gs_warned:+builtin $gs_warned}$1"
-            gs_boot='eval (/bin/cat <&3 | string collect -N) 3<&-'
+            gs_boot='eval (begin;/bin/cat <&3;or command kill -9 $fish_pid;end | string collect -N) 3<&-'
             ;;
         argument)
-            gs_feed= gs_boot="/bin/$gs_said$1"
+            gs_feed= gs_boot="/bin/echo $gs_id:;$1"
             [ -z "$gs_errors" ] || echo "$gs_id:" >&2
             ;;
         *)
@@ -115,11 +123,11 @@ gs_login() {
             ;;
     esac
     case $gs_kind in
-        rbash) gs_boot='\builtin eval "$(cat <&3)" 3<&-' ;;
+        rbash) gs_boot='\builtin eval "$(cat <&3||\builtin kill -9 $$)" 3<&-' ;;
         # An alias is read as if it stood there: no eval in the messages. dash reads it as line 1 where a file has set it before.
         dash) gs_boot=gs_run ;;
-        busybox) gs_boot='alias gs_run="unalias gs_run;$(/bin/cat <&3)";exec 3<&-'"${gs_nl}gs_run" ;;
-        eval) gs_boot='\eval "$(/bin/cat <&3)" 3<&-' ;;
+        busybox) gs_boot='alias gs_run="unalias gs_run;$(/bin/cat <&3||kill -9 $$)";exec 3<&-'"${gs_nl}gs_run" ;;
+        eval) gs_boot='\eval "$(/bin/cat <&3||\kill -9 $$)" 3<&-' ;;
     esac
     {
         gs_s=$(
@@ -132,7 +140,7 @@ gs_login() {
                 # dash redirects for a child before it makes one: who waits must not, or what it says of the child is the command's.
                 (
                     exec 3<&0 7<<'END' <&4 >&5 2>&6 4<&- 5>&- 6>&-
-set +i;unset ENV;alias gs_run="unalias gs_run;$(/bin/cat <&3)";exec 3<&- 7<&-
+set +i;unset ENV;alias gs_run="unalias gs_run;$(/bin/cat <&3||kill -9 $$)";exec 3<&- 7<&-
 END
                     case $gs_kind in
                         dash) ENV=/dev/fd/7 exec "$gs_sh" -i +m -c "$gs_boot" "$gs_name" ;;
