@@ -78,7 +78,7 @@ pub enum EventKind {
         /// Pause before the next attempt.
         retry_in: Duration,
     },
-    /// A block of steps begins on its next hosts.
+    /// A block of steps, or one step that is done in batches, begins on its next hosts.
     BatchStarted {
         /// Its number, from 1.
         batch: usize,

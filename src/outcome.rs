@@ -327,6 +327,21 @@ pub struct StageState {
     pub hint: Option<String>,
 }
 
+impl StageState {
+    /// True where it is named after what is to be true (`gaussdb gone`, `marker there`), and not after a thing: that is not
+    /// missing, but not reached.
+    #[must_use]
+    pub fn is_condition(&self) -> bool {
+        [" gone", " there"].iter().any(|end| self.stage.ends_with(end))
+    }
+
+    /// True where these stages are those of a stop: its chain goes down.
+    #[must_use]
+    pub fn lead_down(stages: &[Self]) -> bool {
+        stages.last().is_some_and(|stage| stage.stage.ends_with(" gone"))
+    }
+}
+
 /// What became of a command that was to be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Killed {

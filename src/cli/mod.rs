@@ -27,7 +27,7 @@ pub use files::{Pull, Push};
 pub use privilege::{FilePrivilege, Privilege, SudoPassword};
 pub use shell::{Completions, Man, Shell};
 pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, When};
-use values::{duration, keepalive, limit, share, variable};
+use values::{batch, duration, keepalive, limit, share, variable};
 pub use wait::Wait;
 
 use crate::plan::Share;
@@ -194,7 +194,7 @@ pub struct RunOptions {
     #[arg(long, global = true, value_name = "DUR", value_parser = duration, env = "GSCTL_DEADLINE")]
     pub deadline: Option<Duration>,
     /// Batches of so many hosts, one after the other; `play`, `restart`: all steps for a batch before the next one begins [default: all at once].
-    #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_SERIAL")]
+    #[arg(long, global = true, value_name = "N|P%", value_parser = batch, env = "GSCTL_SERIAL")]
     pub serial: Option<Share>,
     /// Begin no new host once more than that have failed; what runs ends by itself [default: never; 0 for batches of `play` and `restart`].
     #[arg(long, global = true, value_name = "N|P%", value_parser = share, env = "GSCTL_MAX_FAIL")]

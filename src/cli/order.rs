@@ -23,15 +23,19 @@ fn rearranged(words: &[OsString], gsctl: &Command) -> Option<Vec<OsString>> {
         let foreign = || gsctl.get_subcommands().find_map(|command| option(command, text));
         let (arg, line) = match (own, text.strip_prefix("--")) {
             (Some(arg), _) => (arg, &mut kept),
-            // Of short options gsctl's own can be told from a command's; a command's must stand behind it.
             (None, Some(name)) if !name.is_empty() => {
-                names.push(name.split('=').next().unwrap_or(name).to_owned());
+                names.push(text.split('=').next().unwrap_or(text).to_owned());
                 (foreign()?, &mut moved)
+            }
+            // A letter alone, without a value: `-S`.
+            (None, None) if text.starts_with('-') && text.len() == 2 => {
+                names.push(text.to_owned());
+                (foreign().filter(|arg| !takes_value(arg))?, &mut moved)
             }
             (None, _) if text.starts_with('-') => return None,
             (None, _) => {
                 let command = gsctl.find_subcommand(text)?;
-                if moved.is_empty() || !names.iter().all(|name| option(command, &format!("--{name}")).is_some()) {
+                if moved.is_empty() || !names.iter().all(|name| option(command, name).is_some()) {
                     return None;
                 }
                 kept.push(word.clone());
@@ -104,6 +108,7 @@ mod tests {
             "gsctl -qw a start --wait 5s --accept degraded --force",
         );
         check("gsctl -wa --force start", "gsctl -wa start --force");
+        check("gsctl -S -wa exec id", "gsctl -wa exec -S id");
     }
 
     #[test]
@@ -114,6 +119,8 @@ mod tests {
             "gsctl --sytem greenplum status",
             "gsctl --system greenplum ping",
             "gsctl --mode fast start",
+            "gsctl -S ping",
+            "gsctl -qS exec id",
             "gsctl -f hosts exec -- --system x",
             "gsctl -- --system greenplum status",
             "gsctl",

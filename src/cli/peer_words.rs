@@ -29,10 +29,12 @@ const COMMANDS: [(&str, &str); 16] = [
 ];
 
 /// Options of other tools, and what to say.
-const OPTIONS: [(&str, &str); 33] = [
+const OPTIONS: [(&str, &str); 42] = [
     ("-a", "all hosts of the hosts file are selected where neither -w nor -g says which"),
     ("--all", "all hosts of the hosts file are selected where neither -w nor -g says which"),
     ("-A", "`--ask-password` asks for a password"),
+    ("--ask-become-pass", "`--ask-sudo-password` asks for sudo's password"),
+    ("--ask-pass", "`--ask-password` asks for a password"),
     ("--askpass", "`--ask-password` asks for a password"),
     ("-b", "`--gather` shows identical output once; `--sudo` runs the command as root"),
     ("-B", "`--gather` shows identical output once"),
@@ -40,6 +42,7 @@ const OPTIONS: [(&str, &str); 33] = [
     ("--become-user", "`--sudo=USER` runs the command as that user"),
     ("--check", "`--dry-run` says what would be done, and contacts nobody"),
     ("-c", "`push SRC... DEST` copies to the hosts"),
+    ("-C", "`--dry-run` says what would be done, and contacts nobody; `push --check` what it would change"),
     ("--copy", "`push SRC... DEST` copies to the hosts"),
     ("--rcopy", "`pull SRC DEST` copies from the hosts"),
     ("-e", "`--output-dir DIR` keeps what each host printed, both streams; `play --var K=V` sets a variable"),
@@ -57,16 +60,22 @@ const OPTIONS: [(&str, &str); 33] = [
     ("-K", "`--ask-sudo-password` asks for sudo's password"),
     ("-L", "`--stream` shows lines as they come, with the host in front; `hosts` lists the hosts"),
     ("--limit", "`-w HOSTS`, `-g GROUP` and `-x HOSTS` narrow the selection"),
+    ("--list-tasks", "`play PLAYBOOK --dry-run` shows the steps, `--list-hosts` the hosts"),
     ("-m", "`exec COMMAND` runs a command, `push` copies, `play` runs a playbook"),
+    ("-O", "`-o KEY=VALUE` is an option of ssh"),
+    ("--option", "`-o KEY=VALUE` is an option of ssh"),
     ("-P", "`--stream` shows lines as they come"),
     ("--print", "`--stream` shows lines as they come"),
     ("--private-key", "`-i FILE` names a private key"),
+    ("--start-at-task", "`play PLAYBOOK --from STEP` begins at a step"),
+    ("--tags", "`play PLAYBOOK --from STEP` begins at a step; there are no tags"),
     ("-u", "`-l USER` is the login name; `-t DUR` the time for each command"),
+    ("-X", "`-x @GROUP` leaves out a group"),
     ("-r", "`push` and `pull` copy directories as they are"),
 ];
 
 /// Says it in gsctl's words, where another tool's word was not understood.
-pub(super) fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
+pub(super) fn explain(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(_) | None => None,
@@ -78,8 +87,22 @@ pub(super) fn explain(error: clap::Error, words: &[OsString]) -> clap::Error {
         ErrorKind::UnknownArgument => text(ContextKind::InvalidArg).and_then(|word| option_hint(&word)),
         _ => None,
     };
-    let Some((what, hint)) = hint else { return error };
+    let Some((what, hint)) = hint else {
+        if error.kind() == ErrorKind::UnknownArgument {
+            drop_value_tip(&mut error);
+        }
+        return error;
+    };
     clap::Error::raw(error.kind(), format!("{what}\nhint: {hint}\n\nFor more information, try '--help'.\n"))
+}
+
+/// Drops clap's tip to write `-- -b`: that would run `-b` on the hosts.
+fn drop_value_tip(error: &mut clap::Error) {
+    let Some(ContextValue::StyledStrs(tips)) = error.remove(ContextKind::Suggested) else { return };
+    let tips: Vec<_> = tips.into_iter().filter(|tip| !tip.to_string().contains("as a value")).collect();
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
 }
 
 fn command_hint(word: &str, error: &clap::Error, words: &[OsString]) -> Option<(String, String)> {
@@ -136,6 +159,9 @@ mod tests {
             ("gsctl exec --become id", "`--sudo`"),
             ("gsctl exec -u 5 id", "`-t DUR`"),
             ("gsctl exec --forks=4 id", "`--fanout N`"),
+            ("gsctl exec -O StrictHostKeyChecking=no id", "`-o KEY=VALUE`"),
+            ("gsctl exec --ask-pass id", "`--ask-password`"),
+            ("gsctl play x.yaml --start-at-task a", "`play PLAYBOOK --from STEP`"),
         ] {
             let said = said(line);
             assert!(said.starts_with("error: ") && said.contains("\nhint: ") && said.contains(want), "{line}\n{said}");
@@ -147,6 +173,15 @@ mod tests {
     fn what_is_only_mistyped_keeps_claps_guess() {
         assert!(said("gsctl pign").contains("ping"));
         assert!(said("gsctl ping --fanuot 3").contains("--fanout"));
+        // But not to run the option on the hosts.
+        for line in ["gsctl exec -Z uptime", "gsctl exec --fanuot=3 uptime", "gsctl play --zzz x"] {
+            assert!(
+                said(line).contains("unexpected argument") && !said(line).contains("-- -"),
+                "{line}\n{}",
+                said(line)
+            );
+        }
+        assert!(said("gsctl exec --fanuot=3 uptime").contains("--fanout"));
     }
 
     #[test]

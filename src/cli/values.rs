@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::plan::Share;
-use crate::plan::exec_options::validate_user;
+use crate::plan::push::validate_owner;
 
 /// When to do something that a terminal wants and a pipe does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -126,6 +126,14 @@ pub(super) fn share(text: &str) -> Result<Share, String> {
     }
 }
 
+/// Hosts in a batch.
+pub(super) fn batch(text: &str) -> Result<Share, String> {
+    match share(text)? {
+        Share::Count(0) | Share::Percent(0) => Err(format!("a batch of `{text}` is nobody: write `5` or `20%`")),
+        share => Ok(share),
+    }
+}
+
 /// `NAME=VALUE`.
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -144,11 +152,7 @@ pub(super) fn mode(text: &str) -> Result<u32, String> {
 
 /// `USER` or `USER:GROUP`.
 pub(super) fn owner(text: &str) -> Result<String, String> {
-    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-    for name in [Some(user), group].into_iter().flatten() {
-        validate_user(name).map_err(|_| format!("`{text}` is no owner: write USER or USER:GROUP"))?;
-    }
-    Ok(text.to_owned())
+    validate_owner(text).map(|()| text.to_owned())
 }
 
 #[cfg(test)]
@@ -176,6 +180,7 @@ mod tests {
     fn shares_are_numbers_or_parts() {
         assert_eq!(share("5"), Ok(Share::Count(5)));
         assert_eq!(share("20%"), Ok(Share::Percent(20)));
+        assert!(batch("0").is_err() && batch("0%").is_err() && batch("1") == Ok(Share::Count(1)));
         assert!(share("120%").is_err() && share("-1").is_err() && share("many").is_err());
     }
 }

@@ -29,7 +29,17 @@ const DEEPEST: usize = 100;
 /// When a source cannot be read, or the destination is not understood.
 pub(super) fn push(args: &PushArgs, differences: bool, timeout: Option<Duration>) -> Result<Plan, Diagnostic> {
     let dest = template(&args.dest)?;
-    let sources = args.source.iter().map(|source| copies(source)).collect::<Result<_, _>>()?;
+    let sources = args.source.iter().map(|source| {
+        // `--sudo USER FILE DEST`, most likely.
+        let is_user = args.privilege.sudo.as_deref() == Some("root") && args.source.len() > 1;
+        copies(source).map_err(|diagnostic| match source.to_str() {
+            Some(name) if is_user && !name.contains('/') && !source.exists() => {
+                diagnostic.hint(format!("where `{name}` is the user, it is written without a blank: `--sudo={name}`"))
+            }
+            _ => diagnostic,
+        })
+    });
+    let sources = sources.collect::<Result<_, _>>()?;
     let mut push = Push::new(sources, dest, args.dest.ends_with('/')).map_err(|name| {
         Diagnostic::usage(format!("two sources are called `{name}`: one would replace the other"))
             .hint("copy them to different places, with two commands")
@@ -38,8 +48,7 @@ pub(super) fn push(args: &PushArgs, differences: bool, timeout: Option<Duration>
     push.sudo = args.privilege.sudo.as_ref().map(Template::literal);
     push.check = args.check.then_some(if differences { PushCheck::Differences } else { PushCheck::Names });
     if let Some(mode) = args.mode {
-        let files = push.copies.iter_mut().filter(|copy| copy.content != Content::Dir);
-        files.for_each(|copy| copy.mode = mode);
+        push.set_mode(mode);
     }
     let from = args.source.iter().map(|source| source.display().to_string()).collect::<Vec<_>>().join(" ");
     Ok(said(format!("{from} {}", args.dest), plan("push", Action::Push(Arc::new(push)), timeout)))

@@ -205,6 +205,8 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
     checks.extend(args.command.iter().cloned().map(Check::Command));
     checks.extend(args.file.iter().cloned().map(Check::File));
     checks.extend(args.no_file.iter().cloned().map(Check::NoFile));
+    let rebooted = if args.rebooted { " --rebooted" } else { "" };
+    let what = format!("{}{rebooted}", words(&checks)).trim_start().to_owned();
     let wait = Wait {
         look: Look::Checks { checks, rebooted: args.rebooted },
         until: Until::Checks,
@@ -221,7 +223,7 @@ pub(super) fn wait(args: &WaitArgs, timeout: Option<Duration>) -> Result<Plan, D
         hint: None,
         evidence: None,
     };
-    Ok(plan("wait", Action::Wait(Box::new(wait)), None))
+    Ok(said(what, plan("wait", Action::Wait(Box::new(wait)), None)))
 }
 
 pub(super) fn plan(name: &str, action: Action, timeout: Option<Duration>) -> Plan {

@@ -112,7 +112,11 @@ fn about(plan: &Plan, step: &Step, concerned: &[&RunHost], serial: Option<Share>
 
 /// What a step does on a host, and what that depends on.
 fn told(plan: &Plan, step: &Step, vars: &Vars) -> Vec<String> {
-    let mut lines = vec![action(plan, &step.action, vars)];
+    let mut first = action(plan, &step.action, vars);
+    if let Some(user) = step.action.sudo() {
+        first.push_str(&format!(", through sudo as {}", user.render_plain(vars)));
+    }
+    let mut lines = vec![first];
     if let Some(when) = &step.when {
         lines.push(format!("only where {}: known only at the node", condition(when, vars)));
     }
@@ -141,7 +145,8 @@ fn action(plan: &Plan, action: &Action, vars: &Vars) -> String {
         Action::Ping => "log in".to_owned(),
         Action::Push(push) => {
             let names: Vec<&str> = push.copies.iter().map(|copy| copy.name.as_str()).collect();
-            format!("push {} to {}", names.join(", "), push.dest.render_plain(vars))
+            let owner = push.owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
+            format!("push {} to {}{owner}", names.join(", "), push.dest.render_plain(vars))
         }
         Action::Pull(pull) => {
             let sources = pull.sources(vars).unwrap_or_default();
@@ -177,7 +182,9 @@ fn waits(plan: &Plan, wait: &Wait, vars: &Vars) -> String {
                 Quorum::Percent(percent) => format!("{percent}% of them"),
                 Quorum::Any => "one of them".to_owned(),
             };
-            format!("{who} are up: {}", stages.join(", "))
+            let verb = if matches!(wait.quorum, Quorum::Any | Quorum::Count(1)) { "is" } else { "are" };
+            let goes_down = stages.last().is_some_and(|stage| stage.ends_with(" gone"));
+            format!("{who} {verb} {}: {}", if goes_down { "down" } else { "up" }, stages.join(", "))
         }
         Until::Condition(until) => condition(until, vars),
         Until::Checks => "all checks hold".to_owned(),

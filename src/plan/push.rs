@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Template;
+use super::exec_options::validate_user;
 use super::quote::operand;
 
 /// What is copied, and where to.
@@ -88,6 +89,18 @@ impl PartWriter {
     }
 }
 
+/// Whether this is `USER` or `USER:GROUP`.
+///
+/// # Errors
+/// What is expected.
+pub fn validate_owner(text: &str) -> Result<(), String> {
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    for name in [Some(user), group].into_iter().flatten() {
+        validate_user(name).map_err(|_| format!("`{text}` is no owner: write USER or USER:GROUP"))?;
+    }
+    Ok(())
+}
+
 impl Push {
     /// Copies of these sources, each of them a file, or a directory and what is in it.
     ///
@@ -105,6 +118,12 @@ impl Push {
         let one_file = one && matches!(&copies[..], [PushFile { content: Content::File { .. }, .. }]);
         let into = !one_file || ends_with_slash;
         Ok(Self { copies, dest, into, owner: None, sudo: None, check: None })
+    }
+
+    /// Gives files, not directories, this mode.
+    pub fn set_mode(&mut self, mode: u32) {
+        let files = self.copies.iter_mut().filter(|copy| copy.content != Content::Dir);
+        files.for_each(|copy| copy.mode = mode);
     }
 
     /// Where each copy goes, and what this writer calls it until it is whole.

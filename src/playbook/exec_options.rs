@@ -10,12 +10,14 @@ use super::scope::Scope;
 use crate::plan::exec_options::{is_variable, surroundings, validate_user};
 use crate::plan::{ExecOptions, Template};
 
-/// The keys.
+/// The keys. `sudo` may stand beside files as well.
 pub(super) const KEYS: [&str; 6] = ["sudo", "env", "chdir", "shell", "stdin", "pty"];
+/// The actions that `sudo` may stand beside.
+pub(super) const WITH_SUDO: [&str; 5] = ["run", "remove", "touch", "push", "pull"];
 
 /// Reads the keys that stand beside `run`.
 pub(super) fn exec_options(scope: &Scope<'_>, fields: &Fields<'_>) -> Result<ExecOptions, Complaint> {
-    let sudo = fields.get("sudo").map(|node| user(scope, node)).transpose()?.flatten();
+    let sudo = sudo(scope, fields)?;
     let env = fields.get("env").map(|node| env(scope, node)).transpose()?.unwrap_or_default();
     let directory = fields.text("chdir")?.map(|text| directory(scope, &text)).transpose()?;
     let shell = fields.text("shell")?.map(|text| shell(&text)).transpose()?;
@@ -29,6 +31,11 @@ pub(super) fn exec_options(scope: &Scope<'_>, fields: &Fields<'_>) -> Result<Exe
         None => None,
     };
     Ok(ExecOptions { stdin, before: surroundings(env, directory), shell, sudo, pty, ..ExecOptions::default() })
+}
+
+/// The user that sudo makes of the login user for a step.
+pub(super) fn sudo(scope: &Scope<'_>, fields: &Fields<'_>) -> Result<Option<Template>, Complaint> {
+    Ok(fields.get("sudo").map(|node| user(scope, node)).transpose()?.flatten())
 }
 
 /// `true` is root.
@@ -129,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn files_go_through_sudo_as_commands_do() {
+        for step in ["remove: /x", "touch: /x", "push: { from: input, to: /x }", "pull: { from: /x, to: here }"] {
+            let plan = load(&format!("{step}, sudo: \"{{v}}\"")).expect(step);
+            assert_eq!(plan.steps[0].action.sudo().map(ToString::to_string).as_deref(), Some("{v}"), "{step}");
+            let plan = load(step).expect(step);
+            assert!(plan.steps[0].action.sudo().is_none(), "{step}");
+        }
+        let plan = load("push: { from: input, to: /x, owner: \"{v}:dba\", mode: \"0640\" }").expect("loads");
+        let Action::Push(push) = &plan.steps[0].action else { panic!("a push") };
+        assert_eq!(push.owner.as_deref(), Some("x:dba"));
+        assert!(push.copies.iter().all(|copy| copy.mode == 0o640));
+    }
+
+    #[test]
     fn mistakes() {
         let mut wrong = Vec::new();
         for (step, want) in [
@@ -153,7 +174,20 @@ mod tests {
                 "24: `stdin` beside `pty: true`: what a terminal reads is keys | leave one of them out",
             ),
             ("run: x, pty: 1", "29: `pty` must be `true` or `false`, found `1`"),
-            ("touch: /x, sudo: true", "27: `sudo` beside `touch`, expected it beside `run`"),
+            (
+                "write: { path: /x, content: y }, sudo: true",
+                "48: `sudo` beside `write`, expected it beside one of `run`, `remove`, `touch`, `push`, `pull`",
+            ),
+            ("touch: /x, env: { A: 1 }", "27: `env` beside `touch`, expected it beside `run`"),
+            (
+                "touch: /x, sudo: true, cleanup: remove",
+                "49: `cleanup` beside `sudo`: the end of the run removes as the login user | remove it in a step of its own",
+            ),
+            ("push: { from: input, to: /x, owner: a b }", "59: `a b` is no owner: write USER or USER:GROUP"),
+            (
+                "push: { from: input, to: /x, mode: 9 }",
+                "58: `9` is no file mode | write it in octal, as in `mode: \"0600\"`",
+            ),
         ] {
             let got = load(step).map_or_else(|said| said, |_| "it loads".to_owned());
             if got != want {

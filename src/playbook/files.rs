@@ -6,15 +6,17 @@ use super::node::{Node, Text};
 use super::problem::Complaint;
 use super::scope::Scope;
 use crate::plan::pull::Pull;
-use crate::plan::push::Push;
+use crate::plan::push::{Push, validate_owner};
 use crate::plan::{Action, Template};
 
-/// Keys of both.
-pub(super) const KEYS: [&str; 2] = ["from", "to"];
+/// Keys of `pull`.
+pub(super) const PULL_KEYS: [&str; 2] = ["from", "to"];
+/// Keys of `push`.
+pub(super) const PUSH_KEYS: [&str; 4] = ["from", "to", "owner", "mode"];
 
-/// `push: { from: FILES, to: PATH }`.
-pub(super) fn push(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> {
-    let fields = node.fields("`push`", &KEYS)?;
+/// `push: { from: FILES, to: PATH, owner: USER:GROUP, mode: "0640" }`.
+pub(super) fn push(scope: &Scope<'_>, node: &Node, sudo: Option<Template>) -> Result<Action, Complaint> {
+    let fields = node.fields("`push`", &PUSH_KEYS)?;
     let mut sources = Vec::new();
     let from = fields.need("from")?.texts("`from`")?;
     for text in &from {
@@ -24,17 +26,35 @@ pub(super) fn push(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> 
     }
     let to = fields.need("to")?.text("`to`")?;
     let push = Push::new(sources, destination(scope, &to)?, to.value.ends_with('/'));
-    let push = push.map_err(|name| {
+    let mut push = push.map_err(|name| {
         let at = from.last().map_or(node.at, |text| text.at);
         Complaint::new(at, format!("two sources are called `{name}`: one would replace the other"))
             .hint("copy them to different places, in two steps")
     })?;
+    push.sudo = sudo;
+    if let Some(text) = fields.text("owner")? {
+        let owner = scope.now(&text)?;
+        validate_owner(&owner).map_err(|said| Complaint::new(text.at, said))?;
+        push.owner = Some(owner);
+    }
+    if let Some(text) = fields.text("mode")? {
+        push.set_mode(mode(&text)?);
+    }
     Ok(Action::Push(Arc::new(push)))
 }
 
+/// Permission bits, in octal.
+pub(super) fn mode(text: &Text) -> Result<u32, Complaint> {
+    match u32::from_str_radix(text.value.strip_prefix("0o").unwrap_or(&text.value), 8) {
+        Ok(mode) if mode <= 0o7777 && text.value.len() >= 3 => Ok(mode),
+        _ => Err(Complaint::new(text.at, format!("`{}` is no file mode", text.value))
+            .hint("write it in octal, as in `mode: \"0600\"`")),
+    }
+}
+
 /// `pull: { from: PATHS, to: DIR }`.
-pub(super) fn pull(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> {
-    let fields = node.fields("`pull`", &KEYS)?;
+pub(super) fn pull(scope: &Scope<'_>, node: &Node, sudo: Option<Template>) -> Result<Action, Complaint> {
+    let fields = node.fields("`pull`", &PULL_KEYS)?;
     let from = fields.need("from")?.texts("`from`")?;
     let sources = from.iter().map(|text| destination(scope, text)).collect::<Result<_, _>>()?;
     let to = fields.need("to")?.text("`to`")?;
@@ -43,7 +63,7 @@ pub(super) fn pull(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> 
         dest: destination(scope, &to)?,
         dirs: true,
         rename: None,
-        sudo: None,
+        sudo,
         patterns: true,
     })))
 }

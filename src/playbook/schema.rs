@@ -146,7 +146,7 @@ fn step() -> Value {
             "hint": { "type": "string", "description": "beside `run`: what to do where the command fails or its time runs out" },
             "evidence": { "$ref": "#/$defs/command", "description": "beside `run`: a command whose output goes into the report of a host on which the step failed" },
             "if_exists": { "type": "string" },
-            "sudo": { "type": ["boolean", "string"], "description": "run the command through the node's sudo: `true` as root, else as this user" },
+            "sudo": { "type": ["boolean", "string"], "description": "run the command, or place, remove or copy the files, through the node's sudo: `true` as root, else as this user" },
             "env": { "type": "object", "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }, "additionalProperties": { "$ref": "#/$defs/scalar" }, "description": "environment variables for the command" },
             "chdir": { "type": "string", "description": "run the command in this directory, or not at all" },
             "shell": { "type": "string", "description": "the shell that runs the command, as SHELL -c COMMAND" },
@@ -167,6 +167,8 @@ fn step() -> Value {
             "push": object(&["from", "to"], &json!({
                 "from": { "$ref": "#/$defs/paths", "description": "files and directories, beside the playbook" },
                 "to": { "type": "string", "description": "where to on the hosts; into it, where it ends with /" },
+                "owner": { "type": "string", "description": "USER or USER:GROUP that files and new directories get" },
+                "mode": { "$ref": "#/$defs/scalar", "description": "octal, what files get; as they are here if left out" },
             })),
             "pull": object(&["from", "to"], &json!({
                 "from": { "$ref": "#/$defs/paths", "description": "files and directories of the hosts" },
@@ -176,9 +178,11 @@ fn step() -> Value {
             "play": { "type": "string", "description": "another playbook, whose steps are put in here" },
             "check": object(&[], &json!({
                 "process": { "$ref": "#/$defs/scalars" },
+                "no_process": { "$ref": "#/$defs/scalars" },
                 "command": { "$ref": "#/$defs/scalars" },
                 "port": { "$ref": "#/$defs/scalars" },
                 "file": { "$ref": "#/$defs/scalars" },
+                "no_file": { "$ref": "#/$defs/scalars" },
             })),
             "ping": { "const": true },
         }),
@@ -208,8 +212,8 @@ mod tests {
             ("/$defs/remark/properties", &condition::REMARK_KEYS),
             ("/$defs/wait/properties", &wait::KEYS),
             ("/$defs/step/properties", &step_keys),
-            ("/$defs/step/properties/push/properties", &files::KEYS),
-            ("/$defs/step/properties/pull/properties", &files::KEYS),
+            ("/$defs/step/properties/push/properties", &files::PUSH_KEYS),
+            ("/$defs/step/properties/pull/properties", &files::PULL_KEYS),
         ] {
             let object = schema.pointer(place).and_then(Value::as_object).expect(place);
             let known: BTreeSet<_> = object.keys().map(String::as_str).collect();

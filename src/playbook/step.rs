@@ -97,6 +97,10 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
             )
             .hint("`cleanup: remove` is for `touch` and `write`"));
         }
+        if step.action.sudo().is_some() {
+            let message = "`cleanup` beside `sudo`: the end of the run removes as the login user";
+            return Err(Complaint::new(text.at, message).hint("remove it in a step of its own"));
+        }
     }
     if action_key != "state" {
         step.state = fields.text("state")?.map(|text| state_name(&text)).transpose()?;
@@ -110,16 +114,7 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
             return Err(Complaint::new(text.at, message));
         }
     }
-    let of_commands = exec_options::KEYS.map(|key| (key, "run"));
-    let owners = [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
-    for (key, owner) in owners.into_iter().chain(of_commands) {
-        if let Some((key, _)) = fields.entry(key).filter(|_| action_key != owner) {
-            return Err(Complaint::new(
-                key.at,
-                format!("`{}` beside `{action_key}`, expected it beside `{owner}`", key.value),
-            ));
-        }
-    }
+    check_companions(&fields, action_key)?;
     step.not_an_answer = not_an_answer(scope, &fields, &step)?;
     step.hint = scope.optional(&fields, "hint")?;
     step.evidence = fields.get("evidence").map(|node| scope.command(node, "`evidence`").map(Look::Run)).transpose()?;
@@ -131,6 +126,21 @@ pub(super) fn step(scope: &Scope<'_>, node: &Node, default_timeout: Option<Durat
         }
     }
     Ok(StepItem::Step { step: Box::new(step), at: name.at })
+}
+
+/// Refuses keys that stand beside an action that does not know them.
+fn check_companions(fields: &Fields<'_>, action_key: &str) -> Result<(), Complaint> {
+    let of_commands = exec_options::KEYS.map(|key| (key, "run"));
+    let owners = [("refuse", "probe"), ("warn", "probe"), ("if_exists", "touch"), ("hint", "run"), ("evidence", "run")];
+    for (key, owner) in owners.into_iter().chain(of_commands) {
+        let owners: &[&str] = if key == "sudo" { &exec_options::WITH_SUDO } else { &[owner] };
+        if let Some((key, _)) = fields.entry(key).filter(|_| !owners.contains(&action_key)) {
+            let message =
+                format!("`{}` beside `{action_key}`, expected it beside {}", key.value, any_of(owners.iter().copied()));
+            return Err(Complaint::new(key.at, message));
+        }
+    }
+    Ok(())
 }
 
 /// What counts as no answer of the one host that is asked for all.
@@ -196,11 +206,11 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             },
             warn: fields.get("warn").map(|node| remarks(scope, node)).transpose()?.unwrap_or_default(),
         },
-        "remove" => Action::Remove { paths: scope.paths(node, &what, true)?, sudo: None },
+        "remove" => Action::Remove { paths: scope.paths(node, &what, true)?, sudo: exec_options::sudo(scope, fields)? },
         "touch" => Action::Touch {
             paths: scope.paths(node, &what, false)?,
             if_exists: fields.text("if_exists")?.map(|text| scope.path(&text, false)).transpose()?,
-            sudo: None,
+            sudo: exec_options::sudo(scope, fields)?,
         },
         "write" => write(scope, node)?,
         "wait" => Action::Wait(Box::new(wait(scope, node)?)),
@@ -210,8 +220,8 @@ fn action(scope: &Scope<'_>, fields: &Fields<'_>, key: &'static str) -> Result<A
             Some(true) | None => Action::Ping,
             Some(false) => return Err(node.wrong(&what, "`true`")),
         },
-        "pull" => files::pull(scope, node)?,
-        _ => files::push(scope, node)?,
+        "pull" => files::pull(scope, node, exec_options::sudo(scope, fields)?)?,
+        _ => files::push(scope, node, exec_options::sudo(scope, fields)?)?,
     })
 }
 
@@ -219,13 +229,7 @@ fn write(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> {
     let fields = node.fields("`write`", &["path", "content", "mode"])?;
     let mode = match fields.text("mode")? {
         None => WRITE_MODE,
-        Some(text) => match u32::from_str_radix(text.value.strip_prefix("0o").unwrap_or(&text.value), 8) {
-            Ok(mode) if mode <= 0o7777 && text.value.len() >= 3 => mode,
-            _ => {
-                return Err(Complaint::new(text.at, format!("`{}` is no file mode", text.value))
-                    .hint("write it in octal, as in `mode: \"0600\"`"));
-            }
-        },
+        Some(text) => files::mode(&text)?,
     };
     Ok(Action::Write {
         path: scope.path(&fields.need("path")?.text("`path`")?, false)?,
@@ -235,7 +239,7 @@ fn write(scope: &Scope<'_>, node: &Node) -> Result<Action, Complaint> {
 }
 
 fn checks(node: &Node) -> Result<Vec<Check>, Complaint> {
-    const KEYS: [&str; 4] = ["process", "command", "port", "file"];
+    const KEYS: [&str; 6] = ["process", "no_process", "command", "port", "file", "no_file"];
     let fields = node.fields("`check`", &KEYS)?;
     let mut checks = Vec::new();
     for key in fields.keys() {
@@ -243,12 +247,16 @@ fn checks(node: &Node) -> Result<Vec<Check>, Complaint> {
         for text in node.texts(&format!("`{}`", key.value))? {
             let value = text.value.clone();
             checks.push(match key.value.as_str() {
-                "process" => match value.split_once('=') {
-                    Some((name, path)) => Check::Process { name: name.to_owned(), path: Some(path.to_owned()) },
-                    None => Check::Process { name: value, path: None },
-                },
+                "process" | "no_process" => {
+                    let (name, path) = match value.split_once('=') {
+                        Some((name, path)) => (name.to_owned(), Some(path.to_owned())),
+                        None => (value, None),
+                    };
+                    if key.value == "process" { Check::Process { name, path } } else { Check::NoProcess { name, path } }
+                }
                 "command" => Check::Command(value),
                 "file" => Check::File(value),
+                "no_file" => Check::NoFile(value),
                 _ => match value.parse() {
                     Ok(port) if port > 0 => Check::Port(port),
                     _ => return Err(Complaint::new(text.at, format!("`{value}` is no port, expected 1 to 65535"))),

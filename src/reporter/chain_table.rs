@@ -36,14 +36,13 @@ pub(crate) fn first_missing(stages: &[StageState]) -> Option<&StageState> {
 
 /// What a stage is once it is where it should be: the chain of a stop goes down.
 pub(crate) fn end_word(stages: &[StageState]) -> &'static str {
-    if stages.last().is_some_and(|stage| stage.stage.ends_with(" gone")) { "done" } else { "up" }
+    if StageState::lead_down(stages) { "done" } else { "up" }
 }
 
 /// What is wrong with the first missing stage of a host, for so long: `gaussdb missing for 17s`, `gaussdb gone not reached for 17s (1)`.
 pub(crate) fn missing_words(stage: &StageState, time: &str) -> String {
     let name = sanitize::words(&stage.stage);
-    // Some stages are named after what is to be true.
-    let verb = if [" gone", " there"].iter().any(|end| name.ends_with(end)) { "not reached" } else { "missing" };
+    let verb = if stage.is_condition() { "not reached" } else { "missing" };
     match stage.value.as_deref().map(sanitize::words) {
         // It would say the same again.
         Some(value) if verb == "missing" && matches!(value.as_str(), "missing" | "none" | "absent") => {

@@ -172,7 +172,8 @@ impl Live {
         // Who waits for output should know that there may be some.
         let is_gathered = ctx.settings.command == CommandKind::Output && ctx.settings.mode == Mode::Gather;
         if is_gathered && at.saturating_sub(self.shown) >= SILENT {
-            let text = "output is gathered until a host has ended; --stream shows it as it comes";
+            let whole = "output is gathered until a host has ended; --stream shows it as it comes";
+            let text = if room >= width(whole) { whole } else { "gathered; --stream shows it now" };
             rows.push(StyledRow::default().with(Tone::Dim, text));
         }
         if chains.is_empty()

@@ -7,7 +7,7 @@ use std::io;
 
 use indexmap::IndexMap;
 
-use super::chain_table::{ChainMoment, first_missing, stages_row};
+use super::chain_table::{ChainMoment, first_missing, missing_words, stages_row};
 use super::columns::{fit_middle, pad, width};
 use super::screen::Screen;
 use super::style::Tone;
@@ -131,12 +131,9 @@ fn incomplete(host: &HostReport) -> Option<String> {
 pub(crate) fn finding(host: &HostReport) -> Option<Failure> {
     let lacks = host.lacks();
     let first = lacks.first()?;
-    let each: Vec<String> = lacks
-        .iter()
-        .map(|stage| format!("{} ({})", stage.stage, stage.value.as_deref().unwrap_or("no answer")))
-        .collect();
+    let each: Vec<String> = lacks.iter().map(|stage| missing_words(stage, "")).collect();
     let state = host.facts.get("state").map(String::as_str).filter(|state| *state != "running");
-    let cause = format!("{}: {} missing", state.unwrap_or("incomplete"), each.join(", "));
+    let cause = format!("{}: {}", state.unwrap_or("incomplete"), each.join(", "));
     Some(Failure { hint: first.hint.clone(), ..Failure::new(Phase::Chain, cause) })
 }
 

@@ -31,6 +31,8 @@ const EXCERPT: usize = 5;
 const EXCERPT_BYTES: usize = 16 * 1024;
 /// Time before a stage that a host is at again is said again.
 const FLAPPING: Duration = Duration::from_secs(30);
+/// Digits that a time of day has at least: fewer in front of a line are a number of its own.
+const LEAST_TIME: usize = 6;
 /// Groups of slow hosts that one line names.
 const SLOW: usize = 6;
 
@@ -458,11 +460,11 @@ fn excerpt(result: &StepResult) -> Vec<String> {
     }
     let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
     let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
-    // Who fails again and again says the same again and again.
+    // Who fails again and again says the same again and again; of such lines the newest stands there.
     let mut lines: Vec<(&str, usize)> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match lines.last_mut() {
-            Some((last, times)) if *last == line => *times += 1,
+            Some((last, times)) if without_time(last) == without_time(line) => (*last, *times) = (line, *times + 1),
             _ => lines.push((line, 1)),
         }
     }
@@ -471,6 +473,15 @@ fn excerpt(result: &StepResult) -> Vec<String> {
         times => format!("{line} ({times} times)"),
     };
     lines[lines.len().saturating_sub(EXCERPT)..].iter().map(shown).collect()
+}
+
+/// A line of a log without the time that it begins with.
+fn without_time(line: &str) -> &str {
+    let is_of_time = |c: char| c.is_ascii_digit() || ":.,-/+[] TZ".contains(c);
+    let rest = line.trim_start_matches(is_of_time);
+    let time = &line[..line.len() - rest.len()];
+    let is_time = time.bytes().filter(u8::is_ascii_digit).count() >= LEAST_TIME && !rest.is_empty();
+    if is_time { rest } else { line }
 }
 
 fn cancel_words(reason: CancelReason, running: usize) -> String {

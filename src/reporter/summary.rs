@@ -18,7 +18,7 @@ use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, wo
 use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
-use crate::outcome::{Outcome, Proof};
+use crate::outcome::{Change, ChangeKind, Outcome, Proof};
 use crate::report::{ClusterReport, HostReport, RecordedKey, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
@@ -58,7 +58,8 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
     write_recorded(report, ctx, screen)?;
     write_cluster(report, ctx, screen)?;
     // The one host's line stands right above, on the same terminal.
-    let told = single && has_verdicts(ctx) && ctx.settings.stdout_tty && ctx.settings.stderr_tty;
+    let shown = has_verdicts(ctx) || report.hosts.iter().all(|host| has_refused_path(host, ctx));
+    let told = single && shown && ctx.settings.stdout_tty && ctx.settings.stderr_tty;
     for (i, group) in groups.iter().enumerate() {
         let detail = if group.hosts.len() == 1 { &group.detail } else { &group.shape };
         let hosts = ctx.fold(&group.hosts);
@@ -83,6 +84,14 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         }
     }
     write_afterwards(report, stats, ctx, screen)
+}
+
+/// Whether a line about a path says why the host failed.
+fn has_refused_path(host: &HostReport, ctx: &ViewContext) -> bool {
+    let is_refused = |change: &Change| matches!(change.action, ChangeKind::Denied | ChangeKind::Failed);
+    ctx.settings.command == CommandKind::Changes
+        && host.outcome == Outcome::Failed
+        && host.steps.iter().flat_map(|step| &step.changes).any(is_refused)
 }
 
 /// The lines that prove a cause: once for all hosts that have it.
@@ -250,6 +259,10 @@ fn detail(host: &HostReport, ctx: &ViewContext) -> String {
     }
     match &host.failure {
         Some(failure) => out.push_str(&why(failure)),
+        // What is said to be killed there was that look.
+        None if host.outcome == Outcome::Cancelled && !host.begun && host.remote_killed.is_some() => {
+            out.push_str("only a look was begun");
+        }
         None if host.outcome == Outcome::Cancelled && !host.begun => out.push_str("not begun"),
         None if host.outcome == Outcome::Cancelled => out.push_str("not finished"),
         None => {}

@@ -442,6 +442,53 @@ fn start_in_a_pipe() {
 }
 
 #[test]
+fn a_stage_that_comes_and_goes_is_no_line_a_second() {
+    let mut play = Play::new(&pipe(CommandKind::Playbook, 1), &["node01"], &["wait for every node"]);
+    play.send(0.1, EventKind::StepStarted { step: 0, hosts: 1 });
+    play.connected(0.1, 0);
+    play.send(0.1, EventKind::HostStepStarted { host: 0, step: 0 });
+    for second in 1..=65_u32 {
+        let up = if second % 2 == 0 { 2 } else { 3 };
+        play.send(f64::from(second), EventKind::ChainSeen { host: 0, stages: chain(up, f64::from(second)) });
+    }
+    play.finish(66.0);
+    let text = play.err.text();
+    let told = |stage: &str| text.matches(&format!("waiting for {stage} (")).count();
+    // At once, after half a minute, and after a whole one.
+    assert_eq!((told("cm_agent"), told("cm_server")), (3, 3), "{text}");
+}
+
+#[test]
+fn equal_lines_of_evidence_are_one() {
+    let mut play = Play::new(&pipe(CommandKind::Playbook, 1), &["node01"], &["wait for every node"]);
+    play.connected(0.1, 0);
+    let mut said = String::new();
+    for second in 1..=5 {
+        said += &format!("2026-11-29 10:00:0{second}.123 LOG: cm_agent exited, status=3\n");
+    }
+    said += "same\nsame\n3 left\n2 left\n20261128:19:34:28:006086 gpstart:mdw:gpadmin-[INFO]:-text\n\
+             20261128:19:34:29:006086 gpstart:mdw:gpadmin-[INFO]:-text\n";
+    let failure = Failure::new(Phase::Chain, "first missing stage: cm_agent (none), again and again");
+    let result = StepResult { stdout: said.as_str().into(), ..StepResult::failed(failure.clone()) };
+    play.step(1.0, 0, result);
+    play.fails(1.0, 0, failure);
+    play.finish(1.1);
+    let text = play.err.text();
+    let lines: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("| ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "2026-11-29 10:00:05.123 LOG: cm_agent exited, status=3 (5 times)",
+            "same (2 times)",
+            "3 left",
+            "2 left",
+            "20261128:19:34:29:006086 gpstart:mdw:gpadmin-[INFO]:-text (2 times)",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
 fn start_on_a_terminal() {
     for (name, columns) in [("40", 40), ("80", 80), ("200", 200)] {
         let inputs = OutputInputs { columns: Some(columns), color: When::Never, ..terminal(CommandKind::Playbook, 3) };

@@ -50,8 +50,12 @@ impl<C: Executor> Run<'_, C> {
         let hopeless =
             found.as_ref().filter(|cause| cause.wait == Some(WaitHelps::No)).and_then(|cause| cause.id.clone());
         if hopeless.is_some() && waiting.why.hopeless == hopeless {
-            let missing = first_missing(&self.hosts[host].chain).map_or("", |stage| stage.stage.as_str());
-            let why = format!("{missing} does not come up: waiting does not help");
+            let why = match first_missing(&self.hosts[host].chain) {
+                Some(stage) if stage.is_condition() => format!("{} is not reached", stage.stage),
+                Some(stage) => format!("{} does not come up", stage.stage),
+                None => "it does not come up".to_owned(),
+            };
+            let why = format!("{why}: waiting does not help");
             waiting.lost = Some(Failure::new(Phase::Chain, why));
             self.hosts[host].evidence = shown;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Failure, Outcome, Phase, StepResult};
+use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StepResult};
 use crate::transport::{CommandEnd, CopyEnd, CopyResult};
 
 use super::job_result::{heard, of_changes, of_end};
@@ -13,6 +13,8 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
     let CopyResult { end, changes, differences, bytes, elapsed } = moved;
     let failure = match end {
         CopyEnd::Whole => {
+            let is_dir = |change: &Change| change.action == ChangeKind::Failed && change.path.ends_with('/');
+            let into_dir = changes.iter().any(is_dir);
             let mut result = of_changes(changes, 0, Phase::Command);
             let mend = |failure: &mut Failure| {
                 if is_pull && failure.cause.to_lowercase().contains("permission denied") {
@@ -20,7 +22,7 @@ pub(super) fn of_copy(is_pull: bool, limit: Option<Duration>, moved: CopyResult)
                         Some("may the login user read this there, and may you write to the directory here?".to_owned());
                 } else if is_pull {
                     // What SFTP and this machine say needs no more words.
-                } else if failure.cause.contains("No such file or directory") {
+                } else if failure.cause.contains("No such file or directory") && !into_dir {
                     failure.hint = Some("only a destination that ends with `/` is made where it is missing".to_owned());
                 } else if failure.cause.contains("No space left") || failure.cause.contains("quota exceeded") {
                     failure.hint = Some("make room there; nothing of the file was left behind".to_owned());

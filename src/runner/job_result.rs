@@ -328,7 +328,7 @@ pub(super) fn of_changes(changes: Vec<Change>, status: i32, phase: Phase) -> Ste
         let failure = Failure::new(phase, parts.join("; "));
         let forbidden = denied.iter().any(|said| said.to_lowercase().contains("permission denied"));
         StepResult::failed(if forbidden {
-            failure.hint("may the login user change this directory? It belongs to the cluster's own user")
+            failure.hint("may the login user change this directory? Log in as its owner (-l USER); `touch`, `rm` and `push` have --sudo")
         } else {
             failure
         })

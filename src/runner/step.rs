@@ -106,9 +106,15 @@ impl<C: Executor> Run<'_, C> {
             }
             hosts = others;
         }
-        for batch in hosts.chunks(size) {
+        let count = hosts.len().div_ceil(size);
+        // In a rolling run the batch was told already.
+        let is_told = count > 1 && self.batch.is_none() && self.plan.steps[id].action.is_change();
+        for (index, batch) in hosts.chunks(size).enumerate() {
             if self.stats.cancelled.is_some() {
                 break;
+            }
+            if is_told {
+                self.emit(EventKind::BatchStarted { batch: index + 1, of: count, hosts: batch.to_vec() });
             }
             self.run_on_hosts(id, batch).await;
             if batch.len() < hosts.len() && !self.write_log(|log| log.batch_done()) {

@@ -81,7 +81,11 @@ pub(super) fn not_forwarded(jump: &str, at: &str, said: &str) -> Failure {
         }
         "connect failed" => {
             Failure::new(Phase::Connect, format!("through {jump}: {jump} cannot connect to {at}: {reason}"))
-                .hint(format!("is the node up, and does {jump} reach it by this name or address and port?"))
+                // libssh2 keeps the kind of a refusal and drops the server's text; ssh prints it.
+                .hint(format!(
+                    "is the node up, and does {jump} reach it by this name or address and port? `--transport openssh` \
+                     shows the reason in {jump}'s own words"
+                ))
                 .retryable()
         }
         _ => Failure::new(Phase::Connect, format!("through {jump}: {jump} did not connect to {at}: {reason}"))
@@ -196,6 +200,14 @@ pub(super) fn handshake(address: &str, error: &ssh2::Error, reach: HandshakeProg
 /// A connection that was lost before the keys were exchanged.
 pub(super) fn lost_in_key_exchange(address: &str) -> Failure {
     Failure::new(Phase::Connect, format!("{address}: connection lost in the key exchange")).retryable()
+}
+
+/// Why a connection broke while an answer was read: where libssh2 names the function in which it noticed, what happened.
+pub(super) fn broken(said: &str) -> String {
+    match said {
+        "transport read" => "the server ended it, or the network did".to_owned(),
+        said => lower(said),
+    }
 }
 
 /// A message as a fragment for the middle of a sentence: first letter small, no period.

@@ -562,8 +562,10 @@ fn the_catalog_is_held_against_the_hosts_file() {
     expect_refused(start(&one_more), "node1", "names no segment on this host", "[segments]");
     expect_refused(start(&one_less), "node1", "names hosts that are not in the hosts file: node3", "--force");
     cluster.gsctl("stop").run().expect(0);
+    // Nobody can be asked while it is stopped: that it is known later is said before it is launched.
     let run = start(&one_less).expect(5);
     assert!(run.text().contains("not in the hosts file: node3"), "{run}");
+    assert!(run.stderr.contains("the catalog is held against the hosts file once it has read it"), "{run}");
     cluster.gsctl("stop").run().expect(0);
     // A host is known by its own name too, whatever the hosts file calls it.
     let renamed = std::fs::read_to_string(cluster.hosts_file("")).expect("it was written").replace("node3", "store-c");

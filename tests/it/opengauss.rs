@@ -115,8 +115,8 @@ fn status_tells_what_is_incomplete_and_scripts_can_ask_for_it() {
     run.host_is(2, "ok", "", "").says("incomplete (gaussdb)").says("Disk damaged");
     assert_eq!(fact(&run, 2, "gaussdb_held"), "Disk damaged");
     let text = std::fs::read_to_string(junit).expect("a report");
-    assert!(text.contains("failures=\"1\"") && text.contains("gaussdb (missing) missing"), "{text}");
-    assert!(std::fs::read_to_string(html).expect("a page").contains("gaussdb (missing) missing"));
+    assert!(text.contains("failures=\"1\"") && text.contains("chain: incomplete: gaussdb missing\""), "{text}");
+    assert!(std::fs::read_to_string(html).expect("a page").contains("incomplete: gaussdb missing"));
     status(&lab, &["--exit-code"]).expect(5);
     let quiet = lab.gsctl().args(["-q", "status"]).run().expect(0);
     assert!(quiet.text().contains("incomplete (gaussdb)"), "{quiet}");

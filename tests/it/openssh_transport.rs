@@ -221,6 +221,14 @@ fn ssh_reads_its_own_configuration() {
     let host = one(by_ssh(&lab).args(["-w", "node2", "-J", &place, "--connect-attempts", "1", "ping"]), 4);
     says(&host, "unreachable", "connect", &format!("through {place}: "));
     assert!(host["error"].as_str().unwrap().contains("Connection refused"), "{host:#}");
+    // The jump host cannot go on: its reason stands there as sent, which libssh2 drops.
+    let file = lab.hosts_file_with(&lab.hosts_line("closed", dead.address()));
+    let behind =
+        |gsctl: Gsctl| gsctl.hosts_file(&file).args(["-w", "closed", "-J", "node1", "--connect-attempts", "1", "ping"]);
+    let host = one(behind(by_ssh(&lab)), 4);
+    says(&host, "unreachable", "connect", "through node1: channel 0: open failed: connect failed: Connection refused");
+    let host = one(behind(lab.gsctl()), 4);
+    assert!(host["hint"].as_str().unwrap().contains("`--transport openssh` shows the reason"), "{host:#}");
 
     // Match exec decides, which the native transport cannot do.
     let ping = || bare(&lab, &config, "db2").args(["--connect-attempts", "1", "ping"]);

@@ -114,6 +114,18 @@ fn answers_command_lines_and_files_are_as_measured() {
     );
     let recovery = lab.node(2).text(Path::new(STANDBY).join("recovery.conf"));
     assert!(recovery.starts_with("standby_mode = 'on'\nprimary_conninfo = 'user=gpadmin host="), "{recovery}");
+    // A mirror has a slot, the standby has none.
+    assert!(!recovery.contains("primary_slot_name"), "{recovery}");
+    let recovery = lab.node(3).text(Path::new(MIRROR0).join("recovery.conf"));
+    assert!(recovery.contains("\nprimary_slot_name = 'internal_wal_replication_slot'\n"), "{recovery}");
+    let config = lab.node(2).text(Path::new(PRIMARY0).join("postgresql.conf"));
+    assert!(config.contains(&format!("\nport={} ##port 5432", port(1))), "{config}");
+    let first = format!("1|-1|p|p|n|u|{}|node1|node1|{}", port(0), cluster.path(1, COORDINATOR).display());
+    assert_eq!(cluster.rows(1, COORDINATOR)[0], first);
+    for (number, dir, state) in [(2, PRIMARY0, "in production"), (3, MIRROR0, "in archive recovery")] {
+        let line = format!("Database cluster state:               {state}\n");
+        cluster.expect(number, &format!("pg_controldata {}", cluster.path(number, dir).display()), 0, &[&line]);
+    }
 
     for (number, above, code, said) in
         [(1, 0, 0, "accepting connections"), (2, 1, 0, "accepting"), (3, 2, 64, "mirror ready")]
@@ -351,4 +363,18 @@ fn a_coordinator_without_a_primary_is_mute() {
     cluster.expect(1, &start, 0, &[]);
     assert_eq!(cluster.psql(1, 0, "").0, 124);
     assert_eq!(cluster.psql(1, 0, SESSION_ROLE), (0, "1\n".to_owned()));
+
+    // What an instance says on its way up and down.
+    let ctl = |number: usize, dir: &str, above: u16, what: &str| {
+        let path = cluster.path(number, dir);
+        cluster.run(number, &format!("pg_ctl -D {} -o ' -p {} ' {what}", path.display(), cluster.port(above)))
+    };
+    let says = |said: &str| wait::until(said, || cluster.psql(2, 1, SESSION_ROLE).1.starts_with(said));
+    cluster.fault(2, PRIMARY0, "starting noshutdown");
+    ctl(2, PRIMARY0, 1, "-W start");
+    says("psql: FATAL:  the database system is starting up\nDETAIL:  last replayed record at 0/0");
+    ctl(2, PRIMARY0, 1, "-W -m fast stop");
+    says("psql: FATAL:  the database system is shutting down");
+    let (code, said) = heard(&ctl(3, MIRROR0, 2, "-w start"));
+    assert!(code == 0 && said.contains("server started in mirror mode"), "{said}");
 }

@@ -100,7 +100,7 @@ fn a_node_that_does_not_go_down_is_named() {
     cluster.fault(2, "stopping_forever", "1");
     let run = stop(&lab, &["--wait", "4s"]).expect(5);
     run.host_is(1, "changed", "", "");
-    run.host_is(2, "failed", "first missing stage: gaussdb gone (1), for ", "gsctl stop --mode immediate");
+    run.host_is(2, "failed", "first stage not reached: gaussdb gone (1), for ", "gsctl stop --mode immediate");
     is_down(&cluster, 1);
     assert!(!cluster.running(2, "gaussdb").is_empty(), "{}", cluster.census());
     is_marked(lab.node(2), "1");

@@ -276,4 +276,25 @@ fn markers_are_placed_and_removed_as_another_user() {
     assert!(node.exists("/run/secret/mark"));
     let run = lab.gsctl().args(["--dry-run", "rm", "--sudo=omm", "/run/secret/mark"]).run().expect(0);
     assert!(run.text().contains("# through sudo, as omm"), "{run}");
+
+    // The same as steps of a playbook.
+    file(&lab, "app.conf", "a=1\n");
+    let book = file(
+        &lab,
+        "book.yaml",
+        "steps:\n\
+         - { name: bring, push: { from: app.conf, to: /run/secret/app.conf, owner: \"omm:root\", mode: \"0640\" }, sudo: true }\n\
+         - { name: mark, touch: /run/secret/done, sudo: true }\n\
+         - { name: fetch, pull: { from: /run/secret/app.conf, to: got }, sudo: true }\n\
+         - { name: let go, remove: /run/secret/mark, sudo: true }\n\
+         - { name: see, check: { no_process: nothing-of-that-name, no_file: /tmp/nothing-of-that-name } }\n",
+    );
+    let play = |more: &[&str]| as_user(&lab, "free").current_dir(lab.client_home()).arg("play").arg(&book).args(more);
+    let shown = play(&["--dry-run"]).run().expect(0).text();
+    assert!(shown.contains("push app.conf to /run/secret/app.conf, owner omm:root, through sudo as root"), "{shown}");
+    assert!(shown.contains("remove /run/secret/mark, through sudo as root"), "{shown}");
+    play(&[]).run().expect(0);
+    assert_eq!(said(node, "stat -c '%U:%G %a' /run/secret/app.conf"), "omm:root 640");
+    assert_eq!(said(node, "stat -c %U /run/secret/done; ls -A /run/secret"), "root\napp.conf\ndone\ntop");
+    assert_eq!(fs::read(lab.client_home().join("got/node1/app.conf")).unwrap(), b"a=1\n");
 }

@@ -125,8 +125,10 @@ fn reports_of_a_check_hold_no_protocol() {
 fn past_runs_show_what_was_run() {
     let lab = Lab::start(1);
     lab.gsctl().args(["exec", "--", "echo one; echo two\necho three"]).run().expect(0);
+    lab.gsctl().args(["wait", "--no-file", "/tmp/a"]).run().expect(0);
     lab.gsctl().args(["touch", "/tmp/a", "/tmp/b"]).run().expect(0);
     let list = lab.bare_gsctl().arg("runs").run().expect(0);
+    assert!(list.text().contains("wait --no-file /tmp/a\n"), "{list}");
     assert!(list.text().contains("exec echo one; echo two ...\n"), "{list}");
     assert!(list.text().contains("touch /tmp/a /tmp/b\n"), "{list}");
     let shown = lab.bare_gsctl().args(["runs", "show"]).run().expect(0);
@@ -142,5 +144,7 @@ fn a_user_behind_a_blank_is_no_command() {
     has(&run, &["`--sudo postgres --`: `postgres` would be the command", "hint: ", "`--sudo=postgres --`"]);
     let run = lab.gsctl().args(["script", "--sudo", "postgres", "check.sh"]).run().expect(2);
     has(&run, &["script `postgres` can't be read", "`--sudo=postgres`"]);
+    let run = lab.gsctl().args(["push", "--sudo", "postgres", "app.conf", "/etc/"]).run().expect(2);
+    has(&run, &["`postgres` can't be read", "`--sudo=postgres`"]);
     assert!(!lab.node(1).exists("home/ran"));
 }

@@ -5,7 +5,10 @@ status=0
 gsctl check --process runaway >found || status=$?
 test "$status" -eq 5
 test "$(grep -c ' ok ' found)" -eq 2
-gsctl exec 'pkill -x runaway; true'
+# By its whole command line: none of gsctl's own processes is meant by it.
+test "$(gsctl exec 'pgrep -f "runaway 900" || echo none' | grep -c none)" -ge 1
+gsctl exec 'pkill -f "runaway 900"; test $? -le 1'
+gsctl wait --command '! pgrep -f "runaway 900"' -t 20s
 gsctl wait --command 'if pgrep -x runaway; then exit 1; fi' -t 20s
 status=0
 gsctl check --process runaway >found || status=$?

@@ -146,7 +146,9 @@ impl Cluster<'_> {
             node.write(file("standby.signal"), "");
             node.write(file("postgresql.auto.conf"), line);
         } else {
-            node.write(file("recovery.conf"), format!("standby_mode = 'on'\n{line}"));
+            // The standby has no slot.
+            let slot = if content < 0 { "" } else { "primary_slot_name = 'internal_wal_replication_slot'\n" };
+            node.write(file("recovery.conf"), format!("standby_mode = 'on'\n{line}{slot}"));
         }
     }
 

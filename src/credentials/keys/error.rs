@@ -83,6 +83,9 @@ impl KeyError {
                 "convert it: puttygen {path} -O private-openssh -o {}",
                 self.path.with_extension("key").display()
             )),
+            KeyFault::NotAKey(LooksLike::Other) => Some(format!(
+                "`ssh-keygen -y -f {path}` tells if ssh can read it; a hosts file or an inventory is named with -f"
+            )),
             KeyFault::NotAKey(_) | KeyFault::Broken(_) => {
                 Some(format!("`ssh-keygen -y -f {path}` tells if ssh can read it"))
             }

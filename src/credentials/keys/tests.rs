@@ -250,7 +250,9 @@ fn files_that_are_no_private_key() {
         ),
     ] {
         let path = write(&folder, "bad", text, 0o600);
-        fails(&path, &mut never, &format!("key file `PATH` {want}{sick}"));
+        let other =
+            if want.starts_with("is something else") { "; a hosts file or an inventory is named with -f" } else { "" };
+        fails(&path, &mut never, &format!("key file `PATH` {want}{sick}{other}"));
     }
     let putty = write(&folder, "id.ppk", "PuTTY-User-Key-File-3: ssh-ed25519\n", 0o600);
     let convert = "key file `PATH` is a PuTTY key, not a private key\nhint: convert it: puttygen PATH -O private-openssh -o FOLDER/id.key";

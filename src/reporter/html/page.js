@@ -87,7 +87,7 @@
     for (const stage of host.ups) {
       const mark = make('b', 'up');
       mark.style.left = percent(stage.at);
-      mark.title = stage.stage + ' up at ' + time(stage.at);
+      mark.title = stage.stage + (/ (gone|there)$/.test(stage.stage) ? ' at ' : ' up at ') + time(stage.at);
       into.append(mark);
     }
   }

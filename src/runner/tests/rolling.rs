@@ -46,6 +46,18 @@ fn all_steps_are_done_for_a_batch_before_the_next_begins() {
 }
 
 #[test]
+fn batches_of_one_step_are_told_where_it_changes_something() {
+    let told = |step: Step| {
+        let mut plan = plan(vec![step]);
+        plan.steps[0].serial = Some(Share::Count(2));
+        let played = Play::new(plan, 5, |_: HostId, _: &str| Reaction::ok("")).run();
+        played.seen(|kind| matches!(kind, EventKind::BatchStarted { of: 3, .. }))
+    };
+    assert_eq!(told(run_step("restart")), 3);
+    assert_eq!(told(Step::new("ping", Action::Ping)), 0);
+}
+
+#[test]
 fn it_stops_at_the_first_batch_that_fails_and_leaves_the_rest_alone() {
     let plan = rolling(vec![run_step("stop"), run_step("start")], 1, 0);
     let script = |host: HostId, text: &str| match (host, text) {

@@ -241,7 +241,7 @@ fn has_unread(channel: &Channel, foreign: &mut u32) -> bool {
 fn broken(channel: &Channel, error: &io::Error) -> CommandEnd {
     match signal(channel) {
         Some(signal) => CommandEnd::Signal(signal),
-        None => CommandEnd::Lost(error.to_string()),
+        None => CommandEnd::Lost(classify::broken(&error.to_string())),
     }
 }
 
