@@ -86,6 +86,7 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::super::{Loader, Sources};
+    use crate::plan::push::{Content, PushFile};
     use crate::plan::{Action, Plan};
 
     /// The playbook, and a file `input` beside it.
@@ -102,6 +103,11 @@ mod tests {
 
         fn input(&self, relative: &str) -> std::io::Result<Vec<u8>> {
             if relative == "books/input" { Ok(vec![0, 255]) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        }
+
+        fn copies(&self, relative: &str) -> Result<Vec<PushFile>, String> {
+            let content = Content::File { size: 0, sha256: String::new(), tag: String::new() };
+            Ok(vec![PushFile { local: relative.into(), name: "input".to_owned(), content, mode: 0o600, modified: 0 }])
         }
     }
 
@@ -176,12 +182,12 @@ mod tests {
             ("run: x, pty: 1", "29: `pty` must be `true` or `false`, found `1`"),
             (
                 "write: { path: /x, content: y }, sudo: true",
-                "48: `sudo` beside `write`, expected it beside one of `run`, `remove`, `touch`, `push`, `pull`",
+                "49: `sudo` beside `write`, expected it beside one of `run`, `remove`, `touch`, `push`, `pull`",
             ),
             ("touch: /x, env: { A: 1 }", "27: `env` beside `touch`, expected it beside `run`"),
             (
                 "touch: /x, sudo: true, cleanup: remove",
-                "49: `cleanup` beside `sudo`: the end of the run removes as the login user | remove it in a step of its own",
+                "48: `cleanup` beside `sudo`: the end of the run removes as the login user | remove it in a step of its own",
             ),
             ("push: { from: input, to: /x, owner: a b }", "59: `a b` is no owner: write USER or USER:GROUP"),
             (
