@@ -368,6 +368,7 @@ fn part(shell: &[&str], base: &Path, mode: &str, script: &str, variables: &str) 
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one block for each part")]
 fn every_shell_does_every_part() {
     for shell in SHELLS {
         let dir = tempfile::Builder::new().prefix("sdr").tempdir().unwrap();
