@@ -189,10 +189,10 @@ mod tests {
                 "touch: /x, sudo: true, cleanup: remove",
                 "48: `cleanup` beside `sudo`: the end of the run removes as the login user | remove it in a step of its own",
             ),
-            ("push: { from: input, to: /x, owner: a b }", "59: `a b` is no owner: write USER or USER:GROUP"),
+            ("push: { from: input, to: /x, owner: a b }", "52: `a b` is no owner: write USER or USER:GROUP"),
             (
                 "push: { from: input, to: /x, mode: 9 }",
-                "58: `9` is no file mode | write it in octal, as in `mode: \"0600\"`",
+                "51: `9` is no file mode | write it in octal, as in `mode: \"0600\"`",
             ),
         ] {
             let got = load(step).map_or_else(|said| said, |_| "it loads".to_owned());
