@@ -3,8 +3,8 @@
 # running_build: leaves in $pid the process of a `gs_ctl build` on this data directory, whoever began it; nothing for none.
 running_build() {
     pid=
-    for file in /proc/[0-9]*/cmdline; do
-        words=" $(tr '\000' ' ' <"$file" 2>/dev/null)"
+    for file in $(grep -l gs_ctl /proc/[0-9]*/cmdline 2>/dev/null); do
+        words=" $({ tr '\000' ' ' <"$file"; } 2>/dev/null)"
         case $words in
             *' copy_secure_files '*) continue ;;
             *gs_ctl' build '*" $data_dir "*) ;;
@@ -117,13 +117,19 @@ begin_build() {
         hadr_main_standby) set -- "$@" -r 7200 -q -Q force_copy_from_local -t 1209600 ;;
         *) set -- "$@" -b standby_full -r 7200 -t 1209600 ;;
     esac
+    # It outlives gsctl, and gs_sdr would begin another one beside it: a lock of its own, as long as it runs.
+    unlock_build
+    new_trace
+    put "$own_dir/build.trace" "$trace"
     put "$build_file" starting
     detach=nohup
     ! command -v setsid >/dev/null 2>&1 || detach='setsid nohup'
     # gs_ctl takes the password as an argument only. It is read here, on the node, and stands nowhere else.
     GSCTL_USER=$hadr_user GSCTL_PASSWORD_FILE=$hadr_password_file GSCTL_BUILD_FILE=$build_file GSCTL_AS=$as \
+        GSCTL_LOCK=$pghost/streaming_lock_$trace \
         $detach sh -c '
             write() { printf "%s\n" "$1" >"$GSCTL_BUILD_FILE.new" && mv -f "$GSCTL_BUILD_FILE.new" "$GSCTL_BUILD_FILE"; }
+            (umask 022 && : >"$GSCTL_LOCK")
             umask 077
             write "running $$ $(sed -n "s/.*) //p" "/proc/$$/stat" | cut -d " " -f 20)"
             if [ "$GSCTL_AS" = hadr_main_standby ] && [ -n "$GSCTL_USER" ]; then
@@ -139,6 +145,7 @@ begin_build() {
                 try=$((try + 1))
             done
             sync
+            rm -f "$GSCTL_LOCK"
             if [ "$rc" -eq 0 ]; then write completed; else write "failed $rc"; fi
         ' gsctl-sdr-build "$@" >>"$own_dir/build.log" 2>&1 </dev/null 9>&- &
     tries=0
@@ -152,6 +159,12 @@ begin_build() {
         sleep 0.1 2>/dev/null || sleep 1
     done
     fail "the build does not begin: see $own_dir/build.log"
+}
+
+# unlock_build: the lock of a build that was killed, or whose node was, is left.
+unlock_build() {
+    first_line "$own_dir/build.trace"
+    [ -z "$line" ] || rm -f "$pghost/streaming_lock_$line" "$own_dir/build.trace"
 }
 
 # built: how far the build is.
@@ -175,6 +188,7 @@ finish_build() {
     build_as
     query_build
     [ "$build" = completed ] || fail "the build is not completed: $build"
+    unlock_build
     for file in pg_hba.conf pg_ident.conf; do
         kept "$file"
         [ -e "$kept" ] || continue

@@ -60,6 +60,9 @@ find_all() {
             tell_all role "$role"
             ;;
     esac
+    # A switchover that was killed before its first record may have stopped the cluster: who led it has the first look.
+    first_line "$own_dir/trace"
+    [ "$mode" != switchover ] || [ -n "$role" ] || [ -z "$line" ] || tell_all first "$host"
     first_line "$cabin/.hadr_cluster_stat"
     [ -z "$line" ] || tell_all stat "$line"
     for name in failover switchover; do

@@ -173,8 +173,28 @@ is_lead() {
 
 # reached NUMBER: whether the cluster's step, as this run found it, is that far.
 reached() {
+    ! is_over || return 0
     told step
     [ "${value:--1}" -ge "$1" ] 2>/dev/null
+}
+
+# is_over: whether this cluster's part of what both do is done to its end, and the other's is not: a run that was killed, or
+# gs_sdr on this side only, has left it so. There is nothing to do here then.
+is_over() {
+    told step
+    [ -z "$value" ] || return 1
+    told stat
+    case $mode-$side-$value in
+        pair-primary-archive | switchover-primary-recovery) told step standby ;;
+        pair-standby-recovery) told step primary ;;
+        switchover-standby-archive)
+            told step primary
+            [ "$value" = 4 ]
+            return
+            ;;
+        *) return 1 ;;
+    esac
+    [ -n "$value" ]
 }
 
 # query_role: leaves in $role what the datanode here is: Primary, Standby, Main Standby, Cascade Standby, Pending, or nothing.
@@ -305,14 +325,29 @@ read_password() {
     IFS= read -r password <"$hadr_password_file" || [ -n "$password" ] || fail "$hadr_password_file is empty"
 }
 
-# foreign_locks: leaves in $locks the lock files of gs_sdr here that are not of this run.
+# new_trace: leaves in $trace an id as gs_sdr gives each run. Of several lock files on a node gs_sdr sees only the first, and
+# must not take its own for that: this one sorts before it.
+new_trace() {
+    trace=00000000$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+}
+
+# unlock TRACE: at the end, when what says that the lock is gsctl's own is gone: a run that is killed now must leave none.
+unlock() {
+    [ -z "$1" ] || rm -f "$pghost/streaming_lock_$1"
+}
+
+# foreign_locks: leaves in $locks the lock files of gs_sdr here that are neither of this run nor of a build that gsctl began.
 foreign_locks() {
     locks=
+    first_line "$own_dir/build.trace"
+    of_build=$line
     first_line "$own_dir/trace"
     told trace
     for file in "$pghost"/streaming_lock_*; do
         [ -e "$file" ] || continue
-        [ "$file" != "$pghost/streaming_lock_$line" ] && [ "$file" != "$pghost/streaming_lock_$value" ] || continue
+        case ${file##*/streaming_lock_} in
+            "$line" | "$value" | "$of_build") continue ;;
+        esac
         locks="$locks${locks:+, }$file"
     done
 }

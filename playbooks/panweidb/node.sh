@@ -65,7 +65,16 @@ look() {
     damaged=
     [ -n "$number" ] || damaged=$step_file
     fact step_damaged "$damaged"
-    told step
+    if is_over; then
+        # The last of its steps.
+        case $mode-$side in
+            switchover-primary) value=4 ;;
+            switchover-*) value=5 ;;
+            *) value=8 ;;
+        esac
+    else
+        told step
+    fi
     fact cluster_step "${value:-0}"
     entered=no
     reached 2 && entered=yes
@@ -76,13 +85,15 @@ look() {
     pair_entered=${value:+yes}
     told step standby
     [ -z "$value" ] || pair_entered=yes
+    told stat primary
+    [ "$value" != switchover ] || pair_entered=yes
     fact pair_entered "${pair_entered:-no}"
     told holder
     rival=
     [ -z "$step_name" ] || [ -z "$value" ] || [ "$value" = "$host" ] || rival="$step_file (and the one of $value)"
     fact rival_step "$rival"
     lead=no
-    is_lead && lead=yes
+    ! is_lead || is_over || lead=yes
     fact lead "$lead"
     others=
     for file in "$cabin"/.streaming_*.step; do
@@ -96,10 +107,17 @@ look() {
     own_lock=
     [ -z "$line" ] || [ ! -e "$pghost/streaming_lock_$line" ] || own_lock=$pghost/streaming_lock_$line
     fact own_lock "$own_lock"
+    # What a run that was killed has begun here goes on to its end.
+    at_work=
+    ! command -v flock >/dev/null 2>&1 || [ ! -e "$own_dir/lock" ] || flock -n "$own_dir/lock" true 2>/dev/null || at_work=yes
+    fact at_work "$at_work"
     if [ "$lead" = yes ] && [ "$mode" != any ]; then
-        tell_all trace "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+        new_trace
+        tell_all trace "$trace"
     fi
-    if [ -d "$cabin" ]; then fact cabin present; else fact cabin absent; fi
+    # On any node: one that was killed while it removed them has left some.
+    told stat
+    if [ -d "$cabin" ] || [ -n "$value" ]; then fact cabin present; else fact cabin absent; fi
     if [ -s "$cabin/cluster_conf_record" ]; then fact conf_record present; else fact conf_record absent; fi
     upgrade=no
     for file in "$pghost"/binary_upgrade/*; do

@@ -32,6 +32,7 @@ main() {
 # is_finished: whether the start was done to its last step, of which gsctl could not keep that it was: a run that goes on finds
 # nothing to do then. A run of its own is refused before.
 is_finished() {
+    ! is_over || return 0
     told step
     [ -z "$value" ] || return 1
     told stat

@@ -80,7 +80,9 @@ remove_cabin() {
     case ${sdr_of-} in
         others) ! is_lead || return 0 ;;
     esac
+    first_line "$own_dir/trace"
     rm -rf "$cabin" || fail "cannot remove $cabin"
+    unlock "$line"
     fact changed yes
 }
 

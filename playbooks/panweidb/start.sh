@@ -12,8 +12,11 @@ make_cabin() {
     is_lead || return 0
     if [ "$mode" = primary ] || [ "$mode" = disaster_standby ] || [ "$mode" = pair ]; then
         reached 2 && return
-    else
+    elif [ -e "$cabin/cluster_state_tmp" ]; then
+        # A switchover that was killed before its first record may have stopped the cluster.
         reached 0 && return
+        query_role
+        [ -n "$role" ] || return 0
     fi
     first_look
 }
@@ -262,7 +265,10 @@ end_start() {
         rm -f "$step_file" || fail "cannot remove $step_file"
         fact changed yes
     fi
+    unlock_build
+    first_line "$own_dir/trace"
     rm -rf "$own_dir"
+    unlock "$line"
 }
 
 start_part() {

@@ -81,5 +81,8 @@ pub fn done(was: &RunRecord, now: &PlaybookRecord) -> Resume {
     // A step that failed is done again, in the state that it was done in.
     let good = played.states.iter().rfind(|state| !state.failure).map(|state| state.state.clone());
     resume.state = good.or_else(|| was.state.clone());
+    let of_steps = played.states.iter().filter(|state| !state.failure);
+    resume.states =
+        of_steps.filter_map(|state| Some((*steps.get(state.step.as_str())?, state.state.clone()))).collect();
     resume
 }

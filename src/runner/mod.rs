@@ -29,7 +29,7 @@ mod wait;
 mod wait_checks;
 mod waiting;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -162,7 +162,7 @@ pub async fn run<C: Executor>(
         log_failed: false,
         changes_begun: false,
         state: None,
-        unsent_state: None,
+        unsent_states: BTreeMap::new(),
         start,
         deadline: settings.deadline.map(|limit| WatchedLimit::at(later(start, limit))),
         said: start,
@@ -210,8 +210,8 @@ struct Run<'a, C> {
     changes_begun: bool,
     /// The state of the run.
     state: Option<String>,
-    /// The state that the hosts have not been told yet.
-    unsent_state: Option<String>,
+    /// The state that hosts have not been told yet.
+    unsent_states: BTreeMap<HostId, State>,
     start: Instant,
     /// When the whole run must be over.
     deadline: Option<WatchedLimit>,
@@ -221,6 +221,14 @@ struct Run<'a, C> {
     /// Something was told since the last tick.
     unflushed: bool,
     settings: RunSettings,
+}
+
+/// A state that hosts are told.
+#[derive(Debug)]
+struct State {
+    name: String,
+    /// An earlier run came to it, and may have told them.
+    again: bool,
 }
 
 /// What a turn of the run brought.

@@ -12,7 +12,7 @@ use super::fleet::{Executor, Work};
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::run_log::{RunLog, StepEnd};
-use super::{CLEANUP_TIMEOUT, Resume, Run, script};
+use super::{CLEANUP_TIMEOUT, Resume, Run, State, script};
 
 impl<C: Executor> Run<'_, C> {
     /// Takes up what an earlier run left: its state, and what it could not remove any more.
@@ -29,14 +29,20 @@ impl<C: Executor> Run<'_, C> {
                 host.run_host.vars.insert(name.as_str(), value.as_str());
             }
         }
+        let of_steps = std::mem::take(&mut resume.states);
         if let Some(state) = resume.state.take() {
             self.state = Some(state.clone());
-            // It may have been written down here, and not there any more. Whose it was is not known, where groups have
-            // their own; the steps that are done again tell.
+            // It may have been written down here, and not there any more.
             if self.plan.state_groups.is_empty() {
-                self.unsent_state = Some(state.clone());
+                (0..self.hosts.len()).for_each(|host| self.is_to_be_told(host, &state, true));
             }
             self.emit(EventKind::StateChanged { state });
+        }
+        // Where groups have a state of their own, each is told the last one of its steps.
+        if !self.plan.state_groups.is_empty() {
+            for (step, state) in of_steps {
+                self.are_to_be_told(step, &state, true);
+            }
         }
     }
 
@@ -84,9 +90,27 @@ impl<C: Executor> Run<'_, C> {
         let written = self.write_log(|log| log.step_done(id, end, state.map(String::as_str)));
         if let Some(state) = state.filter(|_| written) {
             self.state = Some(state.clone());
-            self.unsent_state = Some(state.clone());
+            self.are_to_be_told(id, state, false);
             self.emit(EventKind::StateChanged { state: state.clone() });
         }
+    }
+
+    /// Marks those for whom a step's state is, so that they are told.
+    fn are_to_be_told(&mut self, id: StepId, state: &str, again: bool) {
+        let plan = self.plan;
+        let own = match &plan.steps[id].on {
+            On::Group(group) if plan.state_groups.contains(group) => Some(group),
+            On::All | On::Any | On::Group(_) | On::NotGroup(_) => None,
+        };
+        for host in 0..self.hosts.len() {
+            if own.is_none_or(|group| self.hosts[host].run_host.groups.contains(group)) {
+                self.is_to_be_told(host, state, again);
+            }
+        }
+    }
+
+    fn is_to_be_told(&mut self, host: HostId, state: &str, again: bool) {
+        self.unsent_states.insert(host, State { name: state.to_owned(), again });
     }
 
     /// Tells the hosts the state that the run has come to, where the playbook names a file for it: those as well that
@@ -97,31 +121,26 @@ impl<C: Executor> Run<'_, C> {
         if self.stats.refused || self.stats.cancelled.is_some() {
             return;
         }
-        let Some(state) = self.unsent_state.take() else { return };
+        let unsent = std::mem::take(&mut self.unsent_states);
         let gone = |host: &super::HostState| host.steps.iter().any(|step| step.outcome == Outcome::Unreachable);
-        let concerned = |host: &super::HostState| match &self.plan.steps[id].on {
-            On::Group(group) if self.plan.state_groups.contains(group) => host.run_host.groups.contains(group),
-            On::All | On::Any | On::Group(_) | On::NotGroup(_) => true,
-        };
-        let hosts: Vec<HostId> =
-            (0..self.hosts.len()).filter(|&host| !gone(&self.hosts[host]) && concerned(&self.hosts[host])).collect();
-        let name = format!("state: {state}");
-        let mut pump = Pump::new(hosts.into_iter().map(|host| (host, ())));
-        let begin = |run: &mut Self, host: HostId, (): &()| {
+        let told: Vec<(HostId, State)> = unsent.into_iter().filter(|&(host, _)| !gone(&self.hosts[host])).collect();
+        let mut pump = Pump::new(told);
+        let begin = |run: &mut Self, host: HostId, state: &State| {
             let path = path.render_plain(&run.hosts[host].run_host.vars);
-            let command = script::write_state(&path, &state);
+            let command = script::write_state(&path, state);
             run.submit(host, id, Work::Command(command), false);
             true
         };
-        while let Some((host, (), done)) = self.next_end(&mut pump, begin).await {
+        while let Some((host, state, done)) = self.next_end(&mut pump, begin).await {
             let mut result = evaluate(Parser::Changes, Some(CLEANUP_TIMEOUT), done);
             if let Some(failure) = &mut result.failure {
+                let state = &state.name;
                 let hint = format!("the run's own record says `{state}`; write that into the file by hand");
                 failure.cause = format!("the state `{state}` is not written on this host: {}", failure.cause);
                 failure.hint = Some(hint);
                 self.stopped = true;
             }
-            self.hosts[host].record(&name, None, &result);
+            self.hosts[host].record(&format!("state: {}", state.name), None, &result);
             self.emit(EventKind::HostStepFinished { host, step: id, result });
         }
     }

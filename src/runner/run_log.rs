@@ -117,6 +117,8 @@ pub struct Resume {
     pub to_clean: Vec<(HostId, StepId, Vec<String>)>,
     /// The state in which the run goes on.
     pub state: Option<String>,
+    /// The states that steps came to, in order, without those of failures.
+    pub states: Vec<(StepId, String)>,
     /// What hosts had for all.
     pub shared: Vec<(String, String)>,
 }

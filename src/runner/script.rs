@@ -9,10 +9,10 @@ use crate::plan::quote::quote;
 use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, script};
 use crate::transport::{Command, CopyRequest, Runner};
 
-use super::CLEANUP_TIMEOUT;
 use super::copy_request;
 use super::fleet::Work;
 use super::host::RunHost;
+use super::{CLEANUP_TIMEOUT, State};
 
 /// Bytes of a command: csh can only be given it as an argument, which ends at 128 KiB on Linux.
 const LONGEST: usize = 100_000;
@@ -219,9 +219,13 @@ fn fits(command: &Command) -> Result<(), String> {
 }
 
 /// Writes the state of the run where a node keeps it.
-pub(super) fn write_state(path: &str, state: &str) -> Command {
+pub(super) fn write_state(path: &str, state: &State) -> Command {
     // Without an end of line, as gs_sdr's own files are.
-    Command::own(script::write(path, state, STATE_MODE), Some(CLEANUP_TIMEOUT))
+    let write = script::write(path, &state.name, STATE_MODE);
+    // What an earlier run came to is told again, but a directory that it has removed since stays away.
+    let dir = path.rsplit_once('/').map(|(dir, _)| dir).filter(|dir| state.again && !dir.is_empty());
+    let unless = dir.map_or_else(String::new, |dir| format!("[ -d {} ] || exit 0\n", quote(dir)));
+    Command::own(unless + &write, Some(CLEANUP_TIMEOUT))
 }
 
 /// Makes checks.

@@ -19,7 +19,8 @@ while [ $# -gt 0 ]; do
 done
 own=${NODES%% *}
 cabin=$own/tmp/streaming_cabin
-trace=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+# It sorts before most.
+trace=1$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | cut -c 2-)
 lock=$own/tmp/streaming_lock_$trace
 case $task-$mode in
     start-primary) step_file=.streaming_start_primary.step ;;
@@ -125,9 +126,10 @@ check_lock() {
     : >"$lock"
     chmod 644 "$lock"
     sleep "${LOCK_TIME:-0.1}"
+    # Of several files on a node it sees only the first.
     for n in $NODES; do
         for file in "$n"/tmp/streaming_lock_*; do
-            [ -e "$file" ] && [ "$file" != "$lock" ] || continue
+            [ -e "$file" ] && [ "$file" != "$lock" ] || break
             fail "check streaming process, please execute streaming options after other process exited, if you ensure no other process is running, remove the lock file [$file] on node [$n], and try again"
         done
     done

@@ -389,6 +389,39 @@ fn the_state_is_told_to_all_that_can_be_reached() {
 }
 
 #[test]
+fn a_run_that_goes_on_tells_each_group_its_last_state() {
+    let on = |step: Step, group: &str| Step { on: On::Group(group.to_owned()), ..step };
+    let state = |step: Step, state: &str| Step { state: Some(state.to_owned()), ..step };
+    let mut plan = plan(vec![
+        on(state(run_step("stop"), "stopped"), "first"),
+        on(state(run_step("fill"), "full"), "others"),
+        on(state(run_step("start"), "started"), "first"),
+        run_step("end"),
+    ]);
+    plan.state_file = Some(Template::literal("/tmp/state"));
+    plan.state_groups = vec!["first".to_owned(), "others".to_owned()];
+    let states = ["stopped", "full", "started"].map(str::to_owned);
+    // Killed when the third was written down, and some had not been told: who had is not known.
+    let resume = Resume {
+        good: [0, 1, 2].into(),
+        done: (0..3).map(|step| (step, [0, 1, 2].into())).collect(),
+        state: Some("started".to_owned()),
+        states: (0..).zip(states).collect(),
+        ..Resume::default()
+    };
+    let script = |_: HostId, _: &str| Reaction::ok("");
+    let played = Play::new(plan.clone(), 3, script).set(|s| s.resume = Some(resume.clone())).run();
+    for (host, state) in [(0, "started"), (1, "full"), (2, "full")] {
+        let jobs = played.jobs(host);
+        assert!(jobs[0].contains(state) && jobs.len() == 2, "{host}: {jobs:?}");
+    }
+    // Where all have one state, that is told.
+    plan.state_groups.clear();
+    let played = Play::new(plan, 3, script).set(|s| s.resume = Some(resume)).run();
+    assert!((0..3).all(|host| played.jobs(host)[0].contains("started")));
+}
+
+#[test]
 fn a_look_that_heard_no_fact_is_no_look() {
     let plan = with_probe(vec![look("look", vec![not_primary()]), touch_step("go")]);
     let script = |host: HostId, _: &str| Reaction::ok(if host == 0 { "" } else { "role=primary\n" });

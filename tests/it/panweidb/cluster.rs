@@ -89,6 +89,7 @@ impl Cluster {
     /// Makes the nodes as they were installed.
     pub(super) fn reset(&self) {
         for (number, node) in (1..).zip(self.nodes()) {
+            node.processes().iter().filter(|process| is_daemon(process)).for_each(|process| process.kill(Signal::KILL));
             for dir in ["app", "tmp", "data", "cm", "om"] {
                 let _ = fs::remove_dir_all(node.outside(dir));
             }
@@ -259,15 +260,16 @@ impl Cluster {
         run["playbook"]["steps"].as_array().unwrap().iter().filter(|step| step["end"] == "good").count()
     }
 
-    /// Runs until this many steps are done, and kills gsctl there; `None` where it ended before.
-    fn killed_after(&self, mut running: Running, steps: usize) -> Option<usize> {
+    /// Runs until this many steps are done, and kills gsctl there; `None` where it ended before, in one of these ways.
+    fn killed_after(&self, mut running: Running, steps: usize, ends: &[i32]) -> Option<usize> {
         let mut ended = false;
         wait::until("the step is done", || {
             ended = running.has_ended();
             ended || self.good_steps() >= steps
         });
         if ended {
-            running.wait().expect(0);
+            let run = running.wait();
+            assert!(ends.contains(&run.status), "{run}");
             return None;
         }
         running.signal(Signal::KILL);
@@ -279,12 +281,17 @@ impl Cluster {
 
     /// Kills gsctl after every so many steps in turn and lets it go on each time; how often it was killed.
     pub(super) fn killed_after_each(&self, stride: usize) -> usize {
+        self.killed_in(stride, || self.play())
+    }
+
+    /// The same of another playbook.
+    pub(super) fn killed_in(&self, stride: usize, play: impl Fn() -> Gsctl) -> usize {
         let mut kills = 0;
         let mut steps = 0;
         while let Some(done) = {
-            let play = self.play();
+            let play = play();
             let play = if kills == 0 { play } else { play.arg("--resume") };
-            self.killed_after(play.spawn(), steps + stride)
+            self.killed_after(play.spawn(), steps + stride, &[0])
         } {
             assert!(done > steps, "no step is forgotten: {steps} were done, now {done}");
             steps = done;
@@ -295,6 +302,16 @@ impl Cluster {
             if shown["resumable"] == false {
                 break;
             }
+        }
+        kills
+    }
+
+    /// Kills gsctl one step later each time, and begins a run of its own instead of going on with the killed one; how often.
+    pub(super) fn killed_and_begun_anew(&self, play: impl Fn() -> Gsctl) -> usize {
+        let mut kills = 0;
+        // Where nothing was left to do, that is refused.
+        while self.killed_after(play().spawn(), kills + 1, &[0, 7]).is_some() {
+            kills += 1;
         }
         kills
     }
@@ -313,7 +330,9 @@ impl Cluster {
         wait::until("gsctl is gone", || running.has_ended());
         let run = running.wait();
         assert_eq!(run.status, -9, "{run}");
-        // What it had begun on the nodes goes on to its end; whoever goes on comes after it.
+        // What it had begun on the nodes goes on to its end; whoever goes on comes after it. Until then there is its lock.
+        let (said, status) = self.gs_sdr(&["-t", "start", "-m", self.mode()], "");
+        assert!(status == Some(1) && said.contains("after other process exited"), "{said}");
         for node in self.nodes() {
             let user = node.account().uid;
             let is_left = |process: Process| process.uid == user && process.state != 'Z' && !is_daemon(&process);

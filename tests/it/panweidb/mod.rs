@@ -7,6 +7,7 @@ mod start;
 mod takeover;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -297,10 +298,11 @@ fn is_waiting(running: &Running) -> bool {
 
 #[test]
 fn a_build_outlives_a_killed_gsctl_and_is_found_again() {
+    let cluster = Cluster::new(STANDBY);
     for (signal, status, again) in
         [(Signal::KILL, -9, &["--resume"][..]), (Signal::KILL, -9, &[]), (Signal::INT, 130, &["--resume"])]
     {
-        let cluster = Cluster::new(STANDBY);
+        cluster.reset();
         cluster.give_keys();
         let node = cluster.node(1);
         cluster.conf(1, "hold=gs_ctl_build\n");
@@ -311,6 +313,14 @@ fn a_build_outlives_a_killed_gsctl_and_is_found_again() {
         running.signal(signal);
         running.wait().expect(status);
         cluster.assert_stat("restore");
+        // gs_sdr would begin another build beside it, also where gsctl has ended well and its lock is gone.
+        let of_build = if signal == Signal::INT { 1 } else { 2 };
+        assert_eq!(cluster.locks(node).len(), of_build);
+        let (said, status) = cluster.gs_sdr(&["-t", "start", "-m", "disaster_standby"], "");
+        assert!(
+            status == Some(1) && said.contains("please execute streaming options after other process exited"),
+            "{said}"
+        );
         let under_way = cluster.play().args(again).spawn();
         // It waits for the build that is under way; so does a look at the node.
         let run = cluster.gsctl().args(["play", "panweidb/sdr-status", "--json", "-"]).run().expect(0);
@@ -352,6 +362,73 @@ fn a_build_that_somebody_killed_is_begun_anew() {
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];
 
+/// A node without SSH.
+fn a_node() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().prefix("sdr").tempdir().unwrap();
+    for name in ["app/bin", "app/sdr/peer/gs_secure_files", "tmp", "data/dn", "cm", "om"] {
+        fs::create_dir_all(dir.path().join(name)).unwrap();
+    }
+    for tool in TOOLS {
+        let path = dir.path().join("app/bin").join(tool);
+        fs::write(&path, TOOL).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    dir
+}
+
+/// A database says `S` or `N` to who asks whether it speaks TLS; what says something else is none.
+#[test]
+fn an_old_primary_that_takes_connections_is_alive() {
+    let dir = a_node();
+    let base = dir.path();
+    fs::write(base.join("app/sdr/conf"), "node=1\n").unwrap();
+    fs::write(base.join("app/sdr/role"), "Main Standby\n").unwrap();
+    fs::create_dir_all(base.join("tmp/streaming_cabin")).unwrap();
+    for (answer, alive) in [(Some("N"), true), (Some("S"), true), (Some("HTTP/1.1 400\r\n"), false), (None, false)] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let record = format!(
+            "{{\"remoteClusterConf\": {{\"port\": {port}, \"shards\": [[{{\"ip\": \"x\", \"dataIp\": \"127.0.0.1\"}}]]}}, \"localClusterConf\": {{}}}}"
+        );
+        fs::write(base.join("tmp/streaming_cabin/cluster_conf_record"), record).unwrap();
+        let listening = answer.map(|answer| {
+            std::thread::spawn(move || {
+                let (mut peer, _) = listener.accept().unwrap();
+                let mut asked = [0; 8];
+                peer.read_exact(&mut asked).unwrap();
+                peer.write_all(answer.as_bytes()).unwrap();
+                asked
+            })
+        });
+        let (facts, status) = part(SHELLS[0], base, "failover", "panweidb/sdr-node.sh", "peers=");
+        assert_eq!(status, 0, "{facts:?}");
+        let said = format!("127.0.0.1 answers on port {port}");
+        assert_eq!(facts["old_primary"], if alive { said.as_str() } else { "no" }, "{answer:?}");
+        if let Some(listening) = listening {
+            assert_eq!(listening.join().unwrap(), [0, 0, 0, 8, 4, 210, 22, 47], "as every client begins");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_a_killed_run_has_begun_is_seen() {
+    let dir = a_node();
+    let base = dir.path();
+    fs::write(base.join("app/sdr/conf"), "node=1\n").unwrap();
+    fs::create_dir_all(base.join("tmp/streaming_cabin/.gsctl")).unwrap();
+    let lock = base.join("tmp/streaming_cabin/.gsctl/lock");
+    let at_work = || part(SHELLS[0], base, "any", "panweidb/sdr-node.sh", "").0["at_work"].clone();
+    assert_eq!(at_work(), "");
+    let mut script = Command::new("flock");
+    script.arg(&lock).args(["sh", "-c", "echo held; read over"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut script = script.spawn().unwrap();
+    script.stdout.take().unwrap().read_exact(&mut [0; 5]).unwrap();
+    assert_eq!(at_work(), "yes");
+    drop(script.stdin.take());
+    script.wait().unwrap();
+    assert_eq!(at_work(), "");
+}
+
 /// Runs parts of a script in a shell, without SSH: its facts and its status.
 fn part(shell: &[&str], base: &Path, mode: &str, script: &str, variables: &str) -> (Facts, i32) {
     let base = base.display();
@@ -371,16 +448,8 @@ fn part(shell: &[&str], base: &Path, mode: &str, script: &str, variables: &str) 
 #[expect(clippy::too_many_lines, reason = "one block for each part")]
 fn every_shell_does_every_part() {
     for shell in SHELLS {
-        let dir = tempfile::Builder::new().prefix("sdr").tempdir().unwrap();
+        let dir = a_node();
         let base = dir.path();
-        for name in ["app/bin", "app/sdr/peer/gs_secure_files", "tmp", "data/dn", "cm", "om"] {
-            fs::create_dir_all(base.join(name)).unwrap();
-        }
-        for tool in TOOLS {
-            let path = base.join("app/bin").join(tool);
-            fs::write(&path, TOOL).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
         let write = |name: &str, text: &str| fs::write(base.join(name), text).unwrap();
         let read = |name: &str| fs::read_to_string(base.join(name)).unwrap();
         write("app/sdr/conf", "node=1\n");

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::cluster::{CABIN, CONF, Cluster, OWN_HBA, PRIMARY, STANDBY};
 use crate::gsctl::Gsctl;
-use crate::lab::Node;
+use crate::lab::{Node, wait};
 
 /// Copies what a primary offers to where the stand-ins of the standby fetch it, as the network does.
 struct Network {
@@ -49,24 +51,28 @@ impl Drop for Network {
     }
 }
 
-/// A cluster that `gs_sdr` has made part of a pair.
-fn made_by_gs_sdr(side: &'static str) -> Cluster {
-    let cluster = Cluster::new(side);
-    cluster.give_keys();
-    cluster.conf(1, "connected=yes\nstreaming=yes\nshow_synchronous_commit=off\n");
-    cluster.gs_sdr_starts();
-    // Nothing comes from the other cluster any more.
-    cluster.conf(1, "");
-    cluster
+/// Who makes a cluster part of a pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum By {
+    GsSdr,
+    Gsctl,
 }
 
-fn made_by_gsctl(side: &'static str) -> Cluster {
-    let cluster = Cluster::new(side);
-    cluster.give_keys();
-    cluster.conf(1, "connected=yes\nstreaming=yes\nshow_synchronous_commit=off\n");
-    cluster.play().run().expect(0);
-    cluster.conf(1, "");
-    cluster
+impl Cluster {
+    /// Part of a pair, made by one of the two.
+    #[track_caller]
+    fn make(&self, by: By) {
+        self.reset();
+        self.give_keys();
+        self.conf(1, "connected=yes\nstreaming=yes\nshow_synchronous_commit=off\n");
+        if by == By::GsSdr {
+            self.gs_sdr_starts();
+        } else {
+            self.play().run().expect(0);
+        }
+        // Nothing comes from the other cluster any more.
+        self.conf(1, "");
+    }
 }
 
 /// Nothing of the other cluster is left on a node.
@@ -91,23 +97,28 @@ fn assert_alone(cluster: &Cluster, by_gsctl: bool) {
 
 #[test]
 fn each_ends_what_the_other_began() {
-    let cluster = made_by_gs_sdr(PRIMARY);
+    let cluster = Cluster::new(PRIMARY);
+    cluster.make(By::GsSdr);
     cluster.playbook("stop").run().expect(0);
     assert_alone(&cluster, true);
     assert!(cluster.node(1).text(CONF).contains("synchronous_commit = off\n"), "as it was before");
     let run = cluster.playbook("stop").run().expect(7);
     assert!(run.stderr.contains("No need to stop because the cluster is not a disaster cluster."), "{run}");
 
-    let cluster = made_by_gsctl(PRIMARY);
+    cluster.make(By::Gsctl);
     let (said, status) = cluster.gs_sdr(&["-t", "stop"], "");
     assert_eq!(status, Some(0), "{said}");
     assert_alone(&cluster, false);
 
     // Half-way, at each record.
     for step in ["2", "3", "4", "5"] {
-        let cluster = made_by_gsctl(PRIMARY);
+        cluster.make(By::GsSdr);
         cluster.gs_sdr(&["-t", "stop"], step);
         cluster.remove_locks();
+        if step == "5" {
+            // It had begun to remove the cabins.
+            fs::remove_dir_all(cluster.node(2).outside(CABIN)).unwrap();
+        }
         let run = cluster.playbook("status").run().expect(0);
         if step != "2" {
             assert!(run.stderr.contains("run sdr-stop again"), "{run}");
@@ -116,7 +127,8 @@ fn each_ends_what_the_other_began() {
         cluster.playbook("stop").args(["--var", "peers=10.2.0.1,10.2.0.2"]).run().expect(0);
         assert_alone(&cluster, true);
     }
-    let cluster = made_by_gs_sdr(STANDBY);
+    let cluster = Cluster::new(STANDBY);
+    cluster.make(By::GsSdr);
     let run = cluster.playbook("stop").run().expect(7);
     assert!(run.stderr.contains("standby cluster is not supported for stop."), "{run}");
 }
@@ -135,7 +147,8 @@ fn assert_promoted(cluster: &Cluster) {
 
 #[test]
 fn a_standby_of_either_is_promoted_by_the_other() {
-    let cluster = made_by_gs_sdr(STANDBY);
+    let cluster = Cluster::new(STANDBY);
+    cluster.make(By::GsSdr);
     // A primary that still sends is a refusal.
     cluster.conf(1, "streaming=yes\n");
     let before = cluster.all_calls();
@@ -150,20 +163,22 @@ fn a_standby_of_either_is_promoted_by_the_other() {
     cluster.playbook("failover").run().expect(0);
     assert_promoted(&cluster);
 
-    let cluster = made_by_gsctl(STANDBY);
+    cluster.make(By::Gsctl);
     let (said, status) = cluster.gs_sdr(&["-t", "failover"], "");
     assert_eq!(status, Some(0), "{said}");
     assert_promoted(&cluster);
 
-    let cluster = made_by_gsctl(PRIMARY);
+    let cluster = Cluster::new(PRIMARY);
+    cluster.make(By::GsSdr);
     let run = cluster.playbook("failover").run().expect(7);
     assert!(run.stderr.contains("a primary cluster does not support failover"), "{run}");
 }
 
 #[test]
 fn a_failover_that_stands_half_way_is_ended_by_the_other() {
+    let cluster = Cluster::new(STANDBY);
     for step in ["0", "2", "4", "5"] {
-        let cluster = made_by_gsctl(STANDBY);
+        cluster.make(By::GsSdr);
         cluster.gs_sdr(&["-t", "failover"], step);
         cluster.remove_locks();
         let run = cluster.playbook("status").args(["--json", "-"]).run().expect(0);
@@ -175,7 +190,7 @@ fn a_failover_that_stands_half_way_is_ended_by_the_other() {
         assert_promoted(&cluster);
     }
     // And the other way round: the term cannot be set at first.
-    let cluster = made_by_gs_sdr(STANDBY);
+    cluster.make(By::GsSdr);
     cluster.conf(1, "fail=gs_ctl_notify:1\n");
     let run = cluster.playbook("failover").run().expect(5);
     assert!(run.stderr.contains("injected failure of gs_ctl_notify"), "{run}");
@@ -191,13 +206,73 @@ fn a_failover_that_stands_half_way_is_ended_by_the_other() {
     assert_promoted(&cluster);
 }
 
+/// The pair that a switchover is for, and both of its clusters' hosts.
+fn made_pair() -> (Cluster, Cluster, PathBuf) {
+    let (primary, standby, hosts) = Cluster::pair();
+    for cluster in [&primary, &standby] {
+        cluster.give_keys();
+        cluster.conf(1, "connected=yes\nstreaming=yes\n");
+        cluster.gs_sdr_starts();
+    }
+    (primary, standby, hosts)
+}
+
+#[test]
+fn a_switchover_and_a_failover_that_were_killed_go_on() {
+    let (primary, standby, hosts) = made_pair();
+    // First where it has stopped the old primary and recorded nothing yet: another run begins.
+    let running = both(&primary, &hosts, "switchover").spawn();
+    wait::until("the old primary is stopped", || primary.node(1).exists("app/bin/cluster_manual_start"));
+    running.signal(Signal::KILL);
+    running.wait().expect(-9);
+    let kills = primary.killed_in(13, || both(&primary, &hosts, "switchover"));
+    assert!(kills >= 2, "killed {kills} times only");
+    assert_exchanged(&primary, &standby);
+
+    let cluster = Cluster::new(STANDBY);
+    cluster.make(By::GsSdr);
+    let kills = cluster.killed_in(9, || cluster.playbook("failover"));
+    assert!(kills >= 2, "killed {kills} times only");
+    assert_promoted(&cluster);
+}
+
+/// Killed after one step more each time; the run goes on, or another one begins.
+fn killed_after_every_single_step(again: bool) {
+    for (side, name) in [(PRIMARY, "stop"), (STANDBY, "failover")] {
+        let cluster = Cluster::new(side);
+        cluster.make(By::GsSdr);
+        let play = || cluster.playbook(name);
+        let kills = if again { cluster.killed_in(1, play) } else { cluster.killed_and_begun_anew(play) };
+        assert!(kills >= 5, "{name} was killed {kills} times only");
+        if side == PRIMARY { assert_alone(&cluster, true) } else { assert_promoted(&cluster) }
+    }
+    let (primary, standby, hosts) = made_pair();
+    let play = || both(&primary, &hosts, "switchover");
+    let kills = if again { primary.killed_in(1, play) } else { primary.killed_and_begun_anew(play) };
+    assert!(kills >= 10, "the switchover was killed {kills} times only");
+    assert_exchanged(&primary, &standby);
+}
+
+#[test]
+#[ignore = "many minutes: make sdr-matrix"]
+fn killed_after_every_single_step_each_role_goes_on() {
+    killed_after_every_single_step(true);
+}
+
+#[test]
+#[ignore = "many minutes: make sdr-matrix"]
+fn killed_after_every_single_step_another_run_ends_each_role() {
+    killed_after_every_single_step(false);
+}
+
 #[test]
 fn the_state_is_what_holds_now() {
     for (side, good, bad, line) in [
         (PRIMARY, "archive", "archive_fail", "connected=yes\n"),
         (STANDBY, "recovery", "recovery_fail", "streaming=yes\n"),
     ] {
-        let cluster = made_by_gs_sdr(side);
+        let cluster = Cluster::new(side);
+        cluster.make(By::GsSdr);
         for (conf, state) in [("", bad), (line, good)] {
             cluster.conf(1, conf);
             let run = cluster.playbook("status").args(["--json", "-"]).run().expect(0);
@@ -243,6 +318,9 @@ fn assert_exchanged(primary: &Cluster, standby: &Cluster) {
             assert!(!conf.contains("default_transaction_read_only = on"), "the read only is lifted: {conf}");
             for file in ["app/bin/cluster_maintance", "data/dn/cluster_maintance", "tmp/.switch_readonly_stat_file"] {
                 assert!(!node.exists(file), "{file}");
+            }
+            for side in ["primary", "standby"] {
+                assert!(!node.exists(format!("{CABIN}/.streaming_switchover_{side}.step")), "{}", node.name());
             }
             assert_eq!(cluster.locks(node).len(), 0);
         }
@@ -303,6 +381,25 @@ fn both_clusters_in_one_run() {
         assert!(record.contains("\"dataIp\": \"10.1.0.2\"}]]}, \"localClusterConf\""), "{record}");
     }
 
+    // One side is done, and the other has its last record still: a run ends that, and touches the first no more.
+    let last = |cluster: &Cluster, file: &str, record: &str| {
+        cluster.node(1).write(format!("{CABIN}/{file}"), record);
+        for other in [&primary, &standby] {
+            other.conf(1, "connected=yes\nstreaming=yes\n");
+        }
+    };
+    let calls = primary.all_calls();
+    last(&standby, ".streaming_start_standby.step", "8_start_cluster_step");
+    both(&primary, &hosts, "establish").run().expect(0);
+    assert_eq!(primary.all_calls(), calls);
+    let calls = standby.all_calls();
+    last(&primary, ".streaming_start_primary.step", "8_start_cluster_step");
+    both(&primary, &hosts, "establish").run().expect(0);
+    assert_eq!(standby.all_calls(), calls);
+    primary.assert_archive();
+    standby.assert_stat("recovery");
+    assert!(!standby.node(1).exists(standby.step_file()));
+
     // Now the roles are exchanged.
     primary.conf(1, "connected=yes\nstreaming=yes\n");
     standby.conf(1, "connected=yes\nstreaming=yes\n");
@@ -310,6 +407,17 @@ fn both_clusters_in_one_run() {
     assert_eq!(run.json()["hosts"][0]["facts"]["sdr_state"], "recovery", "{run}");
     assert_eq!(run.json()["hosts"][2]["facts"]["sdr_state"], "archive", "{run}");
     assert_exchanged(&primary, &standby);
+    for (cluster, file, record) in [
+        (&primary, ".streaming_switchover_standby.step", "4_start_cluster_done"),
+        (&standby, ".streaming_switchover_primary.step", "5_start_primary_dn_done"),
+    ] {
+        last(cluster, file, record);
+        let other = if cluster.side == PRIMARY { &standby } else { &primary };
+        let calls = other.all_calls();
+        both(&primary, &hosts, "switchover").run().expect(0);
+        assert_eq!(other.all_calls(), calls);
+        assert_exchanged(&primary, &standby);
+    }
     let run = both(&primary, &hosts, "switchover").run().expect(7);
     assert!(run.stderr.contains("[primary] is the cluster that is the primary now"), "{run}");
 }
