@@ -344,14 +344,20 @@ impl StageState {
     /// missing, but not reached.
     #[must_use]
     pub fn is_condition(&self) -> bool {
-        [" gone", " there"].iter().any(|end| self.stage.ends_with(end))
+        goes_down(&self.stage) || self.stage.ends_with(" there")
     }
 
     /// True where these stages are those of a stop: its chain goes down.
     #[must_use]
     pub fn lead_down(stages: &[Self]) -> bool {
-        stages.last().is_some_and(|stage| stage.stage.ends_with(" gone"))
+        stages.last().is_some_and(|stage| goes_down(&stage.stage))
     }
+}
+
+/// True where a stage of this name is reached when something is gone (`gaussdb gone`), as those of a stop are.
+#[must_use]
+pub fn goes_down(stage: &str) -> bool {
+    stage.ends_with(" gone")
 }
 
 /// What became of a command that was to be killed.

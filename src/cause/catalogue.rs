@@ -210,13 +210,17 @@ impl Catalogue {
 /// Matches no line.
 const NOTHING: &str = r"[^\x00-\xff]";
 
+/// Bytes that compiled expressions may take.
+const SIZE_LIMIT: usize = 64 << 20;
+
 /// Bytes, not letters: faster, and a log may be in any encoding.
 fn compiled<'s>(signatures: impl IntoIterator<Item = &'s str>) -> Result<RegexSet, regex::Error> {
-    RegexSetBuilder::new(signatures).unicode(false).size_limit(64 << 20).build()
+    RegexSetBuilder::new(signatures).unicode(false).size_limit(SIZE_LIMIT).build()
 }
 
+/// The same of one expression.
 fn compiled_alone(expression: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(expression).unicode(false).build()
+    RegexBuilder::new(expression).unicode(false).size_limit(SIZE_LIMIT).build()
 }
 
 /// The catalogue of a system that ships.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::plan::Share;
-use crate::plan::push::validate_owner;
+use crate::plan::push::{read_mode, validate_owner};
 
 /// When to do something that a terminal wants and a pipe does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,10 +144,7 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
 
 /// A mode as chmod(1) takes it, in octal.
 pub(super) fn mode(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8) {
-        Ok(mode) if mode <= 0o7777 && text.len() >= 3 => Ok(mode),
-        Ok(_) | Err(_) => Err(format!("`{text}` is no mode in octal: write `0640` or `755`")),
-    }
+    read_mode(text).ok_or_else(|| format!("`{text}` is no mode in octal: write `0640` or `755`"))
 }
 
 /// `USER` or `USER:GROUP`.

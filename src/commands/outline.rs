@@ -183,8 +183,7 @@ fn waits(plan: &Plan, wait: &Wait, vars: &Vars) -> String {
                 Quorum::Any => "one of them".to_owned(),
             };
             let verb = if matches!(wait.quorum, Quorum::Any | Quorum::Count(1)) { "is" } else { "are" };
-            let goes_down = stages.last().is_some_and(|stage| stage.ends_with(" gone"));
-            format!("{who} {verb} {}: {}", if goes_down { "down" } else { "up" }, stages.join(", "))
+            format!("{who} {verb} {}: {}", plan.end_word(), stages.join(", "))
         }
         Until::Condition(until) => condition(until, vars),
         Until::Checks => "all checks hold".to_owned(),

@@ -16,6 +16,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::cause::Catalogue;
+use crate::outcome::goes_down;
 
 pub use exec_options::ExecOptions;
 pub use pull::Pull;
@@ -85,6 +86,12 @@ impl Plan {
     #[must_use]
     pub fn only_looks(&self) -> bool {
         !self.chain.is_empty() && self.steps.iter().all(|step| matches!(step.action, Action::Probe { .. }))
+    }
+
+    /// What hosts are once they are at the end of the chain: up, or down where it is the chain of a stop.
+    #[must_use]
+    pub fn end_word(&self) -> &'static str {
+        if self.chain.last().is_some_and(|stage| goes_down(&stage.name)) { "down" } else { "up" }
     }
 
     /// Gives the plan another chain for the steps that follow. Waits for the chain that it had wait for what that says, stage by

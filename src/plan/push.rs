@@ -89,6 +89,13 @@ impl PartWriter {
     }
 }
 
+/// Permission bits in octal, as chmod(1) takes them: `0640`, `755`, `0o644`.
+#[must_use]
+pub fn read_mode(text: &str) -> Option<u32> {
+    let mode = u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok()?;
+    (mode <= 0o7777 && text.len() >= 3).then_some(mode)
+}
+
 /// Whether this is `USER` or `USER:GROUP`.
 ///
 /// # Errors

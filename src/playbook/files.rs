@@ -6,7 +6,7 @@ use super::node::{Node, Text};
 use super::problem::Complaint;
 use super::scope::Scope;
 use crate::plan::pull::Pull;
-use crate::plan::push::{Push, validate_owner};
+use crate::plan::push::{Push, read_mode, validate_owner};
 use crate::plan::{Action, Template};
 
 /// Keys of `pull`.
@@ -45,11 +45,10 @@ pub(super) fn push(scope: &Scope<'_>, node: &Node, sudo: Option<Template>) -> Re
 
 /// Permission bits, in octal.
 pub(super) fn mode(text: &Text) -> Result<u32, Complaint> {
-    match u32::from_str_radix(text.value.strip_prefix("0o").unwrap_or(&text.value), 8) {
-        Ok(mode) if mode <= 0o7777 && text.value.len() >= 3 => Ok(mode),
-        _ => Err(Complaint::new(text.at, format!("`{}` is no file mode", text.value))
-            .hint("write it in octal, as in `mode: \"0600\"`")),
-    }
+    read_mode(&text.value).ok_or_else(|| {
+        Complaint::new(text.at, format!("`{}` is no file mode", text.value))
+            .hint("write it in octal, as in `mode: \"0600\"`")
+    })
 }
 
 /// `pull: { from: PATHS, to: DIR }`.

@@ -487,7 +487,9 @@ fn without_time(line: &str) -> &str {
     let is_of_time = |c: char| c.is_ascii_digit() || ":.,-/+[] TZ".contains(c);
     let rest = line.trim_start_matches(is_of_time);
     let time = &line[..line.len() - rest.len()];
-    let is_time = time.bytes().filter(u8::is_ascii_digit).count() >= LEAST_TIME && !rest.is_empty();
+    // A large number alone (a process, a size) is none.
+    let is_time =
+        time.contains(':') && time.bytes().filter(u8::is_ascii_digit).count() >= LEAST_TIME && !rest.is_empty();
     if is_time { rest } else { line }
 }
 
@@ -537,4 +539,23 @@ fn still_running(hosts: &[(HostId, Activity, Duration)], at: Duration, ctx: &Vie
     let left: usize = groups.values().skip(SLOW).map(Vec::len).sum();
     let more = if left > 0 { format!(", and {} more", plural::hosts(left)) } else { String::new() };
     format!("still running after {}: {}{more}", super::columns::short_time(at), named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_time;
+
+    #[test]
+    fn the_time_in_front_of_a_line_is_known_from_a_number() {
+        for (line, rest) in [
+            ("2026-11-29 10:00:01.123 LOG: x", "LOG: x"),
+            ("[2026-11-29T10:00:01Z] x", "x"),
+            ("20261128:19:34:28:006086 gpstart: x", "gpstart: x"),
+            ("1048576 kB left", "1048576 kB left"),
+            ("3 left", "3 left"),
+            ("10:00:01", "10:00:01"),
+        ] {
+            assert_eq!(without_time(line), rest);
+        }
+    }
 }

@@ -118,13 +118,11 @@ impl<C: Executor> Run<'_, C> {
         let left: Vec<(HostId, Paths)> = self.hosts.iter_mut().enumerate().filter_map(takes).collect();
         let mut pump = Pump::new(left);
         let begin = |run: &mut Self, host: HostId, left: &Paths| {
-            let paths: Vec<String> = left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect();
-            run.begin_quietly(host, 0, script::undo(&paths));
+            run.begin_quietly(host, 0, script::undo(&all_paths(left)));
             true
         };
         while let Some((host, left, done)) = self.next_end(&mut pump, begin).await {
-            let paths: Vec<String> = left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect();
-            if undone(done, &paths).outcome.is_success() {
+            if undone(done, &all_paths(&left)).outcome.is_success() {
                 for (step, _) in left {
                     self.write_log(|log| log.cleaned(step, host));
                 }
@@ -185,6 +183,11 @@ impl<C: Executor> Run<'_, C> {
         known.record(&name, None, &result);
         self.emit(EventKind::HostStepFinished { host, step, result });
     }
+}
+
+/// The paths of all steps.
+fn all_paths(left: &Paths) -> Vec<String> {
+    left.iter().flat_map(|(_, paths)| paths.iter().cloned()).collect()
 }
 
 /// How the removal of paths went, each of which the node must speak of.

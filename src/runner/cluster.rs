@@ -351,7 +351,7 @@ impl<'a, C: Executor> Run<'a, C> {
         let after = if cut { "at the end".to_owned() } else { format!("after {limit}") };
         let cause = match &wait.until {
             Until::Condition(condition) => unmet(condition, &state.facts, vars, &after),
-            Until::Chain | Until::Checks => format!("not {} {after}", self.end_word()),
+            Until::Chain | Until::Checks => format!("not {} {after}", self.plan.end_word()),
         };
         // What holds now, if not for long enough to give up on, is still the best guess.
         let rules = wait.give_up.iter().zip(&asking.waiting.held);

@@ -391,11 +391,6 @@ impl<C: Executor> Run<'_, C> {
         self.end_step(host.host, id, result);
     }
 
-    /// What all hosts of the chain are to be: up, or down where it is the chain of a stop.
-    pub(super) fn end_word(&self) -> &'static str {
-        if self.plan.chain.last().is_some_and(|stage| stage.name.ends_with(" gone")) { "down" } else { "up" }
-    }
-
     /// Words for a host whose time ran out; `cut`: sooner than was meant for it.
     pub(super) fn not_there(&self, wait: &Wait, host: &WaitingHost, now: Instant, cut: bool) -> Failure {
         let known = &self.hosts[host.host];
@@ -405,7 +400,7 @@ impl<C: Executor> Run<'_, C> {
         }
         if let Some(trouble) = &host.trouble {
             // Its phase stays: a node that was lost is no node that answered.
-            let cause = format!("not {} after {limit}: the last look failed: {}", self.end_word(), trouble.cause);
+            let cause = format!("not {} after {limit}: the last look failed: {}", self.plan.end_word(), trouble.cause);
             return Failure { cause, ..trouble.clone() };
         }
         let vars = &known.run_host.vars;
@@ -431,7 +426,7 @@ impl<C: Executor> Run<'_, C> {
                 let missing = if stage.is_condition() { "first stage not reached" } else { "first missing stage" };
                 (format!("{why}{missing}: {} ({value}), {age}", stage.stage), stage.hint.clone().or(hint))
             }
-            (Until::Chain, None) | (Until::Checks, _) => (format!("not {} after {limit}", self.end_word()), hint),
+            (Until::Chain, None) | (Until::Checks, _) => (format!("not {} after {limit}", self.plan.end_word()), hint),
             (Until::Condition(condition), _) => {
                 (unmet(condition, &known.facts, vars, &after(wait)), told(condition, &known.facts).or(hint))
             }

@@ -557,7 +557,12 @@ fn a_dead_host_is_done_without() {
         .run()
         .expect(4);
     assert_eq!(cluster.coordinator_role().as_deref(), Some("dispatch"), "{run}");
-    assert!(run.text().contains("without the standby, whose host is missing (-S -y)"), "{run}");
+    assert!(
+        run.text().contains(
+            "without the standby, whose host is missing (-S -y; the catalog is compared once it has read it)"
+        ),
+        "{run}"
+    );
     let log = lab.node(1).text("home/gpAdminLogs/gsctl-run.out");
     assert!(log.contains(" -S -y "), "{log}");
     assert!(cluster.runs(3, MIRROR0) && cluster.runs(3, PRIMARY1), "{}", cluster.census());

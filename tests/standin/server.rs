@@ -176,9 +176,11 @@ impl View {
         let leader = self.leader();
         self.vote(leader.map(|(node, _)| node));
         if leader.map(|(node, _)| node) != Some(self.conf.node) {
-            self.promoted = leader.map_or(self.promoted, |(_, pong)| pong.promoted);
+            self.promoted = leader.and_then(|(_, pong)| pong.promoted).or(self.promoted);
             return self.primary.take().map(|_| "cm_server is standby now.".to_owned());
         }
+        // One that was started again has it of the others: DCC keeps it.
+        self.promoted = self.promoted.or_else(|| self.peers.values().find_map(|(_, pong)| pong.promoted));
         if self.primary.is_none() {
             self.primary = Some(Instant::now());
             return Some("cm_server is primary now.".to_owned());

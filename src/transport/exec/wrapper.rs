@@ -367,6 +367,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn without_what_reads_it_nothing_is_run_and_nothing_is_well() {
         let marks = Mark::default().command();
