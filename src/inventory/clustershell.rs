@@ -324,7 +324,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (text, wanted) in [
             ("r: {a: '@b', b: '@a'}", "group `r:b`: it contains itself"),
-            ("r:\n  a: n1\n  c: '@aa'\n", "there is no group `aa` in the source `r`; did you mean `a`?"),
+            ("r:\n  rack: n1\n  c: '@rak'\n", "there is no group `rak` in the source `r`; did you mean `rack`?"),
             ("r: {a: '@s:x'}", "there is no group source `s`"),
             ("r:\n  a: 'n[1-'\n", "`cluster.yaml`, line 2: group `r:a`: host set `n[1-`"),
             ("r:\n  a: 'n*'\n", "line 2: group `r:a`: `n*` is a pattern"),

@@ -329,7 +329,7 @@ fn what_is_beyond_help_ends_the_wait_within_a_few_looks() {
 #[test]
 fn a_cluster_that_is_not_normal_gets_its_cause_from_whoever_knows_it() {
     let rows = format!(
-        "{CAUSES}  - {{ id: X03, stage: cluster, cause: kicked out, where: [CMS], signature: 'kick out', wait: may_pass, hint: mend \
+        "{CAUSES}  - {{ id: X04, stage: cluster, cause: kicked out, where: [CMS], signature: 'kick out', wait: may_pass, hint: mend \
          the network, source: s, verified: source }}\n"
     );
     let mut step = cluster_wait(seconds(20));
@@ -354,7 +354,7 @@ fn a_cluster_that_is_not_normal_gets_its_cause_from_whoever_knows_it() {
     assert!(played.finished.stats.cluster_failed);
     let cluster = played.finished.cluster.as_ref().expect("it was asked");
     let failure = cluster.failure.as_ref().expect("it is not Normal");
-    assert!(failure.cause.ends_with(": X03 kicked out"), "{failure:?}");
+    assert!(failure.cause.ends_with(": X04 kicked out"), "{failure:?}");
     assert_eq!(failure.hint.as_deref(), Some("mend the network"));
     let cause = cluster.cause.as_ref().expect("a node knows it");
     assert_eq!(cause.stage.as_deref(), Some("cluster"));
