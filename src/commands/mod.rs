@@ -14,6 +14,7 @@ mod jumps;
 mod ledger;
 mod limits;
 mod man;
+mod merge;
 mod names;
 mod oneshot;
 mod openssh;

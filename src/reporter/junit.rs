@@ -10,10 +10,11 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::sanitize;
+use super::summary;
 use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
 use crate::outcome::{Failure, Outcome, StepResult};
-use crate::report::{HostReport, RunReport};
+use crate::report::{HostReport, Merged, RunReport};
 use crate::stats::RunStats;
 
 /// Keeps what the steps came to, and writes it at the end.
@@ -38,6 +39,9 @@ impl JunitReport {
         suite.set_time(report.elapsed);
         suite.add_property(("run", report.run.as_str()));
         suite.add_property(("status", report.status.name()));
+        if let Some(partition) = report.partition {
+            suite.add_property(("partition", partition.to_string().as_str()));
+        }
         for (id, host) in report.hosts.iter().enumerate() {
             let steps = self.timelines.of(id).map(|timeline| timeline.steps.as_slice()).unwrap_or_default();
             let name = sanitize::words(&host.host);
@@ -58,6 +62,11 @@ impl JunitReport {
             if let Some(finding) = super::state_table::finding(host).filter(|_| self.looks) {
                 suite.add_test_case(case(&name, "startup chain", Outcome::Failed, Some(&finding), host.elapsed));
             }
+        }
+        for part in report.merged.iter().flat_map(Merged::missing) {
+            let failure = summary::missing(part, report.merged.as_ref());
+            let name = format!("part {part}");
+            suite.add_test_case(case(suite.name.as_str(), &name, Outcome::Unreachable, Some(&failure), Duration::ZERO));
         }
         suite
     }

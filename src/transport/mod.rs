@@ -25,6 +25,7 @@ pub use connect::{ConnectProgress, ConnectResult, Connector, pause_after};
 pub use connection::Connection;
 pub use copy::{CopyDirection, CopyEnd, CopyProgress, CopyRequest, CopyResult};
 pub use exec::command::{Begun, Command, CommandEnd, CommandResult};
+pub use exec::looks::Looks;
 pub use exec::marks::Mark;
 pub use exec::sudo::SudoRefusal;
 pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};
