@@ -86,8 +86,7 @@ fn parts_are_merged_into_one_report() {
     };
     let text = "echo said by $(hostname); echo $(hostname) >>ran; test $(hostname) != node2";
     part(1, text).expect(0);
-    let run = part(2, text).expect(5);
-    assert!(run.stderr.contains("; part 2/4"), "{run}");
+    part(2, text).expect(5);
     // There are three hosts: this part has none.
     part(4, text).expect(0);
     let empty: Value = serde_json::from_slice(&fs::read(dir.join("4.json")).unwrap()).unwrap();
