@@ -29,6 +29,9 @@ PACKAGES += sudo
 # Ansible's own reading of its inventories.
 TOOLS += ansible-inventory
 PACKAGES += ansible-core
+# Several gsctl at once, as docs/scale.md has it.
+TOOLS += parallel
+PACKAGES += parallel
 # Servers other than OpenSSH's; paramiko has no program to look for.
 TOOLS += dropbear dropbearkey tinysshd tinysshd-makekey
 PACKAGES += dropbear-bin tinysshd python3-paramiko

@@ -29,6 +29,7 @@ mod inventory;
 mod journal;
 mod outcome;
 mod output;
+mod partition;
 mod plan;
 mod playbook;
 mod reactor;

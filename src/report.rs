@@ -8,6 +8,7 @@ use crate::event::StepId;
 use crate::exit::ExitStatus;
 use crate::outcome::{Cause, Change, CommandNote, Facts, Failure, Killed, Outcome, StageState};
 use crate::output::Output;
+use crate::partition::Partition;
 use crate::stats::Counts;
 
 /// Name and version of the JSON form.
@@ -30,6 +31,10 @@ pub struct RunReport {
     pub state: Option<String>,
     /// Hosts by verdict.
     pub counts: Counts,
+    /// The part of the selection that its hosts are.
+    pub partition: Option<Partition>,
+    /// The parts that it was made of.
+    pub merged: Option<Merged>,
     /// A step that waits was begun, so that the chains tell how it ended.
     pub waited: bool,
     /// What was heard about the cluster, where a step asked one host for all.
@@ -38,6 +43,32 @@ pub struct RunReport {
     pub recorded_keys: Vec<RecordedKey>,
     /// Every host of the run, in inventory order.
     pub hosts: Vec<HostReport>,
+}
+
+impl RunReport {
+    /// Whether it was made of parts, and not of all.
+    #[must_use]
+    pub fn lacks_parts(&self) -> bool {
+        self.merged.as_ref().is_some_and(|merged| !merged.missing().is_empty())
+    }
+}
+
+/// The parts that a report was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// How many there are in all.
+    pub of: usize,
+    /// Those that were there, in order, and their runs.
+    pub parts: Vec<(usize, String)>,
+}
+
+impl Merged {
+    /// Parts that were not there. Nothing is known of their hosts.
+    #[must_use]
+    pub fn missing(&self) -> Vec<usize> {
+        let is_there = |index: &usize| self.parts.binary_search_by_key(index, |(there, _)| *there).is_ok();
+        (1..=self.of).filter(|index| !is_there(index)).collect()
+    }
 }
 
 /// A host key that was recorded, as its host had none.

@@ -41,6 +41,8 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
         state: None,
         waited: true,
         cluster: None,
+        partition: None,
+        merged: None,
         counts: Counts::default(),
         recorded_keys: Vec::new(),
         hosts: vec![host],

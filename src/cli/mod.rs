@@ -30,6 +30,7 @@ pub use values::{Accept, AllowUnreachable, HostKeyPolicy, StopMode, Transport, W
 use values::{batch, duration, keepalive, limit, share, variable};
 pub use wait::Wait;
 
+use crate::partition::PartitionRequest;
 use crate::plan::Share;
 
 /// The command line as clap knows it, for completions and manual pages.
@@ -111,6 +112,10 @@ pub struct HostOptions {
     /// Not these hosts.
     #[arg(short = 'x', long, global = true, value_name = "SET", env = "GSCTL_EXCLUDE")]
     pub exclude: Vec<String>,
+    /// Only the I-th of N parts of the selection, for runs on several machines; `auto`: by the variables of a Slurm array;
+    /// `auto/N`: by those of a Slurm array that begins at 1, or of an indexed Job of Kubernetes. An empty part is no error.
+    #[arg(long, global = true, value_name = "I/N|auto[/N]", env = "GSCTL_PARTITION")]
+    pub partition: Option<PartitionRequest>,
     /// Settings of every host of which the hosts file says nothing else.
     #[arg(skip)]
     pub settings: Vec<HostSetting>,
@@ -676,6 +681,15 @@ pub enum RunsCommand {
         /// Only hosts that failed.
         #[arg(long)]
         failed: bool,
+    },
+    /// Make one report of the JSON reports of the parts of a run (--partition), and say which part is missing.
+    ///
+    /// Prints the summary, writes --json, --junit and --html, and ends with the exit status of the whole: 4 where a part is
+    /// missing and nothing worse happened. `@failed` is then about the whole run.
+    Merge {
+        /// What each part wrote with --json.
+        #[arg(value_name = "REPORT", required = true, value_hint = ValueHint::FilePath)]
+        reports: Vec<PathBuf>,
     },
 }
 

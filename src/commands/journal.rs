@@ -22,6 +22,7 @@ use crate::runner::{Resume, RunHost, RunLog};
 use crate::text::{io_cause, uncapitalized};
 use crate::transport::Target;
 
+use super::environment::Environment;
 use super::ledger::{self, Ledger};
 use super::run::PendingRun;
 use crate::diagnostic::Diagnostic;
@@ -90,8 +91,8 @@ impl RunJournal {
             what: plan.summary.as_deref().filter(|_| !is_playbook).map(beginning),
             started: started.to_string(),
             pid: rustix::process::getpid().as_raw_pid().unsigned_abs(),
-            user: user(pending),
-            selection: selection(run_hosts),
+            user: user(pending.environment),
+            selection: selection(&run_hosts.iter().map(|run_host| run_host.name.as_str()).collect::<Vec<_>>()),
             ..RunRecord::default()
         };
         let nodes = nodes(run_hosts, targets);
@@ -291,16 +292,17 @@ fn nodes(run_hosts: &[RunHost], targets: &[Target]) -> Vec<HostRecord> {
     run_hosts.iter().zip(targets).map(node).collect()
 }
 
-fn selection(run_hosts: &[RunHost]) -> String {
-    let names: Vec<&str> = run_hosts.iter().map(|run_host| run_host.name.as_str()).collect();
-    let text = fold(&names);
+/// Hosts, folded; only their number where there are many.
+pub(super) fn selection(names: &[&str]) -> String {
+    let text = fold(names);
     if text.len() > LONGEST_SELECTION { format!("{} hosts", names.len()) } else { text }
 }
 
-fn user(pending: &PendingRun<'_>) -> String {
+/// Who runs gsctl.
+pub(super) fn user(environment: &Environment) -> String {
     let uid = rustix::process::geteuid().as_raw();
     let name = account::name_of(uid).unwrap_or_else(|| uid.to_string());
-    match pending.environment.var("SUDO_USER") {
+    match environment.var("SUDO_USER") {
         Some(real) if uid == 0 && real != name => format!("{name} (sudo by {real})"),
         Some(_) | None => name,
     }

@@ -17,6 +17,7 @@ mod ledger;
 mod limits;
 mod local;
 mod man;
+mod merge;
 mod names;
 mod oneshot;
 mod openssh;

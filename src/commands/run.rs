@@ -104,6 +104,7 @@ impl PendingRun<'_> {
         self.plan
             .check_groups(&self.selected.groups)
             .map_err(|unknown| Diagnostic::usage(unknown.to_string()).hint(unknown.hint()))?;
+        self.check_partition()?;
         self.check_count()?;
         self.check_quorum()?;
         let run_hosts = self.run_hosts(&targets)?;
@@ -179,6 +180,8 @@ impl PendingRun<'_> {
             status: finished.stats.exit_status(),
             state: finished.state,
             counts: finished.stats.counts.clone(),
+            partition: self.selected.partition,
+            merged: None,
             waited: finished.waited,
             cluster: finished.cluster,
             recorded_keys: names_of_keys.recorded(),
@@ -213,6 +216,14 @@ impl PendingRun<'_> {
                 .map_err(|diagnostic| diagnostic.hint("say --sudo, or `sudo: true` at a step of the playbook"));
         }
         if used { passwords::sudo(given, self.options) } else { Ok(None) }
+    }
+
+    /// What is about all hosts together cannot be shared out.
+    fn check_partition(&self) -> Result<(), Diagnostic> {
+        let Some(partition) = self.selected.partition else { return Ok(()) };
+        let Some(why) = self.plan.about_whole() else { return Ok(()) };
+        Err(Diagnostic::usage(format!("`--partition {partition}` of `{}`: {why}", self.plan.name))
+            .hint("leave --partition out; a cluster of its own is chosen with -f or -g"))
     }
 
     /// Some things are done to one host only.
@@ -388,34 +399,13 @@ impl PendingRun<'_> {
     }
 
     fn inputs(&self, hosts: usize) -> OutputInputs {
-        let (output, environment) = (&self.options.output, self.environment);
-        let size = terminal_size(environment);
+        let inputs = output_inputs(&self.options.output, self.environment, hosts, self.kind);
+        let asks = self.canary.as_ref().is_some_and(|canary| canary.ask.is_some());
         OutputInputs {
-            stdout_tty: environment.stdout_tty,
-            stderr_tty: environment.stderr_tty,
-            ci: environment.var("CI").is_some(),
-            term_dumb: environment.var("TERM").is_none_or(|term| term == "dumb"),
-            no_color: environment.var("NO_COLOR").is_some(),
-            utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
-                .iter()
-                .find_map(|name| environment.var(name))
-                .is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8")),
-            columns: size.map(|(columns, _)| columns),
-            rows: size.map(|(_, rows)| rows),
-            color: when(output.color),
             // A question would stand in the middle of it.
-            progress: if self.canary.as_ref().is_some_and(|canary| canary.ask.is_some()) {
-                When::Never
-            } else {
-                when(output.progress)
-            },
-            quiet: output.quiet,
-            verbose: output.verbose,
-            mode: mode(output),
-            hosts,
+            progress: if asks { When::Never } else { inputs.progress },
             one_plain_name: selection::is_one_plain_name(&self.options.hosts.hosts),
-            no_prefix: output.no_prefix,
-            command: self.kind,
+            ..inputs
         }
     }
 }
@@ -432,6 +422,38 @@ pub(super) fn give_password(targets: &mut [crate::transport::Target], options: &
         }
     }
     Ok(())
+}
+
+/// What has a say in how the output of so many hosts looks.
+pub(super) fn output_inputs(
+    output: &OutputOptions,
+    environment: &Environment,
+    hosts: usize,
+    command: CommandKind,
+) -> OutputInputs {
+    let size = terminal_size(environment);
+    OutputInputs {
+        stdout_tty: environment.stdout_tty,
+        stderr_tty: environment.stderr_tty,
+        ci: environment.var("CI").is_some(),
+        term_dumb: environment.var("TERM").is_none_or(|term| term == "dumb"),
+        no_color: environment.var("NO_COLOR").is_some(),
+        utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| environment.var(name))
+            .is_some_and(|locale| locale.to_lowercase().replace('-', "").contains("utf8")),
+        columns: size.map(|(columns, _)| columns),
+        rows: size.map(|(_, rows)| rows),
+        color: when(output.color),
+        progress: when(output.progress),
+        quiet: output.quiet,
+        verbose: output.verbose,
+        mode: mode(output),
+        hosts,
+        one_plain_name: false,
+        no_prefix: output.no_prefix,
+        command,
+    }
 }
 
 /// The highest exit status of the commands, as far as a shell can see it.

@@ -18,7 +18,7 @@ use crate::reporter::schema::schema;
 use crate::reporter::style::Styles;
 
 use super::environment::Environment;
-use super::{hosts, outputs, run};
+use super::{hosts, merge, outputs, run};
 use crate::diagnostic::Diagnostic;
 
 /// `runs` and `runs show`.
@@ -35,6 +35,7 @@ pub(super) fn runs(args: &Runs, options: &Options, environment: &Environment) ->
         }
         None => list(&journal, args.failed, json, environment),
         Some(RunsCommand::Show { run, failed }) => show(&journal, run, *failed, json),
+        Some(RunsCommand::Merge { reports }) => merge::merge(reports, options, environment),
         Some(RunsCommand::Outputs { run, failed }) => said(&journal, run, *failed, &options.hosts.hosts, environment),
     }
 }

@@ -8,6 +8,7 @@ use crate::cli::{HostOptions, HostSetting, SshOptions};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
 use crate::inventory::{Inventory, Origin, Setting, file, select};
+use crate::partition::Partition;
 
 use super::environment::Environment;
 use super::inventories::{self, Programs};
@@ -27,6 +28,8 @@ pub(super) struct Selected {
     pub(super) warnings: Vec<String>,
     /// The hosts files that were read.
     pub(super) files: Vec<PathBuf>,
+    /// The part of the selection that these are, which may be empty.
+    pub(super) partition: Option<Partition>,
 }
 
 /// Reads the hosts files and selects.
@@ -70,7 +73,18 @@ pub(super) fn choose(
     if selected.hosts.is_empty() {
         return Err(past_hosts::no_hosts(options, &past).unwrap_or_else(|| no_hosts(options, &inventory, &files)));
     }
-    Ok(Selected { hosts: selected.hosts, known: inventory.hosts, groups, warnings, files })
+    let partition = partition(options, environment)?;
+    let mut places = 0..;
+    let mut hosts = selected.hosts;
+    hosts.retain(|_| places.next().is_some_and(|place| partition.is_none_or(|part| part.includes(place))));
+    Ok(Selected { hosts, known: inventory.hosts, groups, warnings, files, partition })
+}
+
+/// The part that the options ask for.
+fn partition(options: &HostOptions, environment: &Environment) -> Result<Option<Partition>, Diagnostic> {
+    let Some(asked) = options.partition else { return Ok(None) };
+    let part = asked.resolve(|name| environment.var(name));
+    part.map(Some).map_err(|error| Diagnostic::usage(error.to_string()).hint(error.hint))
 }
 
 /// Reads the hosts files: what they say together, and which they were.

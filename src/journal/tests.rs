@@ -53,6 +53,8 @@ fn report(status: ExitStatus) -> RunReport {
         waited: true,
         cluster: None,
         counts: Counts::default(),
+        partition: None,
+        merged: None,
         recorded_keys: Vec::new(),
         hosts: Vec::new(),
     }

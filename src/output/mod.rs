@@ -158,6 +158,17 @@ impl OutputBuilder {
 }
 
 impl Output {
+    /// An output out of a report: its bytes, and what [`Output::cut`] said of it. `None` where that is not understood.
+    #[must_use]
+    pub fn read_back(bytes: Vec<u8>, cut: Option<&str>) -> Option<Self> {
+        let Some(said) = cut else { return Some(bytes.into()) };
+        let (_, rest) = said.strip_prefix("cut after ")?.split_once(" bytes, ")?;
+        let (lost, why) = rest.split_once(" more were lost: ")?;
+        let mut kept = Kept::new(None, bytes);
+        kept.cut = Some(Cut { lost: lost.parse().ok()?, why: why.to_owned() });
+        Some(Self(Some(Arc::new(kept))))
+    }
+
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> u64 {

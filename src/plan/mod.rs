@@ -11,6 +11,7 @@ pub mod shebang;
 pub mod template;
 pub mod vars;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -155,6 +156,32 @@ impl Plan {
         })
     }
 
+    /// Why it cannot be done on a part of the hosts: something in it is about all of them together.
+    #[must_use]
+    pub fn about_whole(&self) -> Option<String> {
+        let about = |step: &Step| {
+            let name = &step.name;
+            match &step.action {
+                _ if step.on == On::Any => Some(format!("step `{name}` asks one host for all")),
+                _ if step.about_cluster => Some(format!("step `{name}` is about the cluster")),
+                Action::Wait(wait) if wait.quorum != Quorum::All => {
+                    Some(format!("step `{name}` waits for a number of all hosts"))
+                }
+                _ => None,
+            }
+        };
+        if !self.chain.is_empty() {
+            return Some("its startup chain is that of a whole cluster".to_owned());
+        }
+        if let Some(most) = self.max_hosts {
+            return Some(format!("it is for {most} of the hosts only"));
+        }
+        if self.names_states() {
+            return Some("its states are those of the whole run".to_owned());
+        }
+        self.steps.iter().find_map(about)
+    }
+
     /// Whether it names states of the run, which only a journal keeps.
     #[must_use]
     pub fn names_states(&self) -> bool {
@@ -195,7 +222,7 @@ pub struct Probe {
     /// Where the script came from, for messages: `opengauss/node.sh`.
     pub source: String,
     /// The script's text. Every variable of the plan is set in it as a shell variable of that name.
-    pub script: String,
+    pub script: Arc<str>,
     /// Named states of a node; the first that matches becomes the fact `state`. Empty where the script prints `state` itself.
     pub states: Vec<StateRule>,
 }

@@ -197,11 +197,11 @@ impl Loader<'_> {
             let source = names(&probe.script);
             let script = (scope.read_scripts)(&probe.script)?;
             let states = probe.states.map(|node| states(scope, node)).transpose()?.unwrap_or_default();
-            if plan.probes.get(&probe.name).is_some_and(|other| other.script != script) {
+            if plan.probes.get(&probe.name).is_some_and(|other| *other.script != *script) {
                 let message = format!("probe `{}` is another one in a playbook round this one", probe.name);
                 return Err(Complaint::new(probe.at, message).hint("give one of them another name"));
             }
-            plan.probes.insert(probe.name.clone(), Probe { source, script, states });
+            plan.probes.insert(probe.name.clone(), Probe { source, script: script.into(), states });
         }
         if let Some(node) = document.chain {
             let stages = chain(scope, node)?;

@@ -13,7 +13,7 @@ use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
 use crate::outcome::{CommandNote, Failure, Outcome, StageState};
-use crate::report::{Asked, ClusterReport, HostReport, RecordedKey, RunReport, SCHEMA, StepReport};
+use crate::report::{Asked, ClusterReport, HostReport, Merged, RecordedKey, RunReport, SCHEMA, StepReport};
 use crate::stats::RunStats;
 
 /// Writes the report of a run.
@@ -127,11 +127,39 @@ impl Serialize for RunJson<'_> {
         map.serialize_entry("status", &StatusJson(run.status))?;
         some(&mut map, "state", run.state.as_ref())?;
         map.serialize_entry("counts", &run.counts)?;
+        some(&mut map, "partition", run.partition.as_ref())?;
+        some(&mut map, "merged", run.merged.as_ref().map(MergedJson).as_ref())?;
         some(&mut map, "cluster", run.cluster.as_ref().map(Cluster).as_ref())?;
         if !run.recorded_keys.is_empty() {
             map.serialize_entry("recorded_keys", &JsonList(&run.recorded_keys, RecordedKeyJson))?;
         }
         map.serialize_entry("hosts", &JsonList(&run.hosts, HostJson))?;
+        map.end()
+    }
+}
+
+struct MergedJson<'a>(&'a Merged);
+
+impl Serialize for MergedJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("of", &self.0.of)?;
+        map.serialize_entry("parts", &JsonList(&self.0.parts, PartJson))?;
+        let missing = self.0.missing();
+        if !missing.is_empty() {
+            map.serialize_entry("missing", &missing)?;
+        }
+        map.end()
+    }
+}
+
+struct PartJson<'a>(&'a (usize, String));
+
+impl Serialize for PartJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("index", &self.0.0)?;
+        map.serialize_entry("run", &self.0.1)?;
         map.end()
     }
 }
@@ -317,6 +345,8 @@ pub(crate) mod tests {
             status: ExitStatus::Failed,
             state: None,
             counts: Counts { failed: 1, ..Counts::default() },
+            partition: None,
+            merged: None,
             waited: true,
             cluster: None,
             recorded_keys: Vec::new(),

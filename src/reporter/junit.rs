@@ -10,10 +10,11 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::sanitize;
+use super::summary;
 use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
 use crate::outcome::{Cause, Failure, Outcome, StepResult};
-use crate::report::{HostReport, RunReport};
+use crate::report::{HostReport, Merged, RunReport};
 use crate::stats::RunStats;
 
 /// Keeps what the steps came to, and writes it at the end.
@@ -38,6 +39,9 @@ impl JunitReport {
         suite.set_time(report.elapsed);
         suite.add_property(("run", report.run.as_str()));
         suite.add_property(("status", report.status.name()));
+        if let Some(partition) = report.partition {
+            suite.add_property(("partition", partition.to_string().as_str()));
+        }
         for (id, host) in report.hosts.iter().enumerate() {
             let steps = self.timelines.of(id).map(|timeline| timeline.steps.as_slice()).unwrap_or_default();
             let name = sanitize::words(&host.host);
@@ -67,6 +71,11 @@ impl JunitReport {
                     Verdict { outcome, failure: Some(&finding), cause: host.cause.as_ref(), took: host.elapsed };
                 suite.add_test_case(case(&name, "startup chain", &verdict));
             }
+        }
+        for part in report.merged.iter().flat_map(Merged::missing) {
+            let failure = summary::missing(part, report.merged.as_ref());
+            let name = format!("part {part}");
+            suite.add_test_case(case(suite.name.as_str(), &name, Outcome::Unreachable, Some(&failure), Duration::ZERO));
         }
         suite
     }

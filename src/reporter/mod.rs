@@ -230,6 +230,17 @@ impl Reporters {
         self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.event(event, stats)));
     }
 
+    /// Takes one event of a run that is over: for the report files, and not to be seen.
+    pub fn file_event(&mut self, event: &Event, stats: &RunStats) {
+        self.files.iter_mut().for_each(|file| file.take(|reporter| reporter.event(event, stats)));
+    }
+
+    /// Says a warning now.
+    pub fn warn(&mut self, message: &str) {
+        let done = self.terminal.warn(message);
+        remember_output(&mut self.terminal_error, done);
+    }
+
     /// To be called about ten times a second.
     pub fn tick(&mut self, at: Duration) {
         let done = self.terminal.tick(at);

@@ -38,6 +38,8 @@ pub fn schema() -> Value {
                 "required": Outcome::ALL.map(Outcome::name),
                 "properties": counts,
             },
+            "partition": partition(),
+            "merged": merged(),
             "cluster": { "$ref": "#/$defs/cluster" },
             "recorded_keys": recorded_keys(),
             "hosts": { "type": "array", "items": { "$ref": "#/$defs/host" }, "description": "in inventory order" },
@@ -133,6 +135,43 @@ fn status() -> Value {
         "properties": {
             "code": { "type": "integer", "minimum": 0, "maximum": 255 },
             "name": { "enum": names },
+        },
+    })
+}
+
+/// The part of the hosts that a run was on.
+fn partition() -> Value {
+    let number = json!({ "type": "integer", "minimum": 1 });
+    json!({
+        "type": "object",
+        "description": "the run was on the `index`-th of so many parts of the hosts (--partition)",
+        "additionalProperties": false,
+        "required": ["index", "of"],
+        "properties": { "index": number, "of": number },
+    })
+}
+
+/// The parts that a report was made of.
+fn merged() -> Value {
+    let number = json!({ "type": "integer", "minimum": 1 });
+    json!({
+        "type": "object",
+        "description": "the report was made of those of the parts of a run (`runs merge`)",
+        "additionalProperties": false,
+        "required": ["of", "parts"],
+        "properties": {
+            "of": number,
+            "parts": { "type": "array", "items": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["index", "run"],
+                "properties": { "index": number, "run": { "type": "string" } },
+            } },
+            "missing": {
+                "type": "array",
+                "items": number,
+                "description": "parts without a report: nothing is known of their hosts",
+            },
         },
     })
 }

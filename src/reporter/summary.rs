@@ -18,8 +18,8 @@ use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, wo
 use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
-use crate::outcome::{Change, ChangeKind, Outcome, Proof};
-use crate::report::{ClusterReport, HostReport, RecordedKey, RunReport};
+use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, Proof};
+use crate::report::{ClusterReport, HostReport, Merged, RecordedKey, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 
 /// Hosts that failed in the same way.
@@ -50,6 +50,11 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
             Some(rate) if moved > 0 => format!("{text}; {} copied, {rate}", bytes(moved)),
             _ => text,
         };
+        let text = match (report.partition, &report.merged) {
+            (Some(partition), _) => format!("{text}; part {partition}"),
+            (None, Some(merged)) => format!("{text}; {} of {}", parts(merged.parts.len()), merged.of),
+            (None, None) => text,
+        };
         let text = match &report.state {
             Some(name) => format!("{text}; state {}", sanitize::words(name)),
             None => text,
@@ -57,6 +62,7 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         let text = format!("[{:>8.3}s] {text}", report.elapsed.as_secs_f64());
         screen.err_line(&plain_line(head, head_tone, &text, ctx))?;
     }
+    write_missing(report, ctx, screen)?;
     write_recorded(report, ctx, screen)?;
     write_cluster(report, ctx, screen)?;
     // The one host's line stands right above, on the same terminal.
@@ -110,6 +116,36 @@ fn write_proof(proof: Option<&Proof>, of: Option<&str>, ctx: &ViewContext, scree
         screen.err_line(&ctx.err.paint(Tone::Dim, &format!("{:>19}{}", "", sanitize::line(line.as_bytes()))))?;
     }
     Ok(())
+}
+
+/// Parts of the run that there is no report of.
+fn write_missing(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
+    let Some(merged) = &report.merged else { return Ok(()) };
+    let missing = merged.missing();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let names: Vec<String> = missing.iter().map(|part| format!("{part}/{}", merged.of)).collect();
+    let failure = self::missing(*first, Some(merged));
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    let text = format!("{} {} {verb} missing: {}", plural_parts(missing.len()), names.join(", "), failure.cause);
+    screen.err_line(&plain_line("MISSING", Tone::Bad, &text, ctx))?;
+    let Some(hint) = &failure.hint else { return Ok(()) };
+    screen.err_line(&format!("{} {hint}", ctx.err.paint(Tone::Hint, &pad_left("hint:", 18))))
+}
+
+/// Why a part is no success of which there is no report.
+pub(crate) fn missing(part: usize, merged: Option<&Merged>) -> Failure {
+    let of = merged.map_or(part, |merged| merged.of);
+    Failure::new(Phase::Lost, "there is no report of it, so nothing is known of its hosts")
+        .hint(format!("do it again with --partition {part}/{of} and the same hosts, and merge once more"))
+}
+
+fn plural_parts(count: usize) -> &'static str {
+    if count == 1 { "part" } else { "parts" }
+}
+
+/// `1 part`, `3 parts`.
+fn parts(count: usize) -> String {
+    format!("{count} {}", plural_parts(count))
 }
 
 /// Host keys that were taken on trust: which hosts', and with -v their fingerprints.
@@ -187,7 +223,7 @@ fn headline(report: &RunReport, stats: &RunStats) -> (&'static str, Tone) {
         Some(CancelReason::Deadline) => ("Deadline", Tone::Bad),
         Some(CancelReason::MaxFail) => ("Stopped", Tone::Bad),
         None if stats.refused => ("Refused", Tone::Bad),
-        None if report.counts.bad() > 0 || stats.cluster_failed => ("Summary", Tone::Bad),
+        None if report.counts.bad() > 0 || stats.cluster_failed || report.lacks_parts() => ("Summary", Tone::Bad),
         None => ("Summary", Tone::Ok),
     }
 }

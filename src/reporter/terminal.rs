@@ -15,7 +15,7 @@ use super::state_table::StateTable;
 use super::status_lines::StatusLines;
 use super::stream::StreamView;
 use super::style::Tone;
-use super::{EndTable, View, ViewContext};
+use super::{EndTable, View, ViewContext, sanitize};
 use crate::event::{Event, EventKind};
 use crate::report::RunReport;
 use crate::stats::RunStats;
@@ -60,6 +60,11 @@ impl Terminal {
             first = first.and(view.event(event, stats, &self.ctx, &mut self.screen));
         }
         first.and(self.screen.settle())
+    }
+
+    pub(crate) fn warn(&mut self, message: &str) -> io::Result<()> {
+        let text = format!("{} {}", self.ctx.err.paint(Tone::Warn, "warning:"), sanitize::words(message));
+        self.screen.err_line(&text).and_then(|()| self.screen.flush())
     }
 
     pub(crate) fn tick(&mut self, at: Duration) -> io::Result<()> {

@@ -70,6 +70,8 @@ impl Play {
             waited: true,
             cluster: None,
             counts: crate::stats::Counts::default(),
+            partition: None,
+            merged: None,
             recorded_keys: Vec::new(),
             hosts: names.iter().map(|name| host_report(name)).collect(),
         };

@@ -35,6 +35,8 @@ pub struct Job {
     pub stream: bool,
     /// Close the connection afterwards.
     pub last: bool,
+    /// It is part of a wait: the channel that is kept for its looks stays.
+    pub waits: bool,
     /// What stops it. Cleanups have a token of their own, so that they run after the run was cancelled.
     pub cancel: CancelToken,
 }
@@ -306,6 +308,9 @@ impl Shard {
                 Err(done) => return self.send(host, FleetEvent::Done(done)).await,
             },
         };
+        if !job.waits {
+            session.end_looks().await;
+        }
         let command = match &job.work {
             Work::Command(command) => command,
             Work::Copy(request) => {

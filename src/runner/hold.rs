@@ -117,8 +117,13 @@ impl<C: Executor> Run<'_, C> {
             let begun = run.hosts[host].begun;
             let command = script::ask_node(LIMIT);
             // The step itself follows on the same connection.
-            let job =
-                super::Job { work: Work::Command(command), stream: false, last: false, cancel: run.cancel.clone() };
+            let job = super::Job {
+                work: Work::Command(command),
+                stream: false,
+                waits: false,
+                last: false,
+                cancel: run.cancel.clone(),
+            };
             run.begin(host, id, job);
             run.hosts[host].begun = begun;
             true

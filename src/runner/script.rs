@@ -7,7 +7,7 @@ use crate::outcome::Facts;
 use crate::plan::exec_options::validate_user;
 use crate::plan::quote::quote;
 use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, script};
-use crate::transport::{Command, CopyRequest, Runner};
+use crate::transport::{Command, CopyRequest, Looks, Runner};
 
 use super::copy_request;
 use super::fleet::Work;
@@ -22,6 +22,8 @@ const LONGEST_BEFORE: usize = 12_000;
 const LONGEST_RAW: usize = 32_000;
 /// The fact that ends a look.
 pub(super) const LOOK_ENDS: &str = "gsctl_look_ends";
+/// What says that. A script may end where it likes; only what comes after it says that all of it was heard, as it was said.
+const ENDS: &str = "echo gsctl_look_ends=yes";
 /// Permission bits of the file in which a node keeps the state of the run.
 const STATE_MODE: u32 = 0o600;
 
@@ -101,6 +103,7 @@ fn managed(
     let sudo = sudo_user(exec_options.sudo.as_ref(), run_host)?;
     Ok(Command {
         text: text.to_owned(),
+        looks: None,
         runner,
         shell: exec_options.shell.clone(),
         sealed: exec_options.own,
@@ -137,7 +140,14 @@ pub(super) fn work(plan: &Plan, step: &Step, run_host: &RunHost) -> Result<Work,
 /// What is sent to look at a host once.
 pub(super) fn look(plan: &Plan, look: &Look, vars: &Vars, depth: Depth<'_>, limit: Option<Duration>) -> Command {
     match look {
-        Look::Probe(probe) => Command::playbook(probe_text(&plan.probes[probe.as_str()], vars, depth), limit),
+        Look::Probe(probe) => {
+            let probe = &plan.probes[probe.as_str()];
+            let again = if let Depth::Light(_) = depth { again(probe, vars, depth) } else { None };
+            match again {
+                Some(looks) => Command::look(looks, limit),
+                None => Command::playbook(probe_text(probe, vars, depth), limit),
+            }
+        }
         Look::Run(command) => Command::new(command.render_shell(vars), limit),
         Look::Checks { checks, rebooted: false } => Command::own(script::check(checks), limit),
         Look::Checks { checks, rebooted: true } => Command::own(script::check_and_boot(checks), limit),
@@ -193,7 +203,7 @@ fn shown(command: &Command) -> String {
         0 => None,
         bytes => Some(format!("# reads {bytes} bytes from standard input")),
     };
-    let lines = [user, shell, terminal, before, Some(command.text.clone()), input];
+    let lines = [user, shell, terminal, before, Some(command.whole_text().into_owned()), input];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
@@ -208,7 +218,7 @@ fn fits(command: &Command) -> Result<(), String> {
     }
     let (length, limit) = match command {
         Command { raw: true, .. } => (command.text.len(), LONGEST_RAW),
-        _ => (command.text.len(), LONGEST),
+        _ => (command.whole_text().len(), LONGEST),
     };
     if length <= limit {
         return Ok(());
@@ -277,23 +287,36 @@ fn assignments(vars: &Vars) -> String {
     vars.iter().map(|(name, value)| assignment(name, value)).collect()
 }
 
+/// A probe that looks at a node again and again. `None`: its variables do not fit on a line.
+fn again(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> Option<Looks> {
+    let given = given(vars, depth);
+    // Each ends with its end of line, and none of the values may have one.
+    let lines = given.strip_suffix('\n').unwrap_or(&given);
+    let count = vars.iter().count() + expected(depth).count();
+    (lines.lines().count() == count).then(|| Looks::new(Arc::clone(&probe.script), lines.replace('\n', " "), ENDS))?
+}
+
 fn assignment(name: &str, value: &str) -> String {
     format!("{name}={}\n", quote(value))
 }
 
+/// What a probe may rely on: the plan's variables, and what earlier looks found.
+fn given(vars: &Vars, depth: Depth<'_>) -> String {
+    expected(depth).fold(assignments(vars), |text, (name, value)| text + &assignment(name, value))
+}
+
+fn expected(depth: Depth<'_>) -> impl Iterator<Item = (&str, &str)> {
+    let (light, facts) = match depth {
+        Depth::Full => ("0", None),
+        Depth::Light(facts) => ("1", Some(facts)),
+    };
+    let kept = |name: &str| name.starts_with("expect_") || name.starts_with("found_");
+    let facts = facts.into_iter().flatten().filter(move |(name, _)| kept(name));
+    std::iter::once(("light", light)).chain(facts.map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
 /// A probe's script, with the plan's variables in front of it.
 fn probe_text(probe: &Probe, vars: &Vars, depth: Depth<'_>) -> String {
-    let mut text = assignments(vars);
-    let mut set = |name: &str, value: &str| text.push_str(&assignment(name, value));
-    if let Depth::Light(facts) = depth {
-        set("light", "1");
-        for (name, value) in facts.iter().filter(|(name, _)| name.starts_with("expect_") || name.starts_with("found_"))
-        {
-            set(name, value);
-        }
-    } else {
-        set("light", "0");
-    }
-    // A script may end where it likes; only what comes after it says that all of it was heard, as it was said.
-    format!("(\n{text}{}\n)\ngs_rc=$?\necho {LOOK_ENDS}=yes\nexit $gs_rc\n", probe.script.trim_end_matches('\n'))
+    let script = probe.script.trim_end_matches('\n');
+    format!("(\n{}{script}\n)\ngs_rc=$?\n{ENDS}\nexit $gs_rc\n", given(vars, depth))
 }

@@ -310,7 +310,7 @@ impl<C: Executor> Run<'_, C> {
         let cancel = if undone { CancelToken::default() } else { self.cancel.clone() };
         let last = last || !self.settings.keep;
         let secret = matches!(&self.plan.steps[step].action, Action::Script { script, .. } if script.contains(SECRET));
-        let job = Job { work, stream: self.settings.stream && !secret, last, cancel };
+        let job = Job { work, stream: self.settings.stream && !secret, waits: false, last, cancel };
         self.begin(host, step, job);
         self.emit(EventKind::HostStepStarted { host, step });
     }

@@ -172,6 +172,7 @@ impl<C: Executor> Run<'_, C> {
         let job = super::Job {
             work: Work::Command(command),
             stream: false,
+            waits: true,
             last: !self.settings.keep,
             cancel: self.looks.clone(),
         };

@@ -10,6 +10,12 @@ use crate::plan::Wait;
 
 use super::later;
 
+/// Time of one core that a look may take of this machine and still leave half of it: what a look is taken to cost, twice. An
+/// assumption: not measured in an optimised build.
+const LOOK_SHARE: Duration = Duration::from_micros(200);
+/// Looks at fewer hosts need not be spread.
+const MANY: usize = 64;
+
 /// What is known of why a host is not there, since its first missing stage has been the first missing one.
 #[derive(Debug, Default)]
 pub(super) struct Why {
@@ -95,6 +101,7 @@ pub(super) struct WaitingHosts {
     /// Since when the latest round goes, and who was not looked at in it yet.
     round: Option<Instant>,
     unseen: HashSet<usize>,
+    began: Instant,
 }
 
 impl WaitingHosts {
@@ -113,6 +120,7 @@ impl WaitingHosts {
             cannot_reach_quorum: None,
             round: None,
             unseen: HashSet::new(),
+            began: now,
         }
     }
 
@@ -132,6 +140,22 @@ impl WaitingHosts {
     /// Hosts that are waited for.
     pub(super) fn waited_for(&self) -> usize {
         self.hosts.len() - self.hindered
+    }
+
+    /// When a host that is looked at now is looked at next. Many hosts, which all are looked at first at once, have each a time of
+    /// their own within the interval from then on; and the interval is longer where there are more hosts than one can look at
+    /// in it with half a core, up to twice as long.
+    fn next_look(&self, place: usize, now: Instant, every: Duration) -> Instant {
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let every = every.max(LOOK_SHARE.saturating_mul(hosts).min(every.saturating_mul(2)));
+        if self.hosts.len() < MANY || every.is_zero() {
+            return later(now, every);
+        }
+        let own = every.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)) / hosts;
+        let first = later(self.began, own);
+        let Some(since) = now.checked_duration_since(first) else { return first };
+        let turns = u32::try_from(since.as_nanos() / every.as_nanos()).unwrap_or(u32::MAX);
+        later(first, every.saturating_mul(turns.saturating_add(1)))
     }
 
     pub(super) fn place(&self, host: HostId) -> Option<usize> {
@@ -207,10 +231,11 @@ impl WaitingHosts {
 
     /// A look begins; the next one is due so much later.
     pub(super) fn begin(&mut self, place: usize, now: Instant, every: Duration) {
+        let due = self.next_look(place, now, every);
         let host = &mut self.hosts[place];
         host.looking = true;
         host.began = now;
-        host.due = later(now, every);
+        host.due = due;
         host.looks += 1;
         self.looking += 1;
     }
@@ -289,5 +314,70 @@ impl WaitingHosts {
 
     pub(super) fn into_hosts(self) -> Vec<WaitingHost> {
         self.hosts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Look, Quorum, Until};
+
+    fn waiting(hosts: usize, now: Instant) -> WaitingHosts {
+        let wait = Wait {
+            look: Look::Probe("node".to_owned()),
+            until: Until::Chain,
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(60),
+            quorum: Quorum::All,
+            give_up: Vec::new(),
+            evidence: None,
+            hint: None,
+            looks: None,
+            patient: false,
+        };
+        WaitingHosts::new((0..hosts).collect(), &wait, now)
+    }
+
+    /// Looks in each tenth of a second of a minute, and the longest time that a host was left alone.
+    fn looks(hosts: usize) -> (Vec<usize>, Duration) {
+        let start = Instant::now();
+        let mut waiting = waiting(hosts, start);
+        let mut latest = vec![start; hosts];
+        let (mut counts, mut longest) = (Vec::new(), Duration::ZERO);
+        for tick in 0..600 {
+            let now = start + Duration::from_millis(100) * tick;
+            let mut count = 0;
+            while let Some(place) = waiting.pop_due(now) {
+                longest = longest.max(now - latest[place]);
+                latest[place] = now;
+                waiting.begin(place, now, Duration::from_secs(1));
+                waiting.end(place, |_| ());
+                count += 1;
+            }
+            counts.push(count);
+        }
+        (counts, longest)
+    }
+
+    #[test]
+    fn looks_at_many_hosts_are_spread() {
+        let (counts, longest) = looks(2_000);
+        assert_eq!(counts[0], 2_000, "the first look is at once");
+        assert!(counts[20..].iter().all(|count| (190..=210).contains(count)), "{counts:?}");
+        assert!(longest <= Duration::from_millis(1_100), "{longest:?}");
+    }
+
+    #[test]
+    fn more_hosts_than_half_a_core_can_look_at_are_looked_at_less_often() {
+        let (counts, longest) = looks(10_000);
+        assert!(counts[20..].iter().all(|count| (490..=510).contains(count)), "{counts:?}");
+        assert!(longest <= Duration::from_millis(2_100), "{longest:?}");
+    }
+
+    #[test]
+    fn few_hosts_are_looked_at_as_often_as_was_asked() {
+        let (counts, _) = looks(3);
+        assert_eq!((counts[0], counts[10], counts[590]), (3, 3, 3));
+        assert_eq!(counts.iter().sum::<usize>(), 180);
     }
 }

@@ -1,7 +1,7 @@
 //! A logged-in connection to one host, whoever made it.
 
 use super::copy::{CopyEnd, CopyProgress, CopyRequest, CopyResult};
-use super::exec::command::{Command, CommandPlace, CommandResult};
+use super::exec::command::{Command, CommandEnd, CommandPlace, CommandResult};
 use super::exec::marks::Mark;
 use super::exec::{self, KillFrom, KillResult, OutputSink};
 use super::{local, openssh, session};
@@ -48,9 +48,28 @@ impl Connection {
         sink: Option<&OutputSink>,
     ) -> CommandResult {
         match self {
-            Self::Native(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
+            Self::Native(session) => {
+                if command.looks.is_some()
+                    && sink.is_none()
+                    && let Some(result) = Box::pin(session.look(command, mark, cancel)).await
+                {
+                    return result;
+                }
+                let result = exec::run(&mut **session, command, mark, cancel, sink).await;
+                if let CommandEnd::Exit(_) = result.end {
+                    session.keeps_looks.get_or_insert(true);
+                }
+                result
+            }
             Self::OpenSsh(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
             Self::Local(session) => exec::run(&mut **session, command, mark, cancel, sink).await,
+        }
+    }
+
+    /// Ends what is kept for looks: nothing is waited for any more.
+    pub async fn end_looks(&mut self) {
+        if let Self::Native(session) = self {
+            session.end_looks().await;
         }
     }
 

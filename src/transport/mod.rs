@@ -29,6 +29,7 @@ pub use connection::Connection;
 pub use copy::{CopyDirection, CopyEnd, CopyProgress, CopyRequest, CopyResult};
 pub use exec::KillResult;
 pub use exec::command::{Begun, Command, CommandEnd, CommandResult};
+pub use exec::looks::Looks;
 pub use exec::marks::Mark;
 pub use exec::sudo::SudoRefusal;
 pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};

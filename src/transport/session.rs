@@ -17,6 +17,7 @@ use crate::cancel::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
 use crate::reactor::Ticker;
+use crate::transport::exec::looks::LookChannel;
 use crate::transport::exec::wrapper::Form;
 
 /// libssh2's "try again when the socket is ready".
@@ -42,6 +43,10 @@ pub struct Session {
     pub(super) linger: Option<Duration>,
     /// The login shell runs no program by its path.
     pub(super) form: Form,
+    /// The channel that is kept while the host is waited for.
+    pub(super) looks: Option<LookChannel>,
+    /// Whether such a channel can be had: unknown until a command was heard to its end.
+    pub(super) keeps_looks: Option<bool>,
     /// Time for the server to open a channel.
     open_timeout: Duration,
     /// Environment to ask for before each command.
@@ -92,6 +97,8 @@ impl Session {
             open_files: Vec::new(),
             linger: target.linger,
             form: Form::default(),
+            looks: None,
+            keeps_looks: None,
             open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),

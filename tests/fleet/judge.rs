@@ -64,7 +64,7 @@ impl Truth {
             Deed::Told { status, output, .. } => self.told = Some((status, output)),
             Deed::Signal(_) => self.signal = true,
             Deed::Reset => self.unsure |= self.told.is_some(),
-            Deed::Login | Deed::Silent(_) | Deed::Killed(_) => {}
+            Deed::Login | Deed::Looked | Deed::Silent(_) | Deed::Killed(_) => {}
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum Deed {
     Silent(u32),
     /// The connection was reset on purpose.
     Reset,
+    /// A line of a shell that looks was answered.
+    Looked,
     /// It was killed by another command.
     Killed(u32),
 }

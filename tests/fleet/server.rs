@@ -115,7 +115,8 @@ impl World {
         let wire = Wire::new(stream, plan.latency, plan.reads, cut);
         let world = self.clone();
         let at = Place { world, plan, number, connection, fault };
-        let peer = Peer { at, cutter: Some(cutter), halves: HashMap::new(), reading: HashMap::new() };
+        let peer =
+            Peer { at, cutter: Some(cutter), halves: HashMap::new(), reading: HashMap::new(), looking: HashMap::new() };
         if let Ok(session) = server::run_stream(config, wire, peer).await {
             let _ = session.await;
         }
@@ -177,9 +178,28 @@ struct Peer {
     halves: HashMap<ChannelId, ChannelWriteHalf<Msg>>,
     /// Commands whose text is still on its way.
     reading: HashMap<ChannelId, (Request, Vec<u8>)>,
+    /// Shells that take lines, and what of a line has come.
+    looking: HashMap<ChannelId, (Request, Vec<u8>)>,
 }
 
 impl Peer {
+    /// Answers the lines that have come: a mark each, and what the look is given.
+    fn look(&mut self, channel: ChannelId, bytes: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        let Some((_, line)) = self.looking.get_mut(&channel) else { return Ok(()) };
+        line.extend_from_slice(bytes);
+        while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            let whole: Vec<u8> = line.drain(..=end).collect();
+            let text = String::from_utf8_lossy(&whole);
+            let mark = text.split_whitespace().next().unwrap_or_default().to_owned();
+            let status = self.at.plan.exit;
+            let said = format!("{PROBED}{mark} {status}.\n");
+            self.at.put(Deed::Looked);
+            session.data(channel, said.into_bytes())?;
+            session.extended_data(channel, 1, format!("{mark}\n").into_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Runs a command: at once where nothing takes time, else as a task of its own.
     fn run(&mut self, channel: ChannelId, request: Request, session: &mut Session) -> Result<(), russh::Error> {
         let half = self.halves.remove(&channel);
@@ -193,11 +213,22 @@ impl Peer {
             return answer(session, channel, &request, 1, said, 0);
         }
         self.at.pass(At::Exec)?;
+        if request.task == Task::Looks {
+            let pid = self.at.world.next_pid.fetch_add(1, Ordering::SeqCst);
+            let (head, errors) = request.head(pid);
+            session.extended_data(channel, 1, errors.into_bytes())?;
+            session.data(channel, head.into_bytes())?;
+            self.looking.insert(channel, (request, Vec::new()));
+            return Ok(());
+        }
         let plan = &self.at.plan;
         let (output, status) = match &request.task {
             Task::Echo(words) => (words.clone(), 0),
             Task::Exit(status) => (String::new(), *status),
-            Task::Planned | Task::Kill(_) | Task::Read { .. } => (plan::output(self.at.number, plan.output), plan.exit),
+            Task::Probe => (PROBED.to_owned(), plan.exit),
+            Task::Planned | Task::Kill(_) | Task::Looks | Task::Read { .. } => {
+                (plan::output(self.at.number, plan.output), plan.exit)
+            }
         };
         let pid = self.at.world.next_pid.fetch_add(1, Ordering::SeqCst);
         self.at.put(Deed::Begun(pid));
@@ -224,6 +255,9 @@ impl Peer {
         Ok(())
     }
 }
+
+/// What a probe finds on every host.
+const PROBED: &str = "state=waiting\ngsctl_look_ends=yes\n";
 
 /// A whole command in one go.
 fn answer(
@@ -409,7 +443,20 @@ impl server::Handler for Peer {
         self.run(channel, request, session)
     }
 
+    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        let Some((request, _)) = self.looking.remove(&channel) else { return Ok(()) };
+        let (tail, last) = request.tail(0);
+        session.data(channel, tail.into_bytes())?;
+        session.extended_data(channel, 1, last.into_bytes())?;
+        session.eof(channel)?;
+        session.exit_status_request(channel, 0)?;
+        session.close(channel)
+    }
+
     async fn data(&mut self, channel: ChannelId, bytes: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        if self.looking.contains_key(&channel) {
+            return self.look(channel, bytes, session);
+        }
         let Some((request, mut text)) = self.reading.remove(&channel) else { return Ok(()) };
         text.extend_from_slice(bytes);
         let Task::Read { id, bytes } = &request.task else { return Ok(()) };
@@ -417,8 +464,14 @@ impl server::Handler for Peer {
             self.reading.insert(channel, (request, text));
             return Ok(());
         }
-        let request = Request::of_program(id, &String::from_utf8_lossy(&text[..*bytes]));
-        self.run(channel, request, session)
+        let whole = *bytes;
+        let request = Request::of_program(id, &String::from_utf8_lossy(&text[..whole]));
+        self.run(channel, request, session)?;
+        // What comes behind the program is for who takes lines.
+        if text.len() > whole && self.looking.contains_key(&channel) {
+            return self.look(channel, &text[whole..], session);
+        }
+        Ok(())
     }
 }
 

@@ -45,7 +45,7 @@ fn plays_are_put_in_where_they_stand() {
     );
     assert_eq!(plan.vars["x"].default.as_deref(), Some("outer"));
     assert_eq!(plan.vars["y"].default.as_deref(), Some("inner"));
-    assert_eq!(plan.probes["p"].script, "echo a=1");
+    assert_eq!(&*plan.probes["p"].script, "echo a=1");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn several_files_make_one_script() {
     .expect("loads");
     let lib = "fact() {\n    echo \"$1\"\n}\n";
     assert_eq!(
-        (plan.probes["p"].source.as_str(), plan.probes["p"].script.as_str()),
+        (plan.probes["p"].source.as_str(), &*plan.probes["p"].script),
         ("lib.sh, p.sh", &*format!("{lib}fact a=1"))
     );
     let Action::Script { source, script, .. } = &plan.steps[1].action else { panic!("a script") };

@@ -70,6 +70,7 @@ impl HtmlReport {
             "started": report.started,
             "elapsed_ms": ms(report.elapsed),
             "status": { "code": report.status.code(), "name": report.status.name() },
+            "parts": parts(report),
             "state": report.state.as_deref().map(sanitize::words),
             "counts": report.counts,
             "steps": self.steps.iter().map(|step| sanitize::words(step)).collect::<Vec<_>>(),
@@ -93,6 +94,17 @@ impl Reporter for HtmlReport {
         self.writer.write_all(page.as_bytes())?;
         self.writer.flush()
     }
+}
+
+/// The part that it is, or those that it is made of.
+fn parts(report: &RunReport) -> Option<String> {
+    if let Some(partition) = report.partition {
+        return Some(format!("part {partition}"));
+    }
+    let merged = report.merged.as_ref()?;
+    let missing: Vec<String> = merged.missing().iter().map(usize::to_string).collect();
+    let what = if missing.is_empty() { String::new() } else { format!(", missing: {}", missing.join(", ")) };
+    Some(format!("{} of {} parts{what}", merged.parts.len(), merged.of))
 }
 
 fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {

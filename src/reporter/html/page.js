@@ -40,7 +40,8 @@
     verdict.append(glyph(bad ? 'failed' : 'ok'), ' ' + run.status.name.replace(/_/g, ' ') + ', exit status ' + run.status.code);
     const hosts = run.hosts.length === 1 ? '1 host' : run.hosts.length + ' hosts';
     const state = run.state ? ', state ' + run.state : '';
-    at('about').textContent = hosts + ' in ' + time(run.elapsed_ms) + state + ', begun ' + run.started.replace('T', ' ').replace(/\.\d+/, '') + ', run ' + run.run;
+    const parts = run.parts ? ', ' + run.parts : '';
+    at('about').textContent = hosts + ' in ' + time(run.elapsed_ms) + state + parts + ', begun ' + run.started.replace('T', ' ').replace(/\.\d+/, '') + ', run ' + run.run;
     run.steps.forEach((step, number) => {
       const item = make('li');
       item.append(make('span', '', number + 1), step);

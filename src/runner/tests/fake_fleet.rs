@@ -192,7 +192,7 @@ impl FakeFleet {
 /// The line by which a look says that it is whole.
 fn end_of_look(job: &UnderWay) -> &'static str {
     match &job.job.work {
-        Work::Command(command) if command.text.contains(LOOK_ENDS) => "gsctl_look_ends=yes\n",
+        Work::Command(command) if command.whole_text().contains(LOOK_ENDS) => "gsctl_look_ends=yes\n",
         Work::Command(_) | Work::Login | Work::Copy(_) => "",
     }
 }
@@ -221,7 +221,7 @@ fn changes(nodes: &mut Nodes, host: HostId, job: &UnderWay) -> String {
 impl Executor for FakeFleet {
     fn submit(&mut self, host: HostId, job: Job) {
         let text = match &job.work {
-            Work::Command(command) => command.text.clone(),
+            Work::Command(command) => command.whole_text().into_owned(),
             Work::Login | Work::Copy(_) => String::new(),
         };
         let reaction = (self.script)(host, &text);

@@ -170,7 +170,7 @@ fn look(name: &str, refuse: Vec<Rule>) -> Step {
 
 fn with_probe(steps: Vec<Step>) -> Plan {
     let mut plan = plan(steps);
-    let probe = Probe { source: "look.sh".to_owned(), script: String::new(), states: Vec::new() };
+    let probe = Probe { source: "look.sh".to_owned(), script: "".into(), states: Vec::new() };
     plan.probes.insert("look".to_owned(), probe);
     plan
 }

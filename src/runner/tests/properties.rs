@@ -57,7 +57,7 @@ fn plan_of(case: &Case) -> Plan {
         Step { on, on_failure, serial: serial.map(Share::Count), ..step }
     };
     let mut plan = plan(case.steps.iter().enumerate().map(step).collect());
-    let probe = Probe { source: "look.sh".to_owned(), script: "echo a=b".to_owned(), states: Vec::new() };
+    let probe = Probe { source: "look.sh".to_owned(), script: "echo a=b".into(), states: Vec::new() };
     plan.probes.insert("look".to_owned(), probe);
     plan.state_file = case.state_file.then(|| Template::literal("/tmp/state"));
     plan

@@ -5,7 +5,7 @@ use crate::plan::{Block, Condition, On, Probe, Rule};
 
 fn rolling(steps: Vec<Step>, size: usize, max_fail: usize) -> Plan {
     let mut plan = plan(steps);
-    let probe = Probe { source: "look.sh".to_owned(), script: "echo look".to_owned(), states: Vec::new() };
+    let probe = Probe { source: "look.sh".to_owned(), script: "echo look".into(), states: Vec::new() };
     plan.probes.insert("look".to_owned(), probe);
     plan.blocks = vec![Block {
         steps: 0..plan.steps.len(),

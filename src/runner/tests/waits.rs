@@ -41,7 +41,7 @@ fn cluster_wait(timeout: Duration) -> Step {
 pub(super) fn start(steps: Vec<Step>) -> Plan {
     let mut plan = plan(steps);
     for name in ["node", "cluster"] {
-        let probe = Probe { source: format!("{name}.sh"), script: format!("echo {name}"), states: Vec::new() };
+        let probe = Probe { source: format!("{name}.sh"), script: format!("echo {name}").into(), states: Vec::new() };
         plan.probes.insert(name.to_owned(), probe);
     }
     let stage =

@@ -35,7 +35,13 @@ impl ExecBackend for Session {
         let password = self.sudo_password().filter(|_| command.sudo.is_some());
         let (text, pieces) = build_request(command, marks, password.is_some(), self.form);
         let mut stdin = StdinWriter::new(pieces, command.pty, password.as_deref());
-        let channel = match self.open(command.pty).await {
+        let mut opened = self.open(command.pty).await;
+        if matches!(opened, Err(ChannelError::Refused(_))) && self.looks.is_some() {
+            // The server may let a connection have one channel only (MaxSessions).
+            self.end_looks().await;
+            opened = self.open(command.pty).await;
+        }
+        let channel = match opened {
             Ok(channel) => process.insert(channel),
             Err(channel_error) => return channel_error.into(),
         };
@@ -232,7 +238,7 @@ impl Session {
 
 /// Whether libssh2 holds output that nobody has read, besides the bytes of streams that nobody reads. A look at one stream
 /// takes in what has come for the other too, of which the socket would never tell again.
-fn has_unread(channel: &Channel, foreign: &mut u32) -> bool {
+pub(super) fn has_unread(channel: &Channel, foreign: &mut u32) -> bool {
     let available = channel.read_window().available;
     std::mem::replace(foreign, available) != available
 }

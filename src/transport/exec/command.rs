@@ -1,8 +1,10 @@
 //! A command for a host, and what it did, as data.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::looks::Looks;
 use super::parser::Process;
 use super::sudo::SudoRefusal;
 use super::wrapper::Runner;
@@ -14,6 +16,8 @@ use crate::output::Output;
 pub struct Command {
     /// Its text.
     pub text: String,
+    /// A look of a wait, which then is what the text would be.
+    pub looks: Option<Looks>,
     /// Who runs the text.
     pub runner: Runner,
     /// Another shell than the login shell, for a user's command.
@@ -53,9 +57,25 @@ impl Command {
         Self::of(Runner::Playbook, text, timeout)
     }
 
+    /// A script of a playbook that is run again and again while a host is waited for.
+    #[must_use]
+    pub fn look(looks: Looks, timeout: Option<Duration>) -> Self {
+        Self { looks: Some(looks), ..Self::playbook("", timeout) }
+    }
+
+    /// All of its text.
+    #[must_use]
+    pub fn whole_text(&self) -> Cow<'_, str> {
+        match &self.looks {
+            Some(looks) => Cow::Owned(looks.once()),
+            None => Cow::Borrowed(&self.text),
+        }
+    }
+
     fn of(runner: Runner, text: impl Into<String>, timeout: Option<Duration>) -> Self {
         Self {
             text: text.into(),
+            looks: None,
             runner,
             shell: None,
             stdin: Arc::from([]),

@@ -6,6 +6,7 @@ pub(crate) mod channel;
 pub(crate) mod collector;
 pub(crate) mod command;
 mod linger;
+pub mod looks;
 pub mod marks;
 pub mod parser;
 pub(crate) mod stdin;
@@ -336,7 +337,7 @@ pub(super) fn build_request<'a>(
         pty: command.pty,
         form,
     };
-    let wrapped = wrapper::wrap(marks, &options, &command.text);
+    let wrapped = wrapper::wrap(marks, &options, &command.whole_text());
     let programs = wrapped.programs.into_iter().map(|(after, bytes)| Piece::program(after, bytes));
     let seal = command.sealed.then(|| Piece::text(format!("\n{}", wrapper::closing_line(marks))));
     (wrapped.request, programs.chain([stdin]).chain(seal).collect())

@@ -69,6 +69,8 @@ pub(crate) struct StdinWriter<'a> {
     piece: usize,
     written: usize,
     ended: bool,
+    /// More is to be written to it later, by another one of these.
+    held_open: bool,
     pty: bool,
     answer: Option<Answer>,
 }
@@ -95,7 +97,12 @@ impl<'a> StdinWriter<'a> {
             let line = [password.expose_secret().as_bytes(), b"\n"].concat();
             Answer { line: Zeroizing::new(line), written: 0 }
         });
-        Self { pieces, piece: 0, written: 0, ended: false, pty, answer }
+        Self { pieces, piece: 0, written: 0, ended: false, held_open: false, pty, answer }
+    }
+
+    /// What does not end the input.
+    pub(crate) fn held_open(pieces: Vec<Piece<'a>>) -> Self {
+        Self { held_open: true, ..Self::new(pieces, false, None) }
     }
 
     /// Whether there is something to write now.
@@ -119,6 +126,7 @@ impl<'a> StdinWriter<'a> {
             // What is typed before a program reads the terminal may be thrown away.
             _ if self.pty && !collected.raw && !collected.command_begun() => Turn::Nothing,
             Some(_) => Turn::Piece,
+            None if self.held_open => Turn::Nothing,
             None => Turn::End,
         }
     }
