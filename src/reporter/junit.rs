@@ -75,7 +75,9 @@ impl JunitReport {
         for part in report.merged.iter().flat_map(Merged::missing) {
             let failure = summary::missing(part, report.merged.as_ref());
             let name = format!("part {part}");
-            suite.add_test_case(case(suite.name.as_str(), &name, Outcome::Unreachable, Some(&failure), Duration::ZERO));
+            let verdict =
+                Verdict { outcome: Outcome::Unreachable, failure: Some(&failure), cause: None, took: Duration::ZERO };
+            suite.add_test_case(case(suite.name.as_str(), &name, &verdict));
         }
         suite
     }

@@ -270,13 +270,14 @@ impl Session<'_> {
             say("error: every chosen host was lost\nhint: `:reconnect` logs in again, `:hosts SET` chooses others");
             return Ok(ExitStatus::Unreachable);
         }
-        let Selected { known, groups, files, .. } = &self.all;
+        let Selected { known, groups, files, partition, .. } = &self.all;
         let selected = Selected {
             hosts,
             known: known.clone(),
             groups: groups.clone(),
             warnings: Vec::new(),
             files: files.clone(),
+            partition: *partition,
         };
         self.signals.work();
         let done = PendingRun {

@@ -13,7 +13,7 @@ fn watched(needs: Vec<Need>) -> Plan {
     let look = Action::Probe { probe: "before".to_owned(), refuse: Vec::new(), warn: Vec::new() };
     let look = Step { need: needs, ..Step::new("look at every node", look) };
     let mut plan = start(vec![look, touch_step("mark"), chain_wait(seconds(600))]);
-    let probe = Probe { source: "before.sh".to_owned(), script: "echo before".to_owned(), states: Vec::new() };
+    let probe = Probe { source: "before.sh".to_owned(), script: "echo before".into(), states: Vec::new() };
     plan.probes.insert("before".to_owned(), probe);
     plan.causes = crate::cause::Catalogue::read(CAUSES).expect("it is right");
     plan
