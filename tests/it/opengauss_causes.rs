@@ -151,7 +151,8 @@ fn causes_of_a_cluster_are_also_in_the_words_of_cm() {
             append(&node, "PGLOG", &format!("{HEALTHY}{}", samples()[id]));
         }
         let said = node.file("said", &query);
-        node.cm_ctl(&format!("case $1 in query) cat {} ;; view) echo 'cmDataPath :{conf}' ;; esac", quote(&said)));
+        let view = quote(&format!("cmDataPath :{conf}"));
+        node.cm_ctl(&format!("case $1 in query) cat {} ;; view) echo {view} ;; esac", quote(&said)));
         let cause = found(&node, shell, &catalogue, "cluster", &[("log_marks", &before)]);
         let cause = cause.unwrap_or_else(|| panic!("{id}: nothing, by {shell:?}"));
         assert_eq!(cause.id.as_deref(), Some(id), "{shell:?} {cause:#?}");
