@@ -147,18 +147,24 @@ begin_truncation() {
 
 # query_truncation: whether all that was written has got there.
 query_truncation() {
-    query_role
     truncation=none
-    [ "$role" != Primary ] || [ "$(sql 'select * from gs_streaming_dr_service_truncation_check();' | tr -d ' ')" != t ] || truncation=done
-    ! reached 1 || truncation=done
+    if reached 1; then
+        truncation=done
+    else
+        query_role
+        [ "$role" != Primary ] || [ "$(sql 'select * from gs_streaming_dr_service_truncation_check();' | tr -d ' ')" != t ] || truncation=done
+    fi
     fact truncation "$truncation"
 }
 
 # query_barrier: whether the standby here has seen the end of what the primary wrote.
 query_barrier() {
     barrier=none
-    [ "$(maintenance_sql 'select * from gs_streaming_dr_get_switchover_barrier();' | tr -d ' ')" != t ] || barrier=seen
-    ! reached 0 || barrier=seen
+    if reached 0; then
+        barrier=seen
+    else
+        [ "$(maintenance_sql 'select * from gs_streaming_dr_get_switchover_barrier();' | tr -d ' ')" != t ] || barrier=seen
+    fi
     fact barrier "$barrier"
 }
 

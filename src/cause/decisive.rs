@@ -28,6 +28,7 @@ struct Patterns {
     noise: RegexSet,
     belongs: RegexSet,
     explains: RegexSet,
+    names: RegexSet,
     message: Option<Regex>,
     number: Option<Regex>,
     process: Option<Regex>,
@@ -82,6 +83,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"(?i)could not|invalid|unrecognized|out of range|outside the valid range|not found|failed|permission denied|no such",
             r"line \d+ of|CONTEXT:|无法|无效|错误|失败|没有|encountered the following error",
         ]),
+        // gpstart: which segments, which its verdict does not say.
+        names: set(&[r"\bFAILED\s+host:"]),
         process: Regex::new(r"\[(\d+)\] |\b([0-9a-f]{8}\.[0-9a-f]+) ").ok(),
         message: Regex::new(concat!(
             r"(?:(?:FATAL|PANIC|ERROR|致命错误|系统崩溃|比致命错误还过分的错误|错误|error)[:：]",
@@ -167,10 +170,17 @@ pub(super) fn message(line: &str) -> String {
     said.map_or(line, |said| said.as_str()).trim().to_owned()
 }
 
-/// A decisive line with what explains it before and belongs to it after.
+/// A decisive line with what explains it before and belongs to it after, and lines that name what it is about.
 pub(super) fn proof(lines: &[String], at: usize) -> Vec<String> {
     let explains = |line: &&String| PATTERNS.explains.is_match(line) && !PATTERNS.harmless.is_match(line);
     let before = lines[..at].iter().rev().take(BEFORE).take_while(explains).count();
     let after = lines[at + 1..].iter().take(MOST).take_while(|line| PATTERNS.belongs.is_match(line)).count();
-    lines[at - before..=at + after].iter().take(MOST).map(|line| line.trim_end().to_owned()).collect()
+    let mut naming: Vec<&String> = lines[..at - before].iter().filter(|line| PATTERNS.names.is_match(line)).collect();
+    naming.drain(..naming.len().saturating_sub(MOST / 2));
+    naming
+        .into_iter()
+        .chain(&lines[at - before..=at + after])
+        .take(MOST)
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }

@@ -137,6 +137,23 @@ fn unknown_trouble_shows_its_decisive_line() {
     }
 }
 
+/// The verdict of gpstart does not say which segments: lines before it do.
+#[test]
+fn proof_names_the_segments_that_failed() {
+    let catalogue = builtin("greenplum").unwrap();
+    let stages = ["coordinator", "primaries", "mirrors"];
+    let stamp = "20260511:10:00:01:004711 gpstart:mdw:gpadmin-";
+    let failed =
+        format!("{stamp}[INFO]:-DBID:2  FAILED  host:'sdw1' datadir:'/data/gpseg0' with reason:'PG_CTL failed.'");
+    let said =
+        format!("{failed}\n{stamp}[INFO]:-----\n{stamp}[INFO]:-   Failed segment starts = 1\n{stamp}[INFO]:-----\n");
+    let verdict = format!("{stamp}[ERROR]:-gpstart error: Do not have enough valid segments to start the array.");
+    let printed = piece("GPADMIN", &format!("{said}{verdict}\n"));
+    let cause = diagnose(&catalogue, Some("coordinator"), &stages, &Evidence::read(printed.as_bytes())).unwrap();
+    assert_eq!(cause.id.as_deref(), Some("GP16"));
+    assert_eq!(cause.proof.unwrap().lines, [failed, verdict]);
+}
+
 #[test]
 fn gbk_is_read_and_secrets_are_not_shown() {
     let catalogue = builtin("opengauss").unwrap();

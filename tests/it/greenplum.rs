@@ -271,7 +271,9 @@ fn tells_why_gpstart_failed() {
         "{run}"
     );
     assert_eq!(host(&run.json(), "node1")["cause"]["id"], "GP16", "{run}");
-    assert_eq!(host(&run.json(), "node2")["cause"]["id"], "GP22", "{run}");
+    // Which segments there are nobody tells on the other hosts, as the coordinator is down: gpstart names them.
+    let proof = host(&run.json(), "node1")["cause"]["proof"]["lines"].to_string();
+    assert!(proof.contains(&cluster.path(2, PRIMARY0).display().to_string()), "{run}");
     cluster.expect_down();
 
     // A mirror alone: the cluster is up without it.
@@ -381,7 +383,7 @@ fn tells_what_fails_without_gpstart() {
     // One that hangs in its recovery, and a mirror that does not get past its start.
     cluster.fault(3, PRIMARY1, "recovery");
     let run = start_cut_short();
-    expect_failed(&run, "node3", "primaries", "segments_are is partly", "were started run on");
+    expect_failed(&run, "node3", "primaries", "segments_are is partly", "wait while the LSN moves");
     assert_eq!(fact(&run.json(), "node3", "primaries"), "recovery");
     cluster.crash();
     cluster.heal(3, PRIMARY1);

@@ -12,17 +12,18 @@ use gsctl::testing::builtin_causes;
 use crate::alone::alone;
 use crate::scripts::{BEFORE_START, NODE, Node, SHELLS};
 
-/// An address of its own, where nothing of another test listens.
-const HOST: Ipv4Addr = Ipv4Addr::new(127, 77, 18, 1);
-const PEER: Ipv4Addr = Ipv4Addr::new(127, 77, 18, 2);
+/// Addresses of a test of its own, where nothing of another test listens: of the node, and of the other one.
+fn addresses(test: u8) -> [Ipv4Addr; 2] {
+    [1, 2].map(|node| Ipv4Addr::new(127, 77, test, node))
+}
 const CM_PORT: u16 = 15300;
 
 /// A stopped node with these data directories, each whole, with ports 15400, 15410 and so on; and another node.
-fn node(directories: &[&str], listens: &str) -> Node {
+fn node(directories: &[&str], [host, peer]: [Ipv4Addr; 2], listens: &str) -> Node {
     let node = Node::new();
     node.file("app/bin/cluster_manual_start", "");
-    let mut view = format!("node:1\nnodeName:one\nsshChannel 1:{HOST}\ncmDataPath :{}\n", node.name("cm"));
-    view += &format!("cmServer 1:{HOST}\nport :{CM_PORT}\ndatanodeCount :{}\n", directories.len());
+    let mut view = format!("node:1\nnodeName:one\nsshChannel 1:{host}\ncmDataPath :{}\n", node.name("cm"));
+    view += &format!("cmServer 1:{host}\nport :{CM_PORT}\ndatanodeCount :{}\n", directories.len());
     for (number, name) in (0..).zip(directories) {
         for part in ["base", "global", "pg_xlog", "pg_tblspc"] {
             fs::create_dir_all(node.path(&format!("{name}/{part}"))).unwrap();
@@ -42,8 +43,8 @@ fn node(directories: &[&str], listens: &str) -> Node {
         view += &format!("datanodeListenIP 1:{listens}\ndatanodePort :{}\n", 15400 + 10 * number);
     }
     view +=
-        &format!("node :2\nnodeName:two\nsshChannel 1:{PEER}\ncmDataPath :/cm\ncmServer 1:{PEER}\nport :{CM_PORT}\n");
-    view += &format!("datanodeCount :1\ndatanodeLocalDataPath :/dn\ndatanodeListenIP 1:{PEER}\ndatanodePort :15400\n");
+        &format!("node :2\nnodeName:two\nsshChannel 1:{peer}\ncmDataPath :/cm\ncmServer 1:{peer}\nport :{CM_PORT}\n");
+    view += &format!("datanodeCount :1\ndatanodeLocalDataPath :/dn\ndatanodeListenIP 1:{peer}\ndatanodePort :15400\n");
     let view = node.file("view", &view).replace('\'', "'\\''");
     node.cm_ctl(&format!("case $1 in view) cat '{view}' ;; esac"));
     node
@@ -62,7 +63,8 @@ fn found(node: &Node, shell: &[&str], prefix: &[&str]) -> Vec<String> {
 
 #[test]
 fn on_a_sound_node_nothing_is_found_and_nothing_is_written() {
-    let node = node(&["data 1", "dn2"], &HOST.to_string());
+    let addresses = addresses(1);
+    let node = node(&["data 1", "dn2"], addresses, &addresses[0].to_string());
     let shot = || {
         let list =
             std::process::Command::new("find").arg(node.path("")).args(["-printf", "%p %m %T@ %s\n"]).output().unwrap();
@@ -100,7 +102,8 @@ fn what_will_keep_a_node_down_is_found() {
         "memory",
         "shared",
     ];
-    let node = node(&names, &HOST.to_string());
+    let [host, peer] = addresses(2);
+    let node = node(&names, [host, peer], &host.to_string());
     fs::remove_dir_all(node.path("gone")).unwrap();
     node.mode("open", 0o750);
     node.file("foreign/PG_VERSION", "15\n");
@@ -127,9 +130,9 @@ fn what_will_keep_a_node_down_is_found() {
     for flag in ["cluster_dilatation_status", "instance_replace_cmserver_1"] {
         node.file(&format!("app/bin/{flag}"), "");
     }
-    let _taken = [TcpListener::bind((HOST, CM_PORT)).unwrap(), TcpListener::bind((HOST, 15401)).unwrap()];
+    let _taken = [TcpListener::bind((host, CM_PORT)).unwrap(), TcpListener::bind((host, 15401)).unwrap()];
     // The same port of another address is free for this one.
-    let _other = TcpListener::bind((PEER, 15400)).unwrap();
+    let _other = TcpListener::bind((peer, 15400)).unwrap();
     let catalogue = builtin_causes("opengauss").unwrap();
     for shell in SHELLS {
         let found = found(&node, shell, &[]);
@@ -170,7 +173,8 @@ fn what_will_keep_a_node_down_is_found() {
 #[test]
 fn what_belongs_to_others_or_is_elsewhere_is_found() {
     alone(|| {
-        let node = node(&["foreign", "closed", "full"], "10.77.18.1");
+        let [host, peer] = addresses(3);
+        let node = node(&["foreign", "closed", "full"], [host, peer], "10.77.18.1");
         fs::write(node.path("app/bin/gaussdb"), without_library(fs::read("/bin/sleep").unwrap())).unwrap();
         // A disk that is full to the last byte and the last inode.
         fs::create_dir(node.path("small")).unwrap();
@@ -192,9 +196,9 @@ fn what_belongs_to_others_or_is_elsewhere_is_found() {
         // Two connections fill the queue of one, and who comes then gets no answer, as behind a firewall.
         let listener =
             rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-        rustix::net::bind(&listener, &SocketAddrV4::new(PEER, CM_PORT)).unwrap();
+        rustix::net::bind(&listener, &SocketAddrV4::new(peer, CM_PORT)).unwrap();
         rustix::net::listen(&listener, 0).unwrap();
-        let address = SocketAddrV4::new(PEER, CM_PORT).into();
+        let address = SocketAddrV4::new(peer, CM_PORT).into();
         let _queue: Vec<_> =
             (0..4).map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()).collect();
         let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -208,7 +212,7 @@ fn what_belongs_to_others_or_is_elsewhere_is_found() {
                 "obstacle_OG65=df -P small: ",
                 "obstacle_OG39=df -Pi small: ",
                 "obstacle_OG28=ip addr: no interface that is up has the address 10.77.18.1",
-                "risk_OG85=connect to 127.77.18.2:15300: no answer within a second",
+                "risk_OG85=connect to 127.77.3.2:15300: no answer within a second",
             ] {
                 assert!(found.iter().any(|line| line.starts_with(wanted)), "{shell:?} {wanted}: {found:#?}");
             }
@@ -232,7 +236,8 @@ fn without_library(mut program: Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_look_that_finds_nothing_costs_few_processes() {
     alone(|| {
-        let node = node(&["data 1"], &HOST.to_string());
+        let addresses = addresses(4);
+        let node = node(&["data 1"], addresses, &addresses[0].to_string());
         let log = node.name("log");
         let vars = [("node", "1"), ("gausslog", log.as_str()), ("nofile_min", "16")];
         // Nothing else runs here, so numbers of processes are given one after the other.

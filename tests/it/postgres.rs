@@ -555,7 +555,13 @@ fn a_server_that_does_not_start_is_diagnosed() {
             format!("sleep 300 </dev/null >/dev/null 2>&1 & echo $! >{dir}/postmaster.pid"),
             "kill $(sed -n 1p {dir}/postmaster.pid); rm -f {dir}/postmaster.pid",
         ),
-        ("PG02", "is empty", format!(": >{dir}/postmaster.pid"), "rm -f {dir}/postmaster.pid"),
+        // pg_ctl does not try in that case.
+        (
+            "PG02",
+            "is empty",
+            format!(": >{dir}/postmaster.pid; {}/postgres -D {dir} >>{dir}.log 2>&1 || true", cluster.bin),
+            "rm -f {dir}/postmaster.pid",
+        ),
         ("PG03", "Address already in use", set(&format!("listen_addresses = '127.0.0.1'\nport = {port}")), ""),
         (
             "PG06",
@@ -635,7 +641,7 @@ fn a_server_that_does_not_start_is_diagnosed() {
         sh(node, &make);
         try_to_start();
         // What came before it was up, if it was, is past.
-        wait::until("the log says so", || {
+        wait::until(&format!("the log tells of {id}"), || {
             node.text("data/pg.log").rsplit("ready to accept").next().is_some_and(|log| log.contains(words))
         });
         let run = diagnose().expect(5);

@@ -50,10 +50,10 @@ fn a_host_that_is_lost_is_left_out_until_it_is_asked_for() {
     wait::until("both began", || lab.nodes().iter().all(|node| node.exists(node.account().home.join("began"))));
     lab.node(2).stop_sshd();
     lab.node(2).kill_sessions();
-    lab.node(1).sh_as_user("touch go");
+    lab.node(1).sh_as_user("touch ~/go");
     wait::until("the third line", || lab.node(1).exists(lab.node(1).account().home.join("asked")));
     lab.node(2).start_sshd();
-    lab.node(1).sh_as_user("touch back");
+    lab.node(1).sh_as_user("touch ~/back");
     let run = running.wait().expect(4);
     let said = run.text();
     assert!(said.contains("node1: first\n") && said.contains("node1: second\n"), "{run}");
@@ -99,6 +99,11 @@ fn at_a_prompt() {
         keys(&["Enter"]);
         terminal.wait_for("what was pasted", |text| {
             text.contains("pasted-1") && text.contains("pasted-2") && text.lines().last() == Some("3 hosts>")
+        });
+        // What is typed while a command runs is the next one.
+        terminal.tmux(&["send-keys", "-l", "sleep 1; echo first-$((1 + 0))\recho second-$((1 + 1))\r"]);
+        terminal.wait_for("what was typed ahead", |text| {
+            text.contains("first-1") && text.contains("second-2") && text.lines().last() == Some("3 hosts>")
         });
         // Completion.
         terminal.tmux(&["send-keys", "-l", ":ho"]);

@@ -9,7 +9,13 @@
 //! So nothing of a profile but environment variables reaches what gsctl runs, nothing is run that was cut on its way, and neither the
 //! command nor the secret mark stands in an argument. Pure text; this file must not know about sessions.
 
+use std::io::Write as _;
 use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::marks::Marks;
 use super::sudo::SudoCall;
@@ -29,6 +35,9 @@ const READ: &str = "while read -r gs_p;do case $gs_p in \"#$1\")break;;esac;done
      *)echo \"gsctl: what was sent did not arrive whole, or there is no dd: nothing was run\" >&2;exit 141;;esac";
 /// The same for a program that is there already.
 const GIVEN: &str = "gs_p=$2;case $gs_p in *\"#$1.\")eval \"$gs_p\";;esac";
+/// The same for one that is too long for an argument as it stands.
+const PACKED: &str = "gs_p=$(echo $2|base64 -d|gzip -dc);case $gs_p in *\"#$1.\")eval \"$gs_p\";;\
+     *)echo \"gsctl: there is no base64 or no gzip: nothing was run\" >&2;exit 141;;esac";
 /// What may be read by a profile that reads: lines that are nobody's.
 const SPARE_LINES: &str = "\n\n\n\n";
 /// Tells that standard input may be written to: what came before is somebody else's (sudo's), or the terminal's to change.
@@ -112,9 +121,10 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let opened = |program: &[u8]| [opening(&marks.id).as_bytes(), program].concat();
     let Some(sudo) = &options.sudo else {
         if options.form == Form::InArgument && !options.pty {
-            let whole = format!("/bin/sh -c '{}' sh {} {}", [READER, GIVEN].concat(), marks.id, argument(&inner));
-            if whole.len() <= LONGEST_REQUEST {
-                return Wrapped { request: whole, programs: Vec::new() };
+            let whole = |reader: &str, word: &str| format!("/bin/sh -c '{READER}{reader}' sh {} {word}", marks.id);
+            let requests = [whole(GIVEN, &argument(&inner)), whole(PACKED, &packed(&inner))];
+            if let Some(request) = requests.into_iter().find(|request| request.len() <= LONGEST_REQUEST) {
+                return Wrapped { request, programs: Vec::new() };
             }
         }
         return Wrapped { request: request(marks, options, inner.len()), programs: vec![(first, opened(&inner))] };
@@ -138,6 +148,13 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
 /// A program as a word for a POSIX shell.
 fn argument(program: &[u8]) -> String {
     quote(&String::from_utf8_lossy(program))
+}
+
+/// The same for `base64 -d | gzip -dc`. In memory nothing fails; an empty word would be told by the node.
+fn packed(program: &[u8]) -> String {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    let done = packer.write_all(program).and_then(|()| packer.finish());
+    BASE64_STANDARD.encode(done.unwrap_or_default())
 }
 
 fn request(marks: &Marks, options: &WrapOptions<'_>, length: usize) -> String {
@@ -312,6 +329,23 @@ mod tests {
             assert_eq!(unwrapped, Unwrapped { mark: marks.secret.clone(), text: text.to_owned() });
         }
         assert!(unwrap_request("true").is_none() && unwrap_program(&marks.id, "true").is_none());
+    }
+
+    /// For a login whose profile has read all of standard input.
+    #[test]
+    fn a_long_text_comes_packed_where_only_an_argument_gets_through() {
+        let words = (0..6000).map(|number| format!("# {number} it's")).collect::<Vec<_>>().join("\n");
+        let options = WrapOptions { form: Form::InArgument, ..options(Runner::OwnShell) };
+        for (text, packs) in [("echo \"it's\"".to_owned(), false), (format!("{words}\necho \"it's\""), true)] {
+            let wrapped = wrap(&Mark::default().command(), &options, &text);
+            assert_eq!((wrapped.request.contains("gzip -dc"), wrapped.programs.len()), (packs, 0));
+            assert!(wrapped.request.len() <= LONGEST_REQUEST);
+            for by in SHELLS {
+                let by = by.join(" ");
+                let (out, err, ended) = run(&["bash"], "/bin/sh", &by, &options, &text, b"");
+                assert_eq!((out.as_str(), err.as_str(), ended), ("it's\n", "", Some(Ended::Status(0))), "{by}");
+            }
+        }
     }
 
     #[test]

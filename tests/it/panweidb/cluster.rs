@@ -229,6 +229,14 @@ impl Cluster {
         self.nodes().iter().map(text).collect()
     }
 
+    /// Nothing was called since these calls.
+    #[track_caller]
+    pub(super) fn assert_calls(&self, before: &[String]) {
+        for (now, before) in self.all_calls().iter().zip(before) {
+            assert_eq!(now.strip_prefix(before.as_str()), Some(""), "calls since");
+        }
+    }
+
     /// What the nodes have kept of the run's state.
     pub(super) fn stats(&self) -> Vec<String> {
         let text = |node: &&Node| if node.exists(STAT) { node.text(STAT) } else { "normal".to_owned() };

@@ -132,7 +132,7 @@ fn what_can_fail_fails_while_the_standby_is_up() {
         &["different versions", "nothing was stopped here"],
     );
     fault("", Some((&format!("{secure}/.cluster_user_record"), "another")), &["different OS users"]);
-    fault("fail=ping:99\n", None, &["is sdr-start-primary under way on the other cluster"]);
+    fault("fail=ping:99\n", None, &["run the primary side first"]);
     fault("peer_size=999999999999999\n", None, &["no room for the other cluster's data", "make room"]);
 }
 
