@@ -30,6 +30,14 @@ first_missing() {
     done
 }
 
+# cannot_reach_cssd: crsctl's own words say that nobody can speak with cssd.
+cannot_reach_cssd() {
+    case $answer in
+        *ORA-29701* | *'no listener at (ADDRESS=(PROTOCOL=ipc'*) return 0 ;;
+    esac
+    return 1
+}
+
 # without_ohasd: what is known of a node on which ohasd does not run.
 without_ohasd() {
     if [ "$processes" = visible ] && ! (cd "$proc" && grep -qsl /init.ohasd [0-9]*/cmdline); then
@@ -57,7 +65,8 @@ main() {
     # All of this has ten seconds.
     [ -z "$bound" ] || [ "${crsctl_timeout:-10}" -lt 4 ] || bound="${bound% *} 4"
     ask_for_resources
-    heard=$said
+    answer=$said asked='crsctl stat res -t -init'
+    [ "$kind" != restart ] || asked='crsctl stat res -t'
     if read_resources; then
         echo "wanted and not ONLINE: ${not_online:-nothing}"
     else
@@ -67,6 +76,14 @@ main() {
     find_traces
     [ -n "$alert_log" ] || echo 'no alert log of Clusterware was found: set oracle_base=DIRECTORY'
     first_missing
+    # Where cssd runs its sockets are gone, and what the logs say of those who want it follows from that. Where it does not,
+    # its log says why.
+    unreached=no
+    if cannot_reach_cssd; then
+        unreached=yes
+        [ "$cssd" != running ] || unreached=sent
+    fi
+    [ "$unreached" != sent ] || send_words CMD "$asked" "$answer"
     case $missing in
         ohasd)
             without_ohasd
@@ -104,9 +121,9 @@ main() {
     for place in "$grid_home" "$oracle_base"; do
         [ -z "$place" ] || ! full_disk "$place" || say OR31 "$full"
     done
-    case $heard in
-        *ORA-29701* | *'no listener at (ADDRESS=(PROTOCOL=ipc'*) send_words CMD 'crsctl stat res -t -init' "$heard" ;;
-        *)
+    case $unreached in
+        yes) send_words CMD "$asked" "$answer" ;;
+        no)
             if [ -n "$missing" ] && [ -z "$told" ]; then
                 ask check "$object"
                 send_words CMD "crsctl check $object" "$said"

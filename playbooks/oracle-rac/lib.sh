@@ -397,9 +397,16 @@ alive() {
     return 1
 } 2>/dev/null
 
-# argument PID NUMBER: counted from 1.
-argument() {
-    tr '\0' '\n' <"$proc/$1/cmdline" 2>/dev/null | sed -n "$2{p;q;}"
+# arguments PID: leaves in $called the path that it was called by, and in $second what comes next. One process for both, as this
+# is done for each daemon, once a second.
+arguments() {
+    called= second=
+    IFS=$nl
+    set -f
+    set -- $(tr '\0' '\n' 2>/dev/null <"$proc/$1/cmdline")
+    unset IFS
+    set +f
+    called=$1 second=$2
 }
 
 # program_of PATH: in $program its name, if it lies in the grid home, or in the one that runs instead.
@@ -439,7 +446,7 @@ count_process() {
     esac
     [ "$processes" = ps ] || alive "$1" || return
     if [ "$fact_of" = listeners ]; then
-        [ "$processes" = ps ] || second=$(argument "$1" 2)
+        [ "$processes" = ps ] || arguments "$1"
         case $second in
             # They serve ASM and the management database, no client.
             ASMNET* | MGMTLSNR) ;;
@@ -480,8 +487,13 @@ by_executable() {
         pid=${line%% -> *}
         pid=${pid%/exe}
         pid=${pid##*/}
+        program_of "$target" || continue
+        case $program in
+            # Which one it is its name says.
+            oracle*) continue ;;
+        esac
         seen="$seen$pid "
-        if program_of "$target"; then count_process "$pid"; fi
+        count_process "$pid"
     done
     unset IFS
     set +f
@@ -493,7 +505,10 @@ by_name() {
     for file in $(cd "$proc" && grep -slF -e "$bin/" -e "$real/" -e "${other_home:-/nonexistent}/bin/" \
         -e asm_pmon_+ [0-9]*/cmdline); do
         pid=${file%/cmdline}
-        called=$(argument "$pid" 1)
+        case $seen in
+            *" $pid "*) continue ;;
+        esac
+        arguments "$pid"
         executable=$(readlink "$proc/$pid/exe")
         case $called in
             asm_pmon_+*)
@@ -508,9 +523,6 @@ by_name() {
                 asm=running asm_instance=${called#asm_pmon_} daemons=$((daemons + 1))
                 continue
                 ;;
-        esac
-        case $seen in
-            *" $pid "*) continue ;;
         esac
         [ -z "$executable" ] || continue
         if program_of "$called"; then count_process "$pid"; fi
@@ -782,20 +794,26 @@ find_traces() {
     fi
 }
 
-# trace_of DAEMON: where it writes what it does.
+# trace_of DAEMON: prints where it writes what it does.
 trace_of() {
+    find_trace "$1"
+    echo "$trace"
+}
+
+# find_trace DAEMON: the same, in $trace.
+find_trace() {
     [ -n "$suffix" ] || find_traces
     case $suffix/$1 in
-        log/cssd) echo "$traces/cssd/ocssd.log" ;;
-        log/ctssd) echo "$traces/ctssd/octssd.log" ;;
-        log/agent) echo "$traces/agent/ohasd/oraagent_*/oraagent_*.log" ;;
-        log/rootagent) echo "$traces/agent/ohasd/orarootagent_root/orarootagent_root.log" ;;
-        log/*) echo "$traces/$1/$1.log" ;;
-        trc/cssd) echo "$traces/ocssd.trc" ;;
-        trc/ctssd) echo "$traces/octssd.trc" ;;
-        trc/agent) echo "$traces/ohasd_oraagent_*.trc" ;;
-        trc/rootagent) echo "$traces/ohasd_orarootagent_root.trc" ;;
-        *) echo "$traces/$1.trc" ;;
+        log/cssd) trace="$traces/cssd/ocssd.log" ;;
+        log/ctssd) trace="$traces/ctssd/octssd.log" ;;
+        log/agent) trace="$traces/agent/ohasd/oraagent_*/oraagent_*.log" ;;
+        log/rootagent) trace="$traces/agent/ohasd/orarootagent_root/orarootagent_root.log" ;;
+        log/*) trace="$traces/$1/$1.log" ;;
+        trc/cssd) trace="$traces/ocssd.trc" ;;
+        trc/ctssd) trace="$traces/octssd.trc" ;;
+        trc/agent) trace="$traces/ohasd_oraagent_*.trc" ;;
+        trc/rootagent) trace="$traces/ohasd_orarootagent_root.trc" ;;
+        *) trace="$traces/$1.trc" ;;
     esac
 }
 

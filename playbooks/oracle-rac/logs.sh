@@ -5,9 +5,12 @@
 # after the node, in the words of the node.
 newest_of() {
     IFS=
-    log=$(ls -t $1 2>/dev/null | sed -n 1p)
+    set -- $1
     unset IFS
-    [ -n "$log" ]
+    log=$1
+    # Nearly always there is but one, or none.
+    [ "$#" -le 1 ] || log=$(ls -t "$@" 2>/dev/null | sed -n 1p)
+    [ -e "$log" ] || log=
 }
 
 # log_of CODE: leaves in $log the log of that code; false where there is none. After find_traces.
@@ -15,13 +18,13 @@ log_of() {
     log=
     case $1 in
         CRSALERT) log=$alert_log ;;
-        OHASDTRC) newest_of "$(trace_of ohasd)" ;;
-        OCSSDTRC) newest_of "$(trace_of cssd)" ;;
-        AGENTTRC) newest_of "$(trace_of agent)" ;;
-        ROOTAGENTTRC) newest_of "$(trace_of rootagent)" ;;
-        CRSDTRC) newest_of "$(trace_of crsd)" ;;
+        OHASDTRC) find_trace ohasd && newest_of "$trace" ;;
+        OCSSDTRC) find_trace cssd && newest_of "$trace" ;;
+        AGENTTRC) find_trace agent && newest_of "$trace" ;;
+        ROOTAGENTTRC) find_trace rootagent && newest_of "$trace" ;;
+        CRSDTRC) find_trace crsd && newest_of "$trace" ;;
         ASMALERT) newest_of "${oracle_base:-/nonexistent}/diag/asm/+asm/+ASM*/trace/alert_+ASM*.log" ;;
-        *) newest_of "$(trace_of "$1")" ;;
+        *) find_trace "$1" && newest_of "$trace" ;;
     esac
     [ -n "$log" ]
 }

@@ -408,7 +408,8 @@ say_all() {
     if [ "$light" != 1 ]; then
         find_traces
         for daemon in ohasd agent rootagent gpnpd gipcd mdnsd cssd ctssd evmd crsd; do
-            fact "${daemon}_trace" "$(trace_of $daemon)"
+            find_trace "$daemon"
+            fact "${daemon}_trace" "$trace"
         done
         fact alert_log "${alert_log:-the alert log of Clusterware}"
         fact start_again "$again"

@@ -79,6 +79,9 @@ pub struct DocumentedCause {
     /// Rows that match the same lines, and that this one is more specific than.
     #[serde(default)]
     pub over: Vec<String>,
+    /// It says where to look, and not what to do: whoever knows a way out keeps it.
+    #[serde(default)]
+    pub frame: bool,
     /// Whether waiting helps.
     pub wait: WaitHelps,
     /// The remedy.

@@ -159,7 +159,8 @@ impl<C: Executor> Run<'_, C> {
             let missing = first_missing(&known.chain).and_then(|missing| of_chain(&missing.stage));
             // What the probe says of this very node is nearer than what is said of all.
             let is_told = missing.is_some_and(|stage| said(&known.facts, "hint", &stage.fact).is_some());
-            if failure.hint.is_none() || !keeps_hint && !is_told {
+            let is_frame = cause.id.as_deref().and_then(|id| self.plan.causes.row(id)).is_some_and(|row| row.frame);
+            if failure.hint.is_none() || !keeps_hint && !is_told && !is_frame {
                 failure.hint = cause.hint.clone().or(failure.hint.take());
             }
             result.cause = Some(Box::new(cause));

@@ -24,6 +24,17 @@ const EVIDENCE: &[&str] = &["shared/logs.sh", "lib.sh", "logs.sh", "evidence.sh"
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
 
+/// Each of them once: /bin/sh is one of the others on most machines.
+fn shells() -> Vec<&'static [&'static str]> {
+    let program = |name: &str| fs::canonicalize(format!("/bin/{name}")).ok();
+    let sh = program("sh");
+    let known = sh.is_some() && ["dash", "bash"].iter().any(|name| program(name) == sh);
+    SHELLS.into_iter().filter(|shell| !known || shell[0] != "sh").collect()
+}
+
+/// For what is no question of shells.
+const QUICKEST: &[&[&str]] = &[&["sh"]];
+
 const ONLINE: &str = "\
 CRS-4638: Oracle High Availability Services is online
 CRS-4537: Cluster Ready Services is online
@@ -260,6 +271,11 @@ impl Node {
     /// A script in every shell, all at once: what it printed, which must be the same.
     #[track_caller]
     fn run(&self, scripts: &[&str], vars: &[(&str, &str)]) -> String {
+        self.run_in(&shells(), scripts, vars)
+    }
+
+    #[track_caller]
+    fn run_in(&self, shells: &[&[&str]], scripts: &[&str], vars: &[(&str, &str)]) -> String {
         let root = self.dir.path().to_str().unwrap();
         let mut text = String::new();
         for (name, value) in
@@ -270,7 +286,7 @@ impl Node {
         // As it is sent.
         text += &without_comments(&script(scripts));
         let path = format!("{root}/path:/usr/bin:/bin:/usr/sbin:/sbin");
-        let children: Vec<_> = SHELLS
+        let children: Vec<_> = shells
             .iter()
             .map(|shell| {
                 let mut command = Command::new(shell[0]);
@@ -288,12 +304,12 @@ impl Node {
             })
             .collect();
         let mut said: Option<String> = None;
-        for (shell, child) in SHELLS.iter().zip(children) {
+        for (shell, child) in shells.iter().zip(children) {
             let output = child.wait_with_output().unwrap();
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
             let out = without_times(&String::from_utf8_lossy(&output.stdout));
             let before = said.get_or_insert_with(|| out.clone());
-            assert_eq!(*before, out, "{shell:?} says something else than {:?}", SHELLS[0]);
+            assert_eq!(*before, out, "{shell:?} says something else than {:?}", shells[0]);
         }
         said.unwrap()
     }
@@ -1244,10 +1260,51 @@ fn stuck_at(stage: &str) -> Node {
         "listeners" => "tnslsnr".to_owned(),
         _ => format!("{stage}.bin"),
     };
-    node.runs_all_but(&[&program]);
-    let lines = if stage == "listeners" { but(&[]) } else { but(&[(down, "ONLINE", "OFFLINE", "", "STABLE")]) };
+    // crsd does not run without the storage of the OCR: with it, an ora.storage that is OFFLINE is at work elsewhere.
+    let crsd = if stage == "storage" { "crsd.bin" } else { "" };
+    node.runs_all_but(&[&program, crsd]);
+    let missing = (down, "ONLINE", "OFFLINE", "", "STABLE");
+    let lines = match stage {
+        "listeners" => but(&[]),
+        "storage" => but(&[missing, ("ora.crsd", "ONLINE", "OFFLINE", "", "STABLE")]),
+        _ => but(&[missing]),
+    };
     node.says(&[("stat res -t -init", &table(&lines), 0), ("check crs", STACK_OFF, 1)]);
     node
+}
+
+impl Node {
+    /// What a start notes of the logs: before it nothing runs.
+    fn marks_before_start(&self) -> String {
+        let crsctl = self.name("u01/app/19.0.0/grid/bin/crsctl");
+        let (proc, aside) = (self.name("proc"), self.name("proc aside"));
+        let says = fs::read_to_string(&crsctl).unwrap();
+        fs::rename(&proc, &aside).unwrap();
+        self.linux();
+        self.says(&[("stat res -t -init", NO_OHAS, 1), ("check crs", NO_OHAS, 1), ("config crs", "CRS-4622: x\n", 0)]);
+        let facts = parse_facts(self.run_in(QUICKEST, BEFORE_START, &[]).as_bytes());
+        has("before a start", &facts, &[("state", "down")]);
+        fs::remove_dir_all(&proc).unwrap();
+        fs::rename(&aside, &proc).unwrap();
+        fs::write(&crsctl, says).unwrap();
+        facts["found_log_marks"].clone()
+    }
+}
+
+/// A stack that is at work is not started, so that there is no beginning to note; what it wrote before tells as well.
+#[test]
+fn logs_are_marked_where_a_start_follows() {
+    for (stage, state) in [("ohasd", "down"), ("crsd", "given-up"), ("storage", "given-up"), ("listeners", "starting")]
+    {
+        let node = stuck_at(stage);
+        let facts = parse_facts(node.run(BEFORE_START, &[("given_up_after", "0")]).as_bytes());
+        has(stage, &facts, &[("state", state)]);
+        let marks = facts.get("found_log_marks").map_or("", String::as_str);
+        for code in ["CRSALERT", "OHASDTRC", "OCSSDTRC", "AGENTTRC", "ASMALERT"] {
+            let marked = marks.contains(&node.name(log_of(code).unwrap()));
+            assert_eq!(marked, state != "starting", "{stage}: {code} in {marks}");
+        }
+    }
 }
 
 fn found(node: &Node, stage: &str, vars: &[(&str, &str)]) -> Option<Cause> {
@@ -1275,9 +1332,7 @@ fn every_row_of_a_log_is_named() {
                 continue;
             }
             let node = stuck_at(stage);
-            let marks = parse_facts(node.run(BEFORE_START, &[("given_up_after", "0")]).as_bytes());
-            // A stack that is at work already is not started, and what it wrote before tells too.
-            let marks = marks.get("found_log_marks").cloned().unwrap_or_else(|| panic!("{} {marks:#?}", row.id));
+            let marks = node.marks_before_start();
             let vars = [("log_marks", marks.as_str())];
             let before = found(&node, stage, &vars);
             let frame = before.as_ref().and_then(|cause| cause.id.as_deref());
@@ -1322,9 +1377,17 @@ fn what_no_log_tells() {
     let node = stuck_at("mdnsd");
     node.file("proc/net/udp", "  sl  local_address\n 1: 00000000:14E9 00000000:0000 07\n");
     assert_eq!(id(&node, "mdnsd", &[marks]).as_deref(), Some("OR20"));
+    // cssd runs, and nobody can speak with it: what ASM and crsd say in the logs follows from that.
+    let unreached = [("stat res -t -init", samples["OR30"].as_str(), 1), ("check crs", STACK_OFF, 1)];
     let node = stuck_at("crsd");
-    node.says(&[("stat res -t -init", &samples["OR30"], 1)]);
+    node.says(&unreached);
     assert_eq!(id(&node, "crsd", &[marks]).as_deref(), Some("OR30"));
+    // cssd does not run, and its log tells why.
+    let node = stuck_at("cssd");
+    node.says(&unreached);
+    append(&node, log_of("OCSSDTRC").unwrap(), &samples["OR16"]);
+    node.file(log_of("CRSALERT").unwrap(), "");
+    assert_eq!(id(&node, "cssd", &[marks]).as_deref(), Some("OR16"));
 }
 
 /// What an order of crsctl ended with names its cause: the first line that does, not the frames behind it.

@@ -594,7 +594,10 @@ fn start_and_stop_say_what_crsctl_says() {
             node.says(&[("start crs", failed, 1)]);
             let because = failed.lines().next().unwrap();
             let (said, status) = run(START, &[]);
-            assert!(said.starts_with(&format!("{failed}\nbecause={because}\nhint=")), "{shell:?} {said}");
+            // For a person, then as evidence.
+            let words = failed.lines().fold(String::new(), |words, line| words + " " + line + "\n");
+            let want = format!("{failed}\n>> OUTPUT since crsctl start crs\n{words} \nbecause={because}\nhint=");
+            assert!(said.starts_with(&want), "{shell:?} {said}");
             assert_eq!(status, Some(1), "{shell:?}");
             // Already active is what was wanted.
             node.says(&[("start crs", active, 1), ("stat res -t -init", RESOURCES, 0)]);
