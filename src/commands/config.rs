@@ -270,6 +270,7 @@ fn sample_line(setting: &Setting) -> String {
     let sample = match (setting.name.as_str(), setting.value_name.as_str()) {
         ("keepalive", _) => "15sx3",
         ("host-key-policy", _) => "accept-new",
+        ("partition", _) => "1/4",
         (_, "DUR") => "30s",
         (_, "N" | "N|P%") => "5",
         (_, "PORT") => "22",

@@ -547,7 +547,7 @@ fn a_server_that_does_not_start_is_diagnosed() {
     let label = "START WAL LOCATION: 7/28 (file 000000010000000700000000)\nCHECKPOINT LOCATION: 7/60\nBACKUP METHOD: \
                  streamed\nBACKUP FROM: primary\nSTART TIME: 2026-05-11 10:00:01 UTC\nLABEL: x\nSTART TIMELINE: 1\n";
     // Each makes the trouble, and what undoes it.
-    let troubles: [(&str, &str, String, &str); 24] = [
+    let troubles: [(&str, &str, String, &str); 26] = [
         // A process of the same user, which is no server.
         (
             "PG01",
@@ -561,6 +561,19 @@ fn a_server_that_does_not_start_is_diagnosed() {
             "is empty",
             format!(": >{dir}/postmaster.pid; {}/postgres -D {dir} >>{dir}.log 2>&1 || true", cluster.bin),
             "rm -f {dir}/postmaster.pid",
+        ),
+        (
+            "PG10",
+            "could not access directory",
+            format!("mv {dir} {dir}.away; {}/postgres -D {dir} >>{dir}.log 2>&1 || true", cluster.bin),
+            "mv {dir}.away {dir}",
+        ),
+        // It comes up, and serves nobody.
+        (
+            "PG44",
+            "pg_filenode.map",
+            format!("mv {dir}/global/pg_filenode.map {dir}/x"),
+            "mv {dir}/x {dir}/global/pg_filenode.map",
         ),
         ("PG03", "Address already in use", set(&format!("listen_addresses = '127.0.0.1'\nport = {port}")), ""),
         (
@@ -660,4 +673,90 @@ fn a_server_that_does_not_start_is_diagnosed() {
     try_to_start();
     let run = diagnose().expect(0);
     assert!(run.json()["hosts"][0]["cause"].is_null(), "{run}");
+}
+
+/// Failures of a real standby that is up or comes up, and does not follow its primary.
+#[test]
+fn a_standby_that_does_not_follow_is_diagnosed() {
+    let cluster = Cluster::start(2);
+    let (one, two) = (cluster.lab.node(1), cluster.lab.node(2));
+    let (bin, dir) = (&cluster.bin, data(two));
+    let from = format!("-h {} -p {} -U rep", one.address().ip(), cluster.port());
+    let copied = format!("{bin}/pg_basebackup -D {dir} {from} -R -c fast");
+    let start = format!("{bin}/pg_ctl start -w -t 5 -D {dir} -l {dir}.log || true");
+    let stop = format!("{bin}/pg_ctl stop -m fast -D {dir} || true; rm -f {dir}.log");
+    let new_wal = "select pg_switch_wal(); create table u (x int); drop table u; checkpoint";
+    // Each makes the trouble, on the primary and on the standby, which is down then, and what undoes it.
+    let troubles: [(&str, &str, &[&str], String, &str); 6] = [
+        ("PG43", "does not exist", &[], format!("echo \"primary_slot_name='gone'\" >>{dir}/postgresql.conf"), "gone"),
+        (
+            "PG32",
+            "lower setting",
+            &[],
+            format!("echo 'max_connections = 5' >>{dir}/postgresql.conf"),
+            "max_connections = 5",
+        ),
+        ("PG39", "no pg_hba.conf entry", &["hba"], String::new(), "hba"),
+        (
+            "PG40",
+            "has already been removed",
+            &["alter system set wal_keep_size = 0", "select pg_reload_conf()", new_wal, new_wal, new_wal],
+            String::new(),
+            "",
+        ),
+        // It became a primary, and is to follow the old one again.
+        (
+            "PG42",
+            "is behind recovery timeline",
+            &[],
+            format!(
+                "rm -rf {dir}; {copied}; {start}; {bin}/pg_ctl promote -w -D {dir}; {bin}/psql -XAtq -h {} -p {} -d postgres -c checkpoint; \
+                 {bin}/pg_ctl stop -m fast -D {dir}; rm {dir}.log; touch {dir}/standby.signal",
+                two.base().join("run").display(),
+                cluster.port()
+            ),
+            "",
+        ),
+        (
+            "PG41",
+            "system identifier differs",
+            &[],
+            format!(
+                "cp {dir}/postgresql.auto.conf {dir}.auto; cp {dir}/postgresql.conf {dir}.conf; rm -rf {dir}; \
+                 {bin}/initdb -N -A trust -D {dir} >/dev/null; mv {dir}.auto {dir}/postgresql.auto.conf; \
+                 mv {dir}.conf {dir}/postgresql.conf; touch {dir}/standby.signal"
+            ),
+            "",
+        ),
+    ];
+    sh(two, &copied);
+    let conf = two.text("data/pg/postgresql.conf");
+    sh(two, &start);
+    let diagnose = || cluster.on(two, &["diagnose", "--system", "postgres"]).arg("--json").arg("-").run();
+    wait::until("it follows", || cluster.sql(one, "select count(*) from pg_stat_replication") == "1");
+    let run = diagnose().expect(0);
+    assert!(run.json()["hosts"][0]["cause"].is_null(), "{run}");
+    for (id, words, on_primary, on_standby, undo) in troubles {
+        sh(two, &stop);
+        for sql in on_primary {
+            if *sql == "hba" {
+                cluster.admit(one, "");
+            } else {
+                sql.split("; ").for_each(|sql| drop(cluster.sql(one, sql)));
+            }
+        }
+        sh(two, &on_standby);
+        sh(two, &start);
+        wait::until(&format!("the log tells of {id}"), || two.text("data/pg.log").contains(words));
+        let run = diagnose().expect(5);
+        let cause = run.json()["hosts"][0]["cause"].clone();
+        assert_eq!(cause["id"], id, "{cause:#}\n{run}\n{}", two.text("data/pg.log"));
+        let lines = cause["proof"]["lines"].to_string();
+        assert!(lines.contains(words), "{id}: {words} is not in {lines}");
+        match undo {
+            "" => {}
+            "hba" => cluster.admit(one, "scram-sha-256"),
+            _ => two.write("data/pg/postgresql.conf", &conf),
+        }
+    }
 }
