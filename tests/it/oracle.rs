@@ -208,7 +208,7 @@ fn each_stage_that_never_comes() {
     for (index, (_, program)) in CHAIN.into_iter().enumerate() {
         grid.fault(2 + index, "never", program);
     }
-    let (run, _) = told(&lab, "start", &["--wait", "40s", "--var", "given_up_after=4"], 5);
+    let (run, _) = told(&lab, "start", &["--wait", "25s", "--var", "given_up_after=4"], 5);
     // The nodes that fail end nobody's wait.
     assert_eq!(host(&run, 1)["outcome"], "changed", "{run}");
     whole_chain_up(&run, 1);
@@ -231,7 +231,7 @@ fn each_stage_that_never_comes() {
         assert!(!grid.is_running(number, stage), "{}", grid.census());
     }
     // Who is given up has the hint of that; a look has those of the stages.
-    let (_, words) = told(&lab, "status", &[], 0);
+    let (_, words) = told(&lab, "status", &["--var", "given_up_after=1"], 0);
     for hint in
         ["GPnP profile", "interconnect", "multicast", "orarootagent", "voting disks", "needs cssd", "spfile", "OCR"]
     {
@@ -286,8 +286,14 @@ fn daemons_that_run_and_are_of_no_use() {
     has(&status, 2, &[("evm", "offline"), ("crs", "online"), ("not_online", "ora.evmd (STARTING)")]);
     grid.heal(2, "hollow");
     gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+}
 
-    // What crsctl says where it does not say online, and what to do about it.
+/// What crsctl says where it does not say online, and what to do about it.
+#[test]
+fn a_stack_that_runs_and_crsctl_that_does_not_say_so() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.start_up_to("listeners");
     for (said, value, words, way) in [
         ("4692", "not online: crs", "CRS-4692: Cluster Ready Services is online in exclusive mode", "-excl"),
         ("4544", "not online: has, crs, css, evm", "CRS-4544: Unable to connect to OHAS", "/var/tmp/.oracle"),
@@ -305,7 +311,7 @@ fn daemons_that_run_and_are_of_no_use() {
             "{status}"
         );
         if said == "4692" {
-            let run = gsctl(&lab, "start").args(["--wait", "10s"]).run().expect(5);
+            let run = gsctl(&lab, "start").args(["--wait", "4s"]).run().expect(5);
             says(&run, 2, "error", &format!("check_crs is {value}"));
             says(&run, 2, "hint", words);
             says(&run, 2, "hint", way);
@@ -314,7 +320,7 @@ fn daemons_that_run_and_are_of_no_use() {
 }
 
 #[test]
-fn what_is_left_of_a_stack_is_started_again() {
+fn a_daemon_that_ohasd_has_given_up_is_started_again() {
     let lab = lab();
     let grid = install(&lab);
     grid.start_up_to("listeners");
@@ -341,9 +347,15 @@ fn what_is_left_of_a_stack_is_started_again() {
     grid.heal(2, "never");
     grid.heal(2, "gives_up");
     gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(0);
+}
 
-    // One that dies again and again, until ohasd has had enough of it.
-    grid.kill(2);
+#[test]
+fn a_daemon_that_dies_until_ohasd_has_had_enough_of_it() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.crsctl(1, "start crs");
+    wait::until("node1 is up", || grid.is_running(1, "listeners"));
+    let quickly = ["--var", "given_up_after=2"];
     grid.fault(2, "dies", "crsd.bin");
     let run = gsctl(&lab, "start").args(["--wait", "60s", "--var", "given_up_after=4"]).run().expect(5);
     says(&run, 2, "error", "ohasd starts ora.crsd no more");
@@ -352,7 +364,13 @@ fn what_is_left_of_a_stack_is_started_again() {
     grid.heal(2, "dies");
     gsctl(&lab, "start").args(quickly).args(["--wait", "60s"]).run().expect(0);
     all_up(&grid, 2);
+}
 
+#[test]
+fn what_is_left_below_or_above_ohasd_is_started_again() {
+    let lab = lab();
+    let grid = install(&lab);
+    grid.start_up_to("listeners");
     // ohasd died, and left the others: the new one takes them over.
     grid.running(2, "ohasd.bin").iter().for_each(|process| process.kill(Signal::KILL));
     wait::until("ohasd is gone", || !grid.is_running(2, "ohasd"));
@@ -378,7 +396,7 @@ fn what_is_left_of_a_stack_is_started_again() {
 }
 
 #[test]
-fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
+fn an_olr_that_is_missing_and_crsctl_that_fails() {
     let lab = lab();
     let grid = install(&lab);
     let olr = lab.node(2).text("etc/oracle/olr.loc");
@@ -406,14 +424,17 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
         assert_eq!(host(&run, 1)["outcome"], "ok", "{run}");
         all_down(&grid, [2]);
     }
-    grid.heal(2, "start_fails");
+}
 
-    // One that hangs ends with --wait, and ends nobody else's wait.
+#[test]
+fn crsctl_that_hangs() {
+    let lab = lab();
+    let grid = install(&lab);
+    // It ends with --wait, and ends nobody else's wait.
     grid.fault(2, "hang", "start");
-    gsctl(&lab, "stop").run().expect(0);
-    let run = gsctl(&lab, "start").args(["--wait", "15s"]).run().expect(3);
+    let run = gsctl(&lab, "start").args(["--wait", "10s"]).run().expect(3);
     assert_eq!(host(&run, 2)["outcome"], "timed_out", "{run}");
-    says(&run, 2, "error", "no end within 15s");
+    says(&run, 2, "error", "no end within 10s");
     says(&run, 2, "hint", "ohasd.trc");
     says(&run, 2, "stdout", "CRS-4639");
     whole_chain_up(&run, 1);
@@ -428,7 +449,7 @@ fn an_olr_that_is_missing_and_crsctl_that_fails_or_hangs() {
     let quickly = ["--var", "crsctl_timeout=1"];
     let status = gsctl(&lab, "status").args(quickly).run().expect(0);
     has(&status, 2, &[("check_crs", "no answer"), ("state", "partial"), ("crsd", "running")]);
-    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "15s"]).run().expect(5);
+    let run = gsctl(&lab, "start").args(quickly).args(["--wait", "6s"]).run().expect(5);
     says(&run, 2, "error", "check_crs is no answer");
 }
 
@@ -558,55 +579,56 @@ fn processes_that_are_hidden(lab: &Lab, grid: &Grid) {
 }
 
 #[test]
-fn oracle_restart() {
+fn oracle_restart_as_its_owner() {
+    oracle_restart("omm");
+}
+
+#[test]
+fn oracle_restart_as_root() {
+    oracle_restart("root");
+}
+
+fn oracle_restart(login: &str) {
     if !rustix::process::geteuid().is_root() {
         // The grid home belongs to a user, and there is only one.
         return;
     }
-    for login in ["omm", "root"] {
-        let lab = Lab::builder().nodes(2).login(login).start();
-        let grid = install(&lab);
-        // Node 1 is of a cluster, and runs.
-        grid.crsctl(1, "start crs");
-        wait::until("node1 is up", || grid.is_running(1, "listeners"));
-        grid.make_restart(2, "omm");
-        let restart = [("kind", "restart"), ("crsctl_object", "has"), ("needs_user", "omm")];
-        let status = gsctl(&lab, "status").run().expect(0);
-        has(&status, 1, &[("kind", "cluster"), ("state", "running")]);
-        has(&status, 2, &restart);
-        has(&status, 2, &[("state", "down"), ("crsd", "unneeded"), ("autostart", "enabled"), ("ohasdrun", "stop")]);
-        let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
-        assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "changed".to_owned()), "{run}");
-        whole_chain_up(&run, 2);
-        let status = gsctl(&lab, "status").run().expect(0);
-        has(&status, 2, &restart);
-        has(
-            &status,
-            2,
-            &[
-                ("state", "running"),
-                ("check_crs", "online"),
-                ("crs", "unneeded"),
-                ("cssd", "running"),
-                ("asm", "running"),
-            ],
-        );
-        let pid = grid.running(2, "ohasd.bin")[0].pid;
-        let owner = std::fs::metadata(format!("/proc/{pid}")).expect("it runs").uid();
-        assert_ne!(owner, 0, "ohasd is not its owner's\n{}", grid.census());
+    let lab = Lab::builder().nodes(2).login(login).start();
+    let grid = install(&lab);
+    // Node 1 is of a cluster, and runs.
+    grid.crsctl(1, "start crs");
+    wait::until("node1 is up", || grid.is_running(1, "listeners"));
+    grid.make_restart(2, "omm");
+    let restart = [("kind", "restart"), ("crsctl_object", "has"), ("needs_user", "omm")];
+    let status = gsctl(&lab, "status").run().expect(0);
+    has(&status, 1, &[("kind", "cluster"), ("state", "running")]);
+    has(&status, 2, &restart);
+    has(&status, 2, &[("state", "down"), ("crsd", "unneeded"), ("autostart", "enabled"), ("ohasdrun", "stop")]);
+    let run = gsctl(&lab, "start").args(["--wait", "60s"]).run().expect(0);
+    assert_eq!((step(&run, 1, START), step(&run, 2, START)), ("skipped".to_owned(), "changed".to_owned()), "{run}");
+    whole_chain_up(&run, 2);
+    let status = gsctl(&lab, "status").run().expect(0);
+    has(&status, 2, &restart);
+    has(
+        &status,
+        2,
+        &[("state", "running"), ("check_crs", "online"), ("crs", "unneeded"), ("cssd", "running"), ("asm", "running")],
+    );
+    let pid = grid.running(2, "ohasd.bin")[0].pid;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).expect("it runs").uid();
+    assert_ne!(owner, 0, "ohasd is not its owner's\n{}", grid.census());
 
-        // css is down, and nobody starts it.
-        grid.fault(2, "gives_up", "ocssd.bin");
-        grid.running(2, "ocssd.bin").iter().for_each(|process| process.kill(Signal::KILL));
-        wait::until("cssd is gone", || !grid.is_running(2, "cssd"));
-        let status = gsctl(&lab, "status").args(["--var", "given_up_after=2"]).run().expect(0);
-        has(&status, 2, &[("state", "given-up"), ("missing_resource", "ora.cssd"), ("check_crs", "not online: css")]);
-        gsctl(&lab, "start").args(["--wait", "60s", "--var", "given_up_after=2"]).run().expect(0);
-        assert!(grid.is_running(2, "cssd"), "{}", grid.census());
+    // css is down, and nobody starts it.
+    grid.fault(2, "gives_up", "ocssd.bin");
+    grid.running(2, "ocssd.bin").iter().for_each(|process| process.kill(Signal::KILL));
+    wait::until("cssd is gone", || !grid.is_running(2, "cssd"));
+    let status = gsctl(&lab, "status").args(["--var", "given_up_after=2"]).run().expect(0);
+    has(&status, 2, &[("state", "given-up"), ("missing_resource", "ora.cssd"), ("check_crs", "not online: css")]);
+    gsctl(&lab, "start").args(["--wait", "60s", "--var", "given_up_after=2"]).run().expect(0);
+    assert!(grid.is_running(2, "cssd"), "{}", grid.census());
 
-        // A cluster is not omm's to stop.
-        let run = gsctl(&lab, "stop").args(["-w", "node2"]).run().expect(0);
-        all_down(&grid, [2]);
-        assert_eq!(first_missing(&run, 1), None, "{run}");
-    }
+    // A cluster is not omm's to stop.
+    let run = gsctl(&lab, "stop").args(["-w", "node2"]).run().expect(0);
+    all_down(&grid, [2]);
+    assert_eq!(first_missing(&run, 1), None, "{run}");
 }
