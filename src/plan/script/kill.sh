@@ -112,12 +112,23 @@ gs_signal() {
     done
 } 2>/dev/null
 
-# gs_wait_gone TENTHS [SIGNAL]: 1: something is left. 2: nobody can tell.
+# gs_lives: something of what the last scan has found is there still.
+gs_lives() {
+    for gs_one in $gs_live; do
+        ! gs_look "$gs_one" || [ "$gs_state" = Z ] || [ "$gs_state" = X ] || return 0
+    done
+    return 1
+}
+
+# gs_wait_gone TENTHS [SIGNAL]: 1: something is left. 2: nobody can tell. A scan of all processes takes a busy node long: one now and
+# then for what was started meanwhile, and one where all that was known is gone.
 gs_wait_gone() {
     gs_left=$1
     while :; do
-        gs_grow || return 2
-        [ -n "$gs_live" ] || return 0
+        if [ $((gs_left % 5)) = 0 ] || ! gs_lives; then
+            gs_grow || return 2
+            [ -n "$gs_live" ] || return 0
+        fi
         [ "$gs_left" -gt 0 ] || return 1
         [ -z "$2" ] || gs_signal "$2"
         if sleep 0.1 2>/dev/null; then
