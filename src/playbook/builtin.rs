@@ -2,6 +2,8 @@
 //!
 //! Must not read files at run time. To add a system, add its files under `playbooks/` and a line for each here.
 
+use memchr::memmem;
+
 /// Playbooks by name: `(name, text)`.
 const PLAYBOOKS: &[(&str, &str)] = &[
     ("greenplum/diagnose", include_str!("../../playbooks/greenplum/diagnose.yaml")),
@@ -160,7 +162,8 @@ pub fn used_by(text: &str) -> Vec<(&'static str, &'static str)> {
     let mut left: Vec<&str> = vec![text];
     while let Some(text) = left.pop() {
         for (name, inner) in PLAYBOOKS.iter().chain(SCRIPTS) {
-            if text.contains(name) && !used.iter().any(|(known, _)| known == name) {
+            let is_known = used.iter().any(|(known, _)| known == name);
+            if !is_known && memmem::find(text.as_bytes(), name.as_bytes()).is_some() {
                 used.push((name, inner));
                 left.push(inner);
             }
