@@ -29,6 +29,12 @@ PACKAGES += sudo
 # Ansible's own reading of its inventories.
 TOOLS += ansible-inventory
 PACKAGES += ansible-core
+# What other tools make of their own host files.
+TOOLS += nodeset pdsh nodeattr
+PACKAGES += clustershell pdsh genders
+# Counts instructions.
+TOOLS += valgrind
+PACKAGES += valgrind
 # Several gsctl at once, as docs/scale.md has it.
 TOOLS += parallel
 PACKAGES += parallel
@@ -51,7 +57,7 @@ need = @missing=; for tool in $(1); do command -v $$tool >/dev/null 2>&1 || miss
 	fi
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: demo screenshot soak exits cuts differential big-files sdr-matrix bench peers test lint unit lab docs announce tools build-tools demo-tools build install uninstall install-test dist dist-test clean
+.PHONY: demo screenshot soak exits cuts differential big-files sdr-matrix bench bench-quick peers test lint unit lab docs announce tools build-tools demo-tools build install uninstall install-test dist dist-test clean
 
 # Said by `gsctl --version -v`.
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
@@ -91,10 +97,10 @@ screenshot: tools
 	$(CARGO) build --locked -p gsctl -p gsctl-lab -p gsctl-standin
 	sh tests/lab/screenshot.sh
 
-test: announce tools lint docs unit lab
+test: announce tools lint docs unit lab bench-quick
 
 announce:
-	@echo 'make test: formats, lints, documentation, unit tests, then the lab of real sshd nodes.'
+	@echo 'make test: formats, lints, documentation, unit tests, then the lab of real sshd nodes, then a count of instructions.'
 	@echo 'Needs (installed with apt where you are root): $(PACKAGES)'
 	@echo 'Takes half an hour on two cores, ten minutes of it to compile the first time; changes nothing outside target/ and /tmp.'
 
@@ -114,7 +120,12 @@ unit: tools
 # Lab tests wait more than they compute: more of them at once than there are cores.
 lab: tools
 	$(CARGO) build --locked --bins --test it
-	$(CARGO) test --locked --test it -- --test-threads $$(( 2 * $$(nproc) ))
+	$(CARGO) test --locked --test it -- --test-threads $$(( 3 * $$(nproc) ))
+
+# Instructions beside the bare loop's, which no load of the machine changes: more than 5 % above benches/quick.tsv is an error.
+bench-quick: tools
+	$(CARGO) build --locked --bins
+	sh benches/quick.sh target/debug
 
 # An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
 # SOAK_SEED repeats what went wrong. Optimised, for the sake of the reports' many bytes.

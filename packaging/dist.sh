@@ -3,8 +3,14 @@
 # x86_64 and aarch64. DIST_STRICT=1 makes an error of what is otherwise only said: that a tool or a target is missing.
 set -eu
 
-tools=${CARGO_TARGET_DIR:-target}/dist-tools
-work=${CARGO_TARGET_DIR:-target}/dist
+# Builds of C libraries call what lies there from other directories.
+case ${CARGO_TARGET_DIR:=target} in
+    /*) ;;
+    *) CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR ;;
+esac
+export CARGO_TARGET_DIR
+tools=$CARGO_TARGET_DIR/dist-tools
+work=$CARGO_TARGET_DIR/dist
 out=$work/out
 cargo=${CARGO:-cargo}
 glibc=2.17
@@ -54,18 +60,18 @@ for target in $targets; do
     if [ -n "$zig" ]; then
         say "building $target for glibc $glibc"
         GSCTL_COMMIT=${GSCTL_COMMIT:-} $cargo zigbuild --release --locked -p gsctl --target "$target.$glibc"
-        sh packaging/symbol-versions.sh "${CARGO_TARGET_DIR:-target}/$target/release/gsctl" "$glibc"
+        sh packaging/symbol-versions.sh "$CARGO_TARGET_DIR/$target/release/gsctl" "$glibc"
     else
         lacks "zig is missing (see $work/zig.log): built for this machine's own glibc, and for nothing older"
         GSCTL_COMMIT=${GSCTL_COMMIT:-} $cargo build --release --locked -p gsctl --target "$target"
-        sh packaging/symbol-versions.sh "${CARGO_TARGET_DIR:-target}/$target/release/gsctl" ''
+        sh packaging/symbol-versions.sh "$CARGO_TARGET_DIR/$target/release/gsctl" ''
     fi
 done
 
 # Manual pages and completions are the same for all: those of the one that runs here.
-native=${CARGO_TARGET_DIR:-target}/$host/release/gsctl
+native=$CARGO_TARGET_DIR/$host/release/gsctl
 for target in $targets; do
-    built=${CARGO_TARGET_DIR:-target}/$target/release/gsctl
+    built=$CARGO_TARGET_DIR/$target/release/gsctl
     stage=$work/stage
     rm -rf "$stage"
     GSCTL=$built PAGES=$native PREFIX=/usr DESTDIR=$stage LINKS=pssh-om sh packaging/install.sh install >/dev/null
