@@ -116,13 +116,13 @@ fn array(number: Number<'_>) -> Result<Partition, PartitionError> {
             format!("`--partition auto`: the array has a step or gaps: {count} tasks, {tasks}, in steps of {step}");
         return Err(error(message, SAY_HOW_MANY));
     }
-    match task.checked_sub(first).filter(|place| *place < count) {
-        Some(place) => Ok(Partition { index: place + 1, of: count }),
-        None => {
+    task.checked_sub(first)
+        .filter(|place| *place < count)
+        .map(|place| Partition { index: place + 1, of: count })
+        .ok_or_else(|| {
             let message = format!("`--partition auto`: task {task} is none of the array's {count}, {tasks}");
-            Err(error(message, SAY_HOW_MANY))
-        }
-    }
+            error(message, SAY_HOW_MANY)
+        })
 }
 
 /// Which of `of` parts this task or pod is for.

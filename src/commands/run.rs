@@ -101,12 +101,7 @@ impl PendingRun<'_> {
                 target.attempts = 1;
             }
         }
-        self.plan
-            .check_groups(&self.selected.groups)
-            .map_err(|unknown| Diagnostic::usage(unknown.to_string()).hint(unknown.hint()))?;
-        self.check_partition()?;
-        self.check_count()?;
-        self.check_quorum()?;
+        self.check_selection()?;
         let run_hosts = self.run_hosts(&targets)?;
         for run_host in &run_hosts {
             runner::rehearse(&self.plan, run_host)
@@ -192,6 +187,16 @@ impl PendingRun<'_> {
             kept.last = Some(report);
         }
         Ok(status)
+    }
+
+    /// Whether the plan can be carried out on hosts like these.
+    fn check_selection(&self) -> Result<(), Diagnostic> {
+        self.plan
+            .check_groups(&self.selected.groups)
+            .map_err(|unknown| Diagnostic::usage(unknown.to_string()).hint(unknown.hint()))?;
+        self.check_partition()?;
+        self.check_count()?;
+        self.check_quorum()
     }
 
     /// What there is to say about a pipe with something in it that no command gets.

@@ -2,7 +2,7 @@
 
 mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::{IndexMap, IndexSet};
@@ -47,7 +47,7 @@ pub(super) fn merge(paths: &[PathBuf], options: &Options, environment: &Environm
         )
         .hint("--json, --junit and --html write the merged report"));
     }
-    let parts = paths.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    let parts = paths.iter().map(|path| part(path)).collect::<Result<Vec<_>, _>>()?;
     let now = jiff::Timestamp::now();
     let (report, offsets) = join(parts, new_id(now))?;
     let hurry = Hurry::default();
@@ -88,7 +88,7 @@ pub(super) fn merge(paths: &[PathBuf], options: &Options, environment: &Environm
     Ok(if stats.broken { worst([report.status, ExitStatus::Broken]) } else { report.status })
 }
 
-fn part(path: &PathBuf) -> Result<Part, Diagnostic> {
+fn part(path: &Path) -> Result<Part, Diagnostic> {
     let report = read::report(path)?;
     let Some(partition) = report.partition else {
         return Err(Diagnostic::usage(format!(
@@ -99,7 +99,7 @@ fn part(path: &PathBuf) -> Result<Part, Diagnostic> {
     if partition.index == 0 || partition.index > partition.of {
         return Err(Diagnostic::usage(format!("report `{}`: there is no part {partition}", path.display())));
     }
-    Ok(Part { path: path.clone(), index: partition.index, of: partition.of, report })
+    Ok(Part { path: path.to_path_buf(), index: partition.index, of: partition.of, report })
 }
 
 /// One report of all parts, and when the part of each host began after the first.
@@ -141,7 +141,9 @@ fn join(mut parts: Vec<Part>, run: String) -> Result<(RunReport, Vec<Duration>),
         hosts.extend(part.report.hosts.into_iter().enumerate().map(|(at, host)| (place(at), offset, host)));
     }
     hosts.sort_by_key(|(place, ..)| *place);
-    hosts.iter().for_each(|(_, _, host)| whole.counts.add(host.outcome));
+    for (_, _, host) in &hosts {
+        whole.counts.add(host.outcome);
+    }
     if whole.merged.as_ref().is_some_and(|merged| !merged.missing().is_empty()) {
         statuses.push(ExitStatus::Unreachable);
     }

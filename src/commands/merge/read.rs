@@ -58,7 +58,8 @@ struct Key {
 
 #[derive(Deserialize)]
 struct Host {
-    host: String,
+    #[serde(rename = "host")]
+    name: String,
     #[serde(default)]
     address: Option<String>,
     #[serde(default)]
@@ -123,7 +124,8 @@ enum RemoteKilled {
 
 #[derive(Deserialize)]
 struct Stage {
-    stage: String,
+    #[serde(rename = "stage")]
+    name: String,
     up: bool,
     #[serde(default)]
     after_ms: Option<u64>,
@@ -202,7 +204,7 @@ fn failure(why: Why) -> Option<Failure> {
 }
 
 fn host(host: Host) -> Result<HostReport, String> {
-    let name = host.host;
+    let name = host.name;
     let odd = |what: &str| format!("host `{name}`: `{what}` is not understood");
     let note = |words: &String| {
         let all = [CommandNote::HeldOpen, CommandNote::NoErrors, CommandNote::OneStream];
@@ -249,7 +251,7 @@ fn host(host: Host) -> Result<HostReport, String> {
 
 fn stage(stage: Stage) -> StageState {
     let after = stage.after_ms.map(Duration::from_millis);
-    StageState { stage: stage.stage, up: stage.up, value: stage.value, after, hint: None }
+    StageState { stage: stage.name, up: stage.up, value: stage.value, after, hint: None }
 }
 
 fn step(step: Step) -> StepReport {
