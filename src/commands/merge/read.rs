@@ -26,7 +26,8 @@ struct Head {
 
 #[derive(Deserialize)]
 struct Run {
-    run: String,
+    #[serde(rename = "run")]
+    id: String,
     command: String,
     started: String,
     elapsed_ms: u64,
@@ -51,7 +52,7 @@ struct Status {
 struct Key {
     host: String,
     #[serde(rename = "type")]
-    key_type: String,
+    kind: String,
     fingerprint: String,
     file: String,
 }
@@ -176,7 +177,7 @@ fn parse(text: &[u8]) -> Result<RunReport, String> {
         status: status(&run.status).ok_or_else(|| format!("there is no status `{}`", run.status.name))?,
         hosts: run.hosts.into_iter().map(host).collect::<Result<_, _>>()?,
         recorded_keys: run.recorded_keys.into_iter().map(key).collect(),
-        run: run.run,
+        run: run.id,
         command: run.command,
         started: run.started,
         elapsed: Duration::from_millis(run.elapsed_ms),
@@ -196,7 +197,7 @@ fn status(status: &Status) -> Option<ExitStatus> {
 }
 
 fn key(key: Key) -> RecordedKey {
-    RecordedKey { host: key.host, key_type: key.key_type, fingerprint: key.fingerprint, file: key.file }
+    RecordedKey { host: key.host, key_type: key.kind, fingerprint: key.fingerprint, file: key.file }
 }
 
 fn failure(why: Why) -> Option<Failure> {
