@@ -10,6 +10,8 @@ use regex::{Regex, RegexSet};
 
 /// Lines that a proof shows at most.
 const MOST: usize = 8;
+/// Lines in which a server that falls down again and again has done it more than once; measured: a dozen lines each time.
+const LOOPS: usize = 40;
 /// Lines before the decisive one that may explain it.
 const BEFORE: usize = 2;
 
@@ -21,6 +23,7 @@ const BLOCKS: [&str; 7] = ["DNERR", "SYSCALL", "PGLOG", "PGSTART", "STARTUP", "G
 struct Patterns {
     start: RegexSet,
     up: RegexSet,
+    again: RegexSet,
     severe: RegexSet,
     last_words: RegexSet,
     broken: RegexSet,
@@ -44,6 +47,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"reserved memory for backend threads is",
         ]),
         up: set(&[r"ready to accept (read-only )?connections|database system is ready"]),
+        // A server that lost a process it cannot be without, and begins anew by itself.
+        again: set(&[r"all server processes terminated; reinitializing|所有的服务器进程被终止"]),
         severe: set(&[
             r"\b(FATAL|PANIC):",
             r"(致命错误|系统崩溃|比致命错误还过分的错误)[:：]",
@@ -118,10 +123,14 @@ pub(super) fn blocks(codes: &[String], lines: &[String]) -> Vec<Range<usize>> {
             ended = Some(process(line));
         }
     }
+    // One that comes up and falls down again and again is not up, whatever it says.
+    let newest = lines.iter().rev().take(LOOPS);
+    let loops = newest.filter(|line| PATTERNS.again.is_match(line)).count() > 1;
+    let is_up = |at: &usize| !loops && PATTERNS.up.is_match(&lines[*at]);
     let mut found = Vec::new();
     let mut end = lines.len();
     for begin in begins.into_iter().rev() {
-        if let Some(up) = (begin..end).rev().find(|at| PATTERNS.up.is_match(&lines[*at])) {
+        if let Some(up) = (begin..end).rev().find(is_up) {
             found.push(up + 1..end);
             break;
         }

@@ -137,6 +137,25 @@ fn unknown_trouble_shows_its_decisive_line() {
     }
 }
 
+/// It says to be ready each time, and what it says before is why it is not. As a real PostgreSQL 15 wrote it.
+#[test]
+fn a_server_that_falls_down_again_and_again_is_not_up() {
+    let catalogue = builtin("postgres").unwrap();
+    let turn = "2026-11-29 15:06:05.214 UTC [12272] FATAL:  could not open file \"global/pg_filenode.map\": No such file or directory\n\
+        2026-11-29 15:06:05.217 UTC [12260] LOG:  database system is ready to accept connections\n\
+        2026-11-29 15:06:05.218 UTC [12260] LOG:  autovacuum launcher process (PID 12272) exited with exit code 1\n\
+        2026-11-29 15:06:05.219 UTC [12260] LOG:  all server processes terminated; reinitializing\n";
+    let stages = ["server", "answers"];
+    let found = |text: &str| {
+        let printed = piece("PGLOG", text);
+        diagnose(&catalogue, Some("answers"), &stages, &Evidence::read(printed.as_bytes())).and_then(|cause| cause.id)
+    };
+    let up: String = turn.lines().take(2).map(|line| format!("{line}\n")).collect();
+    assert_eq!(found(&format!("{turn}{turn}{up}")).as_deref(), Some("PG44"));
+    // Once is past.
+    assert_eq!(found(&format!("{turn}{up}")), None);
+}
+
 /// The verdict of gpstart does not say which segments: lines before it do.
 #[test]
 fn proof_names_the_segments_that_failed() {

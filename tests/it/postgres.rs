@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gsctl::testing::{Facts, parse_facts, quote};
 use rustix::process::Signal;
@@ -566,7 +567,8 @@ fn a_server_that_does_not_start_is_diagnosed() {
             "PG10",
             "could not access directory",
             format!("mv {dir} {dir}.away; {}/postgres -D {dir} >>{dir}.log 2>&1 || true", cluster.bin),
-            "mv {dir}.away {dir}",
+            // Files of the configuration are written back before.
+            "rm -rf {dir}; mv {dir}.away {dir}",
         ),
         // It comes up, and serves nobody.
         (
@@ -724,7 +726,7 @@ fn a_standby_that_does_not_follow_is_diagnosed() {
             format!(
                 "cp {dir}/postgresql.auto.conf {dir}.auto; cp {dir}/postgresql.conf {dir}.conf; rm -rf {dir}; \
                  {bin}/initdb -N -A trust -D {dir} >/dev/null; mv {dir}.auto {dir}/postgresql.auto.conf; \
-                 mv {dir}.conf {dir}/postgresql.conf; touch {dir}/standby.signal"
+                 mv {dir}.conf {dir}/postgresql.conf; echo max_connections=100 >>{dir}/postgresql.conf; touch {dir}/standby.signal"
             ),
             "",
         ),
@@ -747,7 +749,11 @@ fn a_standby_that_does_not_follow_is_diagnosed() {
         }
         sh(two, &on_standby);
         sh(two, &start);
-        wait::until(&format!("the log tells of {id}"), || two.text("data/pg.log").contains(words));
+        assert!(
+            wait::within(Duration::from_secs(30), || two.text("data/pg.log").contains(words)),
+            "{id}: {}",
+            two.text("data/pg.log")
+        );
         let run = diagnose().expect(5);
         let cause = run.json()["hosts"][0]["cause"].clone();
         assert_eq!(cause["id"], id, "{cause:#}\n{run}\n{}", two.text("data/pg.log"));
