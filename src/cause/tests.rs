@@ -150,7 +150,7 @@ fn a_server_that_falls_down_again_and_again_is_not_up() {
         let printed = piece("PGLOG", text);
         diagnose(&catalogue, Some("answers"), &stages, &Evidence::read(printed.as_bytes())).and_then(|cause| cause.id)
     };
-    let up: String = turn.lines().take(2).map(|line| format!("{line}\n")).collect();
+    let up = turn.lines().take(2).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(found(&format!("{turn}{turn}{up}")).as_deref(), Some("PG44"));
     // Once is past.
     assert_eq!(found(&format!("{turn}{up}")), None);
