@@ -124,7 +124,7 @@ lab: tools
 
 # Instructions beside the bare loop's, which no load of the machine changes: more than 5 % above benches/quick.tsv is an error.
 bench-quick: tools
-	$(CARGO) build --locked --bins
+	$(CARGO) build --locked --bins --test it
 	sh benches/quick.sh target/debug
 
 # An hour (SOAK_MINUTES) of simulated fleets with random faults: every report is held against what the fleet did.
