@@ -132,6 +132,34 @@ pub struct HostReport {
 }
 
 impl HostReport {
+    /// One of which nothing but this is known.
+    #[cfg(test)]
+    pub(crate) fn example(host: &str, outcome: Outcome) -> Self {
+        Self {
+            host: host.to_owned(),
+            address: None,
+            user: None,
+            port: 22,
+            outcome,
+            changed: false,
+            failure: None,
+            cause: None,
+            begun: true,
+            attempts: 1,
+            connect: None,
+            elapsed: Duration::ZERO,
+            exit_status: None,
+            signal: None,
+            remote_killed: None,
+            notes: Vec::new(),
+            stdout: Output::default(),
+            stderr: Output::default(),
+            facts: Facts::new(),
+            chain: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
     /// Stages that are missing on a host that was heard and that nobody has stopped on purpose.
     #[must_use]
     pub fn lacks(&self) -> Vec<&StageState> {

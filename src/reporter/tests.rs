@@ -14,7 +14,6 @@ use crate::exit::ExitStatus;
 use crate::outcome::{
     Cause, Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, Proof, StageState, StepResult, WaitHelps,
 };
-use crate::output::Output;
 use crate::report::{HostReport, StepReport};
 use crate::stats::CancelReason;
 
@@ -73,7 +72,7 @@ impl Play {
             partition: None,
             merged: None,
             recorded_keys: Vec::new(),
-            hosts: names.iter().map(|name| host_report(name)).collect(),
+            hosts: names.iter().map(|name| HostReport::example(name, Outcome::Skipped)).collect(),
         };
         let stats = RunStats { hosts: names.len(), ..RunStats::default() };
         let reporters = Reporters::new(setup);
@@ -150,32 +149,6 @@ impl Play {
 
     fn both(&self) -> String {
         format!("== stdout ==\n{}== stderr ==\n{}", self.out.text(), self.err.text())
-    }
-}
-
-fn host_report(name: &str) -> HostReport {
-    HostReport {
-        host: name.into(),
-        address: None,
-        user: None,
-        port: 22,
-        outcome: Outcome::Skipped,
-        changed: false,
-        failure: None,
-        cause: None,
-        begun: true,
-        attempts: 1,
-        connect: None,
-        elapsed: Duration::ZERO,
-        exit_status: None,
-        signal: None,
-        remote_killed: None,
-        notes: Vec::new(),
-        stdout: Output::default(),
-        stderr: Output::default(),
-        facts: Facts::new(),
-        chain: Vec::new(),
-        steps: Vec::new(),
     }
 }
 

@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 
 use futures_lite::future;
 use rustix::net::Shutdown;
+use rustix::process::Signal;
 
 use super::child::Child;
 use super::exec::collector::Collector;
-use super::exec::read_available;
 use super::exec::stdin::StdinSink;
+use super::exec::{ABANDON_WAIT, BEGIN_WAIT, read_available};
+use crate::cancel::{Deadline, race};
 use crate::event::Stream;
 use crate::reactor::Socket;
 
@@ -59,6 +61,16 @@ impl CommandProcess {
     /// Both outputs have ended.
     pub(super) fn is_silent(&self) -> bool {
         self.out.ended && self.err.ended
+    }
+
+    /// Waits a while for its beginning, then kills it and takes what had come; whether it was heard to begin.
+    pub(super) async fn abandon_unstarted(&mut self, collected: &mut Collector<'_>) -> bool {
+        race(self.collect_until(collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
+        if !collected.begun() {
+            self.child.signal(Signal::KILL);
+            race(self.collect_until(collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
+        }
+        collected.begun()
     }
 
     /// Takes output until that is enough, or there will be no more.

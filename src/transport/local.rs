@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future;
-use rustix::process::Signal;
 
 use super::child_process::CommandProcess;
 use super::exec::collector::Collector;
@@ -14,7 +13,7 @@ use super::exec::command::{Command, CommandEnd};
 use super::exec::marks::Marks;
 use super::exec::stdin::StdinWriter;
 use super::exec::wrapper::Form;
-use super::exec::{ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit};
+use super::exec::{DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit};
 use super::target::Target;
 use crate::cancel::{Deadline, Raced, race};
 use crate::output::Spool;
@@ -106,13 +105,7 @@ impl ExecBackend for Session {
     }
 
     async fn abandon_unstarted(&mut self, process: &mut LocalProcess, collected: &mut Collector<'_>) -> bool {
-        let LocalProcess { process, .. } = process;
-        race(process.collect_until(collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
-        if !collected.begun() {
-            process.child.signal(Signal::KILL);
-            race(process.collect_until(collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
-        }
-        collected.begun() || process.child.has_ended()
+        process.process.abandon_unstarted(collected).await || process.process.child.has_ended()
     }
 
     fn discard(&mut self, process: LocalProcess) {
@@ -124,10 +117,6 @@ impl ExecBackend for Session {
         spawn(async move {
             race(process.child.ended(), Deadline::after(Some(EXIT_STATUS_WAIT)), None).await;
         });
-    }
-
-    async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
-        end
     }
 
     fn linger(&self) -> Option<Duration> {

@@ -11,39 +11,40 @@ use std::time::{Duration, Instant};
 
 use gsctl::testing::{Facts, parse_facts, quote};
 
+/// Scripts of `playbooks/`, one behind the other.
+macro_rules! scripts {
+    ($($name:literal),*) => { concat!($(include_str!(concat!("../../playbooks/", $name))),*) };
+}
+
 /// What the playbooks send: what is shared first.
-pub(crate) const NODE: &str = concat!(
-    include_str!("../../playbooks/opengauss/lib.sh"),
-    include_str!("../../playbooks/opengauss/processes.sh"),
-    include_str!("../../playbooks/opengauss/view.sh"),
-    include_str!("../../playbooks/opengauss/agent.sh"),
-    include_str!("../../playbooks/opengauss/logs.sh"),
-    include_str!("../../playbooks/opengauss/hints.sh"),
-    include_str!("../../playbooks/opengauss/node.sh")
+pub(crate) const NODE: &str = scripts!(
+    "opengauss/lib.sh",
+    "opengauss/processes.sh",
+    "opengauss/view.sh",
+    "opengauss/agent.sh",
+    "opengauss/logs.sh",
+    "opengauss/hints.sh",
+    "opengauss/node.sh"
 );
 /// The same before a start.
-pub(crate) const BEFORE_START: &str = concat!(
-    include_str!("../../playbooks/opengauss/lib.sh"),
-    include_str!("../../playbooks/opengauss/processes.sh"),
-    include_str!("../../playbooks/opengauss/view.sh"),
-    include_str!("../../playbooks/opengauss/agent.sh"),
-    include_str!("../../playbooks/opengauss/logs.sh"),
-    include_str!("../../playbooks/opengauss/hints.sh"),
-    include_str!("../../playbooks/opengauss/obstacles.sh"),
-    include_str!("../../playbooks/opengauss/node.sh")
+pub(crate) const BEFORE_START: &str = scripts!(
+    "opengauss/lib.sh",
+    "opengauss/processes.sh",
+    "opengauss/view.sh",
+    "opengauss/agent.sh",
+    "opengauss/logs.sh",
+    "opengauss/hints.sh",
+    "opengauss/obstacles.sh",
+    "opengauss/node.sh"
 );
-const CLUSTER: &str = concat!(
-    include_str!("../../playbooks/opengauss/lib.sh"),
-    include_str!("../../playbooks/opengauss/query.sh"),
-    include_str!("../../playbooks/opengauss/cluster.sh")
-);
-pub(crate) const EVIDENCE: &str = concat!(
-    include_str!("../../playbooks/shared/logs.sh"),
-    include_str!("../../playbooks/opengauss/lib.sh"),
-    include_str!("../../playbooks/opengauss/processes.sh"),
-    include_str!("../../playbooks/opengauss/logs.sh"),
-    include_str!("../../playbooks/opengauss/send.sh"),
-    include_str!("../../playbooks/opengauss/evidence.sh")
+const CLUSTER: &str = scripts!("opengauss/lib.sh", "opengauss/query.sh", "opengauss/cluster.sh");
+pub(crate) const EVIDENCE: &str = scripts!(
+    "shared/logs.sh",
+    "opengauss/lib.sh",
+    "opengauss/processes.sh",
+    "opengauss/logs.sh",
+    "opengauss/send.sh",
+    "opengauss/evidence.sh"
 );
 
 /// Shells that a node may have as /bin/sh.

@@ -278,29 +278,7 @@ mod tests {
     use crate::partition::Partition;
 
     fn a_part(index: usize, of: usize, hosts: &[&str], outcome: Outcome, status: ExitStatus) -> Part {
-        let host = |name: &&str| HostReport {
-            host: (*name).to_owned(),
-            address: None,
-            user: None,
-            port: 22,
-            outcome,
-            changed: false,
-            failure: None,
-            cause: None,
-            begun: true,
-            attempts: 1,
-            connect: None,
-            elapsed: Duration::from_secs(1),
-            exit_status: None,
-            signal: None,
-            remote_killed: None,
-            notes: Vec::new(),
-            stdout: crate::output::Output::default(),
-            stderr: crate::output::Output::default(),
-            facts: crate::outcome::Facts::new(),
-            chain: Vec::new(),
-            steps: Vec::new(),
-        };
+        let host = |name: &&str| HostReport { elapsed: Duration::from_secs(1), ..HostReport::example(name, outcome) };
         let report = RunReport {
             run: format!("run-{index}"),
             command: "exec".to_owned(),

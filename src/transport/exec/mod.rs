@@ -75,7 +75,9 @@ pub(super) trait ExecBackend {
     fn discard(&mut self, process: Self::Process);
 
     /// What is known by now of why a connection was lost.
-    async fn with_reason(&self, end: CommandEnd) -> CommandEnd;
+    async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
+        end
+    }
 
     /// How long output is read on after a command's own end, while somebody holds it open. `None`: until it is closed.
     fn linger(&self) -> Option<Duration>;

@@ -122,8 +122,9 @@ pub fn wrap(marks: &Marks, options: &WrapOptions<'_>, text: &str) -> Wrapped {
     let Some(sudo) = &options.sudo else {
         if options.form == Form::InArgument && !options.pty {
             let whole = |reader: &str, word: &str| format!("/bin/sh -c '{READER}{reader}' sh {} {word}", marks.id);
-            let requests = [whole(GIVEN, &argument(&inner)), whole(PACKED, &packed(&inner))];
-            if let Some(request) = requests.into_iter().find(|request| request.len() <= LONGEST_REQUEST) {
+            let fits = |request: &String| request.len() <= LONGEST_REQUEST;
+            let given = Some(whole(GIVEN, &argument(&inner))).filter(fits);
+            if let Some(request) = given.or_else(|| Some(whole(PACKED, &packed(&inner))).filter(fits)) {
                 return Wrapped { request, programs: Vec::new() };
             }
         }

@@ -20,9 +20,7 @@ use crate::transport::exec::command::{Command, CommandEnd};
 use crate::transport::exec::marks::Marks;
 use crate::transport::exec::stdin::StdinWriter;
 use crate::transport::exec::wrapper::Form;
-use crate::transport::exec::{
-    ABANDON_WAIT, BEGIN_WAIT, DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit,
-};
+use crate::transport::exec::{DRAIN_TIME, EXIT_STATUS_WAIT, ExecBackend, Linger, build_request, exit};
 
 /// `ssh` does not say which signal it was.
 const SIGNAL: &str = "UNKNOWN";
@@ -59,7 +57,7 @@ impl ExecBackend for Session {
             let read = process.out.take(collected) | process.err.take(collected);
             self.hear();
             collected.flush().await;
-            let closed = process.out.ended && process.err.ended;
+            let closed = process.is_silent();
             if linger.is_over(collected) || closed && collected.ended().is_some() {
                 collected.held_open = self.linger.is_some_and(|limit| !limit.is_zero()) && !closed;
                 return exit(command, collected);
@@ -69,7 +67,7 @@ impl ExecBackend for Session {
                 future::yield_now().await;
                 continue;
             }
-            if process.out.ended && process.err.ended {
+            if closed {
                 return self.read_exit_status(process, collected).await;
             }
             if self.log.ended == Some(EndSeen::Signal) {
@@ -94,21 +92,12 @@ impl ExecBackend for Session {
     }
 
     async fn abandon_unstarted(&mut self, process: &mut CommandProcess, collected: &mut Collector<'_>) -> bool {
-        race(process.collect_until(collected, Collector::begun), Deadline::after(Some(BEGIN_WAIT)), None).await;
-        if !collected.begun() {
-            process.child.signal(Signal::KILL);
-            race(process.collect_until(collected, Collector::begun), Deadline::after(Some(ABANDON_WAIT)), None).await;
-        }
         // What was on its way when `ssh` was killed is not heard any more.
-        collected.begun()
+        process.abandon_unstarted(collected).await
     }
 
     fn discard(&mut self, process: CommandProcess) {
         self.control_dir.reap(process.child, Signal::KILL);
-    }
-
-    async fn with_reason(&self, end: CommandEnd) -> CommandEnd {
-        end
     }
 
     fn linger(&self) -> Option<Duration> {
