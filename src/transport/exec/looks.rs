@@ -270,7 +270,7 @@ impl Session {
             }
             let mut errors = channel.stderr();
             let mut foreign = 0;
-            while !channel.eof() {
+            loop {
                 let out = read_available(&mut channel, |bytes| collected.take(Stream::Stdout, bytes));
                 let err = read_available(&mut errors, |_| ());
                 let (Ok(out), Ok(err)) = (out, err) else { return };
@@ -280,7 +280,10 @@ impl Session {
                 }
                 if read > 0 || has_unread(&channel, &mut foreign) {
                     future::yield_now().await;
-                } else if self.wait_readable(&mut keepalives).await.is_err() {
+                    continue;
+                }
+                // After the reads: they are what takes in the server's last word, and nothing comes behind that.
+                if channel.eof() || self.wait_readable(&mut keepalives).await.is_err() {
                     return;
                 }
             }
