@@ -16,7 +16,7 @@ use super::target::Target;
 use crate::cancel::{Deadline, Raced, race};
 use crate::duration::human;
 use crate::output::Spool;
-use crate::reactor::Ticker;
+use crate::reactor::{Ticker, sleep};
 use crate::transport::exec::looks::LookChannel;
 use crate::transport::exec::wrapper::Form;
 
@@ -35,6 +35,8 @@ pub struct Session {
     /// Channels that are done with: the last one is kept, because reading it is the only way to let libssh2 answer the
     /// server while no command runs.
     done: Vec<Channel>,
+    /// Channels that are not done with.
+    live: usize,
     /// SFTP, once it was needed. Dropping it waits for the server, unless the socket is shut.
     pub(super) sftp: Option<Sftp>,
     /// Files whose transfer was cut short: the same is true of them.
@@ -69,6 +71,11 @@ pub(super) enum ChannelError {
 
 /// libssh2 makes of an interval of 1 s one of 2, so a shorter one would count keepalives that were never sent.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
+/// Time for the server to be done with the last channel. It counts one (MaxSessions) until its shell has ended, which may be
+/// after all that this said.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// First pause before a channel is asked for again; each is twice as long as the one before.
+const FIRST_ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 impl Session {
     /// Takes over a session that has just logged in.
@@ -93,6 +100,7 @@ impl Session {
             address,
             banner,
             done: Vec::new(),
+            live: 0,
             sftp: None,
             open_files: Vec::new(),
             linger: target.linger,
@@ -134,8 +142,8 @@ impl Session {
     /// Opens a channel for a command, with a terminal where it wants one.
     pub(super) async fn open(&mut self, pty: bool) -> Result<Channel, ChannelError> {
         self.sweep();
-        let opening = drive(&self.ssh, &self.socket, ssh2::Session::channel_session);
-        let mut channel = match race(opening, Deadline::after(Some(self.open_timeout)), None).await {
+        let deadline = Deadline::after(Some(self.open_timeout));
+        let mut channel = match race(self.new_channel_in_time(), deadline, None).await {
             Raced::Done(Ok(channel)) => channel,
             Raced::Done(Err(error)) => {
                 let said = classify::lower(error.message());
@@ -155,13 +163,40 @@ impl Session {
             Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
         };
         if let Err(said) = announced {
-            self.done.push(channel);
+            self.abandon(channel);
             return Err(ChannelError::Broken(said));
         }
         if pty && let Err(channel_error) = self.request_pty(&mut channel, silence_limit).await {
-            self.done.push(channel);
+            self.abandon(channel);
             return Err(channel_error);
         }
+        Ok(channel)
+    }
+
+    /// Opens a channel. The server is given time where it may not be done with the last one yet.
+    async fn new_channel_in_time(&mut self) -> Result<Channel, ssh2::Error> {
+        let no_room_since = Instant::now();
+        let mut pause = FIRST_ROOM_PAUSE;
+        loop {
+            match self.new_channel().await {
+                Err(error)
+                    if classify::is_refused(&error)
+                        && self.live == 0
+                        && !self.done.is_empty()
+                        && no_room_since.elapsed() < ROOM_WAIT =>
+                {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Opens a channel, which is live until it is given up.
+    pub(super) async fn new_channel(&mut self) -> Result<Channel, ssh2::Error> {
+        let channel = self.drive(ssh2::Session::channel_session).await?;
+        self.live += 1;
         Ok(channel)
     }
 
@@ -284,6 +319,7 @@ impl Session {
 
     /// Gives a channel up without waiting for the other end.
     pub(super) fn abandon(&mut self, mut channel: Channel) {
+        self.live = self.live.saturating_sub(1);
         let _ = channel.close();
         self.socket.unread_channel();
         self.done.push(channel);

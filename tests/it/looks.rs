@@ -71,3 +71,16 @@ fn looks_go_to_one_shell_and_leave_none() {
     until_gone(node, " sh gsctl-");
     assert!(!node.sh(&format!("kill -0 {shell}")).status.success());
 }
+
+#[test]
+fn a_server_that_is_slow_to_end_a_session_has_room_for_the_next() {
+    // All that a command says is there, its status too, long before its shell has ended, and that is when sshd counts it out.
+    let slow =
+        "MaxSessions 1\nForceCommand (eval \"$SSH_ORIGINAL_COMMAND\"); exec </dev/null >/dev/null 2>&1; sleep 0.3\n";
+    let lab = Lab::builder().nodes(1).sshd_config(slow).start();
+    let play = watch(&lab).spawn();
+    one_shell(lab.node(1), 0);
+    lab.node(1).write("home/state", "up\n");
+    let run = play.wait().expect(0);
+    assert!(run.stderr.contains("1 ok"), "{run}");
+}

@@ -113,8 +113,7 @@ impl ExecBackend for Session {
         let _ = channel.close();
         // sshd does not answer that while the login shell holds its standard error; but what it answers later it read later,
         // and by then it has closed what the command would write its first word to.
-        let asking = self.drive(ssh2::Session::channel_session);
-        let settled = match race(asking, Deadline::after(Some(ABANDON_WAIT)), None).await {
+        let settled = match race(self.new_channel(), Deadline::after(Some(ABANDON_WAIT)), None).await {
             Raced::Done(Ok(probe)) => {
                 self.abandon(probe);
                 true
@@ -176,7 +175,9 @@ impl Session {
         let mut keepalives = self.keepalives();
         while !collected.begun() {
             let Ok(out) = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)) else { return };
-            if out.unwrap_or(0) == 0 && (channel.eof() || self.wait_readable(&mut keepalives).await.is_err()) {
+            if out.unwrap_or(0) > 0 {
+                future::yield_now().await;
+            } else if channel.eof() || self.wait_readable(&mut keepalives).await.is_err() {
                 return;
             }
         }
@@ -215,17 +216,19 @@ impl Session {
         let mut keepalives = self.keepalives();
         let mut foreign = 0;
         let draining = async {
-            while !channel.eof() {
+            loop {
                 let out =
                     read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)).ok().flatten().unwrap_or(0);
                 let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes))
                     .ok()
                     .flatten()
                     .unwrap_or(0);
-                if out + err == 0
-                    && !has_unread(channel, &mut foreign)
-                    && self.wait_readable(&mut keepalives).await.is_err()
-                {
+                if out + err > 0 || has_unread(channel, &mut foreign) {
+                    future::yield_now().await;
+                    continue;
+                }
+                // After the reads: they are what takes in the server's last word, and the socket would not tell of it again.
+                if channel.eof() || self.wait_readable(&mut keepalives).await.is_err() {
                     break;
                 }
             }
