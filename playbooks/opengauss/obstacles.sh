@@ -181,8 +181,8 @@ check_ports() {
         for listen in 0.0.0.0 $listens; do
             address_in_hex "$listen" || continue
             case $taken in
-                *"$nl$in_hex:$hex$nl"*) port_taken "${ids%:*}" "$listen" && break ;;
-                *"${nl}0000000000000000FFFF0000$in_hex:$hex$nl"* | *"$nl$other:$hex$nl"*) port_taken "${ids#*:}" "$listen" && break ;;
+                *"$nl$in_hex:$hex$nl"*) port_taken "${ids%:*}" && break ;;
+                *"${nl}0000000000000000FFFF0000$in_hex:$hex$nl"* | *"$nl$other:$hex$nl"*) port_taken "${ids#*:}" && break ;;
             esac
         done
     done
@@ -200,23 +200,34 @@ address_in_hex() {
     in_hex=$(printf '%02X%02X%02X%02X' "$4" "$3" "$2" "$1")
 }
 
-# port_taken ID ADDRESS: says who has the port; false where it is one of ours after all, which came up meanwhile.
+# port_taken ID: says who has the port; false where it is free by now, or has one of ours after all, which came up meanwhile.
 port_taken() {
-    inode=$(awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-    holder=$(LC_ALL=C ls -l /proc/[0-9]*/fd 2>/dev/null |
-        awk -v wanted="socket:[$inode]" '/^\/proc\// { of = $1 } index($0, wanted) { print of; exit }')
-    holder=${holder#/proc/}
-    holder=${holder%%/*}
-    by='a process of another user'
-    if [ -n "$holder" ]; then
-        case $(readlink "/proc/$holder/exe" 2>/dev/null) in
-            "$real"/* | "$bin"/*) return 1 ;;
-        esac
-        name=
-        read -r name 2>/dev/null <"/proc/$holder/comm"
-        by="$name (pid $holder)"
-    fi
-    obstacle "$1" /proc/net/tcp "port $port is taken by $by"
+    tries=3 holder=
+    while [ -z "$holder" ]; do
+        set -- "$1" $(awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10, $8; exit }' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+        [ $# = 3 ] || return 1
+        holder=$(LC_ALL=C ls -l /proc/[0-9]*/fd 2>/dev/null |
+            awk -v wanted="socket:[$2]" '/^\/proc\// { of = $1 } index($0, wanted) { print of; exit }')
+        holder=${holder#/proc/}
+        holder=${holder%%/*}
+        if [ -z "$holder" ] && [ "$3" != "$uid" ]; then
+            obstacle "$1" /proc/net/tcp "port $port is taken by a process of another user"
+            return
+        fi
+        # It may have begun or ended between the two looks. Where it stays unknown, it may be one of ours.
+        tries=$((tries - 1))
+        if [ -z "$holder" ] && [ "$tries" = 0 ]; then
+            risk "$1" /proc/net/tcp "port $port is taken by a process that cannot be looked into"
+            return
+        fi
+    done
+    case $(readlink "/proc/$holder/exe" 2>/dev/null) in
+        # Nothing can be read of what has ended.
+        "$real"/* | "$bin"/* | '') return 1 ;;
+    esac
+    name=
+    read -r name 2>/dev/null <"/proc/$holder/comm"
+    obstacle "$1" /proc/net/tcp "port $port is taken by $name (pid $holder)"
 }
 
 # check_addresses: whether the node has the addresses that it is to listen on.

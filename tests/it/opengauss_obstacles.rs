@@ -221,6 +221,47 @@ fn what_belongs_to_others_or_is_elsewhere_is_found() {
     });
 }
 
+/// Who has a port is told by the user of its socket. A process of ours that cannot be looked into may be one of the cluster's own.
+#[test]
+fn a_port_is_said_to_be_another_user_s_only_where_it_is() {
+    alone(|| {
+        let [host, peer] = addresses(5);
+        let node = node(&["data"], [host, peer], &host.to_string());
+        let base = node.name("");
+        let given = std::process::Command::new("chown").args(["-R", "65534:65534", &base]).status().unwrap();
+        assert!(given.success());
+        let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let _of_root = TcpListener::bind((host, CM_PORT)).unwrap();
+        // PR_SET_DUMPABLE
+        let hidden = format!(
+            "import ctypes, socket, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\nserver = socket.create_server(('{host}', 15400))\n\
+             print('listens', flush=True)\ntime.sleep(600)"
+        );
+        let mut child = std::process::Command::new(user[0])
+            .args(&user[1..])
+            .args(["/usr/bin/python3", "-c", &hidden])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut said).unwrap();
+        assert_eq!(said, "listens\n");
+        for shell in SHELLS {
+            let found = found(&node, shell, &user);
+            assert_eq!(
+                found,
+                [
+                    "obstacle_OG23=/proc/net/tcp: port 15300 is taken by a process of another user",
+                    "risk_OG35=/proc/net/tcp: port 15400 is taken by a process that cannot be looked into",
+                ],
+                "{shell:?}"
+            );
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
+
 /// A program that wants a library which is nowhere.
 fn without_library(mut program: Vec<u8>) -> Vec<u8> {
     let (library, other) = (b"libc.so.6", b"libq.so.6");
