@@ -173,6 +173,10 @@ impl Book<'_> {
                 }
             }
         }
+        if self.wanted("prompts") {
+            self.extras.prompts = extras::prompts(&site, self.scaled(32), self.wishes.rounds)?;
+            self.write()?;
+        }
         let title = format!("real sshd, {all} hosts, five steps");
         if self.wanted(&title) {
             self.add(five_steps(title, &site, all, self.wishes.rounds)?)?;

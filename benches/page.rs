@@ -84,6 +84,17 @@ fn alone(extras: &Extras) -> String {
             );
         }
     }
+    if let Some((hosts, [own, clush])) = extras.prompts {
+        let _ = write!(
+            text,
+            "\n## A line at a prompt\n\n{hosts} hosts on real sshd; what each further line costs after the first. clush logs in for each \
+             line, `gsctl shell` once.\n\n| prompt of | CPU | wall |\n|---|---:|---:|\n"
+        );
+        for (what, cost) in [("`gsctl shell`", own), ("`clush`", clush)] {
+            let (cpu, wall) = (milliseconds(cost.cpu, 1), milliseconds(cost.wall, 1));
+            let _ = writeln!(text, "| {what} | {cpu:.1} ms | {wall:.1} ms |");
+        }
+    }
     if !extras.known.is_empty() {
         text.push_str(
             "\n## A large `known_hosts`\n\n1,000 simulated hosts (less with `--scale`), each with a line of its own, which comes last.\n\n\
@@ -213,6 +224,12 @@ fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
     add("all at once at 50 ms: as at 0 ms, and 1.5 times one host's time", limit, at, "s");
     let more = extras.looks.map(|[status, start]| milliseconds(start.wall.saturating_sub(status.wall), 1));
     add("a look before a start that finds nothing, beside the look of `status`", 100.0, more, "ms");
+    let prompts = |of: Part| {
+        let (_, [own, clush]) = extras.prompts?;
+        Some(of(&own).as_secs_f64() / of(&clush).as_secs_f64())
+    };
+    add("a line at the prompt: CPU beside clush", 0.05, prompts(cpu), "");
+    add("a line at the prompt: wall time beside clush", 0.2, prompts(wall), "");
     let five = find(&["five steps"]);
     add("five steps: wall time beside five pssh runs", 0.25, ratio(five, "pssh, five runs", wall), "");
     add("five steps: CPU beside five pssh runs", 0.02, ratio(five, "pssh, five runs", cpu), "");

@@ -134,3 +134,61 @@ fn at_a_prompt() {
     let history = fs::read_to_string(lab.client_home().join(".local/state/gsctl/shell_history")).unwrap();
     assert!(history.contains("sleep 4321") && history.contains("pasted"), "{history}");
 }
+
+#[test]
+fn at_a_prompt_with_two_hundred_hosts() {
+    let lab = Lab::one_sshd_many_hosts(200);
+    let node = lab.node(1);
+    let terminal = Terminal::open(&lab, 80);
+    terminal.begin(&format!("exec {} --fanout 200 --connect-timeout 60s shell", gsctl(&lab)));
+    let typed = |text: &str| {
+        terminal.tmux(&["send-keys", "-l", text]);
+        terminal.tmux(&["send-keys", "Enter"]);
+    };
+    let last_is = |want: &str| terminal.wait_for(want, |text| text.lines().last() == Some(want));
+    last_is("200 hosts>");
+    // What all say alike is said once, under the names of all; who says something else stands by itself.
+    typed("echo >>n; echo 漢字-$((40 + 2))");
+    terminal.wait_for("the output", |text| text.contains("漢字-42") && text.lines().last() == Some("200 hosts>"));
+    let text = terminal.text();
+    assert_eq!(text.lines().filter(|line| *line == "漢字-42").count(), 1, "{text}");
+    assert!(text.contains("node[1-200] (200 hosts)"), "{text}");
+    assert_eq!(node.text(node.account().home.join("n")).lines().count(), 200);
+    // In half the width, with a line that is longer than that.
+    terminal.tmux(&["resize-window", "-x", "40"]);
+    typed("echo half-the-width-$((1 + 1)) >/dev/null; echo narrow-$((1 + 1)), as this line is longer than that");
+    terminal.wait_for("the output in half the width", |text| {
+        text.contains("narrow-2, as this line") && text.lines().last() == Some("200 hosts>")
+    });
+    terminal.tmux(&["set-buffer", "for n in 1 2; do\n  echo pasted-$n\ndone"]);
+    terminal.tmux(&["paste-buffer", "-p"]);
+    terminal.tmux(&["send-keys", "Enter"]);
+    terminal.wait_for("what was pasted", |text| text.contains("pasted-2") && text.lines().last() == Some("200 hosts>"));
+    // Ctrl-C: the command is gone. On some of them: their processes are all on one node, and each look for one sees all.
+    typed(":hosts node[1-20]");
+    last_is("20 of 200 hosts>");
+    let sleeps = || node.processes().iter().filter(|process| process.cmdline.iter().any(|word| word == "4322")).count();
+    typed("sleep 4322");
+    wait::until("they sleep", || sleeps() >= 20);
+    terminal.tmux(&["send-keys", "C-c"]);
+    last_is("20 of 200 hosts>");
+    assert_eq!(sleeps(), 0, "{}", terminal.text());
+    typed(":hosts @all");
+    last_is("200 hosts>");
+    // One of them dies.
+    node.sessions().last().unwrap().kill(rustix::process::Signal::KILL);
+    let lost = |text: &str| {
+        let line = text.lines().last()?;
+        let name = line.strip_prefix("199 of 200 hosts, ")?.strip_suffix(" lost>")?;
+        name.starts_with("node").then(|| line.to_owned())
+    };
+    terminal.wait_for("the loss", |text| {
+        terminal.tmux(&["send-keys", "Enter"]);
+        lost(text).is_some()
+    });
+    let prompt = lost(&terminal.text()).unwrap();
+    typed("echo rest-$((1 + 1))");
+    terminal.wait_for("the others", |text| text.contains("rest-2") && text.lines().last() == Some(&prompt));
+    terminal.tmux(&["send-keys", "C-d"]);
+    assert!(terminal.end().contains("status 0"));
+}
