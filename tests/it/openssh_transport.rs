@@ -157,11 +157,15 @@ fn what_runs_is_killed_and_what_is_lost_is_no_success() {
     until_gone(node, "sleep 5112");
 
     // The connection is cut in the middle: what was heard is kept, and what still runs is killed by a new login.
-    let gsctl = by_ssh(&lab).json().args(["exec", "--", "echo before; sleep 5113; echo after"]);
-    let run = gsctl.spawn();
+    let report = lab.dir().join("client/report.json");
+    let gsctl = by_ssh(&lab).arg("--json").arg(&report);
+    let mut run = gsctl.args(["--stream", "exec", "--", "echo before; sleep 5113; echo after"]).spawn();
+    run.wait_for_stdout("before");
     until_running(node, "sleep 5113");
     node.kill_sessions();
-    let host = run.wait().expect(4).json()["hosts"][0].clone();
+    run.wait().expect(4);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let host = report["hosts"][0].clone();
     says(&host, "unreachable", "lost", "connection lost before the result was heard: ");
     assert_eq!((&host["stdout"], &host["remote_killed"]), (&"before\n".into(), &true.into()), "{host:#}");
     until_gone(node, "sleep 5113");

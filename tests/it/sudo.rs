@@ -212,8 +212,8 @@ fn what_runs_too_long_is_killed_by_the_same_way() {
         assert_eq!(run.json()["hosts"][0]["remote_killed"], true, "{marker}: {run}");
         assert_eq!(running(node, &format!("sleep {marker}")), 0, "{marker}");
     }
-    let host = one(lab.gsctl().args(["-t", "2s", "-l", "free", "exec", "--sudo", "sleep 4911"]), 3);
-    says(&host, "timed_out", "timeout", "no end within 2s");
+    let host = one(lab.gsctl().args(["-t", "6s", "-l", "free", "exec", "--sudo", "sleep 4911"]), 3);
+    says(&host, "timed_out", "timeout", "no end within 6s");
     assert_eq!((&host["remote_killed"], running(node, "sleep 4911")), (&true.into(), 0), "{host:#}");
 
     // Where the connection is lost, another login becomes root once more.
