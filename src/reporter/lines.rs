@@ -2,6 +2,8 @@
 //!
 //! A line of up to 1 MiB stays whole; a longer one comes in pieces that say so. It must not look into the bytes.
 
+use memchr::memchr;
+
 /// Longest line that is kept whole.
 pub(crate) const LONGEST: usize = 1024 * 1024;
 /// Longest piece of a line while all hosts together hold back too much.
@@ -24,27 +26,31 @@ pub(crate) struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// Takes bytes, and gives the lines that are complete with them, and pieces of a line that is longer than `limit`.
-    pub(crate) fn push(&mut self, bytes: &[u8], limit: usize) -> Vec<LinePiece> {
-        let mut pieces = Vec::new();
-        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let (part, ended) = match part.strip_suffix(b"\n") {
-                Some(part) => (part, true),
-                None => (part, false),
-            };
-            let mut part = part;
+    /// Takes bytes, and gives the lines that are complete with them, and pieces of a line that is longer than `limit`: bytes without
+    /// the newline, and whether the piece before was the start of the same line.
+    pub(crate) fn push(&mut self, bytes: &[u8], limit: usize, mut give: impl FnMut(&[u8], bool)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest);
+            let (mut part, next) = end.map_or((rest, &[][..]), |end| (&rest[..end], &rest[end + 1..]));
+            rest = next;
+            if end.is_some() && self.held.is_empty() && part.len() <= limit {
+                give(part, std::mem::take(&mut self.continues));
+                continue;
+            }
             while self.held.len() + part.len() > limit {
                 let (now, later) = part.split_at(limit.saturating_sub(self.held.len()).min(part.len()));
                 self.held.extend_from_slice(now);
                 part = later;
-                pieces.push(self.cut(true));
+                let LinePiece { bytes, continues } = self.cut(true);
+                give(&bytes, continues);
             }
             self.held.extend_from_slice(part);
-            if ended {
-                pieces.push(self.cut(false));
+            if end.is_some() {
+                let LinePiece { bytes, continues } = self.cut(false);
+                give(&bytes, continues);
             }
         }
-        pieces
     }
 
     /// What is held of a line that never ended.
@@ -80,16 +86,20 @@ impl LineBuffer {
 mod tests {
     use super::*;
 
-    fn text(pieces: &[LinePiece]) -> Vec<(String, bool)> {
-        pieces.iter().map(|p| (String::from_utf8_lossy(&p.bytes).into_owned(), p.continues)).collect()
+    fn push(buffer: &mut LineBuffer, bytes: &[u8], limit: usize) -> Vec<(String, bool)> {
+        let mut pieces = Vec::new();
+        buffer.push(bytes, limit, |line, continues| {
+            pieces.push((String::from_utf8_lossy(line).into_owned(), continues));
+        });
+        pieces
     }
 
     #[test]
     fn lines_stay_whole_however_they_are_cut() {
         let mut buffer = LineBuffer::default();
-        assert!(buffer.push(b"on", 100).is_empty());
+        assert!(push(&mut buffer, b"on", 100).is_empty());
         assert_eq!(
-            text(&buffer.push(b"e\ntwo\n\nth", 100)),
+            push(&mut buffer, b"e\ntwo\n\nth", 100),
             [("one".into(), false), ("two".into(), false), (String::new(), false)]
         );
         assert_eq!(buffer.held(), 2);
@@ -104,13 +114,13 @@ mod tests {
         line.push(b'\n');
         let mut pieces = Vec::new();
         for chunk in line.chunks(30_000) {
-            pieces.extend(buffer.push(chunk, LONGEST));
+            pieces.extend(push(&mut buffer, chunk, LONGEST));
         }
         assert_eq!(pieces.len(), 1);
-        assert_eq!(pieces[0].bytes.len(), LONGEST);
+        assert_eq!(pieces[0].0.len(), LONGEST);
 
         assert_eq!(
-            text(&buffer.push(b"abcdefgh\nij", 3)),
+            push(&mut buffer, b"abcdefgh\nij", 3),
             [("abc".into(), false), ("def".into(), true), ("gh".into(), true)]
         );
         assert_eq!(buffer.end().unwrap(), LinePiece { bytes: b"ij".to_vec(), continues: false });
@@ -119,17 +129,17 @@ mod tests {
     #[test]
     fn what_there_is_so_far() {
         let mut buffer = LineBuffer::default();
-        buffer.push(b"wait \xe6\xbc", 100);
+        push(&mut buffer, b"wait \xe6\xbc", 100);
         assert_eq!(buffer.so_far().unwrap(), LinePiece { bytes: b"wait ".to_vec(), continues: false });
         assert_eq!(buffer.so_far(), None);
-        assert_eq!(text(&buffer.push(b"\xa2\n", 100)), [("漢".into(), true)]);
+        assert_eq!(push(&mut buffer, b"\xa2\n", 100), [("漢".into(), true)]);
         assert_eq!(buffer.end(), None);
     }
 
     #[test]
     fn a_limit_that_shrank_cuts_what_is_held() {
         let mut buffer = LineBuffer::default();
-        buffer.push(b"abcdef", 100);
-        assert_eq!(text(&buffer.push(b"g\n", 3)), [("abcdef".into(), false), ("g".into(), true)]);
+        push(&mut buffer, b"abcdef", 100);
+        assert_eq!(push(&mut buffer, b"g\n", 3), [("abcdef".into(), false), ("g".into(), true)]);
     }
 }

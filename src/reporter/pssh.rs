@@ -190,16 +190,19 @@ impl PsshLines {
     fn print(&mut self, host: HostId, stream: Stream, bytes: Option<&[u8]>) -> io::Result<()> {
         let is_out = stream == Stream::Stdout;
         let buffer = self.held.entry((host, is_out)).or_default();
-        let pieces = match bytes {
-            Some(bytes) => buffer.push(bytes, LONGEST),
-            None => buffer.end().into_iter().collect(),
+        let mut text = Vec::new();
+        let mut add = |line: &[u8]| {
+            text.extend_from_slice(self.names[host].as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(line);
+            text.push(b'\n');
         };
-        let to: &mut dyn Write = if is_out { &mut *self.out } else { &mut *self.err };
-        for piece in pieces {
-            write!(to, "{}: ", self.names[host])?;
-            to.write_all(&piece.bytes)?;
-            to.write_all(b"\n")?;
+        match bytes {
+            Some(bytes) => buffer.push(bytes, LONGEST, |line, _| add(line)),
+            None => buffer.end().iter().for_each(|piece| add(&piece.bytes)),
         }
+        let to: &mut dyn Write = if is_out { &mut *self.out } else { &mut *self.err };
+        to.write_all(&text)?;
         to.flush()
     }
 }

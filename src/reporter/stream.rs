@@ -31,6 +31,39 @@ pub(crate) struct StreamView {
     /// The bytes of one host go through as they come.
     pass_through: bool,
     shown: FilteredOutput,
+    /// What is written next.
+    text: Vec<u8>,
+}
+
+/// How lines of a host are shown.
+struct LineForm<'a> {
+    name_width: usize,
+    ctx: &'a ViewContext,
+    host: HostId,
+    stream: Stream,
+    /// What stands before a line, and before the rest of one.
+    begins: [Option<String>; 2],
+}
+
+impl LineForm<'_> {
+    fn add(&mut self, text: &mut Vec<u8>, line: &[u8], continues: bool) {
+        let Self { name_width, ctx, host, stream, begins } = self;
+        if ctx.settings.prefix {
+            let begin = begins[usize::from(continues)].get_or_insert_with(|| {
+                let styles = match stream {
+                    Stream::Stdout => &ctx.out,
+                    Stream::Stderr => &ctx.err,
+                };
+                prefix(ctx.name(*host), *host, *stream, continues, *name_width, styles)
+            });
+            text.extend_from_slice(begin.as_bytes());
+        }
+        if tty(*stream, ctx) {
+            text.extend_from_slice(sanitize::line(line).as_bytes());
+        } else {
+            text.extend_from_slice(line);
+        }
+    }
 }
 
 impl StreamView {
@@ -44,6 +77,7 @@ impl StreamView {
             name_width: if ctx.settings.stdout_tty { longest.min(WIDEST_NAME) } else { 0 },
             pass_through: ctx.names.len() == 1 && !ctx.settings.prefix,
             shown: FilteredOutput::default(),
+            text: Vec::new(),
         }
     }
 
@@ -66,9 +100,20 @@ impl StreamView {
         let limit = if self.held > BUDGET { SCARCE } else { LONGEST };
         let buffer = self.buffers.entry((host, stream)).or_default();
         let before = buffer.held();
-        let pieces = buffer.push(bytes, limit);
+        // All that has come is written at once.
+        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None] };
+        let (shown, text) = (&mut self.shown, &mut self.text);
+        text.clear();
+        buffer.push(bytes, limit, |line, continues| {
+            shown.of += 1;
+            if ctx.filter.keeps(line) {
+                shown.lines += 1;
+                form.add(text, line, continues);
+                text.push(b'\n');
+            }
+        });
         self.held = self.held - before + buffer.held();
-        pieces.iter().try_for_each(|piece| self.write(host, stream, piece, true, ctx, screen))
+        put(stream, text, screen)
     }
 
     fn write(
@@ -85,25 +130,13 @@ impl StreamView {
             return Ok(());
         }
         self.shown.lines += 1;
-        let mut line = Vec::with_capacity(piece.bytes.len() + self.name_width + 4);
-        if ctx.settings.prefix {
-            let styles = match stream {
-                Stream::Stdout => &ctx.out,
-                Stream::Stderr => &ctx.err,
-            };
-            line.extend_from_slice(
-                prefix(ctx.name(host), host, stream, piece.continues, self.name_width, styles).as_bytes(),
-            );
-        }
-        if tty(stream, ctx) {
-            line.extend_from_slice(sanitize::line(&piece.bytes).as_bytes());
-        } else {
-            line.extend_from_slice(&piece.bytes);
-        }
+        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None] };
+        self.text.clear();
+        form.add(&mut self.text, &piece.bytes, piece.continues);
         if newline {
-            line.push(b'\n');
+            self.text.push(b'\n');
         }
-        put(stream, &line, screen)
+        put(stream, &self.text, screen)
     }
 
     fn end(&mut self, host: HostId, ctx: &ViewContext, screen: &mut Screen) -> io::Result<()> {
