@@ -83,10 +83,10 @@ dist: build-tools
 	GSCTL_COMMIT=$(COMMIT) DIST_STRICT='$(DIST_STRICT)' CARGO='$(CARGO)' sh packaging/dist.sh
 
 # Installed into fresh roots, used there on the lab's nodes, and removed again; as root.
-dist-test: demo-tools
+dist-test: tools
 	$(call need,dpkg rpm,dpkg rpm)
-	$(CARGO) build --locked -p gsctl -p gsctl-lab -p gsctl-standin
-	sh tests/packaging/dist.sh
+	$(CARGO) build --locked --bins --test it
+	CARGO='$(CARGO)' sh tests/packaging/dist.sh
 
 demo: demo-tools
 	$(CARGO) build --locked -p gsctl -p gsctl-lab -p gsctl-standin

@@ -1,9 +1,9 @@
-//! The least that logging in to many hosts and running `true` can cost with the same libraries: no host keys, no trailer, no
-//! reports. What gsctl takes more than this is gsctl's own.
+//! The least that logging in to many hosts and running `true` can cost with the same libraries: no host keys, no reports, and what
+//! comes back is read and dropped. The nodes get the very bytes that gsctl sends them. What gsctl takes more than this is its own.
 //!
 //!     bare PORT USER KEY FANOUT <ADDRESSES
 
-use std::io::{self, Read as _};
+use std::io::{self, Read, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,10 +15,16 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
+thread_local! {
+    static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; 64 * 1024]);
+}
+
 struct Work {
     addresses: Vec<SocketAddr>,
     user: String,
     key: String,
+    /// What is asked for, and what is written then.
+    request: (String, Vec<u8>),
     next: AtomicUsize,
     good: AtomicUsize,
 }
@@ -34,6 +40,7 @@ fn main() -> ExitCode {
         addresses: text.lines().map(|line| SocketAddr::new(line.parse().expect("an address"), port)).collect(),
         user: user.clone(),
         key: std::fs::read_to_string(key).expect("the key can be read"),
+        request: gsctl::testing::wire_text("true"),
         next: AtomicUsize::new(0),
         good: AtomicUsize::new(0),
     });
@@ -75,20 +82,42 @@ async fn visit(work: &Work, address: SocketAddr) -> io::Result<i32> {
     drive(&watched, &stream, || session.handshake()).await?;
     drive(&watched, &stream, || session.userauth_pubkey_memory(&work.user, None, &work.key, None)).await?;
     let mut channel = drive(&watched, &stream, || session.channel_session()).await?;
-    drive(&watched, &stream, || channel.exec("true")).await?;
-    let mut buffer = [0; 4096];
-    loop {
-        match channel.read(&mut buffer) {
-            Ok(0) if channel.eof() => break,
-            Ok(_) => {}
+    let (request, input) = &work.request;
+    drive(&watched, &stream, || channel.exec(request)).await?;
+    let mut written = 0;
+    while written < input.len() {
+        match channel.write(&input[written..]) {
+            Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready(&watched, &stream).await?,
             Err(error) => return Err(error),
+        }
+    }
+    drive(&watched, &stream, || channel.send_eof()).await?;
+    let mut errors = channel.stderr();
+    loop {
+        let read = drop_available(&mut channel)? + drop_available(&mut errors)?;
+        // A look at one stream takes in what has come for the other too.
+        if read > 0 || channel.read_window().available > 0 {
+            // As fair to the other hosts as gsctl is.
+            tokio::task::yield_now().await;
+        } else if channel.eof() {
+            break;
+        } else {
+            ready(&watched, &stream).await?;
         }
     }
     drive(&watched, &stream, || channel.wait_close()).await?;
     let status = channel.exit_status()?;
     let _ = socket2::SockRef::from(&*stream).shutdown(Shutdown::Both);
     Ok(status)
+}
+
+/// Reads what is there, and forgets it.
+fn drop_available(from: &mut impl Read) -> io::Result<usize> {
+    BUFFER.with_borrow_mut(|buffer| match from.read(buffer) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        read => read,
+    })
 }
 
 async fn drive<T>(

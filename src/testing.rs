@@ -21,4 +21,4 @@ pub use crate::reporter::{
 };
 pub use crate::stats::{Counts, RunStats};
 pub use crate::transport::exec::parser::TrailerParser;
-pub use crate::transport::{Mark, unwrap_program, unwrap_request};
+pub use crate::transport::{Mark, unwrap_program, unwrap_request, wire_text};

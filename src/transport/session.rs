@@ -71,7 +71,7 @@ pub(super) enum ChannelError {
 
 /// libssh2 makes of an interval of 1 s one of 2, so a shorter one would count keepalives that were never sent.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
-/// Time for the server to be done with the last channel. It counts one (MaxSessions) until its shell has ended, which may be
+/// Time for the server to be done with the last channel. It counts one (`MaxSessions`) until its shell has ended, which may be
 /// after all that this said.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// First pause before a channel is asked for again; each is twice as long as the one before.

@@ -345,6 +345,14 @@ pub(super) fn build_request<'a>(
     (wrapped.request, programs.chain([stdin]).chain(seal).collect())
 }
 
+/// What goes over the line for a user's command: the request, and all that is written after it. For what is held against gsctl.
+#[must_use]
+pub fn wire_text(text: &str) -> (String, Vec<u8>) {
+    let command = Command::new(text, None);
+    let (request, pieces) = build_request(&command, &Mark::default().command(), false, Form::default());
+    (request, pieces.iter().flat_map(Piece::bytes).copied().collect())
+}
+
 /// What became of a command that was to be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillResult {

@@ -56,6 +56,11 @@ impl<'a> Piece<'a> {
         Self { bytes: Cow::Borrowed(bytes), after: None }
     }
 
+    /// What is written.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// What comes after that.
     pub(crate) fn text(text: String) -> Self {
         Self { bytes: Cow::Owned(text.into_bytes()), after: None }
