@@ -20,7 +20,7 @@ mod wait;
 use indexmap::IndexMap;
 
 use crate::cause::Catalogue;
-use crate::outcome::goes_down;
+use crate::outcome::stage::goes_down;
 
 pub use action::Action;
 pub use check::Check;

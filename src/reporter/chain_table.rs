@@ -13,7 +13,8 @@ use super::style::{Glyphs, Tone};
 use super::table::Table;
 use super::{View, ViewContext, plural, sanitize, status_lines};
 use crate::event::{Event, EventKind, HostId};
-use crate::outcome::{Failure, Outcome, StageState};
+use crate::outcome::stage::StageState;
+use crate::outcome::{Failure, Outcome};
 use crate::report::RunReport;
 use crate::stats::RunStats;
 

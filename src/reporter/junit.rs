@@ -13,7 +13,8 @@ use super::sanitize;
 use super::summary;
 use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
-use crate::outcome::{Cause, Failure, Outcome, StepResult};
+use crate::outcome::cause::Cause;
+use crate::outcome::{Failure, Outcome, StepResult};
 use crate::report::{HostReport, Merged, RunReport};
 use crate::stats::RunStats;
 

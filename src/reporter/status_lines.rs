@@ -19,7 +19,9 @@ use super::settings::CommandKind;
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
+use crate::outcome::change::{Change, ChangeKind};
+use crate::outcome::stage::StageState;
+use crate::outcome::{CommandNote, Failure, Killed, Outcome, Phase, StepResult};
 use crate::report::{ClusterReport, RunReport};
 use crate::stats::{CancelReason, RunStats};
 

@@ -18,7 +18,9 @@ use super::status_lines::{cluster_words, killed_words, plain_line, tone, why, wo
 use super::style::Tone;
 use super::{Afterwards, ViewContext, fold, plural, sanitize};
 use crate::event::HostId;
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, Proof};
+use crate::outcome::cause::Proof;
+use crate::outcome::change::{Change, ChangeKind};
+use crate::outcome::{Failure, Outcome, Phase};
 use crate::report::{ClusterReport, HostReport, Merged, RecordedKey, RunReport};
 use crate::stats::{CancelReason, Counts, RunStats};
 

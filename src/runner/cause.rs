@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use crate::cause::{Evidence, diagnose};
 use crate::event::{Activity, EventKind, HostId, StepId};
-use crate::outcome::{Cause, Failure, Outcome, Phase, StepResult, WaitHelps};
+use crate::outcome::cause::{Cause, WaitHelps};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::{Until, Wait};
 use crate::reactor::now;

@@ -2,7 +2,8 @@
 
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Outcome, StepResult};
+use crate::outcome::change::ChangeKind;
+use crate::outcome::{Outcome, StepResult};
 use crate::plan::script::parse_checks;
 use crate::plan::{Action, Check, Cleanup, Step, Vars};
 
@@ -92,7 +93,7 @@ impl<C: Executor> Run<'_, C> {
     /// What a step of its own has removed need not be removed at the end.
     pub(super) fn forget_removed(&mut self, host: HostId, result: &StepResult) {
         let is_gone = |path: &String| {
-            let gone = |change: &&crate::outcome::Change| {
+            let gone = |change: &&crate::outcome::change::Change| {
                 matches!(change.action, ChangeKind::Removed | ChangeKind::Absent) && change.path == *path
             };
             result.changes.iter().any(|change| gone(&change))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::outcome::{Facts, StageState};
+use crate::outcome::Facts;
+use crate::outcome::stage::StageState;
 use crate::plan::{Condition, Plan, Probe, Rule, Share, Stage, Vars};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.

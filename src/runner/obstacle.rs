@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Cause, Facts, Failure, Phase, Proof};
+use crate::outcome::cause::{Cause, Proof};
+use crate::outcome::{Facts, Failure, Phase};
 use crate::plan::Plan;
 use crate::reactor::now;
 

@@ -23,7 +23,7 @@ use super::exec::command::{Command, CommandEnd, CommandResult};
 use super::exec::marks::Mark;
 use super::session::{EAGAIN, Keepalives, Session, Stopwatch};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::change::{Change, ChangeKind};
 use crate::plan::pull::PullSource;
 use crate::plan::push::{PartWriter, Push};
 use crate::plan::script::copy::{self, CopyAnswers};

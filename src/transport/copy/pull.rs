@@ -15,7 +15,7 @@ use super::local::{self, LocalEntry, LocalTree, words};
 use super::receive::ReceiveResult;
 use super::{CopyEnd, CopyLimits, refused};
 use crate::cancel::{Raced, race};
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::change::{Change, ChangeKind};
 use crate::plan::pull::PullSource;
 use crate::plan::script::copy::CopyAnswers;
 use crate::plan::script::pull as node;
