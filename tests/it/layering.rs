@@ -9,7 +9,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap_complete", &["commands/completions.rs"]),
     ("clap_mangen", &["commands/man.rs"]),
     ("ssh2", &["transport/"]),
-    ("rayon", &["runner/fleet.rs", "commands/run.rs", "commands/kept_fleet.rs"]),
+    ("rayon", &["runner/fleet.rs", "commands/fleet.rs", "commands/kept_fleet.rs"]),
     ("indicatif", &["reporter/progress.rs"]),
     ("console", &["reporter/style.rs"]),
     ("nix", &["account.rs"]),
