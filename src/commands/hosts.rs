@@ -18,7 +18,7 @@ use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::origins::{self, Stated};
 use super::output_inputs::terminal_size;
-use super::targets::{Route, ask_ahead, load_config, route};
+use super::routes::{Route, ask_ahead, load_config, route};
 use super::{report_files, selection};
 use crate::diagnostic::Diagnostic;
 

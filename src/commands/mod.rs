@@ -36,6 +36,7 @@ mod push_record;
 mod recorded_keys;
 mod report_files;
 mod resume;
+mod routes;
 mod run;
 mod runs;
 mod selection;
