@@ -26,7 +26,7 @@ use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::reactor::{Socket, Ticker, sleep, spawn};
 use crate::transport::classify;
-use crate::transport::connect::host_port;
+use crate::transport::connect::failure::host_port;
 use crate::transport::jump::status::TunnelStatus;
 use crate::transport::session::{EAGAIN, Session};
 use crate::transport::target::Target;
