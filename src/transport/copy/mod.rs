@@ -6,6 +6,7 @@ mod list_by_script;
 mod local;
 mod progress;
 mod pull;
+mod pull_state;
 mod push;
 mod push_check;
 mod receive;
