@@ -12,7 +12,8 @@ use crate::reactor::now;
 
 use super::Run;
 use super::condition::said;
-use super::fleet::{Executor, JobResult};
+use super::executor::Executor;
+use super::job::JobResult;
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::step::is_gone;

@@ -7,8 +7,9 @@ use crate::outcome::{Outcome, StepResult};
 use crate::plan::script::parse_checks;
 use crate::plan::{Action, Check, Cleanup, Step, Vars};
 
-use super::fleet::{Executor, JobResult, Work};
+use super::executor::Executor;
 use super::host::HostState;
+use super::job::{JobResult, Work};
 use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;

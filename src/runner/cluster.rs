@@ -15,7 +15,8 @@ use crate::report::{Asked, ClusterReport};
 use crate::transport::Command;
 
 use super::condition::{holds, name_state};
-use super::fleet::{Executor, JobResult};
+use super::executor::Executor;
+use super::job::JobResult;
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};

@@ -8,7 +8,7 @@ use crate::outcome::change::{Change, ChangeKind};
 use crate::outcome::{Facts, Failure, Killed, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, Check, Look, script};
-use crate::runner::fleet::JobResult;
+use crate::runner::job::JobResult;
 use crate::runner::script::LOOK_ENDS;
 use crate::transport::{Begun, CommandEnd, CommandResult};
 

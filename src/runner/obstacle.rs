@@ -12,7 +12,7 @@ use crate::reactor::now;
 
 use super::Run;
 use super::condition::holds;
-use super::fleet::Executor;
+use super::executor::Executor;
 use super::host::HostState;
 use super::preflight::named;
 use super::wait::{first_missing, needed};

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::event::HostId;
 
-use super::fleet::{Executor, JobResult};
+use super::executor::Executor;
+use super::job::JobResult;
 use super::{NextEvent, Run};
 
 /// What is to be done on hosts, and what is under way. `T` says what it is about.

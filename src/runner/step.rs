@@ -11,7 +11,8 @@ use crate::stats::CancelReason;
 
 use super::Run;
 use super::condition::holds;
-use super::fleet::{Executor, Job, JobResult, Work};
+use super::executor::Executor;
+use super::job::{Job, JobResult, Work};
 use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;

@@ -13,7 +13,8 @@ use crate::transport::Command;
 
 use super::cause;
 use super::condition::{holds, name_state, reason, said, stages};
-use super::fleet::{Executor, JobResult, Work};
+use super::executor::Executor;
+use super::job::{JobResult, Work};
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::script::{self, Depth};
@@ -170,7 +171,7 @@ impl<C: Executor> Run<'_, C> {
     /// Begins a look: not worth an event of its own, once a second on every host.
     pub(super) fn begin_quietly(&mut self, host: HostId, step: StepId, command: Command) {
         let since = self.hosts[host].activity.take();
-        let job = super::Job {
+        let job = super::job::Job {
             work: Work::Command(command),
             stream: false,
             waits: true,
