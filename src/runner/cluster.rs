@@ -19,9 +19,10 @@ use super::executor::Executor;
 use super::job::JobResult;
 use super::script::{self, Depth};
 use super::step::is_gone;
+use super::turn::NextEvent;
 use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
-use super::{NextEvent, Run, later};
+use super::{Run, later};
 
 /// The nodes that are looked at while the cluster is waited for, as an earlier step did.
 struct Nodes<'a> {

@@ -19,9 +19,10 @@ use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::script::{self, Depth};
 use super::step::is_gone;
+use super::turn::NextEvent;
 use super::wait_checks::{may_come, not_yet, timed_out_failure};
 use super::waiting::{WaitingHost, WaitingHosts, Why};
-use super::{NextEvent, Run, later};
+use super::{Run, later};
 
 /// Time that the other hosts still have to come up, once one is beyond help.
 pub(super) const SETTLE: Duration = Duration::from_secs(15);
