@@ -11,13 +11,13 @@ use crate::plan::{Until, Wait};
 use crate::reactor::now;
 
 use super::Run;
-use super::condition::said;
+use super::condition::{first_missing, said};
+use super::evidence::EVIDENCE;
 use super::executor::Executor;
 use super::job::JobResult;
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::step::is_gone;
-use super::wait::{EVIDENCE, first_missing};
 use super::waiting::WaitingHost;
 
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.

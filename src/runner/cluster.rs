@@ -17,10 +17,12 @@ use crate::transport::Command;
 use super::condition::{holds, name_state};
 use super::executor::Executor;
 use super::job::JobResult;
+use super::look::LOOK;
 use super::script::{self, Depth};
 use super::step::is_gone;
 use super::turn::NextEvent;
-use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};
+use super::wait::{SETTLE, needed};
+use super::wait_failure::{phase, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
 use super::{Run, later};
 

@@ -51,6 +51,10 @@ pub(super) fn stages(
         .collect()
 }
 
+pub(super) fn first_missing(stages: &[StageState]) -> Option<&StageState> {
+    stages.iter().find(|stage| !stage.up)
+}
+
 /// What to do about a stage: what the probe says (`hint_FACT`), which knows more, else what the playbook says.
 fn hint(stage: &Stage, facts: &Facts, vars: &Vars) -> Option<String> {
     said(facts, "hint", &stage.fact).or_else(|| stage.hint.as_ref().map(|hint| hint.render_words(vars, facts)))

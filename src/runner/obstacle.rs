@@ -11,11 +11,11 @@ use crate::plan::Plan;
 use crate::reactor::now;
 
 use super::Run;
-use super::condition::holds;
+use super::condition::{first_missing, holds};
 use super::executor::Executor;
 use super::host::HostState;
 use super::preflight::named;
-use super::wait::{first_missing, needed};
+use super::wait::needed;
 
 /// Facts that name an obstacle: `obstacle_OG36=WHERE: WORDS`, by the id of the cause.
 const OBSTACLE: &str = "obstacle_";
