@@ -10,9 +10,9 @@ use indexmap::IndexMap;
 
 use super::columns::{pad, width};
 use super::grouping::shape;
+use super::outcome_words::{tone, why};
 use super::screen::Screen;
 use super::settings::{CommandKind, Mode};
-use super::status_lines::{tone, why};
 use super::style::Tone;
 use super::{View, ViewContext, sanitize};
 use crate::event::{Event, EventKind, HostId};
