@@ -3,6 +3,7 @@
 //! One task, on the caller's thread, decides everything: which host does what next, what an answer means, when to stop.
 //! The fleet only does single commands. Nothing here prints, reads files or asks the environment.
 
+mod asking;
 mod canary;
 mod cause;
 mod cleanup;
