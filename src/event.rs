@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use crate::budget::Reserved;
-use crate::outcome::{Cause, Failure, Outcome, Phase, StageState, StepResult};
+use crate::outcome::cause::Cause;
+use crate::outcome::stage::StageState;
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::report::ClusterReport;
 use crate::stats::{CancelReason, RunStats};
 

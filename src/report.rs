@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::event::StepId;
 use crate::exit::ExitStatus;
-use crate::outcome::{Cause, Change, CommandNote, Facts, Failure, Killed, Outcome, StageState};
+use crate::outcome::cause::Cause;
+use crate::outcome::change::Change;
+use crate::outcome::stage::StageState;
+use crate::outcome::{CommandNote, Facts, Failure, Killed, Outcome};
 use crate::output::Output;
 use crate::partition::Partition;
 use crate::stats::Counts;

@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use super::problem::CatalogueProblem;
-use crate::outcome::WaitHelps;
+use crate::outcome::cause::WaitHelps;
 
 /// The catalogues that are compiled in, by system.
 pub(super) const BUILTIN: [(&str, &str); 5] = [

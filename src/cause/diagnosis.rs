@@ -3,7 +3,7 @@
 use super::catalogue::{Catalogue, DocumentedCause};
 use super::decisive::{blocks, decisive_line, first_counts, proof};
 use super::evidence::{Evidence, LogPiece};
-use crate::outcome::{Cause, Proof};
+use crate::outcome::cause::{Cause, Proof};
 
 /// The cause that holds back the first missing stage of a node. `stages` are all stages of the chain: a row about another one of
 /// them is not the cause of this one. `None`: nothing in the evidence tells.

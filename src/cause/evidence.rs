@@ -11,7 +11,7 @@
 //! last minutes; so long ago it was written to. `unreadable`: the user may not read it, which is a finding of its own. What a script prints before the first such
 //! line, as scripts without them do, is kept as it is.
 
-use crate::outcome::Cause;
+use crate::outcome::cause::Cause;
 
 use super::csv::record;
 use super::words::{decoded, mask_secrets};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::catalogue::{DocumentedCause, Verified, builtin, ids};
-use crate::outcome::WaitHelps;
+use crate::outcome::cause::WaitHelps;
 
 /// A row in full, as plain text.
 #[must_use]

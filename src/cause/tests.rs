@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::outcome::Cause;
+use crate::outcome::cause::Cause;
 
 const SAMPLES: [(&str, &str); 5] = [
     ("opengauss", include_str!("../../tests/causes/opengauss.yaml")),

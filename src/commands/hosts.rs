@@ -17,8 +17,9 @@ use crate::ssh_config::ProxyRoute;
 use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::origins::{self, Stated};
-use super::targets::{Route, ask_ahead, load_config, route};
-use super::{report_files, run, selection};
+use super::output_inputs::terminal_size;
+use super::routes::{Route, ask_ahead, load_config, route};
+use super::{report_files, selection};
 use crate::diagnostic::Diagnostic;
 
 /// Prints the selection.
@@ -95,8 +96,7 @@ fn print_groups(selected: &selection::Selected, json_to: Option<&Path>, environm
         let names = of(group);
         table.row([group.clone(), names.len().to_string(), hostset::fold(&names)]);
     }
-    let columns =
-        if environment.stdout_tty { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
+    let columns = if environment.stdout_tty { terminal_size(environment).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
 }
 
@@ -162,7 +162,7 @@ fn print_table(rows: &[HostRow<'_>], environment: &Environment) -> io::Result<()
     }
     // With -v lines are not cut to the terminal's width.
     let cut = environment.stdout_tty && rows.iter().all(|row| row.stated.is_empty());
-    let columns = if cut { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
+    let columns = if cut { terminal_size(environment).map(|(columns, _)| columns) } else { None };
     table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~")
 }
 

@@ -15,7 +15,7 @@ use crate::plan::quote::quote;
 use super::clustershell;
 use super::environment::Environment;
 use super::program;
-use super::targets::load_config;
+use super::routes::load_config;
 use crate::diagnostic::Diagnostic;
 
 /// Before the name of a file: it is an inventory of Ansible, whatever it looks like.

@@ -16,7 +16,7 @@ use crate::runner::{self, RunHost, RunLog, RunResult, RunSettings};
 use crate::stats::CancelReason;
 use crate::transport::{Connector, Target};
 
-use super::run;
+use super::fleet::pool;
 use super::selection::Selected;
 
 /// A fleet, and what is known of its hosts from one run to the next.
@@ -39,7 +39,7 @@ impl KeptFleet {
     /// # Errors
     /// When the system gives no threads or descriptors.
     pub(super) fn start(targets: Vec<Target>, signals: Receiver<CancelReason>) -> anyhow::Result<Self> {
-        let pool = run::pool(targets.len())?;
+        let pool = pool(targets.len())?;
         let numbers = (0..).zip(&targets).map(|(number, target)| (target.name.clone(), number)).collect();
         let targets: Arc<[Target]> = targets.into();
         let fleet = Fleet::start(&pool, &targets, &Arc::new(Connector::default()), &Arc::default())

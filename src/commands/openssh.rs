@@ -17,8 +17,9 @@ use crate::transport::{AgentUse, Method, Target, Via};
 use super::environment::Environment;
 use super::jumps::{self, Role};
 use super::names;
+use super::routes::asked_for;
 use super::selection::Selected;
-use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Targets, asked_for, no_limit_where_zero};
+use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Targets, no_limit_where_zero};
 use crate::diagnostic::Diagnostic;
 
 /// Keywords of `ssh_config` that are about the host that is named, and not about its jump hosts.

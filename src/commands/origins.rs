@@ -14,7 +14,8 @@ use crate::ssh_config::{ProxyRoute, SourceLine};
 
 use super::environment::Environment;
 use super::jumps;
-use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE, Route};
+use super::routes::Route;
+use super::targets::{ATTEMPTS, CONNECT_TIMEOUT, KEEPALIVE};
 
 /// A setting, its value, and where it was said.
 pub(super) struct Stated {

@@ -18,7 +18,8 @@ use crate::reporter::schema::schema;
 use crate::reporter::style::Styles;
 
 use super::environment::Environment;
-use super::{hosts, merge, outputs, run};
+use super::output_inputs::terminal_size;
+use super::{hosts, merge, outputs};
 use crate::diagnostic::Diagnostic;
 
 /// `runs` and `runs show`.
@@ -75,8 +76,7 @@ fn list(
             Err(_) => table.row([id.as_str(), "", "unreadable", ""]),
         }
     }
-    let columns =
-        if environment.stdout_tty { run::terminal_size(environment).map(|(columns, _)| columns) } else { None };
+    let columns = if environment.stdout_tty { terminal_size(environment).map(|(columns, _)| columns) } else { None };
     let written = table.write(&mut io::stdout().lock(), &Styles::default(), columns, "~");
     for problem in runs.iter().filter_map(|(_, run)| run.as_ref().err()) {
         let _ = writeln!(io::stderr().lock(), "warning: {}", words(&problem.to_string()));

@@ -2,28 +2,37 @@
 //!
 //! Ad hoc commands and playbooks both end as a [`Plan`]. Pure: no files, no network, no clock.
 
+mod action;
+mod check;
+mod condition;
 pub mod exec_options;
+mod probe;
 pub mod pull;
 pub mod push;
 pub mod quote;
 pub mod script;
 pub mod shebang;
+mod step;
 pub mod template;
 pub mod vars;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod wait;
 
 use indexmap::IndexMap;
 
 use crate::cause::Catalogue;
-use crate::outcome::goes_down;
+use crate::outcome::stage::goes_down;
 
+pub use action::Action;
+pub use check::Check;
+pub use condition::{Condition, Remark, Rule};
 pub use exec_options::ExecOptions;
+pub use probe::{Probe, StateRule};
 pub use pull::Pull;
 pub use push::Push;
+pub use step::{Cleanup, Need, On, OnFailure, Step};
 pub use template::Template;
 pub use vars::{VarCheck, VarSpec, Vars};
+pub use wait::{Look, Quorum, Until, Wait};
 
 /// A whole run: what to do, in order.
 #[derive(Debug, Clone, Default)]
@@ -216,26 +225,6 @@ impl UnknownGroup {
     }
 }
 
-/// A look at a node: a POSIX sh script that prints `key=value` lines.
-#[derive(Debug, Clone)]
-pub struct Probe {
-    /// Where the script came from, for messages: `opengauss/node.sh`.
-    pub source: String,
-    /// The script's text. Every variable of the plan is set in it as a shell variable of that name.
-    pub script: Arc<str>,
-    /// Named states of a node; the first that matches becomes the fact `state`. Empty where the script prints `state` itself.
-    pub states: Vec<StateRule>,
-}
-
-/// A named state of a node and what makes it so.
-#[derive(Debug, Clone)]
-pub struct StateRule {
-    /// The state's name: `stopped`, `stopping`, ...
-    pub state: String,
-    /// What must hold.
-    pub when: Condition,
-}
-
 /// One stage of a startup chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
@@ -249,85 +238,6 @@ pub struct Stage {
     pub hint: Option<Template>,
 }
 
-/// One step.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// Its name, as the user reads it.
-    pub name: String,
-    /// What it does.
-    pub action: Action,
-    /// Hosts it is for.
-    pub on: On,
-    /// A host for which this does not hold is skipped.
-    pub when: Option<Condition>,
-    /// Of one host for all (`on: any`): an answer for which this holds is none, so another host is asked.
-    pub not_an_answer: Option<Condition>,
-    /// Time for each command of the step; `None`: no limit.
-    pub timeout: Option<Duration>,
-    /// Times that a failed command is tried again. Only where the action is idempotent, or the author says so.
-    pub retries: u32,
-    /// Hosts at once, where that is less than all.
-    pub serial: Option<Share>,
-    /// More failed hosts than this stop the run.
-    pub max_fail: Option<Share>,
-    /// What a failed host means for the steps after.
-    pub on_failure: OnFailure,
-    /// What is undone at the end of the run, however it ends, on hosts where this step made it.
-    pub cleanup: Option<Cleanup>,
-    /// State of the run once the step is done.
-    pub state: Option<String>,
-    /// State of the run if the step fails.
-    pub on_failure_state: Option<String>,
-    /// Hosts that must be able to come up, by what its probe finds on them; else the run is refused.
-    pub need: Vec<Need>,
-    /// It is about the cluster, and not about the hosts that are asked: what it waits for in vain is no host's failure.
-    pub about_cluster: bool,
-    /// Done at each entry: also where an earlier run, which goes on, has done it.
-    pub every_run: bool,
-    /// What to do where its command fails and names no way out, or does not end in time.
-    pub hint: Option<Template>,
-    /// What a host on which its command failed is asked, for the report.
-    pub evidence: Option<Look>,
-}
-
-impl Step {
-    /// A step for all hosts, with nothing special about it.
-    #[must_use]
-    pub fn new(name: impl Into<String>, action: Action) -> Self {
-        Self {
-            name: name.into(),
-            action,
-            on: On::All,
-            when: None,
-            not_an_answer: None,
-            timeout: None,
-            retries: 0,
-            serial: None,
-            max_fail: None,
-            on_failure: OnFailure::Stop,
-            cleanup: None,
-            state: None,
-            on_failure_state: None,
-            need: Vec::new(),
-            about_cluster: false,
-            every_run: false,
-            hint: None,
-            evidence: None,
-        }
-    }
-}
-
-/// Hosts that must be able to come up for a run to make sense.
-#[derive(Debug, Clone)]
-pub struct Need {
-    /// So many.
-    pub quorum: Quorum,
-    /// Of the hosts for which this holds.
-    pub of: Condition,
-    /// As far as this stage of the chain; `None`: to its end.
-    pub up_to: Option<String>,
-}
-
 /// A number of hosts, or a part of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -335,293 +245,4 @@ pub enum Share {
     Count(usize),
     /// So many per cent, rounded up where hosts are begun, down where failures are allowed.
     Percent(u8),
-}
-
-/// Hosts that a step is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum On {
-    /// All hosts of the run that are still in it.
-    All,
-    /// One host that is up; another one if it goes away.
-    Any,
-    /// Hosts of this group.
-    Group(String),
-    /// Hosts that are not of this group.
-    NotGroup(String),
-}
-
-impl On {
-    /// Whether a host in these groups may be one of them.
-    #[must_use]
-    pub fn includes(&self, groups: &[String]) -> bool {
-        match self {
-            Self::All | Self::Any => true,
-            Self::Group(name) => groups.contains(name),
-            Self::NotGroup(name) => !groups.contains(name),
-        }
-    }
-}
-
-/// What a failed host means for the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Later steps are not done, on any host.
-    Stop,
-    /// Later steps are done on the hosts that are left.
-    Continue,
-}
-
-/// What is undone at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleanup {
-    /// Remove the paths that the step created.
-    Remove,
-}
-
-/// What a step does on a host.
-#[derive(Debug, Clone)]
-pub enum Action {
-    /// Connect and log in only.
-    Ping,
-    /// Copy files to the node.
-    Push(std::sync::Arc<Push>),
-    /// Copy files from the node.
-    Pull(std::sync::Arc<Pull>),
-    /// Run a command in the user's login shell.
-    Run {
-        /// The command. Variables in it are quoted for the shell.
-        command: Template,
-        /// How.
-        exec_options: ExecOptions,
-    },
-    /// Run a script of the playbook's own in /bin/sh, which finds every variable set, as a probe does. Its `key=value`
-    /// lines are facts; of those `changed`, `because` and `hint` are its own word on what it did and why it failed.
-    Script {
-        /// Where the script came from, for messages.
-        source: String,
-        /// The script's text.
-        script: String,
-        /// More shell variables.
-        with: Vec<(String, Template)>,
-        /// How it is run.
-        exec_options: ExecOptions,
-    },
-    /// Look, and perhaps refuse to go on.
-    Probe {
-        /// Name of the probe.
-        probe: String,
-        /// States in which it is wrong to go on; the first that holds is the reason.
-        refuse: Vec<Rule>,
-        /// What is worth a word before the run goes on.
-        warn: Vec<Remark>,
-    },
-    /// Hold only where every check does.
-    Check {
-        /// The checks.
-        checks: Vec<Check>,
-    },
-    /// Remove files. Globs in the last component only.
-    Remove {
-        /// The paths.
-        paths: Vec<Template>,
-        /// As this user, through the node's sudo.
-        sudo: Option<Template>,
-    },
-    /// Create empty files where they are not there.
-    Touch {
-        /// The paths.
-        paths: Vec<Template>,
-        /// Only where this file is there.
-        if_exists: Option<Template>,
-        /// As this user, through the node's sudo.
-        sudo: Option<Template>,
-    },
-    /// Write a small file, atomically.
-    Write {
-        /// Where.
-        path: Template,
-        /// What; variables are put in as they are.
-        content: Template,
-        /// Permission bits.
-        mode: u32,
-    },
-    /// Look again and again until something holds.
-    Wait(Box<Wait>),
-    /// Name the state of the whole run, in the journal.
-    State {
-        /// The state's name.
-        name: String,
-    },
-}
-
-impl Action {
-    /// The user that sudo makes of the login user for it.
-    #[must_use]
-    pub fn sudo(&self) -> Option<&Template> {
-        match self {
-            Self::Run { exec_options, .. } | Self::Script { exec_options, .. } => exec_options.sudo.as_ref(),
-            Self::Remove { sudo, .. } | Self::Touch { sudo, .. } => sudo.as_ref(),
-            Self::Push(push) => push.sudo.as_ref(),
-            Self::Pull(pull) => pull.sudo.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// Whether it may change something on a node. A command may, whatever it is.
-    #[must_use]
-    pub fn is_change(&self) -> bool {
-        match self {
-            Self::Run { .. } | Self::Script { .. } | Self::Remove { .. } | Self::Touch { .. } | Self::Write { .. } => {
-                true
-            }
-            Self::Push(push) => push.check.is_none(),
-            Self::Ping
-            | Self::Pull(_)
-            | Self::Probe { .. }
-            | Self::Check { .. }
-            | Self::Wait(_)
-            | Self::State { .. } => false,
-        }
-    }
-}
-
-/// What to look at while waiting.
-#[derive(Debug, Clone)]
-pub enum Look {
-    /// A probe of the plan, as a light look (`$light` is 1 in the script).
-    Probe(String),
-    /// A command; its `key=value` and `key : value` lines are facts, and so is `exit_status`.
-    Run(Template),
-    /// Checks, as those of [`Action::Check`].
-    Checks {
-        /// The checks.
-        checks: Vec<Check>,
-        /// And the node has booted since the wait began.
-        rebooted: bool,
-    },
-}
-
-/// A wait.
-#[derive(Debug, Clone)]
-pub struct Wait {
-    /// What is looked at.
-    pub look: Look,
-    /// When a host is there.
-    pub until: Until,
-    /// Hosts that cannot be reached are tried again, as they may still be on their way up; else they are given up.
-    pub patient: bool,
-    /// How many hosts must be there.
-    pub quorum: Quorum,
-    /// Pause from the start of one look to the start of the next, on one host.
-    pub every: Duration,
-    /// Time for the whole wait.
-    pub timeout: Duration,
-    /// A host that is not there after so many looks is not waited for.
-    pub looks: Option<u32>,
-    /// States from which a node will not come up by itself: the wait ends for it at once.
-    pub give_up: Vec<Rule>,
-    /// What to do where the time runs out.
-    pub hint: Option<Template>,
-    /// A command whose output (last lines of a log) goes into the report of a host that did not come up.
-    pub evidence: Option<Look>,
-}
-
-/// When a host is where a wait wants it.
-#[derive(Debug, Clone)]
-pub enum Until {
-    /// Every stage of the plan's chain is up.
-    Chain,
-    /// A condition on facts holds.
-    Condition(Condition),
-    /// Everything looked at holds ([`Look::Checks`]).
-    Checks,
-}
-
-/// How many hosts a wait wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quorum {
-    /// Every host of the step.
-    All,
-    /// More than half.
-    Majority,
-    /// So many.
-    Count(usize),
-    /// So many per cent, rounded up.
-    Percent(u8),
-    /// One.
-    Any,
-}
-
-/// A condition and what it means.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    /// What must hold.
-    pub when: Condition,
-    /// The reason, for the report.
-    pub because: Template,
-    /// What to do about it.
-    pub hint: Option<Template>,
-    /// Must have held for this long before it counts (waits only).
-    pub after: Duration,
-}
-
-/// Something that the user should know once every host was looked at.
-#[derive(Debug, Clone)]
-pub struct Remark {
-    /// What must hold on a host.
-    pub when: Condition,
-    /// It is about hosts that could not be looked at, not about those that were.
-    pub hosts_missing: bool,
-    /// What to say.
-    pub because: Template,
-    /// What to do about it.
-    pub hint: Option<Template>,
-}
-
-/// Tests that must all hold.
-#[derive(Debug, Clone, Default)]
-pub struct Condition {
-    /// Facts and the values that they may have. A fact that is not known is empty text.
-    pub facts: Vec<(String, Vec<Template>)>,
-    /// Facts and the values that they must not have.
-    pub not: Vec<(String, Vec<Template>)>,
-    /// Files that must be there (looked at on the node just before the step).
-    pub exists: Vec<Template>,
-    /// Files that must not be there.
-    pub missing: Vec<Template>,
-}
-
-impl Condition {
-    /// Whether there is no test in it, so that it always holds.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.not.is_empty() && self.exists.is_empty() && self.missing.is_empty()
-    }
-}
-
-/// One thing to check on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// A process of this name runs, and where a path is given, from this executable. A zombie does not count.
-    Process {
-        /// The name as in `/proc/PID/comm`.
-        name: String,
-        /// The executable.
-        path: Option<String>,
-    },
-    /// No such process runs.
-    NoProcess {
-        /// As that of [`Check::Process`].
-        name: String,
-        /// The executable.
-        path: Option<String>,
-    },
-    /// A command ends with status 0.
-    Command(String),
-    /// Something listens on this TCP port of the node.
-    Port(u16),
-    /// A file is there.
-    File(String),
-    /// A file is gone.
-    NoFile(String),
 }

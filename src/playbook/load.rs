@@ -2,12 +2,12 @@
 //!
 //! Must not touch a file: texts come from [`Sources`]. Playbooks that a `play` step names are put in where it stands.
 
+mod lookup;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -18,67 +18,14 @@ use super::document::{Document, chain, document, states};
 use super::node::{Node, Text, parse};
 use super::problem::{Complaint, Position, Problem};
 use super::scope::{Scope, names};
+use super::sources::Sources;
 use super::step::{StepItem, share, step};
 use crate::cause::Catalogue;
-use crate::plan::push::PushFile;
-use crate::plan::script::without_comments;
 use crate::plan::{Block, Plan, Probe, Share};
-use crate::text::{did_you_mean, io_cause, uncapitalized};
+use lookup::{beside, unreadable};
 
 /// Playbooks that play playbooks. One that plays itself under another name (a link) ends here.
 const MAX_DEPTH: usize = 16;
-
-/// Where the texts of playbooks and scripts come from that are not compiled in.
-pub trait Sources {
-    /// The text of a playbook.
-    ///
-    /// # Errors
-    ///
-    /// As reading the file does.
-    fn playbook(&self, name: &str) -> io::Result<String>;
-
-    /// The text of a script. The path is relative to where the playbook's own name is: the directories are joined.
-    ///
-    /// # Errors
-    ///
-    /// As reading the file does.
-    fn script(&self, relative: &str) -> io::Result<String>;
-
-    /// What a command is to read, as it is. The path is as that of a script.
-    ///
-    /// # Errors
-    ///
-    /// As reading the file does.
-    fn input(&self, relative: &str) -> io::Result<Vec<u8>>;
-
-    /// A file that is copied to the hosts, or a directory and all that is in it. The path is relative as that of a script.
-    ///
-    /// # Errors
-    ///
-    /// In words, and after a line break what to do about it.
-    fn copies(&self, relative: &str) -> Result<Vec<PushFile>, String> {
-        Err(format!("`{relative}` can't be read"))
-    }
-}
-
-/// No files: only what is compiled in.
-#[cfg(test)]
-pub(crate) struct NoFiles;
-
-#[cfg(test)]
-impl Sources for NoFiles {
-    fn playbook(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn script(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn input(&self, _: &str) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
 
 /// Loads playbooks.
 pub struct Loader<'a> {
@@ -300,91 +247,6 @@ impl Loader<'_> {
         }
         Ok(())
     }
-
-    fn find(&self, name: &str) -> io::Result<String> {
-        match builtin::source(name) {
-            Some(text) => Ok(text.to_owned()),
-            None => self.sources.playbook(name),
-        }
-    }
-
-    /// A playbook that another one names: a file next to it, or one that is compiled in.
-    fn nested(&self, file: &str, playbook: &Text) -> Result<(String, String), Complaint> {
-        if let Some(text) = builtin::source(&playbook.value) {
-            return Ok((playbook.value.clone(), text.to_owned()));
-        }
-        let name = beside(file, &playbook.value);
-        match self.sources.playbook(&name) {
-            Ok(text) => Ok((name, text)),
-            Err(error) => Err(unreadable(&name, playbook.at, &error)),
-        }
-    }
-
-    /// What a command is to read: a file as seen from the playbook.
-    fn input(&self, file: &str, input: &Text) -> Result<Vec<u8>, Complaint> {
-        let path = beside(file, &input.value);
-        self.sources.input(&path).map_err(|error| {
-            Complaint::new(input.at, format!("input `{path}` can't be read: {}", uncapitalized(&io_cause(&error))))
-        })
-    }
-
-    /// Files that are copied: beside the playbook, or anywhere on this machine.
-    fn copies(&self, file: &str, text: &Text, path: &str) -> Result<Vec<PushFile>, Complaint> {
-        if path.is_empty() {
-            return Err(Complaint::new(text.at, "an empty path, expected the name of a file or directory"));
-        }
-        self.sources.copies(&beside(file, path)).map_err(|said| match said.split_once("\nhint: ") {
-            Some((said, hint)) => Complaint::new(text.at, said).hint(hint),
-            None => Complaint::new(text.at, said),
-        })
-    }
-
-    /// Scripts, one after the other, as one text without comments.
-    fn scripts(&self, file: &str, scripts: &[Text], notes: &RefCell<Vec<String>>) -> Result<String, Complaint> {
-        let mut text = String::new();
-        for script in scripts {
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            text.push_str(&without_comments(&self.script(file, script, notes)?));
-        }
-        Ok(text)
-    }
-
-    /// A script: next to the playbook, or one that is compiled in, so that a built-in playbook can be copied and edited.
-    fn script(&self, file: &str, script: &Text, notes: &RefCell<Vec<String>>) -> Result<String, Complaint> {
-        let path = script.value.as_str();
-        if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
-            let message = format!("script `{path}` must be a path below the playbook's directory");
-            return Err(Complaint::new(script.at, message));
-        }
-        let compiled_in = builtin::script(path);
-        if builtin::source(file).is_none() {
-            let path = beside(file, &script.value);
-            match self.sources.script(&path) {
-                Ok(text) => return Ok(text),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(Complaint::new(
-                        script.at,
-                        format!("script `{path}` can't be read: {}", uncapitalized(&io_cause(&error))),
-                    ));
-                }
-            }
-        }
-        let Some(text) = compiled_in else {
-            return Err(Complaint::new(script.at, format!("there is no script `{}`", script.value))
-                .maybe_hint(did_you_mean(&script.value, builtin::scripts())));
-        };
-        if builtin::source(file).is_none() {
-            let beside = beside(file, &script.value);
-            notes.borrow_mut().push(format!(
-                "playbook `{file}`: there is no script `{beside}`, the built-in `{}` is used",
-                script.value
-            ));
-        }
-        Ok(text.to_owned())
-    }
 }
 
 /// A catalogue of causes: that of a system that ships, or a file beside the playbook.
@@ -415,34 +277,6 @@ fn batches(scope: &Scope<'_>, serial: &Text, max_fail: Option<&Text>, last: Opti
         first: None,
         last,
     })
-}
-
-fn unreadable(name: &str, at: Position, error: &io::Error) -> Complaint {
-    if error.kind() != io::ErrorKind::NotFound {
-        return Complaint::new(at, format!("playbook `{name}` can't be read: {}", uncapitalized(&io_cause(error))));
-    }
-    let known: Vec<_> = builtin::names().collect();
-    let hint =
-        did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("built in are {}", known.join(", ")));
-    Complaint::new(at, format!("there is no playbook `{name}`, neither built in nor a file")).hint(hint)
-}
-
-/// A path as seen from the directory of a file. The same file has one spelling, so that a loop of plays is seen.
-fn beside(file: &str, path: &str) -> String {
-    let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let absolute = path.starts_with('/') || file.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    let base = if path.starts_with('/') { "" } else { directory };
-    for part in base.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
 }
 
 fn stem(file: &str) -> &str {

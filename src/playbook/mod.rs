@@ -12,12 +12,14 @@ mod node;
 mod problem;
 mod schema;
 mod scope;
+mod sources;
 mod step;
 #[cfg(test)]
 mod tests;
 mod wait;
 
-#[cfg(test)]
-pub(crate) use load::NoFiles;
-pub use load::{Loader, Sources};
+pub use load::Loader;
 pub use schema::schema;
+#[cfg(test)]
+pub(crate) use sources::NoFiles;
+pub use sources::Sources;

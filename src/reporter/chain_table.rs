@@ -11,9 +11,10 @@ use super::columns::{StyledRow, fit_middle, pad, short_time, width};
 use super::screen::Screen;
 use super::style::{Glyphs, Tone};
 use super::table::Table;
-use super::{View, ViewContext, plural, sanitize, status_lines};
+use super::{View, ViewContext, outcome_words, plural, sanitize, status_form};
 use crate::event::{Event, EventKind, HostId};
-use crate::outcome::{Failure, Outcome, StageState};
+use crate::outcome::stage::StageState;
+use crate::outcome::{Failure, Outcome};
 use crate::report::RunReport;
 use crate::stats::RunStats;
 
@@ -195,17 +196,17 @@ pub(crate) fn write_refused(
     screen: &mut Screen,
 ) -> io::Result<()> {
     let text = format!("{} must not go on; nothing was changed", plural::hosts(hosts.len()));
-    screen.err_line(&status_lines::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
+    screen.err_line(&status_form::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
     let mut groups: IndexMap<(String, String), Vec<HostId>> = IndexMap::new();
     for (host, failure) in hosts {
         let state = states.get(*host).cloned().flatten().unwrap_or_else(|| match failure.outcome() {
             Outcome::Failed => "refused".to_owned(),
-            outcome => status_lines::word(outcome).to_lowercase(),
+            outcome => outcome_words::word(outcome).to_lowercase(),
         });
         // The state says that the node answered; the phase would only say that it was looked at.
         let cause = match failure.phase {
             crate::outcome::Phase::Check => sanitize::words(&failure.cause),
-            _ => status_lines::why(failure),
+            _ => outcome_words::why(failure),
         };
         groups.entry((state, cause)).or_default().push(*host);
     }

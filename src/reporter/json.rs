@@ -12,7 +12,8 @@ use serde::{Serialize, Serializer};
 use super::encoded;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitStatus;
-use crate::outcome::{CommandNote, Failure, Outcome, StageState};
+use crate::outcome::stage::StageState;
+use crate::outcome::{CommandNote, Failure, Outcome};
 use crate::report::{Asked, ClusterReport, HostReport, Merged, RecordedKey, RunReport, SCHEMA, StepReport};
 use crate::stats::RunStats;
 

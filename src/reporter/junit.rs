@@ -13,7 +13,8 @@ use super::sanitize;
 use super::summary;
 use super::timeline::{Timelines, shown};
 use crate::event::{Event, Reporter};
-use crate::outcome::{Cause, Failure, Outcome, StepResult};
+use crate::outcome::cause::Cause;
+use crate::outcome::{Failure, Outcome, StepResult};
 use crate::report::{HostReport, Merged, RunReport};
 use crate::stats::RunStats;
 
@@ -123,7 +124,7 @@ fn case(class: &str, name: &str, verdict: &Verdict<'_>) -> TestCase {
     };
     if !outcome.is_success() {
         status.set_type(outcome.name());
-        let message = failure.map_or_else(|| "not finished".to_owned(), super::status_lines::why);
+        let message = failure.map_or_else(|| "not finished".to_owned(), super::outcome_words::why);
         status.set_message(message.as_str());
         let hint = failure.and_then(|failure| failure.hint.as_deref());
         let hint = hint.map(|hint| format!("\nhint: {}", sanitize::words(hint))).unwrap_or_default();

@@ -14,7 +14,8 @@ use super::settings::{CommandKind, Mode};
 use super::style::Tone;
 use super::{ViewContext, plural, sanitize};
 use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Outcome, Phase, StageState};
+use crate::outcome::stage::StageState;
+use crate::outcome::{Outcome, Phase};
 use crate::stats::RunStats;
 
 /// Lines of the terminal that the live view leaves alone.

@@ -10,13 +10,14 @@ use indexmap::IndexMap;
 
 use super::columns::{pad, width};
 use super::grouping::shape;
+use super::outcome_words::{tone, why};
 use super::screen::Screen;
 use super::settings::{CommandKind, Mode};
-use super::status_lines::{tone, why};
 use super::style::Tone;
 use super::{View, ViewContext, sanitize};
 use crate::event::{Event, EventKind, HostId};
-use crate::outcome::{Change, ChangeKind, Outcome};
+use crate::outcome::Outcome;
+use crate::outcome::change::{Change, ChangeKind};
 use crate::output::Output;
 use crate::report::RunReport;
 use crate::stats::RunStats;

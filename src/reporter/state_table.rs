@@ -12,7 +12,7 @@ use super::columns::{fit_middle, pad, width};
 use super::screen::Screen;
 use super::style::Tone;
 use super::table::Table;
-use super::{View, ViewContext, sanitize, status_lines};
+use super::{View, ViewContext, outcome_words, sanitize};
 use crate::event::{Event, HostId};
 use crate::outcome::{Failure, Phase};
 use crate::report::{HostReport, RunReport};
@@ -107,7 +107,7 @@ fn write_narrow(report: &RunReport, columns: usize, ctx: &ViewContext, screen: &
 /// The state that its probe gave; where no probe ended well, the outcome. One that claims to run and lacks something is incomplete.
 fn state(host: &HostReport) -> (Tone, String) {
     if !host.outcome.is_success() {
-        return (Tone::Bad, status_lines::word(host.outcome).to_lowercase());
+        return (Tone::Bad, outcome_words::word(host.outcome).to_lowercase());
     }
     let state = host.facts.get("state").cloned().unwrap_or_else(|| "unknown".to_owned());
     if !host.chain.is_empty() && host.chain.iter().all(|stage| stage.up) {

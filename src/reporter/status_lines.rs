@@ -10,31 +10,25 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::columns::pad_left;
+use super::excerpt::excerpt;
 use super::grouping::{Grouping, Notice, NoticeGroup};
+use super::outcome_words::{change_words, cluster_words, killed_words, tone, why, word};
 use super::phases::Phases;
 use super::results::has_verdicts;
+use super::run_words::{cancel_words, still_running};
 use super::screen::Screen;
 use super::settings::CommandKind;
+use super::status_form::{line, plain_line, timed_line};
 use super::style::Tone;
 use super::{View, ViewContext, chain_table, plural, sanitize, summary};
-use crate::event::{Activity, Event, EventKind, HostId, StepId};
-use crate::outcome::{Change, ChangeKind, CommandNote, Failure, Killed, Outcome, Phase, StageState, StepResult};
+use crate::event::{Event, EventKind, HostId, StepId};
+use crate::outcome::stage::StageState;
+use crate::outcome::{CommandNote, Outcome, Phase, StepResult};
 use crate::report::{ClusterReport, RunReport};
-use crate::stats::{CancelReason, RunStats};
+use crate::stats::RunStats;
 
-/// Narrower terminals get lines without times and counts.
-const NARROW: usize = 60;
-/// Lines of a failed command's output that are shown.
-const EXCERPT: usize = 5;
-/// Bytes of its end in which they are looked for.
-const EXCERPT_BYTES: usize = 16 * 1024;
 /// Time before a stage that a host is at again is said again.
 const FLAPPING: Duration = Duration::from_secs(30);
-/// Digits that a time of day has at least: fewer in front of a line are a number of its own.
-const LEAST_TIME: usize = 6;
-/// Groups of slow hosts that one line names.
-const SLOW: usize = 6;
 
 /// Status lines and the summary.
 pub(crate) struct StatusLines {
@@ -355,207 +349,5 @@ impl View for StatusLines {
         Self::write(self.grouping.drain(), ctx, screen)?;
         self.flush_changes(report.elapsed, ctx, screen)?;
         summary::write(report, stats, ctx, screen)
-    }
-}
-
-/// A status line: word, time, count, hosts, detail.
-pub(crate) fn line(
-    word: &str,
-    tone: Tone,
-    took: Duration,
-    done: Option<usize>,
-    hosts: &str,
-    detail: &str,
-    ctx: &ViewContext,
-) -> String {
-    let mut middle = String::new();
-    if ctx.settings.columns.is_none_or(|columns| columns >= NARROW) {
-        middle = format!("[{:>8.3}s] ", took.as_secs_f64());
-        let total = ctx.names.len();
-        let digits = total.to_string().len();
-        if let Some(done) = done {
-            let _ = write!(middle, "({done:>digits$}/{total}) ");
-        } else if ctx.settings.command != CommandKind::Playbook {
-            middle.push_str(&" ".repeat(2 * digits + 4));
-        }
-    }
-    let gap = if detail.is_empty() { "" } else { "  " };
-    format!("{} {middle}{hosts}{gap}{detail}", ctx.err.paint(tone, &pad_left(word, 12)))
-}
-
-/// A status line about the run as a whole: word, time, text.
-pub(crate) fn timed_line(word: &str, tone: Tone, at: Duration, text: &str, ctx: &ViewContext) -> String {
-    if ctx.settings.columns.is_some_and(|columns| columns < NARROW) {
-        return plain_line(word, tone, text, ctx);
-    }
-    plain_line(word, tone, &format!("[{:>8.3}s] {text}", at.as_secs_f64()), ctx)
-}
-
-/// A status line without time and hosts.
-pub(crate) fn plain_line(word: &str, tone: Tone, text: &str, ctx: &ViewContext) -> String {
-    format!("{} {text}", ctx.err.paint(tone, &pad_left(word, 12)))
-}
-
-/// The status word of an outcome.
-pub(crate) fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok => "OK",
-        Outcome::Changed => "CHANGED",
-        Outcome::Skipped => "SKIPPED",
-        Outcome::Failed => "FAILED",
-        Outcome::TimedOut => "TIMED OUT",
-        Outcome::Unreachable => "UNREACHABLE",
-        Outcome::Refused => "REFUSED",
-        Outcome::Cancelled => "CANCELLED",
-    }
-}
-
-/// The style of an outcome.
-pub(crate) fn tone(outcome: Outcome) -> Tone {
-    match outcome {
-        Outcome::Ok => Tone::Ok,
-        Outcome::Changed => Tone::Changed,
-        Outcome::Skipped => Tone::Dim,
-        Outcome::Cancelled => Tone::Warn,
-        Outcome::Failed | Outcome::TimedOut | Outcome::Unreachable | Outcome::Refused => Tone::Bad,
-    }
-}
-
-/// A failure in words, on one line: `connect: connection refused`.
-pub(crate) fn why(failure: &Failure) -> String {
-    let cause = sanitize::words(&failure.cause);
-    let phase = failure.phase.words();
-    // `connect: connect to ...` says the phase twice.
-    if cause.strip_prefix(phase).is_some_and(|rest| rest.starts_with(' ')) {
-        cause
-    } else {
-        format!("{phase}: {cause}")
-    }
-}
-
-/// Why the cluster is not as it was wanted. It is no host's failure, so there is no phase of a host.
-pub(crate) fn cluster_words(failure: &Failure) -> String {
-    sanitize::words(&failure.cause)
-}
-
-/// What is known about a command that was stopped.
-pub(crate) fn killed_words(outcome: Outcome, remote_killed: Option<Killed>) -> &'static str {
-    match (outcome, remote_killed) {
-        (_, Some(Killed::Yes)) => "; killed on the node",
-        (_, Some(Killed::No)) => "; not seen gone on the node, it may still be running there",
-        (_, Some(Killed::Ended)) => "; it had ended on the node by then",
-        (_, None) => "",
-    }
-}
-
-/// What became of paths: `removed /a, /b; absent /c`.
-fn change_words(changes: &[Change], all: bool) -> String {
-    let mut by_kind: IndexMap<ChangeKind, Vec<String>> = IndexMap::new();
-    for change in changes.iter().filter(|change| all || change.action.is_change()) {
-        by_kind.entry(change.action).or_default().push(sanitize::words(&change.path));
-    }
-    let parts: Vec<String> =
-        by_kind.iter().map(|(kind, paths)| format!("{} {}", kind.name(), paths.join(", "))).collect();
-    parts.join("; ")
-}
-
-/// The last lines of what a failed command printed: its standard error if there is any.
-fn excerpt(result: &StepResult) -> Vec<String> {
-    // The summary has the proof of a cause, once for all hosts that share it.
-    if result.cause.as_ref().is_some_and(|cause| cause.proof.is_some()) {
-        return Vec::new();
-    }
-    let output = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
-    let text = sanitize::block(&output.last(EXCERPT_BYTES).unwrap_or_default());
-    // Who fails again and again says the same again and again; of such lines the newest stands there.
-    let mut lines: Vec<(&str, usize)> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match lines.last_mut() {
-            Some((last, times)) if without_time(last) == without_time(line) => (*last, *times) = (line, *times + 1),
-            _ => lines.push((line, 1)),
-        }
-    }
-    let shown = |(line, times): &(&str, usize)| match times {
-        1 => (*line).to_owned(),
-        times => format!("{line} ({times} times)"),
-    };
-    lines[lines.len().saturating_sub(EXCERPT)..].iter().map(shown).collect()
-}
-
-/// A line of a log without the time that it begins with.
-fn without_time(line: &str) -> &str {
-    let is_of_time = |c: char| c.is_ascii_digit() || ":.,-/+[] TZ".contains(c);
-    let rest = line.trim_start_matches(is_of_time);
-    let time = &line[..line.len() - rest.len()];
-    // A large number alone (a process, a size) is none.
-    let is_time =
-        time.contains(':') && time.bytes().filter(u8::is_ascii_digit).count() >= LEAST_TIME && !rest.is_empty();
-    if is_time { rest } else { line }
-}
-
-fn cancel_words(reason: CancelReason, running: usize) -> String {
-    let is_idle = running == 0;
-    let running = plural::hosts(running);
-    match reason {
-        CancelReason::Interrupt if is_idle => "interrupted: nothing runs on the nodes".to_owned(),
-        CancelReason::Terminate if is_idle => "terminated: nothing runs on the nodes".to_owned(),
-        CancelReason::Deadline if is_idle => "deadline passed: nothing runs on the nodes".to_owned(),
-        CancelReason::MaxFail if is_idle => "too many hosts failed: no new host is begun".to_owned(),
-        CancelReason::Interrupt => {
-            format!("interrupted, {running} running: killing what runs on the nodes; Ctrl-C again leaves at once")
-        }
-        CancelReason::Terminate => format!("terminated, {running} running: killing what runs on the nodes"),
-        CancelReason::Deadline => format!("deadline passed, {running} running: killing what runs on the nodes"),
-        CancelReason::MaxFail => format!("too many hosts failed, {running} running: no new host is begun"),
-    }
-}
-
-/// What a host is at: `connect`, `host key`, or the step and its stage.
-pub(crate) fn activity_words(activity: &Activity, ctx: &ViewContext) -> String {
-    match activity {
-        Activity::Connecting(phase) => phase.words().to_owned(),
-        Activity::Step(_) if ctx.steps.len() < 2 => Phase::Command.words().to_owned(),
-        Activity::Step(step) => format!("step {}", sanitize::words(ctx.step(*step))),
-        Activity::Stage(step, stage) => {
-            format!("step {}: {}", sanitize::words(ctx.step(*step)), sanitize::words(stage))
-        }
-    }
-}
-
-/// `still running after 10s: node07 (connect), node[09-12] (step wait: cm_agent)`, for logs without a live view.
-fn still_running(hosts: &[(HostId, Activity, Duration)], at: Duration, ctx: &ViewContext) -> String {
-    let mut groups: IndexMap<String, Vec<HostId>> = IndexMap::new();
-    for (host, activity, _) in hosts {
-        groups.entry(activity_words(activity, ctx)).or_default().push(*host);
-    }
-    let named: Vec<String> = groups
-        .iter_mut()
-        .take(SLOW)
-        .map(|(words, hosts)| {
-            hosts.sort_unstable();
-            format!("{} ({words})", ctx.fold(hosts))
-        })
-        .collect();
-    let left: usize = groups.values().skip(SLOW).map(Vec::len).sum();
-    let more = if left > 0 { format!(", and {} more", plural::hosts(left)) } else { String::new() };
-    format!("still running after {}: {}{more}", super::columns::short_time(at), named.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_time;
-
-    #[test]
-    fn the_time_in_front_of_a_line_is_known_from_a_number() {
-        for (line, rest) in [
-            ("2026-11-29 10:00:01.123 LOG: x", "LOG: x"),
-            ("[2026-11-29T10:00:01Z] x", "x"),
-            ("20261128:19:34:28:006086 gpstart: x", "gpstart: x"),
-            ("1048576 kB left", "1048576 kB left"),
-            ("3 left", "3 left"),
-            ("10:00:01", "10:00:01"),
-        ] {
-            assert_eq!(without_time(line), rest);
-        }
     }
 }

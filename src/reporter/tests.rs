@@ -11,9 +11,10 @@ use super::*;
 use crate::budget::Reserved;
 use crate::event::{Activity, EventKind, Stream};
 use crate::exit::ExitStatus;
-use crate::outcome::{
-    Cause, Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, Proof, StageState, StepResult, WaitHelps,
-};
+use crate::outcome::cause::{Cause, Proof, WaitHelps};
+use crate::outcome::change::{Change, ChangeKind};
+use crate::outcome::stage::StageState;
+use crate::outcome::{Facts, Failure, Killed, Outcome, Phase, StepResult};
 use crate::report::{HostReport, StepReport};
 use crate::stats::CancelReason;
 

@@ -9,7 +9,7 @@ use crate::reactor::now;
 use crate::stats::CancelReason;
 
 use super::Run;
-use super::fleet::Executor;
+use super::executor::Executor;
 
 /// Hosts that go first.
 #[derive(Debug, Clone)]

@@ -4,18 +4,20 @@ use std::time::Instant;
 
 use crate::cause::{Evidence, diagnose};
 use crate::event::{Activity, EventKind, HostId, StepId};
-use crate::outcome::{Cause, Failure, Outcome, Phase, StepResult, WaitHelps};
+use crate::outcome::cause::{Cause, WaitHelps};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::{Until, Wait};
 use crate::reactor::now;
 
 use super::Run;
-use super::condition::said;
-use super::fleet::{Executor, JobResult};
+use super::condition::{first_missing, said};
+use super::evidence::EVIDENCE;
+use super::executor::Executor;
+use super::job::JobResult;
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::step::is_gone;
-use super::wait::{EVIDENCE, first_missing};
 use super::waiting::WaitingHost;
 
 /// Bytes of evidence that are read: four pieces of 64 KiB, and their heads.

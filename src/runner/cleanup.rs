@@ -2,12 +2,14 @@
 
 use crate::cancel::CancelToken;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{ChangeKind, Outcome, StepResult};
+use crate::outcome::change::ChangeKind;
+use crate::outcome::{Outcome, StepResult};
 use crate::plan::script::parse_checks;
 use crate::plan::{Action, Check, Cleanup, Step, Vars};
 
-use super::fleet::{Executor, JobResult, Work};
+use super::executor::Executor;
 use super::host::HostState;
+use super::job::{JobResult, Work};
 use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;
@@ -92,7 +94,7 @@ impl<C: Executor> Run<'_, C> {
     /// What a step of its own has removed need not be removed at the end.
     pub(super) fn forget_removed(&mut self, host: HostId, result: &StepResult) {
         let is_gone = |path: &String| {
-            let gone = |change: &&crate::outcome::Change| {
+            let gone = |change: &&crate::outcome::change::Change| {
                 matches!(change.action, ChangeKind::Removed | ChangeKind::Absent) && change.path == *path
             };
             result.changes.iter().any(|change| gone(&change))

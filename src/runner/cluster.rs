@@ -1,25 +1,30 @@
 //! Waiting for the cluster: one host is asked for all, another one where it has no answer, and all nodes are looked at
 //! until the end. What is wrong then is a node's failure, or the cluster's and no node's.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::cancel::WatchedLimit;
 use crate::duration::human;
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Cause, Failure, Outcome, Phase, StepResult};
+use crate::outcome::cause::Cause;
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Action, Look, On, Until, Wait};
 use crate::reactor::now;
 use crate::report::{Asked, ClusterReport};
 use crate::transport::Command;
 
+use super::asking::Asking;
 use super::condition::{holds, name_state};
-use super::fleet::{Executor, JobResult};
+use super::executor::Executor;
+use super::job::JobResult;
+use super::look::LOOK;
 use super::script::{self, Depth};
 use super::step::is_gone;
-use super::wait::{LOOK, SETTLE, needed, phase, told, unmet, waited_for};
+use super::turn::NextEvent;
+use super::wait::{SETTLE, needed};
+use super::wait_failure::{phase, told, unmet, waited_for};
 use super::waiting::{WaitingHost, WaitingHosts};
-use super::{NextEvent, Run, later};
+use super::{Run, later};
 
 /// The nodes that are looked at while the cluster is waited for, as an earlier step did.
 struct Nodes<'a> {
@@ -27,64 +32,6 @@ struct Nodes<'a> {
     wait: &'a Wait,
     hosts: WaitingHosts,
     need: usize,
-}
-
-/// Who is asked about the cluster.
-struct Asking {
-    /// Hosts that can be asked; the first one is.
-    hosts: VecDeque<HostId>,
-    waiting: WaitingHost,
-    due: Instant,
-    /// When the question that is under way began.
-    under_way: Option<Instant>,
-    /// Hosts in a row that had no answer.
-    without_answer: usize,
-    /// What each host that was asked said last, in the order in which they were asked first.
-    answers: Vec<(HostId, String)>,
-    /// The latest answer.
-    state: Option<String>,
-}
-
-impl Asking {
-    fn host(&self) -> Option<HostId> {
-        self.hosts.front().copied()
-    }
-
-    /// The host whose answer counts.
-    fn speaker(&self) -> HostId {
-        self.host().or(self.answers.last().map(|(host, _)| *host)).unwrap_or_default()
-    }
-
-    /// Hosts that may know more, the one that was asked last first.
-    fn candidates(&self) -> Vec<HostId> {
-        self.hosts.iter().copied().collect()
-    }
-
-    fn answered(&mut self, host: HostId, answer: String) {
-        match self.answers.iter_mut().find(|(known, _)| *known == host) {
-            Some((_, known)) => *known = answer,
-            None => self.answers.push((host, answer)),
-        }
-    }
-
-    /// Goes on to the next host; once all had no answer, only after a pause.
-    fn ask_another(&mut self, wait: &Wait) {
-        self.hosts.rotate_left(1);
-        self.without_answer += 1;
-        if self.without_answer >= self.hosts.len() {
-            self.without_answer = 0;
-            self.due = later(now(), wait.every);
-        } else {
-            self.due = now();
-        }
-        // What has held for a while, as `give_up` wants it, holds whoever says it.
-        let held = std::mem::take(&mut self.waiting.held);
-        if let Some(host) = self.host() {
-            let looks = self.waiting.looks;
-            self.waiting = WaitingHost::new(host, wait, now());
-            (self.waiting.held, self.waiting.looks) = (held, looks);
-        }
-    }
 }
 
 impl<'a, C: Executor> Run<'a, C> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::outcome::{Facts, StageState};
+use crate::outcome::Facts;
+use crate::outcome::stage::StageState;
 use crate::plan::{Condition, Plan, Probe, Rule, Share, Stage, Vars};
 
 /// True when every test on facts holds. Tests on files are answered by the node, before.
@@ -48,6 +49,10 @@ pub(super) fn stages(
             StageState { stage: stage.name.clone(), up, value, after, hint: hint(stage, facts, vars) }
         })
         .collect()
+}
+
+pub(super) fn first_missing(stages: &[StageState]) -> Option<&StageState> {
+    stages.iter().find(|stage| !stage.up)
 }
 
 /// What to do about a stage: what the probe says (`hint_FACT`), which knows more, else what the playbook says.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Failure, Outcome, Phase, StepResult};
+use crate::outcome::change::{Change, ChangeKind};
+use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::transport::{CommandEnd, CopyEnd, CopyResult};
 
 use super::job_result::{heard, of_changes, of_end};

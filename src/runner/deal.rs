@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::plan::template::is_name;
 
 use super::Run;
-use super::fleet::Executor;
+use super::executor::Executor;
 use super::host::HostState;
 
 impl<C: Executor> Run<'_, C> {

@@ -11,7 +11,8 @@ use crate::plan::script::parse_node;
 use crate::plan::{Action, Step};
 
 use super::Run;
-use super::fleet::{Executor, JobResult, Work};
+use super::executor::Executor;
+use super::job::{JobResult, Work};
 use super::job_result::{LONGEST_ANSWER, Parser, answer, evaluate};
 use super::pump::Pump;
 use super::script;
@@ -117,7 +118,7 @@ impl<C: Executor> Run<'_, C> {
             let begun = run.hosts[host].begun;
             let command = script::ask_node(LIMIT);
             // The step itself follows on the same connection.
-            let job = super::Job {
+            let job = super::job::Job {
                 work: Work::Command(command),
                 stream: false,
                 waits: false,

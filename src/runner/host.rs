@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::event::{Activity, StepId};
-use crate::outcome::{Cause, Facts, Failure, Outcome, StageState, StepResult};
+use crate::outcome::cause::Cause;
+use crate::outcome::stage::StageState;
+use crate::outcome::{Facts, Failure, Outcome, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, On, Step, Vars};
 use crate::reactor::now;

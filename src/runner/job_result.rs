@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::duration::human;
-use crate::outcome::{Change, ChangeKind, Facts, Failure, Killed, Outcome, Phase, StepResult};
+use crate::outcome::change::{Change, ChangeKind};
+use crate::outcome::{Facts, Failure, Killed, Outcome, Phase, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, Check, Look, script};
-use crate::runner::fleet::JobResult;
+use crate::runner::job::JobResult;
 use crate::runner::script::LOOK_ENDS;
 use crate::transport::{Begun, CommandEnd, CommandResult};
 

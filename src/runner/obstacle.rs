@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::event::{EventKind, HostId, StepId};
-use crate::outcome::{Cause, Facts, Failure, Phase, Proof};
+use crate::outcome::cause::{Cause, Proof};
+use crate::outcome::{Facts, Failure, Phase};
 use crate::plan::Plan;
 use crate::reactor::now;
 
 use super::Run;
-use super::condition::holds;
-use super::fleet::Executor;
+use super::condition::{first_missing, holds};
+use super::executor::Executor;
 use super::host::HostState;
 use super::preflight::named;
-use super::wait::{first_missing, needed};
+use super::wait::needed;
 
 /// Facts that name an obstacle: `obstacle_OG36=WHERE: WORDS`, by the id of the cause.
 const OBSTACLE: &str = "obstacle_";

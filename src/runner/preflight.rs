@@ -6,7 +6,7 @@ use crate::plan::{Remark, Rule};
 
 use super::Run;
 use super::condition::{holds, reason, said};
-use super::fleet::Executor;
+use super::executor::Executor;
 use super::host::HostState;
 
 /// Hosts that a remark names.

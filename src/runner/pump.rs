@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::event::HostId;
 
-use super::fleet::{Executor, JobResult};
-use super::{NextEvent, Run};
+use super::Run;
+use super::executor::Executor;
+use super::job::JobResult;
+use super::turn::NextEvent;
 
 /// What is to be done on hosts, and what is under way. `T` says what it is about.
 pub(super) struct Pump<T> {

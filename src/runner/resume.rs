@@ -8,7 +8,8 @@ use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Outcome, StepResult};
 use crate::plan::{Action, On, Step};
 
-use super::fleet::{Executor, Work};
+use super::executor::Executor;
+use super::job::Work;
 use super::job_result::{Parser, evaluate};
 use super::pump::Pump;
 use super::run_log::{RunLog, StepEnd};

@@ -9,7 +9,7 @@ use crate::stats::CancelReason;
 
 use super::Run;
 use super::condition::holds;
-use super::fleet::Executor;
+use super::executor::Executor;
 
 /// The hosts that a block of steps is done on at the moment.
 #[derive(Debug)]

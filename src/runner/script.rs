@@ -10,8 +10,8 @@ use crate::plan::{Action, ExecOptions, Look, Plan, Probe, Step, Template, Vars, 
 use crate::transport::{Command, CopyRequest, Looks, Runner};
 
 use super::copy_request;
-use super::fleet::Work;
 use super::host::RunHost;
+use super::job::Work;
 use super::{CLEANUP_TIMEOUT, State};
 
 /// Bytes of a command: csh can only be given it as an argument, which ends at 128 KiB on Linux.

@@ -11,11 +11,13 @@ use crate::stats::CancelReason;
 
 use super::Run;
 use super::condition::holds;
-use super::fleet::{Executor, Job, JobResult, Work};
+use super::evidence::EVIDENCE;
+use super::executor::Executor;
+use super::job::{Job, JobResult, Work};
 use super::job_result::{Parser, answer, evaluate, require_answers};
 use super::pump::Pump;
 use super::script;
-use super::wait::EVIDENCE;
+use super::wait_failure::waited_for;
 
 /// What the names of secrets that one host tells to all begin with.
 const SECRET: &str = "share_secret_";
@@ -139,7 +141,7 @@ impl<C: Executor> Run<'_, C> {
                 continue;
             };
             let state = &self.hosts[host];
-            let fact = super::wait::waited_for(no_answer);
+            let fact = waited_for(no_answer);
             let answer = failed.clone().or_else(|| state.facts.get(&fact).cloned());
             asked.push((host, answer.unwrap_or_else(|| "no answer".to_owned())));
             let answered = failed.is_none() && !holds(no_answer, &state.facts, &state.run_host.vars);

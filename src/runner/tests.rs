@@ -10,9 +10,11 @@ mod waits;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::outcome::{Failure, Outcome};
 use crate::plan::{Cleanup, ExecOptions, OnFailure, Step, Template, Vars};
 use crate::reactor::virtual_time;
 use fake_fleet::{FakeFleet, Nodes, Reaction, Says};

@@ -9,7 +9,7 @@ use crate::plan::{Look, script};
 use crate::reactor::now;
 
 use super::Run;
-use super::fleet::Executor;
+use super::executor::Executor;
 use super::job_result::{answer, unmet};
 use super::waiting::WaitingHost;
 

@@ -23,8 +23,9 @@ use crate::text::{io_cause, uncapitalized};
 
 use super::environment::Environment;
 use super::journal::{selection, user};
+use super::output_inputs::output_inputs;
+use super::report_files;
 use super::standard_stream::{StandardStream, Which};
-use super::{report_files, run};
 
 /// A part that was read, and the file that it is from.
 struct Part {
@@ -55,7 +56,7 @@ pub(super) fn merge(paths: &[PathBuf], options: &Options, environment: &Environm
         report.hosts.iter().flat_map(|host| &host.steps).map(|step| step.name.clone()).collect();
     let kind = if steps.len() > 1 { CommandKind::Playbook } else { CommandKind::Output };
     let output = &options.output;
-    let mut inputs = run::output_inputs(output, environment, report.hosts.len(), kind);
+    let mut inputs = output_inputs(output, environment, report.hosts.len(), kind);
     // What the hosts said is in the reports; here the numbers and the failures are wanted.
     inputs.mode = Some(Mode::Stream);
     let mut reporters = Reporters::new(ReporterSetup {

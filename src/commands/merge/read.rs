@@ -9,7 +9,10 @@ use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::exit::ExitStatus;
-use crate::outcome::{Cause, Change, CommandNote, Facts, Failure, Killed, Outcome, Phase, StageState};
+use crate::outcome::cause::Cause;
+use crate::outcome::change::Change;
+use crate::outcome::stage::StageState;
+use crate::outcome::{CommandNote, Facts, Failure, Killed, Outcome, Phase};
 use crate::output::Output;
 use crate::partition::Partition;
 use crate::report::{HostReport, RecordedKey, RunReport, SCHEMA, StepReport};

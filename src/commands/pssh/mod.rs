@@ -20,14 +20,14 @@ use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
 
 use super::Environment;
+use super::fleet::carry_out;
 use super::names;
 use super::push_record::PushRecord;
-use super::run;
-use super::run::carry_out;
 use super::selection::Selected;
 use super::signals;
 use super::standard_stream::{StandardStream, Which};
 use super::targets::Targets;
+use super::written::written;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
 use hosts::Entry;
@@ -347,7 +347,7 @@ impl PsshRun<'_> {
         settings.writer = pushes.writer();
         let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
         pushes.end(&finished);
-        let written = run::written(&mut queue, &hurry, &signals);
+        let written = written(&mut queue, &hurry, &signals);
         let code = written.reporter.as_ref().map_or(1, PsshLines::code);
         // Lines or files that could not be written must not look like a success.
         Ok(if (finished.stats.broken || queue.has_failed()) && code == 0 { 1 } else { code })

@@ -2,18 +2,17 @@
 
 mod editor;
 mod line;
+mod prompt;
+mod words;
 
-use std::fs::OpenOptions;
-use std::io::{self, BufRead as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use indexmap::IndexMap;
 
-use crate::cli::{self, Cli, Command, HostOptions, Options, ShellArgs};
+use crate::cli::{Options, ShellArgs};
 use crate::diagnostic::Diagnostic;
-use crate::duration::human;
 use crate::exit::ExitStatus;
 use crate::inventory::Inventory;
 use crate::inventory::host::Host;
@@ -24,7 +23,6 @@ use crate::reporter::sanitize;
 use crate::reporter::{CommandKind, plural};
 use crate::runner::AllowUnreachable;
 
-use super::copy;
 use super::environment::Environment;
 use super::inventories::Programs;
 use super::journal::PlaybookRef;
@@ -37,10 +35,8 @@ use super::selection::{self, Selected};
 use super::signals::{self, ShellSignals};
 use super::targets::{self, Targets};
 use editor::{Editor, Typed};
-use line::{Line, WORDS};
-
-/// Names of lost hosts in a prompt that is wider than this are cut.
-const LONGEST_NAMES: usize = 24;
+use line::Line;
+use words::help;
 
 /// `shell`.
 ///
@@ -300,134 +296,6 @@ impl Session<'_> {
         self.signals.rest();
         done
     }
-
-    /// `:push` and `:pull`, as the commands of that name.
-    fn copy(&mut self, words: Vec<String>) -> anyhow::Result<ExitStatus> {
-        let words: Vec<_> = std::iter::once("gsctl".to_owned()).chain(words).map(Into::into).collect();
-        let Cli { command, options } = match cli::parse(&words, &[]) {
-            Ok(cli) => cli,
-            Err(error) => {
-                let text = error.to_string();
-                return Err(Diagnostic::usage(text.trim_start_matches("error: ").trim_end()).into());
-            }
-        };
-        let limit = options.run.timeout.or(self.options.run.timeout);
-        let plan = match command {
-            Command::Push(args) if args.privilege.sudo.is_none() => copy::push(&args, options.output.diff, limit)?,
-            Command::Pull(args) if args.privilege.sudo.is_none() => copy::pull(&args, limit)?,
-            _ => {
-                return Err(Diagnostic::usage("`--sudo`: not in the shell").hint("`gsctl push --sudo` does it").into());
-            }
-        };
-        let hosts = self.there();
-        self.run_on(hosts, plan, CommandKind::Changes)
-    }
-
-    fn reconnect(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
-        let hosts: Vec<Host> = self.chosen.iter().filter(|host| lost.contains(&host.name)).cloned().collect();
-        if hosts.is_empty() {
-            say("no chosen host was lost");
-            return Ok(None);
-        }
-        self.run_on(hosts, oneshot::ping(), CommandKind::Ping).map(Some)
-    }
-
-    fn choose(&mut self, set: String) -> anyhow::Result<()> {
-        let options = HostOptions { hosts: vec![set], ..HostOptions::default() };
-        let found = selection::choose(self.inventory.clone(), self.all.files.clone(), &options, self.environment)?;
-        let (here, others): (Vec<Host>, Vec<Host>) =
-            found.hosts.into_iter().partition(|host| self.kept.has(&host.name));
-        if here.is_empty() {
-            let names = folded(&others);
-            return Err(Diagnostic::usage(format!("`{names}` is not among the hosts of this shell"))
-                .hint(format!("they are {}", hosts(&self.all.hosts)))
-                .into());
-        }
-        if !others.is_empty() {
-            say(&format!("warning: not among the hosts of this shell: {}", folded(&others)));
-        }
-        // As they were when they were logged in to.
-        let is_here = |host: &&Host| here.iter().any(|chosen| chosen.name == host.name);
-        self.chosen = self.all.hosts.iter().filter(is_here).cloned().collect();
-        if !self.has_terminal {
-            return Ok(());
-        }
-        say(&hosts(&self.chosen));
-        Ok(())
-    }
-
-    fn show(&mut self, gathered: bool) {
-        let output = &mut self.options.output;
-        (output.gather, output.stream) = (gathered, !gathered);
-        (output.diff, output.quiet_hosts, output.tail) = (false, false, None);
-    }
-
-    fn timeout(&self) -> String {
-        match self.options.run.timeout {
-            Some(limit) if !limit.is_zero() => format!("timeout {}", human(limit)),
-            _ => "no timeout".to_owned(),
-        }
-    }
-
-    fn status(&mut self) {
-        let there = self.there();
-        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
-        say(&format!("chosen: {}", hosts(&self.chosen)));
-        say(&format!("there: {}", if there.is_empty() { "none".to_owned() } else { hosts(&there) }));
-        if !lost.is_empty() {
-            let names: Vec<&str> = lost.iter().map(String::as_str).collect();
-            say(&format!("lost: {} ({})", fold(&names), plural::hosts(names.len())));
-        }
-        if let Some(last) = self.last {
-            say(&format!("last line: {} ({})", last.code(), last.name()));
-        }
-        let timeout = self.timeout();
-        say(&timeout);
-    }
-
-    fn save(&self, file: &str) -> anyhow::Result<()> {
-        let Some(report) = &self.kept.last else {
-            return Err(Diagnostic::usage("no line was run yet").into());
-        };
-        let path = self.environment.path(file);
-        let written = (|| {
-            let mut out = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path)?;
-            for host in &report.hosts {
-                writeln!(out, "== {} ==", host.host)?;
-                host.stdout.copy_to(&mut out)?;
-                host.stderr.copy_to(&mut out)?;
-                if let Some(failure) = &host.failure {
-                    writeln!(out, "-- {}: {}", failure.phase.words(), failure.cause)?;
-                }
-            }
-            out.flush()
-        })();
-        written.map_err(|error: io::Error| {
-            let wrong = Diagnostic::usage(format!("`{file}`: {error}"));
-            let exists = error.kind() == io::ErrorKind::AlreadyExists;
-            if exists { wrong.hint("name a file that is not there yet") } else { wrong }
-        })?;
-        Ok(())
-    }
-
-    /// `3 hosts> `, `2 of 3 hosts, node2 lost> `.
-    fn prompt(&mut self) -> String {
-        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
-        let names: Vec<&str> = lost.iter().map(String::as_str).collect();
-        let count = self.chosen.iter().filter(|host| !lost.contains(&host.name)).count();
-        prompt(count, self.all.hosts.len(), &names)
-    }
-}
-
-fn prompt(there: usize, of: usize, lost: &[&str]) -> String {
-    let count = if there == of { plural::hosts(of) } else { format!("{there} of {}", plural::hosts(of)) };
-    if lost.is_empty() {
-        return format!("{count}> ");
-    }
-    let names = sanitize::words(&fold(lost));
-    let gone = if names.chars().count() <= LONGEST_NAMES { names } else { lost.len().to_string() };
-    format!("{count}, {gone} lost> ")
 }
 
 /// What is worse. An interruption comes first, then as the exit status of a run has it.
@@ -457,13 +325,6 @@ fn hosts(hosts: &[Host]) -> String {
     format!("{} ({})", folded(hosts), plural::hosts(hosts.len()))
 }
 
-fn help() {
-    for (word, what, does) in WORDS {
-        say(&format!("{:22} {does}", format!("{word} {what}")));
-    }
-    say("everything else is a command for the hosts, each line in a shell of its own there");
-}
-
 /// Says something beside what the hosts print. A terminal that is gone is found out where it is read.
 fn say(text: &str) {
     let text = sanitize::block(text.as_bytes());
@@ -473,18 +334,6 @@ fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn prompts() {
-        assert_eq!(prompt(3, 3, &[]), "3 hosts> ");
-        assert_eq!(prompt(1, 1, &[]), "1 host> ");
-        assert_eq!(prompt(2, 3, &[]), "2 of 3 hosts> ");
-        assert_eq!(prompt(2, 3, &["node2"]), "2 of 3 hosts, node2 lost> ");
-        assert_eq!(prompt(198, 200, &["db7", "db9"]), "198 of 200 hosts, db[7,9] lost> ");
-        let many: Vec<String> = (1..9).map(|n| format!("r{n}-node-{}", n * 7)).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(prompt(192, 200, &many), "192 of 200 hosts, 8 lost> ");
-    }
 
     #[test]
     fn the_worst_counts() {

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use crate::outcome::{Change, ChangeKind, Facts};
+use crate::outcome::Facts;
+use crate::outcome::change::{Change, ChangeKind};
 
 /// The answer of a [`tests`](super::tests) script.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::change::{Change, ChangeKind};
 
 /// Shells that a node may have as /bin/sh.
 const SHELLS: [&[&str]; 4] = [&["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]];

@@ -1,7 +1,10 @@
 //! Playbooks from files, and what is wrong with them.
 
+use std::io;
+
 use super::*;
 use crate::plan::{Action, Look};
+use crate::playbook::NoFiles;
 
 /// Files by path.
 struct Files(&'static [(&'static str, &'static str)]);

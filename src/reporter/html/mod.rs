@@ -11,7 +11,8 @@ use super::json::ms;
 use super::sanitize;
 use super::timeline::{HostTimeline, SpanKind, Timelines, shown};
 use crate::event::{Event, EventKind, Reporter};
-use crate::outcome::{Cause, Outcome};
+use crate::outcome::Outcome;
+use crate::outcome::cause::Cause;
 use crate::report::{HostReport, RunReport};
 use crate::stats::RunStats;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exit::ExitStatus;
-use crate::plan::{Condition, On, Probe, Rule};
+use crate::plan::{Condition, On, Probe, Rule, Share};
 
 #[test]
 fn a_deadline_comes_although_hosts_print_all_the_time() {

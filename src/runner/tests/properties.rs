@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{On, Probe};
+use crate::plan::{On, Probe, Share};
+use crate::runner::turn::TICK;
 
 #[derive(Debug, Clone)]
 struct Case {

@@ -1,7 +1,7 @@
 //! Blocks that are done batch by batch.
 
 use super::*;
-use crate::plan::{Block, Condition, On, Probe, Rule};
+use crate::plan::{Block, Condition, On, Probe, Rule, Share};
 
 fn rolling(steps: Vec<Step>, size: usize, max_fail: usize) -> Plan {
     let mut plan = plan(steps);

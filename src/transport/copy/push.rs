@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::send::{PartStart, SendResult};
 use super::{CopyEnd, CopyLimits, refused};
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::change::{Change, ChangeKind};
 use crate::plan::push::{Content, PartWriter, Push, PushFile, PushPlace};
 use crate::plan::script::copy::CopyAnswers;
 use crate::plan::script::push::{ArrivedFile, BOX, DEST, PushScripts};

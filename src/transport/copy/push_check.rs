@@ -8,7 +8,7 @@ use std::time::Duration;
 use similar::TextDiff;
 
 use super::{CopyEnd, CopyLimits, refused};
-use crate::outcome::{Change, ChangeKind};
+use crate::outcome::change::{Change, ChangeKind};
 use crate::plan::push::{Content, PushCheck, PushFile};
 use crate::plan::script::push::{DEST, PushScripts, show};
 use crate::transport::exec::command::CommandEnd;

@@ -19,7 +19,8 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 
 use self::pool::{JumpPool, PoolMessage};
-use super::connect::{Dialer, host_port};
+use super::connect::Dialer;
+use super::connect::failure::host_port;
 use super::jump::status::{KeepAlive, TunnelStatus};
 
 use super::socket::SessionSocket;

@@ -16,7 +16,7 @@ use super::status::TunnelStatus;
 use crate::outcome::{Failure, Phase};
 use crate::reactor::{Socket, sleep};
 use crate::transport::child::Child;
-use crate::transport::connect::host_port;
+use crate::transport::connect::failure::host_port;
 use crate::transport::target::{ProxyCommand, Target};
 
 /// Time for a command to end by itself, once nobody needs it any more.

@@ -5,9 +5,10 @@
 //! something to do is told. A packet that is sent in part has to be finished by the same call before any other, so calls
 //! are made one at a time, by whoever holds the pen.
 
+mod opening;
+
 use std::cell::{Cell, RefCell};
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,22 +18,18 @@ use async_lock::Mutex;
 use futures_lite::future;
 use ssh2::{BlockDirections, Channel};
 
-use super::channel;
+use super::TunnelRequest;
 use super::channel::ForwardedChannel;
 use super::pool::PoolMessage;
-use super::{Tunnel, TunnelRequest};
 use crate::cancel::{Deadline, Raced, race};
 use crate::duration::human;
-use crate::outcome::{Failure, Phase};
-use crate::reactor::{Socket, Ticker, sleep, spawn};
+use crate::reactor::{Ticker, sleep};
 use crate::transport::classify;
-use crate::transport::connect::host_port;
 use crate::transport::jump::status::TunnelStatus;
-use crate::transport::session::{EAGAIN, Session};
+use crate::transport::session::Session;
 use crate::transport::target::Target;
+use opening::{LOOK, Opening};
 
-/// Time between two looks at a channel that is being opened.
-const LOOK: Duration = Duration::from_secs(1);
 /// Time without any progress after which a connection is given up, where no keepalives say it earlier.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
@@ -59,19 +56,6 @@ pub(super) struct JumpSession {
     /// Some channel was opened.
     used: Cell<bool>,
     idle_at_end: Cell<bool>,
-}
-
-/// A channel that the jump host was asked for.
-struct Opening {
-    address: String,
-    port: u16,
-    since: Instant,
-    /// When the last one asked for it.
-    asked: Instant,
-    /// Who waits for it. `None`: he has given up, libssh2 cannot.
-    request: Option<TunnelRequest>,
-    /// When he did, or will.
-    deadline: Instant,
 }
 
 impl JumpSession {
@@ -108,28 +92,6 @@ impl JumpSession {
     /// Whether nobody was carried when it ended, and others had been before.
     pub(super) fn was_idle(&self) -> bool {
         self.idle_at_end.get()
-    }
-
-    /// Since when it has been waiting for one channel to open.
-    pub(super) fn busy_since(&self) -> Option<Instant> {
-        self.opening.borrow().as_ref().map(|opening| opening.since)
-    }
-
-    /// Takes a request for an address that an opening is under way to, and nobody waits for any more.
-    pub(super) fn take_over(&self, request: TunnelRequest) -> Result<(), TunnelRequest> {
-        let mut opening = self.opening.borrow_mut();
-        match opening.as_mut() {
-            Some(opening)
-                if request.place() == (opening.address.as_str(), opening.port)
-                    && opening.request.as_ref().is_none_or(TunnelRequest::is_withdrawn) =>
-            {
-                opening.asked = Instant::now();
-                opening.deadline = opening.asked + request.target.connect_timeout;
-                opening.request = Some(request);
-                Ok(())
-            }
-            _ => Err(request),
-        }
     }
 
     /// Why it has ended, if it has.
@@ -219,31 +181,6 @@ impl JumpSession {
         }
     }
 
-    fn is_opening(&self) -> bool {
-        self.opening.borrow().is_some()
-    }
-
-    fn begin(&self, request: TunnelRequest) {
-        if request.is_withdrawn() {
-            return;
-        }
-        let now = Instant::now();
-        self.opening.replace(Some(Opening {
-            address: request.target.address.clone(),
-            port: request.target.port,
-            since: now,
-            asked: now,
-            deadline: now + request.target.connect_timeout,
-            request: Some(request),
-        }));
-    }
-
-    fn until_deadline(&self) -> Duration {
-        let opening = self.opening.borrow();
-        let waits = opening.as_ref().filter(|opening| opening.request.is_some());
-        waits.map_or(LOOK, |opening| opening.deadline.saturating_duration_since(Instant::now()))
-    }
-
     /// Everything that can be done now, and then word to whoever got something.
     async fn turn(self: &Rc<Self>) -> Result<(), String> {
         if !self.is_opening()
@@ -262,75 +199,6 @@ impl JumpSession {
             }
         }
         Ok(())
-    }
-
-    /// Goes on with the channel that is being opened.
-    async fn open(self: &Rc<Self>) -> Result<(), String> {
-        loop {
-            let ssh = self.session.ssh();
-            let tried = match &*self.opening.borrow() {
-                Some(opening) => ssh.channel_direct_tcpip(&opening.address, opening.port, None),
-                None => return Ok(()),
-            };
-            let failed = match tried {
-                Ok(channel) => {
-                    self.forward(channel);
-                    self.wake();
-                    return Ok(());
-                }
-                Err(error) if classify::session_code(&error) == EAGAIN => {
-                    if self.is_half_sent() {
-                        self.until_ready().await?;
-                        continue;
-                    }
-                    self.expire();
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let late = classify::is_late(&failed);
-            if !late && !classify::is_refused(&failed) {
-                return Err(classify::lower(failed.message()));
-            }
-            if let Some(Opening { request: Some(request), address, port, .. }) = self.opening.take() {
-                let at = host_port(&address, port);
-                request.answer(Err(if late {
-                    timed_out(&self.name, &at, &request)
-                } else {
-                    classify::not_forwarded(&self.name, &at, failed.message())
-                }));
-            }
-            return Ok(());
-        }
-    }
-
-    /// Gives the channel that was opened to whoever waits for it.
-    fn forward(self: &Rc<Self>, channel: Channel) {
-        let Some(opening) = self.opening.take() else { return };
-        self.used.set(true);
-        // It is read no faster than the host behind it is served.
-        self.session.socket().unread_channel();
-        let pair = UnixStream::pair().and_then(|(near, far)| Ok((Socket::unix(near)?, far)));
-        let (Some(request), Ok((near, far))) = (opening.request.filter(|request| !request.is_withdrawn()), pair) else {
-            self.done.borrow_mut().push(channel);
-            return;
-        };
-        let forward = Rc::new(ForwardedChannel::new(channel));
-        self.forwards.borrow_mut().push(forward.clone());
-        spawn(channel::relay(self.clone(), forward, near));
-        let took = opening.asked.elapsed();
-        request.answer(Ok(Tunnel { stream: far, via_status: self.via_status.clone(), keep_alive: None, took }));
-    }
-
-    /// Lets go of a request whose time is over.
-    fn expire(&self) {
-        if let Some(opening) = self.opening.borrow_mut().as_mut()
-            && Instant::now() >= opening.deadline
-            && let Some(request) = opening.request.take()
-        {
-            let at = host_port(&opening.address, opening.port);
-            request.answer(Err(timed_out(&self.name, &at, &request)));
-        }
     }
 
     /// Lets libssh2 read everything that is there.
@@ -464,11 +332,4 @@ enum Event {
     Wanted(TunnelRequest),
     Stirred,
     Beat,
-}
-
-fn timed_out(jump: &str, at: &str, request: &TunnelRequest) -> Failure {
-    let limit = human(request.target.connect_timeout);
-    Failure::new(Phase::Connect, format!("through {jump}: {at}: timed out after {limit}"))
-        .hint("is the node up, and does a firewall between the jump host and the node drop the port?")
-        .retryable()
 }

@@ -7,7 +7,7 @@ use crate::duration::human;
 use crate::outcome::{Failure, Phase};
 use crate::text::plural;
 use crate::transport::classify;
-use crate::transport::connect::{host_port, not_ssh};
+use crate::transport::connect::failure::{host_port, not_ssh};
 use crate::transport::host_key::{remove_old, shown};
 use crate::transport::target::{Target, Via};
 

@@ -1,7 +1,11 @@
 //! What happened on a host, as data.
 //!
 //! Nothing here is an `Err`: a host that could not be reached is a fact about the host, not a failure of gsctl.
-//! This file must not know about SSH, terminals or files; `transport` makes these values and `reporter` words them.
+//! This folder must not know about SSH, terminals or files; `transport` makes these values and `reporter` words them.
+
+pub mod cause;
+pub mod change;
+pub mod stage;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +14,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
+use cause::Cause;
+use change::Change;
 
 /// Facts that a probe printed about a node: `key=value` lines, in the order they came.
 pub type Facts = IndexMap<String, String>;
@@ -176,188 +182,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.phase, self.cause)
     }
-}
-
-/// What is behind a failure: the documented cause of a node or a cluster that does not come up, or the lines that tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// Its id in the catalogue of causes; `None` where that does not have it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub id: Option<String>,
-    /// The stage of the startup chain that it holds back.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub stage: Option<String>,
-    /// The cause in words.
-    pub cause: String,
-    /// Whether waiting helps.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub wait: Option<WaitHelps>,
-    /// The way out.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub hint: Option<String>,
-    /// Where it was seen.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub proof: Option<Proof>,
-}
-
-impl Cause {
-    /// On one line: `OG44 postgresql.conf has errors`.
-    #[must_use]
-    pub fn words(&self) -> String {
-        match &self.id {
-            Some(id) => format!("{id} {}", self.cause),
-            None => self.cause.clone(),
-        }
-    }
-}
-
-impl Cause {
-    /// How far what passes by itself has come, as its newest line says: ` (LINE)`. Empty for all that does not pass.
-    #[must_use]
-    pub fn progress(&self) -> String {
-        /// Letters that are shown.
-        const MOST: usize = 100;
-        let newest = self.proof.as_ref().and_then(|proof| proof.lines.last());
-        let newest = newest.filter(|_| self.wait == Some(WaitHelps::Passes));
-        newest.map(|line| format!(" ({})", line.trim().chars().take(MOST).collect::<String>())).unwrap_or_default()
-    }
-}
-
-/// Whether a cause passes by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitHelps {
-    /// It stays until something is done.
-    No,
-    /// It may pass.
-    MayPass,
-    /// It passes.
-    Passes,
-}
-
-/// Where a cause was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The file on the node.
-    pub file: String,
-    /// Its decisive lines.
-    pub lines: Vec<String>,
-    /// Seconds since the file was written to, where the lines need not be of a start that was just asked for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub age_s: Option<u64>,
-}
-
-/// What was done, or found already done, about one path on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The path as it was on the node, globs expanded.
-    pub path: String,
-    /// What became of it.
-    pub action: ChangeKind,
-    /// The node's own words when nothing came of it, and whatever else there is to say.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub note: Option<String>,
-}
-
-/// What became of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeKind {
-    /// Was there and is gone; verified.
-    Removed,
-    /// Was not there to begin with.
-    Absent,
-    /// Was not there and is now.
-    Created,
-    /// Was there already.
-    Present,
-    /// Has new content.
-    Written,
-    /// Had that content already.
-    Same,
-    /// Somebody may not do this.
-    Denied,
-    /// Nothing came of it for another reason.
-    Failed,
-    /// Is not there, and would be made.
-    WouldCreate,
-    /// Would get another content, mode, time or owner.
-    WouldWrite,
-}
-
-impl ChangeKind {
-    /// True when the node is different now.
-    #[must_use]
-    pub fn is_change(self) -> bool {
-        matches!(self, Self::Removed | Self::Created | Self::Written)
-    }
-
-    /// What it is called that nothing came of a path, for this reason: denied only where somebody may not.
-    #[must_use]
-    pub fn refused(why: &str) -> Self {
-        let why = why.to_lowercase();
-        let denied = ["permission denied", "not permitted", "access denied"].iter().any(|words| why.contains(words));
-        if denied { Self::Denied } else { Self::Failed }
-    }
-
-    /// True when nothing came of it.
-    #[must_use]
-    pub fn is_refused(self) -> bool {
-        matches!(self, Self::Denied | Self::Failed)
-    }
-
-    /// The word that people read.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Removed => "removed",
-            Self::Absent => "absent",
-            Self::Created => "created",
-            Self::Present => "present",
-            Self::Written => "written",
-            Self::Same => "same",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::WouldCreate => "would create",
-            Self::WouldWrite => "would write",
-        }
-    }
-}
-
-/// One stage of a startup chain on one host, as last seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageState {
-    /// The stage's name in the playbook.
-    pub stage: String,
-    /// True when its fact says that it is up.
-    pub up: bool,
-    /// The fact's value as last seen, `None` where the probe said nothing.
-    pub value: Option<String>,
-    /// When it was first seen up, from the start of the wait. `None` where it is not up, or was up before the wait.
-    pub after: Option<Duration>,
-    /// The playbook's hint for this stage.
-    pub hint: Option<String>,
-}
-
-impl StageState {
-    /// True where it is named after what is to be true (`gaussdb gone`, `marker there`), and not after a thing: that is not
-    /// missing, but not reached.
-    #[must_use]
-    pub fn is_condition(&self) -> bool {
-        goes_down(&self.stage) || self.stage.ends_with(" there")
-    }
-
-    /// True where these stages are those of a stop: its chain goes down.
-    #[must_use]
-    pub fn lead_down(stages: &[Self]) -> bool {
-        stages.last().is_some_and(|stage| goes_down(&stage.stage))
-    }
-}
-
-/// True where a stage of this name is reached when something is gone (`gaussdb gone`), as those of a stop are.
-#[must_use]
-pub fn goes_down(stage: &str) -> bool {
-    stage.ends_with(" gone")
 }
 
 /// What became of a command that was to be killed.
