@@ -2,8 +2,9 @@
 
 use super::copy::{CopyEnd, CopyProgress, CopyRequest, CopyResult};
 use super::exec::command::{Command, CommandEnd, CommandPlace, CommandResult};
+use super::exec::kill::{KillFrom, KillResult, kill};
 use super::exec::marks::Mark;
-use super::exec::{self, KillFrom, KillResult, OutputSink};
+use super::exec::{self, OutputSink};
 use super::{local, openssh, session};
 use crate::cancel::{CancelToken, Deadline};
 use crate::plan::push::PartWriter;
@@ -77,9 +78,9 @@ impl Connection {
     pub async fn kill(&mut self, place: &CommandPlace, command: &Command, mark: &Mark) -> KillResult {
         let from = KillFrom::OtherConnection;
         match self {
-            Self::Native(session) => exec::kill(&mut **session, place, command, from, mark).await,
-            Self::OpenSsh(session) => exec::kill(&mut **session, place, command, from, mark).await,
-            Self::Local(session) => exec::kill(&mut **session, place, command, from, mark).await,
+            Self::Native(session) => kill(&mut **session, place, command, from, mark).await,
+            Self::OpenSsh(session) => kill(&mut **session, place, command, from, mark).await,
+            Self::Local(session) => kill(&mut **session, place, command, from, mark).await,
         }
     }
 

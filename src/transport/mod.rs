@@ -28,11 +28,13 @@ pub use connect::{ConnectProgress, ConnectResult, Connector, pause_after};
 pub use connection::Connection;
 pub use copy::{CopyDirection, CopyEnd, CopyProgress, CopyRequest, CopyResult};
 pub use exec::command::{Begun, Command, CommandEnd, CommandResult};
+pub use exec::kill::KillResult;
 pub use exec::looks::Looks;
 pub use exec::marks::Mark;
 pub use exec::sudo::SudoRefusal;
+pub use exec::wire_text;
 pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};
-pub use exec::{KillResult, wire_text};
+
 pub use libraries::libraries;
 pub use login::agent_of_use;
 pub use target::{AgentUse, Method, ProxyCommand, Target, Via};

@@ -2,21 +2,21 @@
 //!
 //! Sessions are non-blocking and belong to one task at a time: libssh2 frees channels without a lock.
 
+mod opening;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use secrecy::SecretString;
-use ssh2::{Channel, DisconnectCode, ErrorCode, File, PtyModeOpcode, PtyModes, Sftp};
+use ssh2::{Channel, DisconnectCode, ErrorCode, File, Sftp};
 
-use super::classify;
+pub(super) use self::opening::ChannelError;
 use super::socket::SessionSocket;
 use super::target::Target;
-use crate::cancel::{Deadline, Raced, race};
-use crate::duration::human;
 use crate::output::Spool;
-use crate::reactor::{Ticker, sleep};
+use crate::reactor::Ticker;
 use crate::transport::exec::looks::LookChannel;
 use crate::transport::exec::wrapper::Form;
 
@@ -59,24 +59,8 @@ pub struct Session {
     sudo_password: Option<Arc<SecretString>>,
 }
 
-/// Why there is no channel with a command on it.
-pub(super) enum ChannelError {
-    /// The server will not; the connection is fine.
-    Refused(String),
-    /// The connection broke, or went silent, before the command was sent.
-    Broken(String),
-    /// It broke after the command was sent: nobody knows whether it was run.
-    Unknown(String),
-}
-
 /// libssh2 makes of an interval of 1 s one of 2, so a shorter one would count keepalives that were never sent.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(2);
-/// Time for the server to be done with the last channel. It counts one (`MaxSessions`) until its shell has ended, which may be
-/// after all that this said.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
-/// First pause before a channel is asked for again; each is twice as long as the one before.
-const FIRST_ROOM_PAUSE: Duration = Duration::from_millis(10);
-
 impl Session {
     /// Takes over a session that has just logged in.
     pub(super) fn new(
@@ -137,119 +121,6 @@ impl Session {
     /// What sudo is told where it asks.
     pub(super) fn sudo_password(&self) -> Option<Arc<SecretString>> {
         self.sudo_password.clone()
-    }
-
-    /// Opens a channel for a command, with a terminal where it wants one.
-    pub(super) async fn open(&mut self, pty: bool) -> Result<Channel, ChannelError> {
-        self.sweep();
-        let deadline = Deadline::after(Some(self.open_timeout));
-        let mut channel = match race(self.new_channel_in_time(), deadline, None).await {
-            Raced::Done(Ok(channel)) => channel,
-            Raced::Done(Err(error)) => {
-                let said = classify::lower(error.message());
-                return Err(if classify::is_refused(&error) {
-                    ChannelError::Refused(said)
-                } else {
-                    ChannelError::Broken(said)
-                });
-            }
-            Raced::Late | Raced::Cancelled => {
-                return Err(ChannelError::Broken(format!("no channel was opened within {}", human(self.open_timeout))));
-            }
-        };
-        let silence_limit = self.silence_limit();
-        let announced = match race(self.send_env(&mut channel), Deadline::after(silence_limit), None).await {
-            Raced::Done(done) => done.map_err(|error| classify::lower(error.message())),
-            Raced::Late | Raced::Cancelled => Err("no answer about the environment".to_owned()),
-        };
-        if let Err(said) = announced {
-            self.abandon(channel);
-            return Err(ChannelError::Broken(said));
-        }
-        if pty && let Err(channel_error) = self.request_pty(&mut channel, silence_limit).await {
-            self.abandon(channel);
-            return Err(channel_error);
-        }
-        Ok(channel)
-    }
-
-    /// Opens a channel. The server is given time where it may not be done with the last one yet.
-    async fn new_channel_in_time(&mut self) -> Result<Channel, ssh2::Error> {
-        let no_room_since = Instant::now();
-        let mut pause = FIRST_ROOM_PAUSE;
-        loop {
-            match self.new_channel().await {
-                Err(error)
-                    if classify::is_refused(&error)
-                        && self.live == 0
-                        && !self.done.is_empty()
-                        && no_room_since.elapsed() < ROOM_WAIT =>
-                {
-                    sleep(pause).await;
-                    pause *= 2;
-                }
-                opened => return opened,
-            }
-        }
-    }
-
-    /// Opens a channel, which is live until it is given up.
-    pub(super) async fn new_channel(&mut self) -> Result<Channel, ssh2::Error> {
-        let channel = self.drive(ssh2::Session::channel_session).await?;
-        self.live += 1;
-        Ok(channel)
-    }
-
-    /// Asks for a command to be run on a channel. Where this is cut short the command may run all the same.
-    pub(super) async fn start(&self, channel: &mut Channel, command: &str) -> Result<(), ChannelError> {
-        let starting = self.drive(|_| channel.exec(command));
-        match race(starting, Deadline::after(self.silence_limit()), None).await {
-            Raced::Done(Ok(())) => Ok(()),
-            Raced::Done(Err(error)) if classify::is_refused(&error) => {
-                Err(ChannelError::Refused(classify::lower(error.message())))
-            }
-            Raced::Done(Err(error)) => Err(ChannelError::Unknown(classify::lower(error.message()))),
-            Raced::Late | Raced::Cancelled => {
-                Err(ChannelError::Unknown("no answer to the request to run it".to_owned()))
-            }
-        }
-    }
-
-    /// The server may take its time to start a command, but not to say that it is alive.
-    fn silence_limit(&self) -> Option<Duration> {
-        Some(self.keepalive.0 * (self.keepalive.1 + 1)).filter(|limit| !limit.is_zero())
-    }
-
-    /// Sends the environment that the next command on this channel is to have, as far as the server takes it.
-    async fn send_env(&self, channel: &mut Channel) -> Result<(), ssh2::Error> {
-        for (name, value) in self.env.iter() {
-            match self.drive(|_| channel.setenv(name, value)).await {
-                // A server takes what it likes, and ssh does not mind either.
-                Err(error) if !classify::is_refused(&error) => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for a terminal: one that leaves ends of lines alone and repeats nothing that it reads, or nobody could tell what
-    /// the command wrote. It can do nothing, so that programs draw nothing.
-    async fn request_pty(&self, channel: &mut Channel, silence_limit: Option<Duration>) -> Result<(), ChannelError> {
-        let asking = self.drive(|_| {
-            let mut modes = PtyModes::new();
-            for mode in [PtyModeOpcode::ONLCR, PtyModeOpcode::ECHO, PtyModeOpcode::ECHONL, PtyModeOpcode::ECHOCTL] {
-                modes.set_boolean(mode, false);
-            }
-            channel.request_pty("dumb", Some(modes), None)
-        });
-        match race(asking, Deadline::after(silence_limit), None).await {
-            Raced::Done(Ok(())) => Ok(()),
-            Raced::Done(Err(error)) if classify::is_refused(&error) => {
-                Err(ChannelError::Refused("it gives no terminal (PermitTTY, or `no-pty` of the key)".to_owned()))
-            }
-            Raced::Done(Err(error)) => Err(ChannelError::Broken(classify::lower(error.message()))),
-            Raced::Late | Raced::Cancelled => Err(ChannelError::Broken("no answer about the terminal".to_owned())),
-        }
     }
 
     /// Whether the other end has ended the connection.

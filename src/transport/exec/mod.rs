@@ -5,6 +5,7 @@
 pub(crate) mod channel;
 pub(crate) mod collector;
 pub(crate) mod command;
+pub(super) mod kill;
 mod linger;
 pub mod looks;
 pub mod marks;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use self::collector::Collector;
 use self::command::{Begun, Command, CommandEnd, CommandPlace, CommandResult, Killed};
+use self::kill::{KillFrom, KillResult, kill};
 pub(super) use self::linger::Linger;
 use self::marks::{Mark, Marks};
 use self::parser::Ended;
@@ -29,14 +31,11 @@ use self::wrapper::{Form, WrapOptions};
 use super::session::Stopwatch;
 use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::Stream;
-use crate::output::{Output, Spool};
-use crate::plan::script::{Victim, killer};
+use crate::output::Spool;
 
 /// Where output goes as it comes. Bounded: a reader that cannot keep up holds its host up, and no other.
 pub type OutputSink = async_channel::Sender<(Stream, Vec<u8>)>;
 
-/// Time that a kill on the node may take.
-const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for the server to say how a command ended, once its output has.
 pub(super) const EXIT_STATUS_WAIT: Duration = Duration::from_secs(5);
 /// Time for the rest of a signalled command's output.
@@ -45,8 +44,6 @@ pub(super) const DRAIN_TIME: Duration = Duration::from_millis(300);
 pub(super) const BEGIN_WAIT: Duration = Duration::from_secs(2);
 /// Time for the node to hear that a command which has not begun is not wanted any more.
 pub(super) const ABANDON_WAIT: Duration = Duration::from_secs(2);
-/// Bytes of the killer's answer that are looked at.
-const LONGEST_ANSWER: usize = 4096;
 
 thread_local! {
     /// One buffer a shard: reads are copied out at once.
@@ -249,76 +246,6 @@ async fn stop<C: ExecBackend>(
     (end, killed)
 }
 
-/// Where a command is killed from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum KillFrom {
-    /// The connection that it was sent over: the node has not started anew since.
-    SameConnection {
-        /// sudo, where it was to be run by that, has let it begin.
-        command_begun: bool,
-    },
-    /// Another one: a process is the command's only where the node says that it is.
-    OtherConnection,
-}
-
-/// Kills what carries a command on its node, and what that has started.
-pub(super) async fn kill<C: ExecBackend>(
-    backend: &mut C,
-    place: &CommandPlace,
-    command: &Command,
-    from: KillFrom,
-    mark: &Mark,
-) -> KillResult {
-    let (same, command_begun) = match from {
-        KillFrom::SameConnection { command_begun } => (true, command_begun),
-        KillFrom::OtherConnection => (false, true),
-    };
-    let victim = match &place.process {
-        Some(process) => {
-            let (pid, start, boot, lead) = (process.pid, process.start, &process.boot, process.lead);
-            Victim { id: &place.id, pid, start, boot, lead, same_connection: same }
-        }
-        None => Victim { id: &place.id, pid: 0, start: 0, boot: "0", lead: 0, same_connection: same },
-    };
-    let own = Command::own(killer(&victim), None);
-    if command.sudo.is_none() {
-        return kill_by(backend, &own, mark).await;
-    }
-    // What runs as another user hears no signal of the login user's: the way there is the way to kill it.
-    let through = Command { sudo: command.sudo.clone(), pty: command.pty, ..own.clone() };
-    // Until sudo lets the command begin there is only sudo itself, which ends with its input.
-    let ways = if command_begun { [&through, &own] } else { [&own, &through] };
-    let first = kill_by(backend, ways[0], mark).await;
-    if first != KillResult::Alive {
-        return first;
-    }
-    let second = kill_by(backend, ways[1], mark).await;
-    // Of another user's processes the login user has no word: /proc may hide them from him.
-    if command_begun { KillResult::Alive } else { second }
-}
-
-async fn kill_by<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> KillResult {
-    let (result, again) = kill_once(backend, killer, mark).await;
-    // A connection of its own does not know yet.
-    if again { kill_once(backend, killer, mark).await.0 } else { result }
-}
-
-async fn kill_once<C: ExecBackend>(backend: &mut C, killer: &Command, mark: &Mark) -> (KillResult, bool) {
-    let marks = mark.command();
-    let mut collected = Collector::new(&marks, killer, None, backend.spool());
-    let mut process = None;
-    let listening = backend.listen(killer, &marks, &mut process, &mut collected);
-    let raced = race(listening, Deadline::after(Some(KILL_TIMEOUT)), None).await;
-    if let Some(process) = process {
-        backend.discard(process);
-    }
-    match raced {
-        Raced::Done(CommandEnd::Exit(_)) => (kill_result(&collected.stdout.finish()), false),
-        Raced::Done(end) => (KillResult::Alive, wants_another_form(backend, killer, &end, &collected.preamble())),
-        Raced::Late | Raced::Cancelled => (KillResult::Alive, false),
-    }
-}
-
 /// What a command is sent as, and what is then written to it.
 pub(super) fn build_request<'a>(
     command: &'a Command,
@@ -351,45 +278,6 @@ pub fn wire_text(text: &str) -> (String, Vec<u8>) {
     let command = Command::new(text, None);
     let (request, pieces) = build_request(&command, &Mark::default().command(), false, Form::default());
     (request, pieces.iter().flat_map(Piece::bytes).copied().collect())
-}
-
-/// What became of a command that was to be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KillResult {
-    /// It was there, and was seen gone.
-    Killed,
-    /// Only the login shell was there, which had not come to it; it was seen gone.
-    NeverBegun,
-    /// It was not there any more.
-    Gone,
-    /// It is still there, or nobody knows.
-    Alive,
-}
-
-impl From<KillResult> for Killed {
-    fn from(kill_result: KillResult) -> Self {
-        match kill_result {
-            KillResult::Killed | KillResult::NeverBegun => Self::Yes,
-            KillResult::Gone => Self::Ended,
-            KillResult::Alive => Self::No,
-        }
-    }
-}
-
-/// Reads the killer's answer.
-#[must_use]
-fn kill_result(stdout: &Output) -> KillResult {
-    let said = stdout.first(LONGEST_ANSWER).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let mut words = said.lines().map(str::trim);
-    words
-        .find_map(|word| match word {
-            "killed" => Some(KillResult::Killed),
-            "never begun" => Some(KillResult::NeverBegun),
-            "gone" => Some(KillResult::Gone),
-            _ => None,
-        })
-        .unwrap_or(KillResult::Alive)
 }
 
 /// The trailer was read.
