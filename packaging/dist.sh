@@ -99,6 +99,8 @@ done
 if tool cargo-cyclonedx 0.5.9; then
     $cargo cyclonedx --quiet --format json --no-build-deps --override-filename sbom
     mv sbom.json "$out/gsctl-$version.cdx.json"
+    # It writes one beside the manifest of each package of the workspace; nobody is given the others.
+    rm -f benches/sbom.json tests/*/sbom.json
 else
     lacks "no SBOM: cargo-cyclonedx is not to be had here (see $work/cargo-cyclonedx.log)"
 fi

@@ -75,7 +75,7 @@ fn with_switchover_the_primary_moves_before_its_turn() {
     let lab = Lab::start(3);
     let cluster = running(&lab);
     // On a busy machine an agent's report may be late, and a failover would hide whether the primary was moved.
-    (1..=3).for_each(|node| cluster.fault(node, "stale", "60"));
+    (1..=3).for_each(|node| cluster.fault(node, "stale", "20"));
     assert_eq!(primary(&lab), "node1");
     let before = starts(&lab);
     let run = lab.gsctl().json().args(["restart", "--serial", "1", "--switchover", "--wait", "60s"]).run().expect(0);

@@ -43,7 +43,7 @@ assert not {"russh", "proptest"} & names, "of the tests"' "$out/gsctl-$version.c
 
 # In place of the one that the lab's tests would run, for them alone.
 it=$(${CARGO:-cargo} test --locked --no-run --test it 2>&1 | sed -n 's/.*Executable .*(\(.*\))$/\1/p')
-check 'tests of the lab pass with it' unshare --mount sh -c 'mount --bind "$1" "$2/gsctl" && CARGO_MANIFEST_DIR=$PWD exec "$3" start:: marker:: everyday:: exit_status:: files:: output:: status:: stop:: looks::' \
+check 'tests of the lab pass with it' env -u CARGO unshare --mount sh -c 'mount --bind "$1" "$2/gsctl" && CARGO_MANIFEST_DIR=$PWD exec "$3" start:: marker:: everyday:: exit_status:: files:: output:: status:: stop:: looks::' \
     sh "$native/bin/gsctl" "$bin" "$it"
 
 # Nothing but libc, and what the package brings.
@@ -61,10 +61,11 @@ fresh() {
 inside() {
     root=$1
     shift
-    env -i HOME=/root chroot "$root" /usr/bin/gsctl -f /hosts -i "/root/${LAB_KEY##*/}" --known-hosts "/root/${LAB_KNOWN_HOSTS##*/}" "$@"
+    env -i HOME=/root "$(command -v chroot)" "$root" /usr/bin/gsctl -f /hosts -i "/root/${LAB_KEY##*/}" --known-hosts "/root/${LAB_KNOWN_HOSTS##*/}" "$@"
 }
 # Files that come with the package, without those that were put there for it.
 brought() {
+    [ -d "$1/usr" ] || return 0
     (cd "$1" && find usr \( -type f -o -type l \) ! -name '*.so*') | sort
 }
 complete() {

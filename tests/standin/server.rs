@@ -70,6 +70,9 @@ fn follow(peer: u32, address: SocketAddr, view: &Mutex<View>) {
 fn serve(stream: &TcpStream, view: &Mutex<View>) {
     let _ = wire::answer(stream, |question| {
         let words: Vec<_> = question.split_ascii_whitespace().collect();
+        if let ["switchover", node] = words[..] {
+            return switch_over(node.parse().unwrap_or_default(), view);
+        }
         let mut view = lock(view);
         if view.conf.does(Misbehaviour::Isolated) {
             return String::new();
@@ -83,10 +86,56 @@ fn serve(stream: &TcpStream, view: &Mutex<View>) {
                 String::new()
             }
             ["query"] => view.describe(),
-            ["switchover", node] => view.switch_over(node.parse().unwrap_or_default()),
+            ["promoted", ..] => {
+                if let Some(promotion) = words[1..].join(" ").parse().ok() {
+                    view.learn(promotion);
+                }
+                String::new()
+            }
             _ => String::new(),
         }
     });
+}
+
+/// Does a switchover. It is done once the peers know, as DCC has a change on a majority before it is one.
+fn switch_over(node: u32, view: &Mutex<View>) -> String {
+    let (answer, promotion, peers) = {
+        let mut view = lock(view);
+        let answer = view.switch_over(node);
+        let peers = view.conf.cm_servers.iter().filter(|peer| **peer != view.conf.node);
+        let peers: Vec<SocketAddr> = peers.filter_map(|peer| view.conf.server(*peer)).collect();
+        (answer, view.promotion, peers)
+    };
+    if answer == "ok" {
+        for peer in peers {
+            let _ = wire::ask(peer, &format!("promoted {promotion}"));
+        }
+    }
+    answer
+}
+
+/// The node of the primary datanode: what DCC would replicate. The latest counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Promotion {
+    node: Option<u32>,
+    /// How many there have been.
+    number: u64,
+}
+
+impl std::str::FromStr for Promotion {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (node, number) = text.trim().split_once(' ').ok_or(())?;
+        let (node, number) = (node.parse().map_err(drop)?, number.parse().map_err(drop)?);
+        Ok(Self { node: Some(node).filter(|node| *node != 0), number })
+    }
+}
+
+impl std::fmt::Display for Promotion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.node.unwrap_or(0), self.number)
+    }
 }
 
 /// What peers tell each other.
@@ -94,22 +143,20 @@ fn serve(stream: &TcpStream, view: &Mutex<View>) {
 struct Pong {
     /// The peer is the primary `cm_server`.
     primary: bool,
-    /// The node of the primary datanode: what DCC would replicate.
-    promoted: Option<u32>,
+    promotion: Promotion,
 }
 
 impl Pong {
     fn parse(text: &str) -> Option<Self> {
-        let (role, promoted) = text.split_once(' ')?;
-        let promoted = promoted.trim().parse().ok()?;
-        Some(Self { primary: role == "primary", promoted: Some(promoted).filter(|node| *node != 0) })
+        let (role, promotion) = text.split_once(' ')?;
+        Some(Self { primary: role == "primary", promotion: promotion.parse().ok()? })
     }
 }
 
 impl std::fmt::Display for Pong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let role = if self.primary { "primary" } else { "standby" };
-        write!(f, "{role} {}", self.promoted.unwrap_or(0))
+        write!(f, "{role} {}", self.promotion)
     }
 }
 
@@ -125,18 +172,18 @@ struct View {
     /// Since when this one is the primary.
     primary: Option<Instant>,
     /// The node whose datanode is primary.
-    promoted: Option<u32>,
+    promotion: Promotion,
 }
 
 impl View {
     fn new(home: Home, conf: Conf) -> Self {
         let voted = fs::read_to_string(conf.vote()).ok().and_then(|text| text.trim().parse().ok());
         let (peers, reports) = (HashMap::new(), HashMap::new());
-        Self { home, conf, peers, reports, born: Instant::now(), voted, primary: None, promoted: None }
+        Self { home, conf, peers, reports, born: Instant::now(), voted, primary: None, promotion: Promotion::default() }
     }
 
     fn pong(&self) -> Pong {
-        Pong { primary: self.primary.is_some(), promoted: self.promoted }
+        Pong { primary: self.primary.is_some(), promotion: self.promotion }
     }
 
     /// Who leads, if a majority is there to agree: the one who already does, or did; another one only when that one has not
@@ -176,11 +223,14 @@ impl View {
         let leader = self.leader();
         self.vote(leader.map(|(node, _)| node));
         if leader.map(|(node, _)| node) != Some(self.conf.node) {
-            self.promoted = leader.and_then(|(_, pong)| pong.promoted).or(self.promoted);
+            if let Some((_, pong)) = leader {
+                self.learn(pong.promotion);
+            }
             return self.primary.take().map(|_| "cm_server is standby now.".to_owned());
         }
         // One that was started again has it of the others: DCC keeps it.
-        self.promoted = self.promoted.or_else(|| self.peers.values().find_map(|(_, pong)| pong.promoted));
+        let others: Vec<Promotion> = self.peers.values().map(|(_, pong)| pong.promotion).collect();
+        others.into_iter().for_each(|promotion| self.learn(promotion));
         if self.primary.is_none() {
             self.primary = Some(Instant::now());
             return Some("cm_server is primary now.".to_owned());
@@ -190,7 +240,7 @@ impl View {
             return None;
         }
         let next = self.conf.datanodes.iter().copied().filter(|node| self.state(*node) == Datanode::Up).min()?;
-        self.promoted = Some(next);
+        self.promote(next);
         Some(format!("failover to instance {}.", datanode_id(next)))
     }
 
@@ -214,12 +264,23 @@ impl View {
         if self.primary.is_none() || !self.elected() || self.state(node) != Datanode::Up {
             return "no".to_owned();
         }
-        self.promoted = Some(node);
+        self.promote(node);
         "ok".to_owned()
     }
 
+    fn promote(&mut self, node: u32) {
+        self.promotion = Promotion { node: Some(node), number: self.promotion.number + 1 };
+    }
+
+    /// Takes over what somebody else knows, where it is newer.
+    fn learn(&mut self, promotion: Promotion) {
+        if promotion.number > self.promotion.number {
+            self.promotion = promotion;
+        }
+    }
+
     fn promoted_is_up(&self) -> bool {
-        self.promoted.is_some_and(|node| self.state(node) == Datanode::Up)
+        self.promotion.node.is_some_and(|node| self.state(node) == Datanode::Up)
     }
 
     fn cluster_state(&self) -> &'static str {
@@ -237,7 +298,7 @@ impl View {
     fn describe(&self) -> String {
         let yes = |yes: bool| if yes { "Yes" } else { "No" };
         let role = if self.primary.is_some() { "Primary" } else { "Standby" };
-        let balanced = self.promoted == self.conf.datanodes.iter().copied().min();
+        let balanced = self.promotion.node == self.conf.datanodes.iter().copied().min();
         let mut text = format!(
             "role={role}\nstate={}\nbalanced={}\npausing={}\n",
             self.cluster_state(),
@@ -246,7 +307,7 @@ impl View {
         );
         for &node in &self.conf.datanodes {
             let (role, state) = match self.state(node) {
-                Datanode::Up if self.promoted == Some(node) => ("Primary", "Normal"),
+                Datanode::Up if self.promotion.node == Some(node) => ("Primary", "Normal"),
                 Datanode::Up if self.promoted_is_up() => ("Standby", "Normal"),
                 Datanode::Up => ("Pending", "Normal"),
                 Datanode::ManuallyStopped => ("Down", "Manually stopped"),
