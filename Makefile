@@ -57,7 +57,7 @@ need = @missing=; for tool in $(1); do command -v $$tool >/dev/null 2>&1 || miss
 	fi
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: demo screenshot soak exits cuts differential big-files sdr-matrix bench bench-quick peers test lint unit lab docs announce tools build-tools demo-tools build install uninstall install-test dist dist-test clean
+.PHONY: demo screenshot soak exits cuts differential big-files sdr-matrix bench bench-quick profile peers test lint unit lab docs announce tools build-tools demo-tools build install uninstall install-test dist dist-test clean
 
 # Said by `gsctl --version -v`.
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
@@ -150,6 +150,12 @@ sdr-matrix: tools
 bench: tools
 	$(CARGO) build --release --locked -p gsctl -p gsctl-benches -p gsctl-fleet -p gsctl-lab
 	target/release/bench $(BENCH)
+
+# Where gsctl's time goes on 1 to 10,000 simulated hosts, as Markdown; perf is linux-perf's.
+profile: build-tools
+	$(call need,perf,linux-perf)
+	$(CARGO) build --profile profiling --locked -p gsctl -p gsctl-fleet
+	@sh benches/profile.sh target/profiling $(HOSTS)
 
 # Peers that no distribution has; those that Debian has are the packages pssh, pdsh, clustershell and ansible-core. What is not
 # installed is named in the tables.

@@ -166,7 +166,7 @@ impl<R: Reporter + Send + 'static> ReportQueue<R> {
 
     /// Waits until everything is written, for at most so long. Gives the reporter back.
     pub fn join(&mut self, limit: Duration) -> Option<thread::Result<R>> {
-        self.settle();
+        self.hand_over();
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.shared.filled.notify_one();
         match self.done.recv_timeout(limit) {
@@ -197,6 +197,26 @@ fn is_for_the_eye(kind: &EventKind) -> bool {
     matches!(kind, EventKind::StillRunning { .. } | EventKind::Moving { .. } | EventKind::PhaseStarted { .. })
 }
 
+/// What need not be shown before the next tick. To wake a thread for each would cost more than to make the event.
+fn may_wait(item: &Item) -> bool {
+    let Item::Event(event, _) = item else { return false };
+    matches!(
+        event.kind,
+        EventKind::HostStarted { .. }
+            | EventKind::PhaseStarted { .. }
+            | EventKind::Connected { .. }
+            | EventKind::HostStepStarted { .. }
+    )
+}
+
+impl<R> ReportQueue<R> {
+    fn hand_over(&mut self) {
+        if !self.portion.is_empty() {
+            self.shared.push(&mut self.portion);
+        }
+    }
+}
+
 impl<R: Reporter + Send + 'static> Reporter for ReportQueue<R> {
     fn event(&mut self, event: &Event, stats: &RunStats) -> io::Result<()> {
         self.take(event.clone(), stats)
@@ -213,14 +233,14 @@ impl<R: Reporter + Send + 'static> Reporter for ReportQueue<R> {
         }
         self.portion.push(Item::Event(Box::new(event), stats.clone()));
         if self.portion.len() >= PORTION {
-            self.settle();
+            self.hand_over();
         }
         if self.failed.load(Ordering::SeqCst) { Err(io::Error::other("a report could not be written")) } else { Ok(()) }
     }
 
     fn settle(&mut self) {
-        if !self.portion.is_empty() {
-            self.shared.push(&mut self.portion);
+        if !self.portion.iter().all(may_wait) {
+            self.hand_over();
         }
     }
 
@@ -228,14 +248,14 @@ impl<R: Reporter + Send + 'static> Reporter for ReportQueue<R> {
         // Where the last one still waits, another would say nothing new.
         if self.shared.waiting() == 0 {
             self.portion.push(Item::Tick(at));
-            self.settle();
         }
+        self.hand_over();
     }
 
     fn shown(&mut self) -> Box<dyn FnOnce() + Send> {
         let (tell, reported) = std::sync::mpsc::sync_channel(1);
         self.portion.push(Item::Shown(tell));
-        self.settle();
+        self.hand_over();
         Box::new(move || {
             let _ = reported.recv();
         })
