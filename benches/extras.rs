@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gsctl::testing::{
@@ -118,39 +118,34 @@ pub(crate) fn trips(rounds: usize) -> io::Result<Vec<(&'static str, f64)>> {
 /// Lines typed at a prompt, the second time.
 const LINES: u32 = 21;
 
-/// What a further line costs at the prompt of `gsctl shell` and of clush: that of many, less that of one.
+/// What a further line costs at the prompt of `gsctl shell`, that of many less that of one; and a run of clush, which logs in for
+/// each line at its own prompt too. (Typed at by a program, that prompt does not always come back.)
 pub(crate) fn prompts(site: &Site, hosts: usize, rounds: usize) -> io::Result<Option<(usize, [Cost; 2])>> {
     let Some(clush) = Tool::Clush.program() else { return Ok(None) };
     let files = site.files(hosts, None)?;
-    let mut own = gsctl_options(site, &files, hosts, None);
-    own.push("shell".to_owned());
-    let clush_options = ["-f", &hosts.to_string(), "--hostfile", &files.at("names").display().to_string()];
-    let mut other = clush_options.map(str::to_owned).to_vec();
-    other.extend(["-o".to_owned(), format!("-F {}", files.at("config").display())]);
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("prompt.py");
-    let further = |prompt: &str, program: PathBuf, args: &[String]| {
-        let typed = |lines: u32| {
-            let words = [driver.display().to_string(), prompt.to_owned(), lines.to_string()];
-            let args = words.iter().map(Into::into).chain([program.clone().into()]).chain(args.iter().map(Into::into));
-            let env = vec![("TERM", "xterm".into())];
-            let job = Job {
-                program: "python3".into(),
-                args: args.collect(),
-                env,
-                dir: files.dir().to_owned(),
-                ..Job::default()
-            };
-            let costs = (0..rounds).map(|_| cost(&job, 1)).collect::<io::Result<Vec<Cost>>>()?;
-            Ok::<Cost, io::Error>(median(&costs))
-        };
-        let (one, many) = (typed(1)?, typed(LINES)?);
-        let share = |one: Duration, many: Duration| many.saturating_sub(one) / (LINES - 1);
-        let line = Cost { cpu: share(one.cpu, many.cpu), wall: share(one.wall, many.wall) };
-        say(&format!("a line at the prompt {prompt}: {:.3?} CPU, {:.3?}", line.cpu, line.wall));
-        Ok::<Cost, io::Error>(line)
+    let program = beside("gsctl")?;
+    let typed = |lines: u32| {
+        let words = [driver.display().to_string(), format!("{hosts} hosts> "), lines.to_string()];
+        let args = words.into_iter().map(Into::into).chain([program.clone().into()]);
+        let options = gsctl_options(site, &files, hosts, None).into_iter().map(Into::into);
+        let args = args.chain(options).chain(["shell".into()]).collect();
+        let env = vec![("TERM", "xterm".into())];
+        Job { program: "python3".into(), args, env, dir: files.dir().to_owned(), ..Job::default() }
     };
-    let lines = [further(&format!("{hosts} hosts> "), beside("gsctl")?, &own)?, further("clush> ", clush, &other)?];
-    Ok(Some((hosts, lines)))
+    let costs = |job: &Job| {
+        let costs = (0..rounds).map(|_| cost(job, 1)).collect::<io::Result<Vec<Cost>>>()?;
+        Ok::<Cost, io::Error>(median(&costs))
+    };
+    let (one, many) = (costs(&typed(1))?, costs(&typed(LINES))?);
+    let share = |one: Duration, many: Duration| many.saturating_sub(one) / (LINES - 1);
+    let line = Cost { cpu: share(one.cpu, many.cpu), wall: share(one.wall, many.wall) };
+    let other = costs(&Tool::Clush.job(clush, site, &files, hosts, None))?;
+    say(&format!(
+        "a line at the prompt: {:.3?} CPU, {:.3?}; clush {:.3?}, {:.3?}",
+        line.cpu, line.wall, other.cpu, other.wall
+    ));
+    Ok(Some((hosts, [line, other])))
 }
 
 /// The same run with more and more lines in `known_hosts`.

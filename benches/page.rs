@@ -87,8 +87,8 @@ fn alone(extras: &Extras) -> String {
     if let Some((hosts, [own, clush])) = extras.prompts {
         let _ = write!(
             text,
-            "\n## A line at a prompt\n\n{hosts} hosts on real sshd; what each further line costs after the first. clush logs in for each \
-             line, `gsctl shell` once.\n\n| prompt of | CPU | wall |\n|---|---:|---:|\n"
+            "\n## A line at a prompt\n\n{hosts} hosts on real sshd; what each further line costs after the first, and a run of clush, \
+             which logs in for each line at its prompt, too.\n\n| line of | CPU | wall |\n|---|---:|---:|\n"
         );
         for (what, cost) in [("`gsctl shell`", own), ("`clush`", clush)] {
             let (cpu, wall) = (milliseconds(cost.cpu, 1), milliseconds(cost.wall, 1));
@@ -228,8 +228,8 @@ fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
         let (_, [own, clush]) = extras.prompts?;
         Some(of(&own).as_secs_f64() / of(&clush).as_secs_f64())
     };
-    add("a line at the prompt: CPU beside clush", 0.05, prompts(cpu), "");
-    add("a line at the prompt: wall time beside clush", 0.2, prompts(wall), "");
+    add("a line of `gsctl shell`: CPU beside clush", 0.05, prompts(cpu), "");
+    add("a line of `gsctl shell`: wall time beside clush", 0.2, prompts(wall), "");
     let five = find(&["five steps"]);
     add("five steps: wall time beside five pssh runs", 0.25, ratio(five, "pssh, five runs", wall), "");
     add("five steps: CPU beside five pssh runs", 0.02, ratio(five, "pssh, five runs", cpu), "");
