@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{Journal, durable};
 
 /// Time to wait for others that look just now.
-const GATE: Duration = Duration::from_secs(5);
+const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// A lock on the nodes of a run. Dropped, or with its process gone, it is free.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl From<io::Error> for LockError {
 pub fn take(journal: &Journal, holder: &Holder) -> Result<Lock, LockError> {
     let dir = journal.locks();
     durable::make_dir(&dir)?;
-    let _gate = pass_gate(&dir)?;
+    let _turn = take_turn(&dir)?;
     let ours: HashSet<&str> = holder.places.iter().map(String::as_str).collect();
     let path = dir.join(format!("{}.lock", holder.run));
     for other in others(&dir, &path)? {
@@ -106,7 +106,7 @@ impl Lock {
     /// When lock files cannot be used.
     pub fn add(&mut self, nodes: &[(String, String)]) -> io::Result<Vec<Busy>> {
         let dir = self.path.parent().unwrap_or(Path::new(".")).to_owned();
-        let _gate = pass_gate(&dir)?;
+        let _turn = take_turn(&dir)?;
         let mut busy = Vec::new();
         for holder in others(&dir, &self.path)? {
             let theirs = nodes.iter().filter_map(|(node, _)| Some((node, holder.nodes.get(node)?)));
@@ -133,16 +133,16 @@ impl Lock {
 }
 
 /// Waits until nobody else looks at the locks. What it gives back keeps others waiting.
-fn pass_gate(dir: &Path) -> io::Result<File> {
-    let gate = open(dir.join("gate"))?;
+fn take_turn(dir: &Path) -> io::Result<File> {
+    let turn = open(dir.join("gate"))?;
     let since = Instant::now();
-    while !try_lock(&gate)? {
-        if since.elapsed() > GATE {
+    while !try_lock(&turn)? {
+        if since.elapsed() > TURN_WAIT {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "another gsctl keeps the lock directory busy"));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(gate)
+    Ok(turn)
 }
 
 /// The runs that go on, but for the one whose file is `own`. Files that runs have left behind are removed.

@@ -34,7 +34,7 @@ impl Confirm {
 
 impl fmt::Debug for Confirm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Gate")
+        f.write_str("Confirm")
     }
 }
 
@@ -61,7 +61,7 @@ impl<C: Executor> Run<'_, C> {
 
     /// Asks, where somebody is to be asked, whether the other hosts may follow the first ones.
     pub(super) async fn may_follow(&mut self, first: usize, others: usize) -> bool {
-        let Some(gate) = self.settings.canary.as_ref().and_then(|canary| canary.ask.clone()) else { return true };
+        let Some(confirm) = self.settings.canary.as_ref().and_then(|canary| canary.ask.clone()) else { return true };
         // What the canaries said is to be read before the answer.
         self.reporter.tick(now() - self.start);
         let shown = self.reporter.shown();
@@ -69,7 +69,7 @@ impl<C: Executor> Run<'_, C> {
         let (tell, answer) = async_channel::bounded(1);
         let ask = move || {
             shown();
-            tell.try_send((gate.0)(&question))
+            tell.try_send((confirm.0)(&question))
         };
         blocking::unblock(ask).detach();
         while self.stats.cancelled.is_none() {

@@ -1,4 +1,4 @@
-//! A logged-in connection to one host, and the only place that touches libssh2 after login.
+//! A logged-in connection to one host: its channels, its keepalives and its end.
 //!
 //! Sessions are non-blocking and belong to one task at a time: libssh2 frees channels without a lock.
 

@@ -170,7 +170,7 @@ impl Dialer {
     async fn connect_again(&self, target: &Target, address: Option<SocketAddr>) -> Result<SessionSocket, Failure> {
         match address {
             Some(address) => connect_to(target, address).await,
-            None => Ok(self.gate.open_tunnel(target).await?.0),
+            None => Ok(self.tunnel_requests.open_tunnel(target).await?.0),
         }
     }
 }

@@ -31,16 +31,16 @@ use failure::{through, timed_out};
 #[derive(Debug)]
 pub struct Connector {
     dialer: Dialer,
-    gate: JumpThread,
+    jump_thread: JumpThread,
 }
 
-/// Gets sessions; the shards and the gate's thread have one each.
+/// Gets sessions; the shards and the jump thread have one each.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
     agent: Arc<AgentState>,
     login_limiter: Arc<LoginLimiter>,
     control_dir: Arc<ControlDir>,
-    gate: TunnelRequests,
+    tunnel_requests: TunnelRequests,
     spool: Arc<Spool>,
 }
 
@@ -74,15 +74,15 @@ pub struct ConnectResult {
 
 impl Default for Connector {
     fn default() -> Self {
-        let (gate, requests) = JumpThread::new();
+        let (jump_thread, tunnel_requests) = JumpThread::new();
         let dialer = Dialer {
             agent: Arc::default(),
             login_limiter: Arc::default(),
-            gate: requests,
+            tunnel_requests,
             spool: Arc::default(),
             control_dir: Arc::default(),
         };
-        Self { dialer, gate }
+        Self { dialer, jump_thread }
     }
 }
 
@@ -95,7 +95,7 @@ impl Connector {
         progress: &mut dyn FnMut(ConnectProgress),
     ) -> ConnectResult {
         if matches!(target.via, Via::Jump(_) | Via::Command(_)) {
-            self.gate.open(&self.dialer);
+            self.jump_thread.open(&self.dialer);
         }
         self.dialer.connect(target, cancel, progress).await
     }
@@ -231,7 +231,7 @@ impl Dialer {
         let address_limit = self.login_limiter.address(&target.chain());
         let permit = address_limit.acquire().await;
         trace.seen.replace(PeerProgress::Nothing);
-        let (socket, took) = self.gate.open_tunnel(target).await?;
+        let (socket, took) = self.tunnel_requests.open_tunnel(target).await?;
         let left = target.connect_timeout.saturating_sub(took);
         // Held to the end: as long as somebody has it, what carries it tells why it ended.
         let held = socket.clone();

@@ -1,4 +1,4 @@
-//! The gate: one thread for whatever carries the connections of others, that is the jump hosts' sessions and the
+//! The jump thread: one for whatever carries the connections of others, that is the jump hosts' sessions and the
 //! `ProxyCommand`s.
 //!
 //! A jump host's session belongs to this thread, and the hosts behind it may be on any shard, so each of them gets one end
@@ -28,14 +28,14 @@ use super::target::{Target, Via};
 use crate::outcome::{Failure, Phase};
 use crate::reactor::{Reactor, spawn};
 
-/// The gate's thread, once somebody needs it.
+/// The jump thread, once somebody needs it.
 #[derive(Debug)]
 pub(super) struct JumpThread {
     inbox: Receiver<TunnelRequest>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Where the gate is asked.
+/// Where the jump thread is asked.
 #[derive(Debug, Clone)]
 pub(super) struct TunnelRequests(Sender<TunnelRequest>);
 
@@ -58,7 +58,7 @@ pub(super) struct Tunnel {
 }
 
 impl JumpThread {
-    /// A gate that is not open yet, and where to ask.
+    /// A jump thread that does not run yet, and where to ask.
     pub(super) fn new() -> (Self, TunnelRequests) {
         let (sender, inbox) = async_channel::unbounded();
         (Self { inbox, thread: Mutex::default() }, TunnelRequests(sender))
@@ -71,7 +71,7 @@ impl JumpThread {
             let (dialer, inbox) = (dialer.clone(), self.inbox.clone());
             let started = Reactor::new().and_then(|reactor| {
                 let serving = move || reactor.block_on(serve(&dialer, &inbox));
-                std::thread::Builder::new().name("gate".to_owned()).spawn(serving)
+                std::thread::Builder::new().name("jump".to_owned()).spawn(serving)
             });
             match started {
                 Ok(handle) => *thread = Some(handle),
