@@ -87,7 +87,7 @@ fn serve(stream: &TcpStream, view: &Mutex<View>) {
             }
             ["query"] => view.describe(),
             ["promoted", ..] => {
-                if let Some(promotion) = words[1..].join(" ").parse().ok() {
+                if let Ok(promotion) = words[1..].join(" ").parse() {
                     view.learn(promotion);
                 }
                 String::new()
@@ -230,7 +230,9 @@ impl View {
         }
         // One that was started again has it of the others: DCC keeps it.
         let others: Vec<Promotion> = self.peers.values().map(|(_, pong)| pong.promotion).collect();
-        others.into_iter().for_each(|promotion| self.learn(promotion));
+        for promotion in others {
+            self.learn(promotion);
+        }
         if self.primary.is_none() {
             self.primary = Some(Instant::now());
             return Some("cm_server is primary now.".to_owned());
