@@ -111,6 +111,8 @@ fn status_tells_what_is_incomplete_and_scripts_can_ask_for_it() {
     let junit = junit.to_str().expect("a path");
     let html = lab.dir().join("client/run.html");
     let html = html.to_str().expect("a path");
+    // The process is gone before its agent's next report says so.
+    wait::until("cm_server has heard of it", || status(&lab, &[]).run.text().contains("Disk damaged"));
     let run = status(&lab, &["--junit", junit, "--html", html]).expect(0);
     run.host_is(2, "ok", "", "").says("incomplete (gaussdb)").says("Disk damaged");
     assert_eq!(fact(&run, 2, "gaussdb_held"), "Disk damaged");
