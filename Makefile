@@ -102,7 +102,7 @@ test: announce tools lint docs unit lab bench-quick
 announce:
 	@echo 'make test: formats, lints, documentation, unit tests, then the lab of real sshd nodes, then a count of instructions.'
 	@echo 'Needs (installed with apt where you are root): $(PACKAGES)'
-	@echo 'Takes half an hour on two cores, ten minutes of it to compile the first time; changes nothing outside target/ and /tmp.'
+	@echo 'Takes twenty minutes on two quiet cores, eight of them to compile the first time; changes nothing outside target/ and /tmp.'
 
 lint: tools
 	$(CARGO) fmt --all --check
