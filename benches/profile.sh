@@ -10,29 +10,13 @@ if ! perf record -o /dev/null -e cpu-clock true >/dev/null 2>&1; then
     echo 'profile.sh: perf is missing or may not be used: apt-get install linux-perf, as root' >&2
     exit 1
 fi
-dir=$(mktemp -d)
-mkdir "$dir/home"
-mkfifo "$dir/in"
-trap 'exec 9>&-; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/fleet.sh"
 most=0
 for hosts in "$@"; do
     [ "$hosts" -le "$most" ] || most=$hosts
 done
-"$bin/fleet" --hosts "$most" --dir "$dir" --no-record --rule "${RULE:-all output=1000}" <"$dir/in" >"$dir/ready" &
-exec 9>"$dir/in"
-until grep -q '^ready ' "$dir/ready"; do sleep 0.1; done
-
-cat >"$dir/probe.sh" <<'END'
-echo state=waiting
-END
-cat >"$dir/wait.yaml" <<'END'
-name: wait
-probes:
-  node: { script: probe.sh }
-steps:
-  - name: come up
-    wait: { probe: node, until: { fact: state, is: up }, every: 1s, looks: 10, timeout: 10m }
-END
+fleet_up "$bin" "$most" --no-record --rule 'all output=1000'
+wait_play 1s 10
 
 # part SYMBOL DSO: the part of the program that a function belongs to.
 parts='

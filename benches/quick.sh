@@ -11,13 +11,8 @@ if ! command -v valgrind >/dev/null; then
     echo "quick.sh: there is no valgrind, so nothing was counted: apt-get install valgrind" >&2
     exit 1
 fi
-dir=$(mktemp -d)
-mkdir "$dir/home"
-mkfifo "$dir/in"
-trap 'exec 9>&-; rm -rf "$dir"' EXIT
-"$bin/fleet" --hosts "$many" --dir "$dir" <"$dir/in" >"$dir/ready" &
-exec 9>"$dir/in"
-until grep -q '^ready ' "$dir/ready"; do sleep 0.1; done
+. "$here/fleet.sh"
+fleet_up "$bin" "$many"
 port=$(sed -n 's/^ready //p' "$dir/ready")
 head -n "$few" "$dir/hosts" >"$dir/few"
 head -n "$many" "$dir/hosts" >"$dir/many"
@@ -54,15 +49,7 @@ bare() {
 
 # looks NUMBER: a wait with so many looks at each of a few hosts.
 looks() {
-    printf 'echo state=waiting\n' >"$dir/probe.sh"
-    cat >"$dir/wait.yaml" <<END
-name: wait
-probes:
-  node: { script: probe.sh }
-steps:
-  - name: come up
-    wait: { probe: node, until: { fact: state, is: up }, every: 1ms, looks: $1, timeout: 10m }
-END
+    wait_play 1ms "$1"
     gsctl 5 few play "$dir/wait.yaml"
 }
 

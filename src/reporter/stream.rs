@@ -43,11 +43,20 @@ struct LineForm<'a> {
     stream: Stream,
     /// What stands before a line, and before the rest of one.
     begins: [Option<String>; 2],
+    /// Where it is counted, and where what is to be shown goes.
+    shown: &'a mut FilteredOutput,
+    text: &'a mut Vec<u8>,
 }
 
 impl LineForm<'_> {
-    fn add(&mut self, text: &mut Vec<u8>, line: &[u8], continues: bool) {
-        let Self { name_width, ctx, host, stream, begins } = self;
+    /// Adds a line, where it is to be shown.
+    fn add(&mut self, line: &[u8], continues: bool, newline: bool) {
+        let Self { name_width, ctx, host, stream, begins, shown, text } = self;
+        shown.of += 1;
+        if !ctx.filter.keeps(line) {
+            return;
+        }
+        shown.lines += 1;
         if ctx.settings.prefix {
             let begin = begins[usize::from(continues)].get_or_insert_with(|| {
                 let styles = match stream {
@@ -62,6 +71,9 @@ impl LineForm<'_> {
             text.extend_from_slice(sanitize::line(line).as_bytes());
         } else {
             text.extend_from_slice(line);
+        }
+        if newline {
+            text.push(b'\n');
         }
     }
 }
@@ -101,19 +113,12 @@ impl StreamView {
         let buffer = self.buffers.entry((host, stream)).or_default();
         let before = buffer.held();
         // All that has come is written at once.
-        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None] };
+        self.text.clear();
         let (shown, text) = (&mut self.shown, &mut self.text);
-        text.clear();
-        buffer.push(bytes, limit, |line, continues| {
-            shown.of += 1;
-            if ctx.filter.keeps(line) {
-                shown.lines += 1;
-                form.add(text, line, continues);
-                text.push(b'\n');
-            }
-        });
+        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None], shown, text };
+        buffer.push(bytes, limit, |line, continues| form.add(line, continues, true));
         self.held = self.held - before + buffer.held();
-        put(stream, text, screen)
+        put(stream, &self.text, screen)
     }
 
     fn write(
@@ -125,17 +130,10 @@ impl StreamView {
         ctx: &ViewContext,
         screen: &mut Screen,
     ) -> io::Result<()> {
-        self.shown.of += 1;
-        if !ctx.filter.keeps(&piece.bytes) {
-            return Ok(());
-        }
-        self.shown.lines += 1;
-        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None] };
         self.text.clear();
-        form.add(&mut self.text, &piece.bytes, piece.continues);
-        if newline {
-            self.text.push(b'\n');
-        }
+        let (shown, text) = (&mut self.shown, &mut self.text);
+        let mut form = LineForm { name_width: self.name_width, ctx, host, stream, begins: [None, None], shown, text };
+        form.add(&piece.bytes, piece.continues, newline);
         put(stream, &self.text, screen)
     }
 
