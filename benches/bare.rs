@@ -1,5 +1,6 @@
 //! The least that logging in to many hosts and running `true` can cost with the same libraries: no host keys, no reports, and what
-//! comes back is read and dropped. The nodes get the very bytes that gsctl sends them. What gsctl takes more than this is its own.
+//! comes back is read and dropped. The nodes get the very bytes that gsctl sends them, by the same cipher. What gsctl takes more than
+//! this is its own.
 //!
 //!     bare PORT USER KEY FANOUT <ADDRESSES
 
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ssh2::{BlockDirections, ErrorCode, Session};
+use ssh2::{BlockDirections, ErrorCode, MethodType, Session};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -25,6 +26,7 @@ struct Work {
     key: String,
     /// What is asked for, and what is written then.
     request: (String, Vec<u8>),
+    ciphers: String,
     next: AtomicUsize,
     good: AtomicUsize,
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         user: user.clone(),
         key: std::fs::read_to_string(key).expect("the key can be read"),
         request: gsctl::testing::wire_text("true"),
+        ciphers: gsctl::testing::default_ciphers().join(","),
         next: AtomicUsize::new(0),
         good: AtomicUsize::new(0),
     });
@@ -77,6 +80,9 @@ async fn visit(work: &Work, address: SocketAddr) -> io::Result<i32> {
     stream.set_nodelay(true)?;
     let mut session = Session::new()?;
     session.set_blocking(false);
+    for direction in [MethodType::CryptCs, MethodType::CryptSc] {
+        session.method_pref(direction, &work.ciphers)?;
+    }
     session.set_tcp_stream(Arc::clone(&stream));
     let watched = session.clone();
     drive(&watched, &stream, || session.handshake()).await?;

@@ -213,31 +213,73 @@ impl Socket {
         }
     }
 
+    /// Reads what the reactor has told of: where it has told of nothing since all was read, the system is not asked.
+    ///
+    /// # Errors
+    /// `WouldBlock` where nothing is known to be there; another one when the connection has broken.
+    pub fn read_known(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.try_io(Interest::READABLE, || Ok(recv(self, &mut buffer[..], RecvFlags::empty())?.1));
+        self.note_read(&read, buffer.len());
+        read
+    }
+
     /// Whether there is room to write now.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.is_ready(Interest::WRITABLE)
     }
 
+    /// Waits for something to read where it is read past this, so that nothing is known of what is left.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched any more.
+    pub async fn readable_afresh(&self) -> io::Result<()> {
+        self.ready_afresh(Interest::READABLE).await
+    }
+
+    /// Waits for room to write where it is written to past this.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched any more.
+    pub async fn writable_afresh(&self) -> io::Result<()> {
+        self.ready_afresh(Interest::WRITABLE).await
+    }
+
+    async fn ready_afresh(&self, interest: Interest) -> io::Result<()> {
+        self.forget(interest);
+        if self.is_ready(interest) { Ok(()) } else { self.ready(interest).await }
+    }
+
     async fn ready(&self, interest: Interest) -> io::Result<()> {
-        // The reactor tells of news only. Libssh2 waits also for what came before: it may stop in the middle of what is there
-        // with a packet that is half read, or half sent. So what is known is forgotten, and the system asked.
-        let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        // One at a time: tokio forgets nothing where it is asked to forget two.
-        for one in [Interest::READABLE, Interest::WRITABLE] {
-            let _ = match self {
-                Self::Tcp(stream) => stream.try_io(one, forget),
-                Self::Unix(stream) => stream.try_io(one, forget),
-            };
-        }
-        if self.is_ready(interest) {
-            return Ok(());
-        }
         match self {
             Self::Tcp(stream) => stream.ready(interest).await,
             Self::Unix(stream) => stream.ready(interest).await,
         }
         .map(drop)
+    }
+
+    fn try_io<T>(&self, interest: Interest, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, call),
+            Self::Unix(stream) => stream.try_io(interest, call),
+        }
+    }
+
+    /// All was read, or there is no room any more: whoever waits then waits for what the reactor tells of next. It tells of each
+    /// change once, and only while this thread waits, so nothing that comes meanwhile is missed.
+    fn forget(&self, interest: Interest) {
+        let _ = self.try_io(interest, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    }
+
+    /// A read that did not fill its buffer took all that there was, unless it met the end.
+    fn note_read(&self, read: &io::Result<usize>, most: usize) {
+        let took_all = match read {
+            Ok(count) => (1..most).contains(count),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if took_all {
+            self.forget(Interest::READABLE);
+        }
     }
 
     fn is_ready(&self, interest: Interest) -> bool {
@@ -265,13 +307,23 @@ impl AsFd for Socket {
 
 impl Read for &Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(recv(self, buffer, RecvFlags::empty())?.1)
+        let read = recv(*self, &mut *buffer, RecvFlags::empty()).map(|(_, count)| count).map_err(io::Error::from);
+        self.note_read(&read, buffer.len());
+        read
     }
 }
 
 impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(send(self, bytes, SendFlags::NOSIGNAL)?)
+        let sent = send(*self, bytes, SendFlags::NOSIGNAL).map_err(io::Error::from);
+        let is_full = match &sent {
+            Ok(count) => *count < bytes.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if is_full {
+            self.forget(Interest::WRITABLE);
+        }
+        sent
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -22,4 +22,4 @@ pub use crate::reporter::{
 };
 pub use crate::stats::{Counts, RunStats};
 pub use crate::transport::exec::parser::TrailerParser;
-pub use crate::transport::{Mark, unwrap_program, unwrap_request, wire_text};
+pub use crate::transport::{Mark, default_ciphers, unwrap_program, unwrap_request, wire_text};

@@ -97,7 +97,7 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// The command line with other defaults.
-fn with(defaults: &Defaults) -> Command {
+pub(super) fn with(defaults: &Defaults) -> Command {
     let mut all = command();
     for (name, values) in defaults {
         let Some(id) = all.get_arguments().find(|arg| arg.get_long() == Some(name)).map(|arg| arg.get_id().clone())
@@ -119,14 +119,13 @@ fn with(defaults: &Defaults) -> Command {
     all
 }
 
-/// Reads the command line.
+/// Reads the command line by a `command` that has these defaults.
 ///
 /// # Errors
 /// When it is not understood, or asks for help.
-pub(super) fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
-    let mut command = with(defaults);
+pub(super) fn parse(words: &[OsString], defaults: &Defaults, command: &mut Command) -> Result<Cli, clap::Error> {
     let matches = command.try_get_matches_from_mut(words)?;
-    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(command))?;
     let of_environment = |id: &str| matches.value_source(id) == Some(ValueSource::EnvVariable);
     let ids = matches.ids().map(clap::Id::as_str).filter(|id| of_environment(id)).map(str::to_owned);
     cli.options.from_environment = ids.collect();
@@ -204,7 +203,7 @@ mod tests {
             ("gsctl -p 1 wait --port 5", 7, 1),
             ("gsctl wait -p 1 --port 5", 7, 1),
         ] {
-            let options = parse(&words(typed), &defaults).unwrap().options;
+            let options = parse(&words(typed), &defaults, &mut with(&defaults)).unwrap().options;
             assert_eq!((options.run.fanout, options.ssh.port), (fanout, Some(port)), "{typed}");
         }
         let said = said(&words("gsctl config --fanout 9"), &defaults).unwrap();

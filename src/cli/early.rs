@@ -40,8 +40,16 @@ pub fn behind_h(words: &[OsString]) -> Option<&OsString> {
 /// When it is not understood, or asks for help.
 pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error> {
     sudo_user::check(words)?;
-    let words = &super::order::command_first(words, &Cli::command());
-    let mut cli = config::parse(words, defaults).map_err(|error| peer_words::explain(error, words))?;
+    let mut command = config::with(defaults);
+    let words = &super::order::command_first(words, &command);
+    let parsed = config::parse(words, defaults, &mut command);
+    let may_add_up = has_options_behind(words, &command);
+    // To free its thousands of pieces takes as long as to read the command line, and it is needed once.
+    std::mem::forget(command);
+    let mut cli = parsed.map_err(|error| peer_words::explain(error, words))?;
+    if !may_add_up {
+        return Ok(cli);
+    }
     let Ok(matches) = Early::command().try_get_matches_from(words) else { return Ok(cli) };
     let Ok(Early { options: early, .. }) = Early::from_arg_matches(&matches) else { return Ok(cli) };
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -54,6 +62,13 @@ pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error
     add(typed("identity"), &mut all.ssh.identity, early.ssh.identity);
     add(typed("ssh_option"), &mut all.ssh.ssh_option, early.ssh.ssh_option);
     Ok(cli)
+}
+
+/// Whether something that looks like an option stands behind the first word that is the name of a command, be that the command or
+/// an option's value before it.
+fn has_options_behind(words: &[OsString], gsctl: &clap::Command) -> bool {
+    let mut behind = words.iter().skip(1).skip_while(|word| gsctl.find_subcommand(word).is_none());
+    behind.any(|word| word.as_encoded_bytes().starts_with(b"-"))
 }
 
 /// Puts what was typed before the command in front, unless it is all there is.

@@ -155,6 +155,7 @@ mod tests {
             force: false,
             stream: false,
             live: false,
+            follow: false,
             writer: std::sync::Arc::default(),
         };
         let said = fit(&mut settings, hosts, steps, &Supply::files(limit, each, more));

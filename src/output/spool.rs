@@ -17,7 +17,7 @@ const MOST_IN_MEMORY: usize = 1024 * 1024;
 /// The same while all hosts together hold much.
 const MOST_WHEN_SCARCE: usize = 16 * 1024;
 /// How much is much.
-const SCARCE_ABOVE: usize = 64 * 1024 * 1024;
+const SCARCE_ABOVE: usize = 16 * 1024 * 1024;
 
 /// The file, and how much is held in memory besides.
 #[derive(Debug, Default)]

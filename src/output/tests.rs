@@ -45,7 +45,7 @@ fn many_little_outputs_go_to_the_disk_too() {
     let bytes = vec![b'x'; 900_000];
     let outputs: Vec<Output> = (0..200).map(|_| builder(&spool, &bytes, 30_000)).collect();
     let held: usize = outputs.iter().filter_map(Output::in_memory).map(<[u8]>::len).sum();
-    assert!(held < 66 * 1024 * 1024, "{held} bytes are held");
+    assert!(held < 18 * 1024 * 1024, "{held} bytes are held");
     assert!(outputs.iter().all(|output| *output == outputs[0]));
     drop(outputs);
     assert!(!spool.is_scarce());

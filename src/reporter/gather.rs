@@ -127,9 +127,10 @@ impl GatherView {
     }
 }
 
-/// The output with its last line ended, as it is shown: two that look alike are alike.
+/// The output with its last line ended, as it is shown: two that look alike are alike. What is too long for memory is not copied for
+/// that.
 fn with_line_end(output: Output) -> io::Result<Output> {
-    if output.cut().is_some() || output.last(1)?.ends_with(b"\n") {
+    if output.cut().is_some() || output.in_memory().is_none() || output.last(1)?.ends_with(b"\n") {
         return Ok(output);
     }
     let mut builder = output.builder();

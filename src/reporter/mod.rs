@@ -135,6 +135,7 @@ pub struct Reporters {
     files: Vec<NamedReporter>,
     terminal_error: Option<String>,
     wants_output: bool,
+    shows_phases: bool,
     live: bool,
 }
 
@@ -177,6 +178,7 @@ impl Reporters {
             |name: String, is_stdout, reporter| files.push(NamedReporter { name, reporter, error: None, is_stdout });
         let wants_output =
             jsonl.is_some() || (settings.mode == Mode::Stream && settings.command == CommandKind::Output);
+        let shows_phases = jsonl.is_some() || settings.verbose > 0 && !settings.live;
         if let Some(target) = jsonl {
             let (name, is_stdout, writer) = open(target, &screen);
             add(name, is_stdout, Box::new(jsonl::JsonLines::new(writer, Arc::clone(&names))));
@@ -212,13 +214,19 @@ impl Reporters {
             settings,
         };
         let terminal = Terminal::new(ctx, screen, taken, end_table);
-        Self { terminal, files, terminal_error: None, wants_output, live }
+        Self { terminal, files, terminal_error: None, wants_output, shows_phases, live }
     }
 
     /// True when [`crate::event::EventKind::Output`] is wanted as commands print.
     #[must_use]
     pub fn wants_output(&self) -> bool {
         self.wants_output
+    }
+
+    /// True when somebody may read of the phases of logins as they begin.
+    #[must_use]
+    pub fn shows_phases(&self) -> bool {
+        self.shows_phases
     }
 
     /// True when a live view is drawn.

@@ -41,6 +41,20 @@ fn activity_words(activity: &Activity, ctx: &ViewContext) -> String {
     }
 }
 
+/// Hosts that have been at the same for long, longest first, folded: those that fit, or the first few and how many more.
+fn longest_of(hosts: &mut [HostId], ctx: &ViewContext) -> String {
+    const FEW: usize = 5;
+    const FITS: usize = 100;
+    let mut longest: Vec<HostId> = hosts.iter().copied().take(FEW).collect();
+    hosts.sort_unstable();
+    let all = ctx.fold(hosts);
+    if all.len() <= FITS || hosts.len() <= FEW {
+        return all;
+    }
+    longest.sort_unstable();
+    format!("{} and {} more", ctx.fold(&longest), hosts.len() - FEW)
+}
+
 /// `still running after 10s: node07 (connect), node[09-12] (step wait: cm_agent)`, for logs without a live view.
 pub(super) fn still_running(hosts: &[(HostId, Activity, Duration)], at: Duration, ctx: &ViewContext) -> String {
     let mut groups: IndexMap<String, Vec<HostId>> = IndexMap::new();
@@ -50,10 +64,7 @@ pub(super) fn still_running(hosts: &[(HostId, Activity, Duration)], at: Duration
     let named: Vec<String> = groups
         .iter_mut()
         .take(SLOW)
-        .map(|(words, hosts)| {
-            hosts.sort_unstable();
-            format!("{} ({words})", ctx.fold(hosts))
-        })
+        .map(|(words, hosts)| format!("{} ({words})", longest_of(hosts, ctx)))
         .collect();
     let left: usize = groups.values().skip(SLOW).map(Vec::len).sum();
     let more = if left > 0 { format!(", and {} more", plural::hosts(left)) } else { String::new() };

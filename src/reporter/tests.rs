@@ -588,6 +588,23 @@ fn live_views() {
     golden("live.txt", &text);
 }
 
+/// Thousands at once are a line and not a page.
+#[test]
+fn of_many_hosts_that_do_the_same_the_slowest_are_named() {
+    let names: Vec<String> = (1..=200).map(|n| format!("node{n:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut play = Play::new(&pipe(CommandKind::Output, names.len()), &names, &["true"]);
+    let mut says = |hosts: &[usize]| {
+        let ages = (0..).map(|longer: u32| s(1000.0) - s(1.0) * longer);
+        let hosts = hosts.iter().zip(ages).map(|(&host, age)| (host, Activity::Step(0), age)).collect();
+        play.send(20.0, EventKind::StillRunning { hosts });
+        play.err.text().lines().last().unwrap_or_default().to_owned()
+    };
+    assert_eq!(says(&[1, 0, 2]), "still running after 20s: node[001-003] (command)");
+    let scattered: Vec<usize> = (0..100).map(|host| (host * 2 + 150) % 200).collect();
+    assert_eq!(says(&scattered), "still running after 20s: node[151,153,155,157,159] and 95 more (command)");
+}
+
 /// The cause stands beside the stage as soon as it is known, on a row of its own host and on that of many.
 #[test]
 fn the_live_view_shows_causes() {

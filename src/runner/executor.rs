@@ -1,6 +1,6 @@
 //! The fleet as the run knows it: where jobs go, and where notes of hosts come from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::job::{Job, JobResult};
 use crate::budget::Reserved;
@@ -17,13 +17,16 @@ pub trait Executor {
 
     /// A note that is there already.
     fn ready(&mut self) -> Option<(HostId, FleetEvent)>;
+
+    /// Whether `next` is to end for each note; else what [may wait](FleetEvent::may_wait) is found only by `ready`.
+    fn follow(&mut self, each: bool);
 }
 
 /// What comes back from the fleet.
 #[derive(Debug)]
 pub enum FleetEvent {
-    /// On the way to a connection.
-    Progress(ConnectProgress),
+    /// On the way to a connection, since when.
+    Progress(ConnectProgress, Instant),
     /// Logged in.
     Connected {
         /// The address that answered.
@@ -34,6 +37,8 @@ pub enum FleetEvent {
         attempts: u32,
         /// Time from the first attempt.
         took: Duration,
+        /// When.
+        at: Instant,
     },
     /// Bytes of files that have gone over the line, and of how many.
     Moving(u64, u64),
@@ -41,4 +46,11 @@ pub enum FleetEvent {
     Output(Stream, Vec<u8>, Reserved),
     /// The job is over.
     Done(JobResult),
+}
+
+impl FleetEvent {
+    /// Whether it is only for whoever watches.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(self, Self::Progress(ConnectProgress::Phase(_), _) | Self::Connected { .. } | Self::Moving(..))
+    }
 }

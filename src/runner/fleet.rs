@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 
+use super::event_queue::{EventReceiver, event_queue};
 use super::executor::{Executor, FleetEvent};
 use super::job::Job;
 use super::shard::Shard;
@@ -33,7 +34,7 @@ const LONGEST_GATHER: Duration = Duration::from_millis(2);
 /// All connections of a run.
 pub struct Fleet {
     shards: Vec<Sender<(HostId, Job, Arc<PartWriter>)>>,
-    events: Receiver<(HostId, FleetEvent)>,
+    events: EventReceiver,
     /// Hosts that something is under way on.
     busy: u32,
     /// Whose the parts of files are.
@@ -55,7 +56,7 @@ impl Fleet {
         connector: &Arc<Connector>,
         writer: &Arc<PartWriter>,
     ) -> io::Result<Self> {
-        let (sender, events) = async_channel::bounded(QUEUED_EVENTS);
+        let (sender, events) = event_queue(QUEUED_EVENTS);
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
@@ -104,15 +105,26 @@ impl Executor for Fleet {
     }
 
     async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
-        let event = self.events.recv().await.ok();
-        // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
-        // itself.
-        std::thread::sleep(LONGEST_GATHER.min(GATHER * self.busy));
-        event.inspect(|event| self.count(event))
+        loop {
+            let will_come = self.events.woken().await;
+            // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
+            // itself.
+            std::thread::sleep(LONGEST_GATHER.min(GATHER * self.busy));
+            if let Some(event) = self.ready() {
+                return Some(event);
+            }
+            if !will_come {
+                return None;
+            }
+        }
     }
 
     fn ready(&mut self) -> Option<(HostId, FleetEvent)> {
-        self.events.try_recv().ok().inspect(|event| self.count(event))
+        self.events.next().inspect(|event| self.count(event))
+    }
+
+    fn follow(&mut self, each: bool) {
+        self.events.follow(each);
     }
 }
 
@@ -161,15 +173,23 @@ impl Executor for FleetPart<'_> {
         // What an earlier run has left behind is nobody's.
         loop {
             let event = self.fleet.next().await?;
-            if let Some(event) = self.numbered(event) {
+            if let Some(event) = self.numbered(event).or_else(|| self.ready()) {
                 return Some(event);
             }
         }
     }
 
     fn ready(&mut self) -> Option<(HostId, FleetEvent)> {
-        let event = self.fleet.ready()?;
-        self.numbered(event)
+        while let Some(event) = self.fleet.ready() {
+            if let Some(event) = self.numbered(event) {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    fn follow(&mut self, each: bool) {
+        self.fleet.follow(each);
     }
 }
 

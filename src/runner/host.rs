@@ -8,7 +8,6 @@ use crate::outcome::stage::StageState;
 use crate::outcome::{Facts, Failure, Outcome, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, On, Step, Vars};
-use crate::reactor::now;
 use crate::report::{HostReport, StepReport};
 
 use super::condition::holds;
@@ -116,9 +115,9 @@ impl HostState {
     }
 
     /// Remembers what it is at. What it is waited for says more than how it is being asked.
-    pub(super) fn set_activity(&mut self, activity: Activity) {
+    pub(super) fn set_activity(&mut self, activity: Activity, since: Instant) {
         if !matches!(self.activity, Some((Activity::Stage(..), _))) {
-            self.activity = Some((activity, now()));
+            self.activity = Some((activity, since));
         }
     }
 

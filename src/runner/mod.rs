@@ -12,6 +12,7 @@ mod condition;
 mod copy_request;
 mod copy_result;
 mod deal;
+mod event_queue;
 mod evidence;
 mod executor;
 pub mod fleet;
@@ -124,6 +125,7 @@ pub async fn run<C: Executor>(
         unflushed: false,
         settings,
     };
+    run.executor.follow(run.settings.follow);
     run.carry_out().await;
     run.finish()
 }
@@ -222,7 +224,12 @@ impl<C: Executor> Run<'_, C> {
 
     /// Tells the reporter. One that fails is remembered; the run goes on.
     fn emit(&mut self, kind: EventKind) {
-        let event = Event { at: now() - self.start, kind };
+        self.emit_at(now(), kind);
+    }
+
+    /// Tells the reporter what happened then.
+    fn emit_at(&mut self, at: Instant, kind: EventKind) {
+        let event = Event { at: at.saturating_duration_since(self.start), kind };
         self.unflushed = true;
         if self.reporter.take(event, &self.stats).is_err() {
             self.stats.broken = true;

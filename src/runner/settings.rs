@@ -32,6 +32,8 @@ pub struct RunSettings {
     pub stream: bool,
     /// Somebody watches, who need not be told now and then who is still at what.
     pub live: bool,
+    /// Somebody reads of each phase of a login as it begins.
+    pub follow: bool,
     /// What an earlier run has done already.
     pub resume: Option<Resume>,
     /// Whose the parts of files are that it leaves on nodes.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
 
+use super::event_queue::EventSender;
 use super::executor::FleetEvent;
 use super::job::{Job, JobResult, Work};
 use crate::budget::{Budget, Reserved};
@@ -17,7 +18,7 @@ use crate::cancel::{CancelToken, Deadline, Raced, race};
 use crate::event::{HostId, Stream};
 use crate::outcome::{Failure, Killed, Phase};
 use crate::plan::push::PartWriter;
-use crate::reactor::{sleep, spawn};
+use crate::reactor::{now, sleep, spawn};
 use crate::transport::{
     Begun, Command, CommandEnd, CommandResult, ConnectProgress, ConnectResult, Connection, Connector, CopyEnd,
     CopyProgress, CopyRequest, KillResult, Mark, Target, pause_after,
@@ -37,7 +38,7 @@ pub(super) struct Shard {
     pub(super) targets: Arc<[Target]>,
     pub(super) connector: Arc<Connector>,
     pub(super) mark: Mark,
-    pub(super) events: Sender<(HostId, FleetEvent)>,
+    pub(super) events: EventSender,
     pub(super) closing: Sender<HostId>,
     pub(super) output: Budget,
 }
@@ -132,7 +133,7 @@ impl Shard {
         let deadline = Deadline::after(request.timeout);
         let mut attempt = 1;
         // For the eye, as progress is.
-        let tell = |moved, of| drop(self.events.try_send((host, FleetEvent::Moving(moved, of))));
+        let tell = |moved, of| self.events.show(host, FleetEvent::Moving(moved, of));
         let progress = CopyProgress::new(&tell);
         let moved = loop {
             let moved = session.copy(request, (writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
@@ -161,7 +162,7 @@ impl Shard {
         let events = self.events.clone();
         // Progress is for the eye: where the run cannot keep up with it, it may be left out.
         let mut progress = move |progress| {
-            let _ = events.try_send((host, FleetEvent::Progress(progress)));
+            events.show(host, FleetEvent::Progress(progress, now()));
         };
         // Boxed: a login's state is large, and of no use once there is a session.
         let ConnectResult { session, attempts, took } =
@@ -173,7 +174,7 @@ impl Shard {
                 let (address, banner) = (session.address().to_owned(), session.banner().to_owned());
                 // Nobody was connected to for a command of this machine.
                 if !matches!(session, Connection::Local(_)) {
-                    self.send(host, FleetEvent::Connected { address, banner, attempts, took }).await;
+                    self.send(host, FleetEvent::Connected { address, banner, attempts, took, at: now() }).await;
                 }
                 Ok(session)
             }
@@ -185,9 +186,8 @@ impl Shard {
         let retry_in = pause_after(attempt);
         let failure = Failure::new(Phase::Lost, said);
         let of = self.targets[host].attempts;
-        let _ = self
-            .events
-            .try_send((host, FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in })));
+        let retry = ConnectProgress::Retry { attempt, of, failure, retry_in };
+        self.events.show(host, FleetEvent::Progress(retry, now()));
         let _ = race(sleep(retry_in), Deadline::default(), Some(cancel)).await;
     }
 
@@ -238,7 +238,7 @@ impl Shard {
     }
 
     async fn send(&self, host: HostId, event: FleetEvent) {
-        let _ = self.events.send((host, event)).await;
+        self.events.send(host, event).await;
     }
 }
 

@@ -62,6 +62,7 @@ fn settings() -> RunSettings {
         force: false,
         stream: false,
         live: true,
+        follow: false,
         resume: None,
         writer: Arc::default(),
     }

@@ -99,7 +99,12 @@ impl<C: Executor> Run<'_, C> {
 
     fn next_liveness_check(&self) -> Instant {
         // Also in a pipe somebody may read along: what was told must not wait in a buffer.
-        if self.settings.live || self.unflushed { self.ticked + TICK } else { self.said + STILL_RUNNING_AFTER }
+        if self.settings.live || self.unflushed {
+            return self.ticked + TICK;
+        }
+        // What hosts are at is taken in first: nobody was woken for that.
+        let speaks = self.said + STILL_RUNNING_AFTER;
+        if now() < speaks - TICK { speaks - TICK } else { speaks }
     }
 
     /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that
@@ -136,19 +141,19 @@ impl<C: Executor> Run<'_, C> {
                 }
                 return Some(done);
             }
-            FleetEvent::Progress(ConnectProgress::Phase(phase)) => {
-                host.set_activity(Activity::Connecting(phase));
-                self.emit(EventKind::PhaseStarted { host: id, phase });
+            FleetEvent::Progress(ConnectProgress::Phase(phase), at) => {
+                host.set_activity(Activity::Connecting(phase), at);
+                self.emit_at(at, EventKind::PhaseStarted { host: id, phase });
             }
-            FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in }) => {
+            FleetEvent::Progress(ConnectProgress::Retry { attempt, of, failure, retry_in }, _) => {
                 self.emit(EventKind::AttemptFailed { host: id, attempt, of, failure, retry_in });
             }
-            FleetEvent::Connected { address, banner, attempts, took } => {
+            FleetEvent::Connected { address, banner, attempts, took, at } => {
                 host.address = Some(address.clone());
                 host.attempts = attempts;
                 host.connect.get_or_insert(took);
-                host.set_activity(Activity::Step(host.step));
-                self.emit(EventKind::Connected { host: id, address, took, banner });
+                host.set_activity(Activity::Step(host.step), at);
+                self.emit_at(at, EventKind::Connected { host: id, address, took, banner });
             }
             FleetEvent::Moving(moved, of) => {
                 let step = host.step;

@@ -64,7 +64,12 @@ impl AlgorithmKind {
             Self::ALL.map(|kind| {
                 let names = ssh.as_ref().and_then(|ssh| ssh.supported_algs(kind.methods()[0]).ok());
                 // The last two of the key exchanges are none, but say what the client can do.
-                names.unwrap_or_default().into_iter().filter(|name| !is_marker(name) && !is_certificate(name)).collect()
+                let offered = |name: &&str| !is_marker(name) && !is_certificate(name);
+                let mut names: Vec<&str> = names.unwrap_or_default().into_iter().filter(offered).collect();
+                if kind == Self::Cipher && has_aes() {
+                    names.sort_by_key(|name| !name.contains("-gcm@"));
+                }
+                names
             })
         });
         &all[self.index()]
@@ -78,6 +83,23 @@ impl AlgorithmKind {
             Self::Mac => 3,
         }
     }
+}
+
+/// The ciphers that a server is offered where nobody chose any, best first.
+#[must_use]
+pub fn default_ciphers() -> &'static [&'static str] {
+    AlgorithmKind::Cipher.all()
+}
+
+/// Whether this machine computes AES in GCM by instructions of its own. Then that is the fastest cipher at both ends; without them
+/// libssh2's own order, which begins with ChaCha20, is.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
 }
 
 /// Names in a list of key exchanges that are none.
@@ -165,6 +187,9 @@ impl AlgorithmLists {
             // libssh2 would offer certificates too.
             prefer(ssh, AlgorithmKind::HostKey, AlgorithmKind::HostKey.all())?;
         }
+        if !self.chosen(AlgorithmKind::Cipher) {
+            prefer(ssh, AlgorithmKind::Cipher, AlgorithmKind::Cipher.all())?;
+        }
         for choice in &self.0 {
             prefer(ssh, choice.kind, &choice.names)?;
         }
@@ -214,6 +239,15 @@ mod tests {
         ] {
             assert_eq!(select(text, &all), want, "{text}");
         }
+    }
+
+    #[test]
+    fn the_cipher_that_the_processor_computes_comes_first() {
+        let all = AlgorithmKind::Cipher.all();
+        assert_eq!(all[0].contains("-gcm@"), has_aes(), "{all:?}");
+        assert!(all.iter().any(|name| name.starts_with("chacha20")), "{all:?}");
+        let ssh = ssh2::Session::new().unwrap();
+        AlgorithmLists::default().apply(&ssh).unwrap();
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub use exec::kill::KillResult;
 pub use exec::looks::Looks;
 pub use exec::marks::Mark;
 pub use exec::sudo::SudoRefusal;
+pub use algorithms::default_ciphers;
 pub use exec::wire_text;
 pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};
 

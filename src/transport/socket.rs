@@ -158,7 +158,8 @@ impl SessionSocket {
         };
         let mut waited = false;
         loop {
-            let moved = self.turn();
+            // Only libssh2 has anything for the network that was not there before, and it was not called meanwhile.
+            let moved = if waited { self.take_in() } else { self.turn() };
             // libssh2 may have stopped in the middle of what is there.
             if inbound && (moved || self.0.is_ready(PollFlags::IN)) || outbound && self.0.is_ready(PollFlags::OUT) {
                 if !waited {
@@ -182,13 +183,13 @@ impl SessionSocket {
                 if !self.state().outgoing.is_empty() {
                     future::pending::<()>().await;
                 }
-                near.readable().await
+                near.readable_afresh().await
             };
             let taken = async {
                 if self.state().incoming.is_empty() {
                     future::pending::<()>().await;
                 }
-                near.writable().await
+                near.writable_afresh().await
             };
             future::or(said, future::or(taken, self.news())).await?;
             future::yield_now().await;
@@ -214,6 +215,15 @@ impl SessionSocket {
     pub(super) fn turn(&self) -> bool {
         let mut state = self.state();
         self.0.send(&mut state);
+        self.0.receive(&mut state)
+    }
+
+    /// Hands over what came, and what the network did not take before.
+    fn take_in(&self) -> bool {
+        let mut state = self.state();
+        if !state.outgoing.is_empty() {
+            self.0.send(&mut state);
+        }
         self.0.receive(&mut state)
     }
 
@@ -248,17 +258,23 @@ impl SessionSocket {
         if !state.incoming.is_empty() || self.0.has_bytes() {
             return false;
         }
-        state.ended
-            || match recv(&self.0.socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                Ok((_, count)) => count == 0,
-                Err(error) => error != Errno::AGAIN && error != Errno::INTR,
-            }
+        state.ended || self.peeked_end()
+    }
+
+    /// Whether the network brings nothing any more, as the system knows it.
+    fn peeked_end(&self) -> bool {
+        match recv(&self.0.socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, count)) => count == 0,
+            Err(error) => error != Errno::AGAIN && error != Errno::INTR,
+        }
     }
 
     /// Whether nothing more comes, be something unread or not.
     pub(super) fn is_over(&self) -> bool {
         self.turn();
-        self.state().ended
+        // The reactor may not have told of the end yet.
+        let ended = self.state().ended;
+        ended || self.peeked_end()
     }
 
     /// Ends the connection at once, in both directions: nothing on it can block any more.
@@ -314,9 +330,9 @@ impl Inner {
 
     /// Offers bytes to the network. How many it took; where it is broken, all of them.
     fn offer(&self, state: &mut State, bytes: &[u8]) -> usize {
-        match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+        match (&self.socket).write(bytes) {
             Ok(sent) => sent,
-            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Err(error) if is_moment(&error) => 0,
             Err(_) => {
                 // What the server said before can still be read.
                 if state.ended {
@@ -337,8 +353,8 @@ impl Inner {
         if state.ended {
             return false;
         }
-        BUFFER.with_borrow_mut(|buffer| match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
-            Ok((_, count @ 1..)) => {
+        BUFFER.with_borrow_mut(|buffer| match self.socket.read_known(buffer) {
+            Ok(count @ 1..) => {
                 match state.intake.take(&buffer[..count]) {
                     Ok(bytes) => self.hand_over(state, &bytes),
                     Err(why) => {
@@ -349,7 +365,7 @@ impl Inner {
                 }
                 true
             }
-            Err(Errno::AGAIN | Errno::INTR) => false,
+            Err(error) if is_moment(&error) => false,
             Ok(_) | Err(_) => {
                 self.end(state);
                 true
@@ -379,6 +395,11 @@ impl Inner {
             let _ = shutdown(&self.near, Shutdown::Write);
         }
     }
+}
+
+/// It may be tried again.
+fn is_moment(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl AsRawFd for SessionSocket {

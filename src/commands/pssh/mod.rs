@@ -335,6 +335,7 @@ impl PsshRun<'_> {
             force: false,
             stream: self.format.print && !self.format.opengauss,
             live: true,
+            follow: false,
             resume: None,
             writer: Arc::default(),
         };

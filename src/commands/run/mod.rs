@@ -259,6 +259,7 @@ impl PendingRun<'_> {
             force: self.force,
             stream: reporters.wants_output(),
             live: reporters.is_live(),
+            follow: reporters.shows_phases(),
             resume: None,
             writer: Arc::default(),
         }

@@ -257,4 +257,6 @@ impl Executor for FakeFleet {
         self.advance();
         self.ready.pop_front()
     }
+
+    fn follow(&mut self, _: bool) {}
 }
