@@ -10,7 +10,7 @@ use gsctl::testing::{
     OutputSettings, Phase, ReportTarget, ReporterSetup, Reporters, Reserved, RunStats, StepResult, Stream, When,
 };
 
-use super::measure::{Cost, Job, Size, cost, say, size};
+use super::measure::{Cost, Job, Size, cost, cost_and_size, say, size};
 use super::site::{Files, Site, beside};
 use super::tool::{Tool, gsctl_options};
 use super::{SAME, median};
@@ -25,6 +25,11 @@ pub(crate) struct Extras {
     pub(crate) hidden: Option<[Duration; 3]>,
     /// Hosts, memory, and connections at once.
     pub(crate) held: Option<(usize, Size, u64)>,
+    /// A tenth of a large fleet, and all of it.
+    pub(crate) large: Option<[(usize, Cost, Size); 2]>,
+    pub(crate) wait: Option<Wait>,
+    /// One host by gsctl, and by ssh at its fastest.
+    pub(crate) one: Option<[Cost; 2]>,
     /// What was done on one host, and its round trips.
     pub(crate) trips: Vec<(&'static str, f64)>,
     /// The look of `status` at an openGauss node, and that of `start`.
@@ -74,7 +79,75 @@ pub(crate) fn held(hosts: usize) -> io::Result<(usize, Size, u64)> {
     let mut fleet = Site::fleet(hosts, &format!("all barrier={hosts}"))?;
     let files = fleet.files(hosts, None)?;
     let most = size(&gsctl(&fleet, &files, hosts)?)?;
-    Ok((hosts, most, fleet.most_connections()?))
+    Ok((hosts, most, fleet.number("most_connections")?))
+}
+
+/// All of a large fleet, and of a tenth of it.
+pub(crate) fn large(hosts: usize) -> io::Result<[(usize, Cost, Size); 2]> {
+    let fleet = Site::fleet(hosts, "")?;
+    let measured = |hosts: usize| {
+        let files = fleet.files(hosts, None)?;
+        let (cost, size) = cost_and_size(&gsctl(&fleet, &files, 256)?, 1)?;
+        say(&format!("large: {hosts} hosts: {:.3?} CPU, {:.3?}, {} bytes", cost.cpu, cost.wall, size.bytes));
+        Ok::<_, io::Error>((hosts, cost, size))
+    };
+    Ok([measured(hosts / 10)?, measured(hosts)?])
+}
+
+/// A wait of a minute that ends in vain.
+pub(crate) struct Wait {
+    pub(crate) hosts: usize,
+    /// How long, and how often each host is to be looked at.
+    pub(crate) time: Duration,
+    pub(crate) every: Duration,
+    pub(crate) cost: Cost,
+    /// Looks that the nodes answered, and the longest time between two at one node.
+    pub(crate) looks: u64,
+    pub(crate) longest: Duration,
+}
+
+/// A playbook that waits for hosts which never come up.
+pub(crate) fn wait(hosts: usize, time: Duration) -> io::Result<Wait> {
+    let every = Duration::from_secs(1);
+    let mut fleet = Site::fleet(hosts, "")?;
+    let files = fleet.files(hosts, None)?;
+    std::fs::write(files.at("probe.sh"), "echo state=waiting\n")?;
+    let play = format!(
+        "name: wait\nprobes:\n  node: {{ script: probe.sh }}\nsteps:\n  - name: come up\n    wait: {{ probe: node, until: {{ \
+         fact: state, is: up }}, every: {}s, timeout: {}s }}\n",
+        every.as_secs(),
+        time.as_secs()
+    );
+    std::fs::write(files.at("wait.yaml"), play)?;
+    let words = ["-q".to_owned(), "play".to_owned(), files.at("wait.yaml").display().to_string()];
+    let job = Job { status: 5, ..asked(&fleet, &files, 256, &words)? };
+    let cost = cost(&job, 1)?;
+    let (looks, longest) = (fleet.number("looks")?, Duration::from_millis(fleet.number("longest_pause_ms")?));
+    say(&format!("wait of {hosts} hosts: {:.3?} CPU, {:.3?}, {looks} looks, {longest:?}", cost.cpu, cost.wall));
+    Ok(Wait { hosts, time, every, cost, looks, longest })
+}
+
+/// One host on a real sshd by gsctl and by ssh, in turn; of ssh what was fastest, whichever key exchange that took.
+pub(crate) fn beside_ssh(site: &Site, rounds: usize) -> io::Result<[Cost; 2]> {
+    let files = site.files(1, None)?;
+    let same = site.files(1, Some(SAME))?;
+    let ssh = |files: &Files| {
+        let config = files.at("config").display().to_string();
+        let args = ["-F", &config, &site.first(), "true"].map(Into::into).to_vec();
+        Job { program: "ssh".into(), args, dir: files.dir().to_owned(), ..Job::default() }
+    };
+    let own = gsctl(site, &files, 1)?;
+    let (mut gsctl, mut fastest) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        gsctl.push(cost(&own, 5)?);
+        fastest.push(cost(&ssh(&files), 5)?);
+        fastest.push(cost(&ssh(&same), 5)?);
+    }
+    let least = |of: fn(&Cost) -> Duration| fastest.iter().map(of).min().unwrap_or_default();
+    let fastest = Cost { cpu: least(|cost| cost.cpu), wall: least(|cost| cost.wall) };
+    let gsctl = median(&gsctl);
+    say(&format!("one host: {:.3?} CPU, {:.3?}; ssh {:.3?}, {:.3?}", gsctl.cpu, gsctl.wall, fastest.cpu, fastest.wall));
+    Ok([gsctl, fastest])
 }
 
 /// By how much a latency makes it slower, in latencies.
@@ -175,6 +248,9 @@ pub(crate) fn known(hosts: usize, rounds: usize) -> io::Result<Vec<(&'static str
     Ok(rows)
 }
 
+/// The loop that reads output and drops it.
+pub(crate) const BARE: &str = "read and dropped by the bare loop";
+
 /// 1 GB of output from 100 hosts, shown in each way.
 pub(crate) fn output(scale: f64, rounds: usize) -> io::Result<Vec<(&'static str, f64, Cost, Size)>> {
     let (hosts, each) = (100_usize, 1e7 * scale);
@@ -185,16 +261,25 @@ pub(crate) fn output(scale: f64, rounds: usize) -> io::Result<Vec<(&'static str,
         ("streamed", &["exec", "--stream", "true"]),
         ("as JSON", &["--json", "-", "exec", "true"]),
     ];
-    let mut rows = Vec::new();
+    let mut jobs = vec![(BARE, Tool::Bare.job(beside("bare")?, &fleet, &files, 32, None))];
     for (way, words) in ways {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let job = asked(&fleet, &files, 32, &words)?;
-        let costs = (0..rounds).map(|_| cost(&job, 1)).collect::<io::Result<Vec<Cost>>>()?;
-        let cost = median(&costs);
-        say(&format!("output, {way}: {:.3?} CPU, {:.3?}", cost.cpu, cost.wall));
-        rows.push((way, each * 100.0, cost, size(&job)?));
+        jobs.push((way, asked(&fleet, &files, 32, &words)?));
     }
-    Ok(rows)
+    let mut costs = vec![Vec::new(); jobs.len()];
+    for _ in 0..rounds {
+        for ((way, job), costs) in jobs.iter().zip(&mut costs) {
+            let (cost, size) = cost_and_size(job, 1)?;
+            say(&format!("output, {way}: {:.3?} CPU, {:.3?}, {} bytes", cost.cpu, cost.wall, size.bytes));
+            costs.push((cost, size));
+        }
+    }
+    let row = |((way, _), costs): (&(&'static str, Job), Vec<(Cost, Size)>)| {
+        let size = costs.iter().map(|(_, size)| *size).max_by_key(|size| size.bytes).unwrap_or_default();
+        let costs: Vec<Cost> = costs.into_iter().map(|(cost, _)| cost).collect();
+        (*way, each * 100.0, median(&costs), size)
+    };
+    Ok(jobs.iter().zip(costs).map(row).collect())
 }
 
 /// Events that each reporter takes in a second: those of hosts that log in and print four lines.

@@ -2,7 +2,8 @@
 //!
 //!     bench [--rounds N] [--scale F] [--only WORD] [--out FILE]
 //!
-//! `--scale 0.1` takes a tenth of the hosts, to try it out; `--only` takes the measurements whose title holds a word.
+//! What is quick is run so often (`--rounds`), in turn with the others; what starts a process for each host takes minutes and is run
+//! once. `--scale 0.1` takes a tenth of the hosts, to try it out; `--only` takes the measurements whose title holds a word.
 
 mod extras;
 mod measure;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use extras::Extras;
-use measure::{Cost, Job, Size, cost, say, size};
+use measure::{Cost, Job, Size, cost, cost_and_size, say, size};
 use site::Site;
 use tool::{Tool, gsctl_options};
 
@@ -140,8 +141,16 @@ impl Book<'_> {
         if self.wanted("held open") {
             self.extras.held = Some(extras::held(self.scaled(10_000))?);
         }
+        if self.wanted("large fleet") {
+            self.extras.large = Some(extras::large(self.scaled(100_000))?);
+            self.write()?;
+        }
+        if self.wanted("a wait") {
+            self.extras.wait = Some(extras::wait(self.scaled(2_000), Duration::from_secs(60))?);
+            self.write()?;
+        }
         if self.wanted("round trips") {
-            self.extras.trips = extras::trips(rounds)?;
+            self.extras.trips = extras::trips(1)?;
         }
         if self.wanted("look before a start") {
             self.extras.looks = Some(preflight::looks(rounds)?);
@@ -161,8 +170,13 @@ impl Book<'_> {
     fn real(&mut self) -> io::Result<()> {
         let all = self.scaled(250);
         let site = Site::sshd(all)?;
+        if self.wanted("beside ssh") {
+            self.extras.one = Some(extras::beside_ssh(&site, self.wishes.rounds)?);
+            self.write()?;
+        }
         for (hosts, times) in [(1, 10), (32, 3), (250, 1)] {
-            for kex in [None, Some(SAME)] {
+            // The same for all costs each of them less; once is enough to see that.
+            for kex in [None, (hosts == 250).then_some(SAME)].into_iter().take(if hosts == 250 { 2 } else { 1 }) {
                 let with = kex.map_or("each tool's own key exchange".to_owned(), str::to_owned);
                 let hosts = self.scaled(hosts);
                 let title = format!("real sshd, {hosts} host{}, {with}", if hosts == 1 { "" } else { "s" });
@@ -186,11 +200,11 @@ impl Book<'_> {
 
     fn simulated(&mut self) -> io::Result<()> {
         for (hosts, fanout) in [(1_000, 128), (10_000, 256)] {
-            for latency in [0, 50] {
+            for latency in if hosts > 1_000 { &[0][..] } else { &[0, 50] } {
                 let hosts = self.scaled(hosts);
                 let title = format!("simulated fleet, {hosts} hosts, {latency} ms");
                 // Nothing is promised beside the others there, and some need minutes.
-                let tools = match (hosts > FORKS, latency) {
+                let tools = match (hosts > FORKS, *latency) {
                     (false, 0) => Tool::ALL.to_vec(),
                     (false, _) => vec![Tool::Gsctl, Tool::Bare, Tool::Bssh],
                     (true, _) => vec![Tool::Gsctl, Tool::Bare],
@@ -218,7 +232,11 @@ fn compare(case: Case, site: &Site, rounds: usize) -> io::Result<Result> {
         jobs.push((tool, job));
     }
     // What takes a second is repeated: whoever else is on the machine shows more in it than in what takes a minute.
-    let times = |tool: Tool| if tool.forks() || case.hosts > FORKS { case.times } else { case.times.max(3) };
+    let times = |tool: Tool| match tool.forks() {
+        true => Times { in_a_row: case.times.min(3), rounds: 1 },
+        false if case.hosts > FORKS => Times { in_a_row: 1, rounds },
+        false => Times { in_a_row: case.times.max(3), rounds },
+    };
     let jobs =
         jobs.into_iter().map(|(tool, job)| (tool.name().to_owned(), job.map(|job| (job, times(tool))))).collect();
     Ok(measured(case, jobs, rounds))
@@ -231,12 +249,13 @@ fn five_steps(title: String, site: &Site, hosts: usize, rounds: usize) -> io::Re
     args.extend(["play".into(), files.at("five.yaml").into_os_string()]);
     let once = Job { program: site::beside("gsctl")?, args, dir: files.dir().to_owned(), ..Job::default() };
     let pssh = match Tool::Pssh.program() {
-        Some(program) => Ok((Tool::Pssh.job(program, site, &files, 32, None), 1)),
+        Some(program) => Ok((Tool::Pssh.job(program, site, &files, 32, None), Times { in_a_row: 1, rounds: 1 })),
         None => Err(Row::Missing),
     };
     let tools = vec![Tool::Gsctl, Tool::Pssh];
     let case = Case { title, hosts, fanout: 32, times: 1, kex: None, tools };
-    let jobs = vec![("gsctl".to_owned(), Ok((once, 1))), ("pssh, five runs".to_owned(), pssh)];
+    let jobs =
+        vec![("gsctl".to_owned(), Ok((once, Times { in_a_row: 1, rounds }))), ("pssh, five runs".to_owned(), pssh)];
     let mut result = measured(case, jobs, rounds);
     for (name, row) in &mut result.rows {
         if let (true, Row::Measured { cost, .. }) = (name.starts_with("pssh"), row) {
@@ -246,19 +265,36 @@ fn five_steps(title: String, site: &Site, hosts: usize, rounds: usize) -> io::Re
     Ok(result)
 }
 
-type Jobs = Vec<(String, std::result::Result<(Job, u32), Row>)>;
+/// How often something is run.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    in_a_row: u32,
+    rounds: usize,
+}
+
+type Jobs = Vec<(String, std::result::Result<(Job, Times), Row>)>;
 
 fn measured(case: Case, jobs: Jobs, rounds: usize) -> Result {
     let mut costs: HashMap<String, Vec<Cost>> = HashMap::new();
+    let mut sizes: HashMap<String, Size> = HashMap::new();
     let mut failed: HashMap<String, String> = HashMap::new();
     for round in 1..=rounds {
         for (name, job) in &jobs {
             let Ok((job, times)) = job else { continue };
-            if failed.contains_key(name) {
+            if failed.contains_key(name) || round > times.rounds {
                 continue;
             }
-            match cost(job, *times) {
-                Ok(cost) => {
+            // What is run once is looked at meanwhile; the others in a run of their own.
+            let measured = if times.rounds == 1 {
+                cost_and_size(job, times.in_a_row).map(|(cost, size)| (cost, Some(size)))
+            } else {
+                cost(job, times.in_a_row).map(|cost| (cost, None))
+            };
+            match measured {
+                Ok((cost, size)) => {
+                    if let Some(size) = size {
+                        sizes.insert(name.clone(), size);
+                    }
                     say(&format!("{}, round {round}: {name}: {:.3?} CPU, {:.3?}", case.title, cost.cpu, cost.wall));
                     costs.entry(name.clone()).or_default().push(cost);
                 }
@@ -274,7 +310,7 @@ fn measured(case: Case, jobs: Jobs, rounds: usize) -> Result {
         let row = match job {
             Err(row) => row,
             Ok((job, _)) => match (failed.remove(&name), costs.remove(&name)) {
-                (None, Some(costs)) => match size(&job) {
+                (None, Some(costs)) => match sizes.remove(&name).map_or_else(|| size(&job), Ok) {
                     Ok(size) => Row::Measured { cost: median(&costs), size },
                     Err(error) => Row::Failed(error.to_string()),
                 },

@@ -13,8 +13,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// No run takes longer.
 const LONGEST: Duration = Duration::from_secs(900);
-/// Between two looks at the processes, in a run that is not timed.
+/// Between two looks whether a run has ended, and at its processes where it is not timed.
 const LOOK: Duration = Duration::from_millis(25);
+/// The same where it is timed: a look at hundreds of processes takes a millisecond or two.
+const SELDOM: Duration = Duration::from_millis(100);
 /// Bytes of a page of memory.
 const PAGE: u64 = 4096;
 
@@ -28,6 +30,8 @@ pub(crate) struct Job {
     pub(crate) stdin: Option<PathBuf>,
     /// Where it runs.
     pub(crate) dir: PathBuf,
+    /// The exit status that it is to end with.
+    pub(crate) status: u8,
 }
 
 /// What one run cost.
@@ -48,6 +52,22 @@ pub(crate) struct Size {
 
 /// Runs it `times` times in a row, and says what one run cost.
 pub(crate) fn cost(job: &Job, times: u32) -> io::Result<Cost> {
+    timed(job, times, LOOK, |_| {})
+}
+
+/// The same, and how large it was: for what takes so long that it is run once.
+pub(crate) fn cost_and_size(job: &Job, times: u32) -> io::Result<(Cost, Size)> {
+    let mut most = Size::default();
+    let cost = timed(job, times, SELDOM, |pid| {
+        // bash itself is not counted.
+        let (own, all) = (look_at(pid), look(pid));
+        most.bytes = most.bytes.max(all.bytes.saturating_sub(own));
+        most.processes = most.processes.max(all.processes.saturating_sub(1));
+    })?;
+    Ok((cost, most))
+}
+
+fn timed(job: &Job, times: u32, every: Duration, look: impl FnMut(u32)) -> io::Result<Cost> {
     // bash knows its children's time to the millisecond; /proc to the hundredth of a second only.
     let script = "TIMEFORMAT='%R %U %S'; exec 3>&2 2>/dev/null; n=$1; shift; s=0; \
                   { time while ((n-- > 0)); do \"$@\" >/dev/null 2>>\"$BENCH_LOG\" <\"$BENCH_INPUT\" || s=$?; done; } 2>&3; exit $s";
@@ -58,7 +78,7 @@ pub(crate) fn cost(job: &Job, times: u32) -> io::Result<Cost> {
     prepare(&mut command, job);
     command.env("BENCH_LOG", &log).env("BENCH_INPUT", job.stdin.clone().unwrap_or_else(|| "/dev/null".into()));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let ended = wait(&mut child, |_| {})?;
+    let ended = wait(&mut child, job.status, every, look)?;
     let mut text = String::new();
     if let Some(mut stderr) = child.stderr.take() {
         io::Read::read_to_string(&mut stderr, &mut text)?;
@@ -84,7 +104,7 @@ pub(crate) fn size(job: &Job) -> io::Result<Size> {
     }
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let mut most = Size::default();
-    let ended = wait(&mut child, |pid| {
+    let ended = wait(&mut child, job.status, LOOK, |pid| {
         let now = look(pid);
         most.bytes = most.bytes.max(now.bytes);
         most.processes = most.processes.max(now.processes);
@@ -99,12 +119,12 @@ fn prepare(command: &mut Command, job: &Job) {
     command.current_dir(&job.dir).stdin(Stdio::null()).process_group(0);
 }
 
-/// Waits for a child. False: it failed, or took too long and was killed.
-fn wait(child: &mut Child, mut look: impl FnMut(u32)) -> io::Result<bool> {
+/// Waits for a child. False: it ended otherwise than it was to, or took too long and was killed.
+fn wait(child: &mut Child, wanted: u8, every: Duration, mut look: impl FnMut(u32)) -> io::Result<bool> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status.success());
+            return Ok(status.code() == Some(i32::from(wanted)));
         }
         if start.elapsed() > LONGEST {
             if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
@@ -114,8 +134,14 @@ fn wait(child: &mut Child, mut look: impl FnMut(u32)) -> io::Result<bool> {
             return Ok(false);
         }
         look(child.id());
-        thread::sleep(LOOK);
+        thread::sleep(every);
     }
+}
+
+/// Resident memory of one process.
+fn look_at(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * PAGE
 }
 
 /// A process and all below it.

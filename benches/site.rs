@@ -127,13 +127,13 @@ impl Site {
         self.addresses[0].clone()
     }
 
-    /// Connections that the fleet had at once.
-    pub(crate) fn most_connections(&mut self) -> io::Result<u64> {
+    /// One of the fleet's numbers so far, as `most_connections`.
+    pub(crate) fn number(&mut self, name: &str) -> io::Result<u64> {
         let Some(input) = &mut self.input else { return Ok(0) };
         input.write_all(b"\n")?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        let number = line.split_once("\"most_connections\":").map(|(_, rest)| rest.trim_start());
+        let number = line.split_once(&format!("\"{name}\":")).map(|(_, rest)| rest.trim_start());
         let digits = number.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
         digits
             .and_then(|digits| digits.parse().ok())

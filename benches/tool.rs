@@ -166,7 +166,8 @@ impl Tool {
                 None,
             ),
         };
-        Job { program, args: args.into_iter().map(OsString::from).collect(), env, stdin, dir: files.dir().to_owned() }
+        let args = args.into_iter().map(OsString::from).collect();
+        Job { program, args, env, stdin, dir: files.dir().to_owned(), status: 0 }
     }
 }
 

@@ -61,11 +61,8 @@ pub(super) fn still_running(hosts: &[(HostId, Activity, Duration)], at: Duration
     for (host, activity, _) in hosts {
         groups.entry(activity_words(activity, ctx)).or_default().push(*host);
     }
-    let named: Vec<String> = groups
-        .iter_mut()
-        .take(SLOW)
-        .map(|(words, hosts)| format!("{} ({words})", longest_of(hosts, ctx)))
-        .collect();
+    let named: Vec<String> =
+        groups.iter_mut().take(SLOW).map(|(words, hosts)| format!("{} ({words})", longest_of(hosts, ctx))).collect();
     let left: usize = groups.values().skip(SLOW).map(Vec::len).sum();
     let more = if left > 0 { format!(", and {} more", plural::hosts(left)) } else { String::new() };
     format!("still running after {}: {}{more}", columns::short_time(at), named.join(", "))

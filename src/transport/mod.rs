@@ -24,6 +24,7 @@ mod session;
 mod socket;
 pub mod target;
 
+pub use algorithms::default_ciphers;
 pub use connect::{ConnectProgress, ConnectResult, Connector, pause_after};
 pub use connection::Connection;
 pub use copy::{CopyDirection, CopyEnd, CopyProgress, CopyRequest, CopyResult};
@@ -32,7 +33,6 @@ pub use exec::kill::KillResult;
 pub use exec::looks::Looks;
 pub use exec::marks::Mark;
 pub use exec::sudo::SudoRefusal;
-pub use algorithms::default_ciphers;
 pub use exec::wire_text;
 pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};
 

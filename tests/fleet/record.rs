@@ -1,10 +1,12 @@
 //! What the fleet did, line by line, and the numbers: the truth that reports are held against.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,17 @@ pub(crate) struct Record {
     pub(crate) commands: Gauge,
     pub(crate) logins: AtomicUsize,
     pub(crate) told: AtomicUsize,
+    looks: Mutex<Looks>,
+}
+
+/// Looks that were answered on channels that stay open for a wait.
+#[derive(Debug, Default)]
+struct Looks {
+    count: usize,
+    /// When each host was looked at last.
+    latest: HashMap<usize, Instant>,
+    /// The longest time between two looks at one host.
+    longest: Duration,
 }
 
 impl Record {
@@ -89,6 +102,7 @@ impl Record {
             commands: Gauge::default(),
             logins: AtomicUsize::new(0),
             told: AtomicUsize::new(0),
+            looks: Mutex::default(),
         })
     }
 
@@ -97,6 +111,7 @@ impl Record {
         match deed {
             Deed::Login => _ = self.logins.fetch_add(1, Ordering::SeqCst),
             Deed::Told { .. } => _ = self.told.fetch_add(1, Ordering::SeqCst),
+            Deed::Looked => self.look(host),
             _ => {}
         }
         let Some(lines) = &self.lines else { return };
@@ -104,6 +119,16 @@ impl Record {
         text.push(b'\n');
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.write_all(&text).expect("the record is writable");
+    }
+
+    /// A host was looked at.
+    fn look(&self, host: usize) {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        looks.count += 1;
+        if let Some(before) = looks.latest.insert(host, now) {
+            looks.longest = looks.longest.max(now - before);
+        }
     }
 
     /// Writes down what is kept.
@@ -114,12 +139,15 @@ impl Record {
     /// The numbers, as one line of JSON.
     pub(crate) fn numbers(&self) -> String {
         let most = |gauge: &Gauge| gauge.most.load(Ordering::SeqCst);
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::json!({
             "connections": self.connections.now.load(Ordering::SeqCst),
             "most_connections": most(&self.connections),
             "most_commands": most(&self.commands),
             "logins": self.logins.load(Ordering::SeqCst),
             "told": self.told.load(Ordering::SeqCst),
+            "looks": looks.count,
+            "longest_pause_ms": u64::try_from(looks.longest.as_millis()).unwrap_or(u64::MAX),
         })
         .to_string()
     }
