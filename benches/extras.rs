@@ -11,7 +11,7 @@ use gsctl::testing::{
 };
 
 use super::measure::{Cost, Job, Size, cost, cost_and_size, say, size};
-use super::site::{Files, Site, beside};
+use super::site::{self, Files, Site, beside};
 use super::tool::{Tool, gsctl_options};
 use super::{SAME, median};
 
@@ -76,6 +76,7 @@ pub(crate) fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
 /// Memory and connections with a command under way on all hosts.
 pub(crate) fn held(hosts: usize) -> io::Result<(usize, Size, u64)> {
     say(&format!("held open: {hosts} hosts"));
+    site::descriptors(hosts as u64 * 3 + 1_000)?;
     let mut fleet = Site::fleet(hosts, &format!("all barrier={hosts}"))?;
     let files = fleet.files(hosts, None)?;
     let most = size(&gsctl(&fleet, &files, hosts)?)?;

@@ -5,6 +5,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Hosts that are up. Dropped, they are gone.
 pub(crate) struct Site {
     child: Child,
@@ -164,6 +166,14 @@ pub(crate) fn beside(name: &str) -> io::Result<PathBuf> {
     let path = own.with_file_name(name);
     path.canonicalize()
         .map_err(|error| io::Error::other(format!("{}: {error}; `make bench` builds it", path.display())))
+}
+
+/// Lets this process, and what it starts, have so many descriptors.
+pub(crate) fn descriptors(wanted: u64) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.map_or(wanted, |hard| hard.max(wanted));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(hard), maximum: Some(hard) })
+        .map_err(|error| io::Error::other(format!("{wanted} descriptors are needed: {error}; `ulimit -n`, or root")))
 }
 
 fn start(command: &mut Command) -> io::Result<(Child, Option<ChildStdin>, BufReader<ChildStdout>)> {

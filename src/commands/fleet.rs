@@ -29,8 +29,8 @@ pub(super) fn carry_out(
     let pool = pool(settings.fanout.min(targets.list.len()))?;
     let list: Arc<[crate::transport::Target]> = targets.list.into();
     let reactor = Reactor::new().context("cannot wait for anything")?;
-    let executor = Fleet::start(&pool, &list, &Arc::new(Connector::default()), &settings.writer)
-        .context("cannot wait for connections")?;
+    let connector = Arc::new(Connector::new(settings.fanout.min(list.len())));
+    let executor = Fleet::start(&pool, &list, &connector, &settings.writer).context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
 }
 

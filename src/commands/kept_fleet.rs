@@ -42,7 +42,7 @@ impl KeptFleet {
         let pool = pool(targets.len())?;
         let numbers = (0..).zip(&targets).map(|(number, target)| (target.name.clone(), number)).collect();
         let targets: Arc<[Target]> = targets.into();
-        let fleet = Fleet::start(&pool, &targets, &Arc::new(Connector::default()), &Arc::default())
+        let fleet = Fleet::start(&pool, &targets, &Arc::new(Connector::new(targets.len())), &Arc::default())
             .context("cannot wait for connections")?;
         Ok(Self { fleet, _pool: pool, targets, numbers, lost: BTreeSet::new(), signals, last: None })
     }

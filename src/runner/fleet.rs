@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_fleet_is_gone_only_when_its_shards_are() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let connector = Arc::new(Connector::default());
+        let connector = Arc::new(Connector::new(1));
         let targets: Arc<[Target]> = Arc::from([]);
         for _ in 0..50 {
             drop(Fleet::start(&pool, &targets, &connector, &Arc::default()).unwrap());

@@ -55,6 +55,8 @@ pub struct Session {
     env: Arc<[(String, String)]>,
     /// Where output goes that is too long for memory.
     spool: Arc<Spool>,
+    /// Bytes that the server may send on a channel before they are read.
+    window: u32,
     /// What sudo is told where it asks.
     sudo_password: Option<Arc<SecretString>>,
 }
@@ -68,7 +70,7 @@ impl Session {
         socket: SessionSocket,
         address: String,
         target: &Target,
-        spool: &Arc<Spool>,
+        (spool, window): (&Arc<Spool>, u32),
     ) -> Self {
         let mut keepalive = target.keepalive;
         let banner = ssh.banner().unwrap_or_default();
@@ -94,6 +96,7 @@ impl Session {
             open_timeout: target.connect_timeout,
             env: target.env.clone(),
             spool: Arc::clone(spool),
+            window,
             sudo_password: target.sudo_password.clone(),
         }
     }

@@ -81,7 +81,7 @@ impl Dialer {
         }
         socket.logged_in();
         let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
-        let session = Session::new(ssh, socket, reached, target, &self.spool);
+        let session = Session::new(ssh, socket, reached, target, (&self.spool, self.window));
         outcome.map(|()| session)
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Dialer {
     control_dir: Arc<ControlDir>,
     tunnel_requests: TunnelRequests,
     spool: Arc<Spool>,
+    /// Bytes that a server may send on a channel before they are read.
+    window: u32,
 }
 
 /// What happens while a host is being connected to.
@@ -72,8 +74,16 @@ pub struct ConnectResult {
     pub took: Duration,
 }
 
-impl Default for Connector {
-    fn default() -> Self {
+/// Bytes of output that all servers together may have under way before they are read, and what one may have at least and at most.
+/// libssh2 holds them in memory. So many a tenth of a second are a gigabit a second.
+const ALL_WINDOWS: usize = 16 * 1024 * 1024;
+const WINDOWS: (usize, usize) = (256 * 1024, 2 * 1024 * 1024);
+
+impl Connector {
+    /// For a run that works on so many hosts at once.
+    #[must_use]
+    pub fn new(at_once: usize) -> Self {
+        let window = (ALL_WINDOWS / at_once.max(1)).clamp(WINDOWS.0, WINDOWS.1);
         let (jump_thread, tunnel_requests) = JumpThread::new();
         let dialer = Dialer {
             agent: Arc::default(),
@@ -81,12 +91,11 @@ impl Default for Connector {
             tunnel_requests,
             spool: Arc::default(),
             control_dir: Arc::default(),
+            window: u32::try_from(window).unwrap_or(u32::MAX),
         };
         Self { dialer, jump_thread }
     }
-}
 
-impl Connector {
     /// Connects to a host and logs in, with as many attempts as it has.
     pub async fn connect(
         &self,

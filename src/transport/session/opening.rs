@@ -24,6 +24,8 @@ pub(in crate::transport) enum ChannelError {
 /// Time for the server to be done with the last channel. It counts one (`MaxSessions`) until its shell has ended, which may be
 /// after all that this said.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// Most bytes of output in one packet: what every SSH takes (RFC 4253, section 6.1).
+const LONGEST_DATA: u32 = 32_768;
 /// First pause before a channel is asked for again; each is twice as long as the one before.
 const FIRST_ROOM_PAUSE: Duration = Duration::from_millis(10);
 
@@ -84,7 +86,8 @@ impl Session {
 
     /// Opens a channel, which is live until it is given up.
     pub(in crate::transport) async fn new_channel(&mut self) -> Result<Channel, ssh2::Error> {
-        let channel = self.drive(ssh2::Session::channel_session).await?;
+        let window = self.window;
+        let channel = self.drive(|ssh| ssh.channel_open("session", window, LONGEST_DATA, None)).await?;
         self.live += 1;
         Ok(channel)
     }
