@@ -25,7 +25,7 @@ pub(super) struct KeptFleet {
     fleet: Fleet,
     _pool: rayon::ThreadPool,
     targets: Arc<[Target]>,
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Arc<str>, usize>,
     /// Hosts without a connection that had one, or could not be had.
     lost: BTreeSet<usize>,
     signals: Receiver<CancelReason>,
@@ -95,6 +95,6 @@ impl KeptFleet {
     /// Names of hosts that are lost, as far as is known now.
     pub(super) fn lost(&mut self) -> Vec<&str> {
         self.lost.extend(self.fleet.closed());
-        self.lost.iter().map(|number| self.targets[*number].name.as_str()).collect()
+        self.lost.iter().map(|number| &*self.targets[*number].name).collect()
     }
 }

@@ -42,7 +42,8 @@ pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
 /// Several hosts files as one: what a later file says counts as said on later lines.
 #[must_use]
 pub fn merge(inventories: impl IntoIterator<Item = Inventory>) -> Inventory {
-    resolve::resolve(inventories.into_iter().flat_map(|inventory| inventory.sources).collect())
+    let sources = inventories.into_iter().flat_map(|inventory| inventory.sources).collect();
+    Inventory { sources: Vec::new(), ..resolve::resolve(sources) }
 }
 
 /// The part of a file that a line stands in.

@@ -115,7 +115,7 @@ impl<C: Executor> Run<'_, C> {
         for host in asked.iter().map(|&id| &self.hosts[id]) {
             for cause in which(&host.obstacles) {
                 let key = (stage_of(cause, self.plan), cause.words());
-                hosts.entry(key).or_insert_with(|| (Vec::new(), cause)).0.push(host.run_host.name.as_str());
+                hosts.entry(key).or_insert_with(|| (Vec::new(), cause)).0.push(&host.run_host.name);
             }
         }
         let told: Vec<String> = hosts
@@ -182,15 +182,16 @@ impl<C: Executor> Run<'_, C> {
 
     /// What is behind a host that does not come up, by what it was found with: what a log proves since counts for more, but a line
     /// that no row knows counts for less.
-    pub(super) fn explained(&self, host: HostId, found: Option<Cause>) -> Option<Cause> {
+    pub(super) fn explained(&self, host: HostId, found: Option<Box<Cause>>) -> Option<Box<Cause>> {
         if found.as_ref().is_some_and(|found| found.id.is_some()) {
             return found;
         }
         let known = &self.hosts[host];
         let missing = first_missing(&known.chain)
             .and_then(|missing| self.plan.chain.iter().position(|stage| stage.name == missing.stage));
-        let risk = || known.obstacles.risk_of(missing?, self.plan).cloned();
-        known.obstacles.behind(missing, self.plan).cloned().or(found).or_else(risk)
+        let boxed = |cause: &Cause| Box::new(cause.clone());
+        let risk = || known.obstacles.risk_of(missing?, self.plan).map(boxed);
+        known.obstacles.behind(missing, self.plan).map(boxed).or(found).or_else(risk)
     }
 }
 

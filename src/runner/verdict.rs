@@ -32,7 +32,7 @@ impl<C: Executor> Run<'_, C> {
         host.record(name, Some(step), &result);
         self.out += usize::from(host.out && !was_out);
         if result.exit_status.is_some() || !result.outcome.is_success() {
-            host.last = Some(result.clone());
+            host.keep_last(&result);
         }
         if signalled {
             self.stats.signalled += 1;

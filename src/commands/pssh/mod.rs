@@ -262,14 +262,14 @@ impl PsshRun<'_> {
                 let name = entry.shown(None);
                 return Err(Diagnostic::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
             }
-            let mut host = Host::new(entry.host.clone());
+            let mut host = Host::new(entry.host.as_str());
             let user = entry.user.as_ref().or(self.common.user.as_ref());
             for (key, value) in [("user", user), ("port", entry.port.as_ref())] {
                 if let Some(value) = value {
                     host.set(key, value.clone(), Origin::CommandLine);
                 }
             }
-            hosts.push(host);
+            hosts.push(Arc::new(host));
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
@@ -313,7 +313,7 @@ impl PsshRun<'_> {
         let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
         let run_host = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| RunHost {
             name: target.name.clone(),
-            groups: Vec::new(),
+            groups: Arc::from([]),
             vars: vars(number, entry),
             user: target.user.clone(),
             port: target.port,
@@ -346,7 +346,8 @@ impl PsshRun<'_> {
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
         let pushes = PushRecord::begin(&plan, self.environment, jiff::Timestamp::now());
         settings.writer = pushes.writer();
-        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
+        let finished =
+            carry_out(&plan, run_hosts, settings, &targets.list.into(), &mut NoRunLog, &mut queue, signals.clone())?;
         pushes.end(&finished);
         let written = written(&mut queue, &hurry, &signals);
         let code = written.reporter.as_ref().map_or(1, PsshLines::code);

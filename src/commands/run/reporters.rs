@@ -1,7 +1,5 @@
 //! The reporters of a run: where its output and its reports go, and what is said before and after it.
 
-use std::sync::Arc;
-
 use super::{PendingRun, Way};
 use crate::commands::journal::RunJournal;
 use crate::commands::output_filter;
@@ -18,12 +16,8 @@ use crate::reporter::{
 
 impl PendingRun<'_> {
     /// Opens every report, then makes the reporters.
-    pub(super) fn reporters(
-        &self,
-        names: Arc<[String]>,
-        journal: &RunJournal,
-        hurry: &Hurry,
-    ) -> Result<Reporters, Diagnostic> {
+    pub(super) fn reporters(&self, journal: &RunJournal, hurry: &Hurry) -> Result<Reporters, Diagnostic> {
+        let names = journal.names();
         let output = &self.options.output;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
@@ -36,7 +30,7 @@ impl PendingRun<'_> {
         Ok(Reporters::new(ReporterSetup {
             settings,
             names,
-            steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
+            steps: self.plan.steps.iter().map(|step| step.name.to_string()).collect(),
             filter: output_filter::filter(output)?,
             end_table: if self.plan.only_looks() {
                 EndTable::States(self.plan.table.clone())

@@ -125,7 +125,7 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
         "phase": failure.map(|failure| failure.phase.words()),
         "error": failure.map(|failure| sanitize::words(&failure.cause)),
         "hint": failure.and_then(|failure| failure.hint.as_deref()).map(sanitize::words),
-        "cause": host.cause.as_ref().map(cause),
+        "cause": host.cause.as_deref().map(cause),
         "attempts": host.attempts,
         "elapsed_ms": ms(host.elapsed),
         "spans": spans,
