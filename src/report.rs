@@ -103,9 +103,9 @@ pub struct HostReport {
     pub outcome: Outcome,
     /// True when something on the node is different now, whatever the verdict.
     pub changed: bool,
-    /// Why, where the verdict is not a success.
-    pub failure: Option<Failure>,
-    /// What is behind that, where it is known. Boxed, as few hosts have one.
+    /// Why, where the verdict is not a success. Boxed, as what is behind it is: few hosts have any.
+    pub failure: Option<Box<Failure>>,
+    /// What is behind that, where it is known.
     pub cause: Option<Box<Cause>>,
     /// False where nothing was begun on it but looks.
     pub begun: bool,
@@ -232,7 +232,7 @@ pub struct StepReport {
     /// The verdict.
     pub outcome: Outcome,
     /// Why, where it is not a success.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// Wall time on this host.
     pub elapsed: Duration,
     /// Exit status of the step's command.

@@ -161,7 +161,7 @@ impl TargetBuilder<'_> {
             ProxyRoute::None => Ok(Via::Network),
             ProxyRoute::Command(text) => {
                 let shell = self.environment.var("SHELL").unwrap_or("/bin/sh").into();
-                Ok(Via::Command(ProxyCommand { text, shell }))
+                Ok(Via::Command(Box::new(ProxyCommand { text, shell })))
             }
             ProxyRoute::Jump(hops) => {
                 let mut via = None;

@@ -172,10 +172,11 @@ impl HostsFileReader {
         if let Some((what, hint)) = other_formats::host_line(first.text, second).filter(|_| !second.is_empty()) {
             return Err(PieceError::new(first.column, format!("this looks like {what}")).hint(hint));
         }
-        let mut specs = Vec::new();
-        for name in expand_element(first.text)
-            .map_err(|fault| PieceError { column: first.column + fault.column - 1, ..fault })?
-        {
+        let names = expand_element(first.text)
+            .map_err(|fault| PieceError { column: first.column + fault.column - 1, ..fault })?;
+        // Mostly one, and there may be very many lines.
+        let mut specs = Vec::with_capacity(names.len());
+        for name in names {
             specs.push(parse_spec(&name).map_err(|error| fault(first.column, error))?);
         }
         self.hosts += specs.len();

@@ -190,7 +190,7 @@ impl Serialize for HostJson<'_> {
         map.serialize_entry("port", &host.port)?;
         map.serialize_entry("outcome", &host.outcome)?;
         map.serialize_entry("changed", &host.changed)?;
-        failure(&mut map, host.failure.as_ref())?;
+        failure(&mut map, host.failure.as_deref())?;
         some(&mut map, "cause", host.cause.as_ref())?;
         if host.outcome == Outcome::Cancelled && !host.begun {
             map.serialize_entry("begun", &false)?;
@@ -269,7 +269,7 @@ impl Serialize for StepJson<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &*step.name)?;
         map.serialize_entry("outcome", &step.outcome)?;
-        failure(&mut map, step.failure.as_ref())?;
+        failure(&mut map, step.failure.as_deref())?;
         map.serialize_entry("elapsed_ms", &ms(step.elapsed))?;
         some(&mut map, "exit_status", step.exit_status.as_ref())?;
         if !step.changes.is_empty() {

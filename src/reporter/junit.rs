@@ -102,7 +102,7 @@ impl Reporter for JunitReport {
 /// A host whose steps do not tell its verdict.
 fn whole(name: &str, suite: &str, many: bool, host: &HostReport) -> TestCase {
     let (class, name) = if many { (name, "the whole run") } else { (suite, name) };
-    let (failure, cause) = (host.failure.as_ref(), host.cause.as_deref());
+    let (failure, cause) = (host.failure.as_deref(), host.cause.as_deref());
     case(class, name, &Verdict { outcome: host.outcome, failure, cause, took: host.elapsed })
 }
 

@@ -88,7 +88,7 @@ impl Play {
                 self.stats.counts.add(*outcome);
                 let report = &mut self.report.hosts[*host];
                 report.outcome = *outcome;
-                report.failure.clone_from(failure);
+                report.failure = failure.clone().map(Box::new);
                 report.elapsed = *elapsed;
             }
             EventKind::HostStepFinished { host, step, result } => {
@@ -104,7 +104,7 @@ impl Play {
                     name: START[*step].into(),
                     step: None,
                     outcome: result.outcome,
-                    failure: result.failure.clone(),
+                    failure: result.failure.clone().map(Box::new),
                     elapsed: result.elapsed,
                     exit_status: result.exit_status,
                     changes: result.changes.clone(),
@@ -507,7 +507,7 @@ fn equal_causes_of_a_thousand_hosts_are_folded_with_one_proof() {
             name: START[2].into(),
             step: Some(2),
             outcome: Outcome::Failed,
-            failure: Some(failure.clone()),
+            failure: Some(Box::new(failure.clone())),
             elapsed: s(60.0),
             exit_status: None,
             changes: Vec::new(),

@@ -61,7 +61,7 @@ pub(super) struct HostState {
     pub(super) began: Option<Instant>,
     /// Its verdict, once it takes part in nothing more.
     pub(super) verdict: Option<Outcome>,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
     /// What is behind the failure, where it is known.
     pub(super) cause: Option<Box<Cause>>,
     /// Which node it is.
@@ -170,7 +170,7 @@ impl HostState {
             name: name.clone(),
             step,
             outcome: result.outcome,
-            failure: result.failure.clone(),
+            failure: result.failure.clone().map(Box::new),
             elapsed: result.elapsed,
             exit_status: result.exit_status,
             changes: result.changes.clone(),
@@ -178,13 +178,13 @@ impl HostState {
         });
         if !result.outcome.is_success() {
             if !self.out || self.failure.is_none() {
-                self.failure.clone_from(&result.failure);
+                self.failure = result.failure.clone().map(Box::new);
                 self.cause.clone_from(&result.cause);
             }
             self.out = true;
         } else if result.outcome == Outcome::Skipped && self.failure.is_none() {
             // No failure of the run, but why it was left out is worth a word.
-            self.failure.clone_from(&result.failure);
+            self.failure = result.failure.clone().map(Box::new);
         }
     }
 

@@ -29,7 +29,7 @@ impl<C: Executor> Run<'_, C> {
             // Without a row it was not asked: of any host, one is enough.
             let Some(row) = host.row_of(step) else { continue };
             if !row.outcome.is_success() {
-                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                let failure = row.failure.as_deref().cloned().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
                 missing.push((id, failure));
             } else if !self.was_good(step) {
                 // In a run that goes on, what is found may be its own doing.
@@ -71,9 +71,9 @@ impl<C: Executor> Run<'_, C> {
                 let host = &mut self.hosts[id];
                 if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
                     row.outcome = Outcome::Failed;
-                    row.failure = Some(failure.clone());
+                    row.failure = Some(Box::new(failure.clone()));
                 }
-                host.failure = Some(failure.clone());
+                host.failure = Some(Box::new(failure.clone()));
                 self.out += usize::from(!std::mem::replace(&mut host.out, true));
                 let result = StepResult::failed(failure);
                 self.emit(EventKind::HostStepFinished { host: id, step, result });
@@ -83,10 +83,10 @@ impl<C: Executor> Run<'_, C> {
         }
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
-            host.failure = Some(failure.clone());
+            host.failure = Some(Box::new(failure.clone()));
             if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
                 row.outcome = Outcome::Refused;
-                row.failure = Some(failure.clone());
+                row.failure = Some(Box::new(failure.clone()));
             }
         }
         self.stats.refused = true;
@@ -97,7 +97,7 @@ impl<C: Executor> Run<'_, C> {
             for (id, failure) in &mut missing {
                 let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
                 failure.hint = Some(hint);
-                self.hosts[*id].failure = Some(failure.clone());
+                self.hosts[*id].failure = Some(Box::new(failure.clone()));
             }
             hosts.extend(missing);
         }

@@ -133,7 +133,7 @@ impl<C: Executor> Run<'_, C> {
             self.run_on_hosts(id, &[host]).await;
             let row = self.hosts[host].row_of(id);
             let reached = row.is_none_or(|row| row.outcome != Outcome::Unreachable);
-            let failed = row.and_then(|row| row.failure.as_ref()).map(Failure::to_string);
+            let failed = row.and_then(|row| row.failure.as_deref()).map(Failure::to_string);
             let Some(no_answer) = &step.not_an_answer else {
                 if reached || self.stats.cancelled.is_some() {
                     return;

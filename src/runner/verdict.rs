@@ -54,7 +54,7 @@ impl<C: Executor> Run<'_, C> {
         let host = &mut self.hosts[id];
         host.verdict = Some(outcome);
         host.elapsed = host.began.map(|began| now() - began).unwrap_or_default();
-        let (failure, elapsed) = (host.failure.clone(), host.elapsed);
+        let (failure, elapsed) = (host.failure.as_deref().cloned(), host.elapsed);
         self.stats.counts.add(outcome);
         self.emit(EventKind::HostFinished { host: id, outcome, failure, elapsed });
     }

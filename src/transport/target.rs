@@ -76,7 +76,7 @@ pub enum Via {
     /// The connection to another host.
     Jump(Arc<Target>),
     /// A command on this machine.
-    Command(ProxyCommand),
+    Command(Box<ProxyCommand>),
     /// The system's `ssh`, which makes the whole connection.
     OpenSsh(Arc<SshClient>),
     /// None: its commands run on this machine.

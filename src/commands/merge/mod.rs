@@ -231,7 +231,7 @@ fn events(report: &RunReport, offsets: &[Duration], names: &IndexSet<String>, mu
             tell(at, EventKind::HostStepStarted { host, step: id });
             at += step.elapsed;
             let mut result = StepResult {
-                failure: step.failure.clone(),
+                failure: step.failure.as_deref().cloned(),
                 exit_status: step.exit_status,
                 changes: step.changes.clone(),
                 bytes: step.bytes,
@@ -245,7 +245,7 @@ fn events(report: &RunReport, offsets: &[Duration], names: &IndexSet<String>, mu
             }
             tell(at, EventKind::HostStepFinished { host, step: id, result });
         }
-        let (outcome, failure, elapsed) = (of.outcome, of.failure.clone(), of.elapsed);
+        let (outcome, failure, elapsed) = (of.outcome, of.failure.as_deref().cloned(), of.elapsed);
         tell(at, EventKind::HostFinished { host, outcome, failure, elapsed });
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
+use crate::shared::share;
 use crate::text::is_absent;
 
 /// How much of a file was read.
@@ -111,7 +112,10 @@ impl Index {
         }
     }
 
-    fn add(&mut self, entry: IndexedKey) {
+    fn add(&mut self, mut entry: IndexedKey) {
+        if let Some(last) = self.entries.last() {
+            share(&mut entry.line.key_type, &last.line.key_type);
+        }
         let id = self.entries.len();
         if !matches!(entry.line.names, HostPatterns::Plain(_)) {
             self.by_key.entry(entry.line.key.clone()).or_default().push(id);
@@ -119,7 +123,7 @@ impl Index {
         match &entry.line.names {
             HostPatterns::Plain(names) => {
                 for name in names {
-                    self.by_name.entry(name.clone()).or_default().push(id);
+                    self.by_name.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
                 }
             }
             HostPatterns::Patterns(_) => self.patterned.push(id),
@@ -179,8 +183,8 @@ impl Index {
     pub(super) fn types(entries: &[&IndexedKey]) -> Vec<String> {
         let mut types: Vec<String> = Vec::new();
         for entry in entries.iter().filter(|entry| entry.line.marker == Marker::HostKey) {
-            if !types.contains(&entry.line.key_type) {
-                types.push(entry.line.key_type.clone());
+            if !types.iter().any(|known| **known == *entry.line.key_type) {
+                types.push(entry.line.key_type.to_string());
             }
         }
         types

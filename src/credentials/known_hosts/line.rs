@@ -2,6 +2,8 @@
 //!
 //! Pure text: nothing here opens a file or decides what to think of a host.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -36,7 +38,7 @@ pub(super) enum HostPatterns {
 pub(super) struct KnownHostsLine {
     pub(super) marker: Marker,
     pub(super) names: HostPatterns,
-    pub(super) key_type: String,
+    pub(super) key_type: Arc<str>,
     /// As it stands in the file: decoding 50,000 keys to compare a few would be waste.
     pub(super) key: String,
 }
@@ -82,7 +84,7 @@ fn fields(text: &str) -> Option<KnownHostsLine> {
     let names = HostPatterns::parse(names)?;
     // Names of signatures count for the key that makes them, as in ssh.
     let key_type = if matches!(key_type, "rsa-sha2-256" | "rsa-sha2-512") { "ssh-rsa" } else { key_type };
-    Some(KnownHostsLine { marker, names, key_type: key_type.to_owned(), key: key.to_owned() })
+    Some(KnownHostsLine { marker, names, key_type: key_type.into(), key: key.to_owned() })
 }
 
 /// Whether it can be base64. It is decoded only for a host that is asked for: the files may have a hundred thousand lines.
@@ -99,7 +101,10 @@ impl HostPatterns {
         if text.starts_with('|') {
             return None;
         }
-        let list: Vec<String> = text.split(',').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect();
+        let mut list: Vec<String> =
+            text.split(',').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect();
+        // Mostly one or two, and there may be very many lines.
+        list.shrink_to_fit();
         if list.iter().any(|name| name.starts_with('!') || name.contains(['*', '?'])) {
             Some(Self::Patterns(list))
         } else {
@@ -211,7 +216,7 @@ mod tests {
     fn comments_carriage_returns_and_tabs_are_no_part_of_the_key() {
         for text in ["n ssh-ed25519 AAAAC3 root@n # x", "n\tssh-ed25519\tAAAAC3\r", "  n  ssh-ed25519  AAAAC3  "] {
             let ParsedLine::Line(line) = parse(text) else { panic!("{text:?}") };
-            assert_eq!((line.key_type.as_str(), line.key.as_str()), ("ssh-ed25519", "AAAAC3"), "{text:?}");
+            assert_eq!((&*line.key_type, line.key.as_str()), ("ssh-ed25519", "AAAAC3"), "{text:?}");
         }
     }
 
@@ -223,7 +228,7 @@ mod tests {
         };
         assert!(line("ssh-ed25519").blob().is_some());
         assert!(line("ssh-rsa").blob().is_none());
-        assert_eq!(line("rsa-sha2-512").key_type, "ssh-rsa");
+        assert_eq!(&*line("rsa-sha2-512").key_type, "ssh-rsa");
     }
 
     proptest! {

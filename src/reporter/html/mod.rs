@@ -115,7 +115,7 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
     let chain = host.chain.iter().map(|stage| {
         json!({ "stage": sanitize::words(&stage.stage), "up": stage.up, "value": stage.value.as_deref().map(sanitize::words) })
     });
-    let failure = finding.as_ref().or(host.failure.as_ref());
+    let failure = finding.as_ref().or(host.failure.as_deref());
     json!({
         "host": sanitize::words(&host.host),
         "address": host.address.as_deref().map(sanitize::words),
