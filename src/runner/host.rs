@@ -239,3 +239,16 @@ impl HostState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of a hundred thousand hosts has so many of each.
+    #[test]
+    fn what_is_there_for_each_host_is_small() {
+        let sizes = [size_of::<HostState>(), size_of::<StepReport>(), size_of::<HostReport>(), size_of::<RunHost>()];
+        let most = [600, 104, 312, 96];
+        assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?}");
+    }
+}

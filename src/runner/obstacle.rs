@@ -153,7 +153,8 @@ impl<C: Executor> Run<'_, C> {
 
     /// Makes a risk of a clock that differs from most. Seconds between asking and hearing are no difference.
     fn compare_clocks(&mut self, asked: &[HostId]) {
-        let clock_of = |id: &HostId| self.hosts[*id].obstacles.clock.as_deref().map(|(_, low, high)| (*id, *low, *high));
+        let clock_of =
+            |id: &HostId| self.hosts[*id].obstacles.clock.as_deref().map(|(_, low, high)| (*id, *low, *high));
         let mut clocks: Vec<(HostId, f64, f64)> = asked.iter().filter_map(clock_of).collect();
         clocks.sort_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
         let Some(&(most, low, high)) = clocks.get(clocks.len() / 2) else { return };

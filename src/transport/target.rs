@@ -206,3 +206,14 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of a hundred thousand hosts has so many of them.
+    #[test]
+    fn a_target_is_small() {
+        assert!(size_of::<Target>() <= 312, "{}", size_of::<Target>());
+    }
+}

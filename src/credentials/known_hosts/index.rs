@@ -8,7 +8,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
@@ -42,8 +42,8 @@ pub(super) struct Index {
     pub(super) sources: Vec<KnownHostsFile>,
     entries: Vec<IndexedKey>,
     /// Lines with patterns or hashed names, by the key's text: a line needs its HMAC only where it has the key that was shown.
-    by_key: HashMap<String, Vec<usize>>,
-    by_name: HashMap<String, Vec<usize>>,
+    by_key: HashMap<Box<str>, Vec<usize>>,
+    by_name: HashMap<Arc<str>, Vec<usize>>,
     patterned: Vec<usize>,
     hashed: Vec<usize>,
     pub(super) bad_lines: Vec<(usize, usize)>,
@@ -127,7 +127,7 @@ impl Index {
                 }
             }
             HostPatterns::Patterns(_) => self.patterned.push(id),
-            HostPatterns::Hashed { .. } => {
+            HostPatterns::Hashed(_) => {
                 self.hashed.push(id);
                 lock(&self.hashed_found).clear();
             }
@@ -141,7 +141,7 @@ impl Index {
         let plain = targets.iter().filter_map(|&target| self.by_name.get(target)).flatten();
         let others = self.by_key.get(key).into_iter().flatten();
         let others = others.filter(|&&id| targets.iter().any(|target| self.entries[id].line.names.matches(target)));
-        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| entry.line.key == key)
+        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| *entry.line.key == *key)
     }
 
     /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked
