@@ -96,8 +96,11 @@ impl RunJournal {
             selection: selection(&run_hosts.iter().map(|run_host| &*run_host.name).collect::<Vec<_>>()),
             ..RunRecord::default()
         };
-        let nodes = nodes(run_hosts, targets);
-        let lock = if plan.is_change() && !is_command(plan, is_playbook) {
+        let holds = plan.is_change() && !is_command(plan, is_playbook);
+        let is_resumable = is_playbook && (plan.is_change() || plan.names_states());
+        // Of many hosts they are not made in vain.
+        let nodes = if holds || is_resumable { nodes(run_hosts, targets) } else { Vec::new() };
+        let lock = if holds {
             match lock::take(&journal, &holder(&record, &nodes)) {
                 Ok(lock) => Some(lock),
                 Err(LockError::Held(other)) => return Err(held(&other)),
@@ -110,7 +113,7 @@ impl RunJournal {
             None
         };
         let mut resume = None;
-        if is_playbook && (plan.is_change() || plan.names_states()) {
+        if is_resumable {
             let mut playbook_record = playbook_record(plan, playbook, run_hosts, nodes);
             if playbook.resume.is_some() {
                 let was = journal.load(&run).map_err(|problem| Diagnostic::usage(problem.to_string()))?;

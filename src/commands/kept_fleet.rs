@@ -38,17 +38,16 @@ impl KeptFleet {
     ///
     /// # Errors
     /// When the system gives no threads or descriptors.
-    pub(super) fn start(targets: Vec<Target>, signals: Receiver<CancelReason>) -> anyhow::Result<Self> {
+    pub(super) fn start(targets: Arc<[Target]>, signals: Receiver<CancelReason>) -> anyhow::Result<Self> {
         let pool = pool(targets.len())?;
-        let numbers = (0..).zip(&targets).map(|(number, target)| (target.name.clone(), number)).collect();
-        let targets: Arc<[Target]> = targets.into();
+        let numbers = (0..).zip(&*targets).map(|(number, target)| (target.name.clone(), number)).collect();
         let fleet = Fleet::start(&pool, &targets, &Arc::new(Connector::default()), &Arc::default())
             .context("cannot wait for connections")?;
         Ok(Self { fleet, _pool: pool, targets, numbers, lost: BTreeSet::new(), signals, last: None })
     }
 
     /// The targets of hosts that it has.
-    pub(super) fn targets(&self, selected: &Selected) -> Vec<Target> {
+    pub(super) fn targets(&self, selected: &Selected) -> Arc<[Target]> {
         let numbers = selected.hosts.iter().filter_map(|host| self.numbers.get(&host.name));
         numbers.map(|number| self.targets[*number].clone()).collect()
     }

@@ -71,7 +71,7 @@ pub(super) fn build(
         Err(said) => Err(Diagnostic::usage(format!("host `{}`: ssh: {said}", host.name))
             .hint("`--transport openssh` hands -F and -o to the system's ssh: `ssh -G` shows what it makes of them")),
     });
-    let list = list.collect::<Result<Vec<_>, _>>()?;
+    let list = list.collect::<Result<Arc<[_]>, _>>()?;
     Ok(Targets { list, warnings: Vec::new() })
 }
 

@@ -34,7 +34,7 @@ pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 #[derive(Debug)]
 pub(super) struct Targets {
     /// One for each host, in order.
-    pub(super) list: Vec<Target>,
+    pub(super) list: Arc<[Target]>,
     /// What was found and cannot be honoured.
     pub(super) warnings: Vec<String>,
 }
@@ -77,7 +77,7 @@ pub(super) fn build(
     warnings.append(&mut builder.identities.warnings);
     warnings.sort();
     warnings.dedup();
-    Ok(Targets { list, warnings })
+    Ok(Targets { list: list.into(), warnings })
 }
 
 /// Targets of commands that run on this machine, each for a host: who and where that is, and no key or password is looked at.
@@ -123,7 +123,7 @@ pub(super) fn local(
             via: Via::Local,
         })
     };
-    let list = selected.hosts.iter().map(target).collect::<Result<Vec<_>, Diagnostic>>()?;
+    let list = selected.hosts.iter().map(target).collect::<Result<Arc<[_]>, Diagnostic>>()?;
     Ok(Targets { list, warnings: Vec::new() })
 }
 

@@ -20,7 +20,8 @@ const MOST_WARNINGS: usize = 20;
 /// Settles what the files say. What a later file says counts as said later.
 pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     let mut warnings = Warnings::default();
-    let mut hosts: IndexMap<Arc<str>, Host> = IndexMap::new();
+    let written = sources.iter().flat_map(|source| &source.lines).map(|line| line.specs.len()).sum();
+    let mut hosts: IndexMap<Arc<str>, Host> = IndexMap::with_capacity(written);
     let mut keys = Keys::default();
     let mut groups: IndexMap<String, IndexSet<usize>> = IndexMap::new();
     let mut addresses: Vec<(Arc<str>, Setting)> = Vec::new();

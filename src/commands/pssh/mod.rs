@@ -273,7 +273,9 @@ impl PsshRun<'_> {
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
-        for (number, (target, entry)) in targets.list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
+        for (number, (target, entry)) in
+            Arc::make_mut(&mut targets.list).iter_mut().zip(&self.pssh_hosts.entries).enumerate()
+        {
             target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
             target.password.clone_from(&password);
             // As ssh under pssh: until nobody holds the output any more.
@@ -347,7 +349,7 @@ impl PsshRun<'_> {
         let pushes = PushRecord::begin(&plan, self.environment, jiff::Timestamp::now());
         settings.writer = pushes.writer();
         let finished =
-            carry_out(&plan, run_hosts, settings, &targets.list.into(), &mut NoRunLog, &mut queue, signals.clone())?;
+            carry_out(&plan, run_hosts, settings, &targets.list, &mut NoRunLog, &mut queue, signals.clone())?;
         pushes.end(&finished);
         let written = written(&mut queue, &hurry, &signals);
         let code = written.reporter.as_ref().map_or(1, PsshLines::code);

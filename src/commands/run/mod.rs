@@ -98,7 +98,7 @@ impl PendingRun<'_> {
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
             // The wait itself tries again; retries are expected, so they are not reported.
-            for target in &mut targets {
+            for target in Arc::make_mut(&mut targets) {
                 target.attempts = 1;
             }
         }
@@ -119,11 +119,14 @@ impl PendingRun<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
+        let opening = self.opening();
+        // Everything of it is in the targets by now, and there may be very many hosts.
+        let partition = std::mem::take(&mut self.selected).partition;
         if matches!(self.way, Way::Network) {
-            give_password(&mut targets, self.options)?;
+            give_password(Arc::make_mut(&mut targets), self.options)?;
         }
         if let Some(password) = self.sudo_password()?.map(Arc::new) {
-            for target in &mut targets {
+            for target in Arc::make_mut(&mut targets) {
                 target.sudo_password = Some(password.clone());
             }
         }
@@ -131,7 +134,7 @@ impl PendingRun<'_> {
         let mut journal = RunJournal::open(&self, &run_hosts, &targets, started)?;
         warnings.append(&mut journal.warnings);
         let hurry = Hurry::default();
-        let reporters = self.reporters(&journal, &hurry)?;
+        let reporters = self.reporters(opening, &journal, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = journal.resume.take();
         let pushes = PushRecord::begin(&self.plan, self.environment, started);
@@ -149,9 +152,6 @@ impl PendingRun<'_> {
             environment: self.environment.clone(),
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
-        let targets: Arc<[Target]> = targets.into();
-        // Everything of it is in the targets by now, and there may be very many hosts.
-        let partition = std::mem::take(&mut self.selected).partition;
         let mut finished = match &mut self.way {
             Way::Kept(kept) => {
                 let names = targets.iter().map(|target| &*target.name);

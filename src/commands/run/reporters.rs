@@ -16,7 +16,12 @@ use crate::reporter::{
 
 impl PendingRun<'_> {
     /// Opens every report, then makes the reporters.
-    pub(super) fn reporters(&self, journal: &RunJournal, hurry: &Hurry) -> Result<Reporters, Diagnostic> {
+    pub(super) fn reporters(
+        &self,
+        opening: Opening,
+        journal: &RunJournal,
+        hurry: &Hurry,
+    ) -> Result<Reporters, Diagnostic> {
         let names = journal.names();
         let output = &self.options.output;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
@@ -38,7 +43,7 @@ impl PendingRun<'_> {
                 EndTable::Chains
             },
             afterwards: self.afterwards(journal),
-            opening: self.opening(),
+            opening,
             stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
             stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
             json: report_files::open(output.json.as_deref(), hurry)?,
@@ -51,7 +56,7 @@ impl PendingRun<'_> {
     }
 
     /// What is said before the run begins.
-    fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> Opening {
         let hosts = &self.options.hosts;
         let found = hosts.hosts_file.is_empty();
         let known = self.selected.hosts.iter().any(|host| self.selected.known.contains_key(&host.name));

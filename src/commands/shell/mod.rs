@@ -51,7 +51,7 @@ pub(super) fn shell(args: &ShellArgs, options: &Options, environment: &Environme
     let fanout = usize::try_from(options.run.fanout).unwrap_or(usize::MAX);
     limits::room_for(targets.len(), fanout, options.ssh.transport)
         .map_err(|said| Diagnostic::usage(said).hint("raise it (ulimit -n), or choose fewer hosts with -w"))?;
-    run::give_password(&mut targets, options)?;
+    run::give_password(Arc::make_mut(&mut targets), options)?;
     let signals = signals::listen_between_runs().context("cannot listen for signals")?;
     let kept = KeptFleet::start(targets, signals.reasons.clone())?;
     let inventory = narrowed(inventory, &selected.hosts);

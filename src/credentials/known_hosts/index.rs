@@ -97,6 +97,9 @@ impl Index {
         if !self.sources[source].ends_clean && !pieces.is_empty() {
             pieces.remove(0);
         }
+        // Mostly each is a line with one name.
+        self.entries.reserve(pieces.len());
+        self.by_name.reserve(pieces.len());
         for piece in pieces {
             self.sources[source].lines += 1;
             let number = self.sources[source].lines;
