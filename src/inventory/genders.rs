@@ -214,7 +214,7 @@ mod tests {
         let n1 = &inventory.hosts["n1"];
         assert_eq!((n1.settings["db"].value.as_str(), n1.address()), ("a=b", "n1-ib"));
         assert_eq!(inventory.hosts["m"].settings["os"].value, "m-%x");
-        assert!(!inventory.hosts["n2"].user().is_some(), "{:?}", inventory.hosts["n2"]);
+        assert!(inventory.hosts["n2"].user().is_none(), "{:?}", inventory.hosts["n2"]);
         assert_eq!(inventory.warnings.len(), 2, "{:?}", inventory.warnings);
     }
 

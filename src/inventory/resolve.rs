@@ -96,7 +96,7 @@ fn aside(sources: &[HostsSource], hosts: &IndexMap<Arc<str>, Host>, names: &Port
         let is_usual = |spec: &&Spec| source.usual.as_ref().is_none_or(|usual| usual.contains(&spec.host));
         usual.extend(source.lines.iter().flat_map(|line| &line.specs).filter(is_usual).flat_map(|spec| names.of(spec)));
     }
-    hosts.keys().filter(|name| !usual.contains(&***name)).map(|name| name.to_string()).collect()
+    hosts.keys().filter(|name| !usual.contains(&***name)).map(ToString::to_string).collect()
 }
 
 /// Which name each written host has. A name that is written with different ports means different hosts, as where

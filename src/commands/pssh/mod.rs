@@ -299,7 +299,7 @@ impl PsshRun<'_> {
         let words = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
         let options = self.gsctl(extra::read(&words, false)?)?;
         let targets = self.targets(&options)?;
-        self.carry_out_on_all(action, &options, targets, |_, _| Vars::default())
+        self.carry_out_on_all(action, &options, &targets, |_, _| Vars::default())
     }
 
     /// Carries an action out on every host.
@@ -307,7 +307,7 @@ impl PsshRun<'_> {
         self,
         action: Action,
         options: &Options,
-        targets: Targets,
+        targets: &Targets,
         vars: impl Fn(usize, &Entry) -> Vars,
     ) -> anyhow::Result<u8> {
         let (timeout, fanout) = (self.limit(), self.par());
