@@ -18,6 +18,7 @@ use crate::reporter::harmless::Harmless;
 use crate::reporter::pssh::{PsshFormat, PsshLines};
 use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
+use crate::transport::Target;
 
 use super::Environment;
 use super::fleet::carry_out;
@@ -26,7 +27,6 @@ use super::push_record::PushRecord;
 use super::selection::Selected;
 use super::signals;
 use super::standard_stream::{StandardStream, Which};
-use super::targets::Targets;
 use super::written::written;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
@@ -255,7 +255,7 @@ impl PsshRun<'_> {
     }
 
     /// Connections to be, with the variables that pssh sends.
-    fn targets(&self, options: &Options) -> anyhow::Result<Targets> {
+    fn targets(&self, options: &Options) -> anyhow::Result<Arc<[Target]>> {
         let mut hosts = Vec::new();
         for entry in &self.pssh_hosts.entries {
             if entry.port.as_ref().is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
@@ -273,15 +273,14 @@ impl PsshRun<'_> {
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
-        for (number, (target, entry)) in
-            Arc::make_mut(&mut targets.list).iter_mut().zip(&self.pssh_hosts.entries).enumerate()
-        {
+        let list = Arc::make_mut(&mut targets.list);
+        for (number, (target, entry)) in list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
             target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
             target.password.clone_from(&password);
             // As ssh under pssh: until nobody holds the output any more.
             target.linger = None;
         }
-        Ok(targets)
+        Ok(targets.list)
     }
 
     /// What pssh tells each host about the run, if the server takes it (`AcceptEnv PSSH_*`).
@@ -307,13 +306,13 @@ impl PsshRun<'_> {
         self,
         action: Action,
         options: &Options,
-        targets: &Targets,
+        targets: &Arc<[Target]>,
         vars: impl Fn(usize, &Entry) -> Vars,
     ) -> anyhow::Result<u8> {
         let (timeout, fanout) = (self.limit(), self.par());
         let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
         let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
-        let run_host = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| RunHost {
+        let run_host = |(number, (target, entry)): (usize, (&Target, &Entry))| RunHost {
             name: target.name.clone(),
             groups: Arc::from([]),
             vars: vars(number, entry),
@@ -321,8 +320,7 @@ impl PsshRun<'_> {
             port: target.port,
             timeout,
         };
-        let run_hosts: Vec<RunHost> =
-            targets.list.iter().zip(&self.pssh_hosts.entries).enumerate().map(run_host).collect();
+        let run_hosts: Vec<RunHost> = targets.iter().zip(&self.pssh_hosts.entries).enumerate().map(run_host).collect();
         for run_host in &run_hosts {
             crate::runner::rehearse(&plan, run_host).map_err(Diagnostic::usage)?;
         }
@@ -348,8 +346,7 @@ impl PsshRun<'_> {
         let mut queue = ReportQueue::start(lines, hurry.clone())?;
         let pushes = PushRecord::begin(&plan, self.environment, jiff::Timestamp::now());
         settings.writer = pushes.writer();
-        let finished =
-            carry_out(&plan, run_hosts, settings, &targets.list, &mut NoRunLog, &mut queue, signals.clone())?;
+        let finished = carry_out(&plan, run_hosts, settings, targets, &mut NoRunLog, &mut queue, signals.clone())?;
         pushes.end(&finished);
         let written = written(&mut queue, &hurry, &signals);
         let code = written.reporter.as_ref().map_or(1, PsshLines::code);
