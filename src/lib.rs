@@ -36,6 +36,7 @@ mod reactor;
 mod report;
 mod reporter;
 mod runner;
+mod shared;
 mod ssh_config;
 mod stats;
 mod text;

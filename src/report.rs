@@ -2,6 +2,7 @@
 //!
 //! Plain data. `reporter` writes it as JSON, JUnit or a table; nothing here knows about files or terminals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::StepId;
@@ -91,21 +92,21 @@ pub struct RecordedKey {
 #[derive(Debug, Clone)]
 pub struct HostReport {
     /// The host's name as the user wrote it.
-    pub host: String,
+    pub host: Arc<str>,
     /// What was connected to, as far as it is known.
     pub address: Option<String>,
     /// The login name.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// The port.
     pub port: u16,
     /// The verdict.
     pub outcome: Outcome,
     /// True when something on the node is different now, whatever the verdict.
     pub changed: bool,
-    /// Why, where the verdict is not a success.
-    pub failure: Option<Failure>,
+    /// Why, where the verdict is not a success. Boxed, as what is behind it is: few hosts have any.
+    pub failure: Option<Box<Failure>>,
     /// What is behind that, where it is known.
-    pub cause: Option<Cause>,
+    pub cause: Option<Box<Cause>>,
     /// False where nothing was begun on it but looks.
     pub begun: bool,
     /// Attempts to connect that were made.
@@ -139,7 +140,7 @@ impl HostReport {
     #[cfg(test)]
     pub(crate) fn example(host: &str, outcome: Outcome) -> Self {
         Self {
-            host: host.to_owned(),
+            host: host.into(),
             address: None,
             user: None,
             port: 22,
@@ -224,14 +225,14 @@ pub struct Asked {
 /// One step on one host.
 #[derive(Debug, Clone)]
 pub struct StepReport {
-    /// The step's name.
-    pub name: String,
+    /// The step's name; the hosts share it.
+    pub name: Arc<str>,
     /// Its place in the plan; `None` for what the run does besides: cleanups, states that the hosts are told.
     pub step: Option<StepId>,
     /// The verdict.
     pub outcome: Outcome,
     /// Why, where it is not a success.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// Wall time on this host.
     pub elapsed: Duration,
     /// Exit status of the step's command.

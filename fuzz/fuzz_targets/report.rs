@@ -10,7 +10,7 @@ fuzz_target!(|input: (String, Vec<u8>, Vec<u8>)| {
     let (name, stdout, stderr) = input;
     let text = std::str::from_utf8(&stdout).ok().map(str::to_owned);
     let host = HostReport {
-        host: name.clone(),
+        host: name.as_str().into(),
         address: None,
         user: None,
         port: 22,

@@ -108,7 +108,7 @@ impl Names {
         let inventory = self.inventory();
         let groups =
             inventory.groups.keys().map(String::as_str).chain(["failed", "not-begun", "ok", "retry", "unreachable"]);
-        let names = inventory.hosts.keys().cloned().chain(groups.map(|group| format!("@{group}")));
+        let names = inventory.hosts.keys().map(ToString::to_string).chain(groups.map(|group| format!("@{group}")));
         names
             .filter(|name| name.starts_with(last))
             .map(|name| CompletionCandidate::new(format!("{before}{name}")))

@@ -9,9 +9,7 @@ use crate::plan::Plan;
 use crate::reactor::Reactor;
 use crate::runner::{self, RunHost, RunSettings, fleet::Fleet};
 use crate::stats::CancelReason;
-use crate::transport::Connector;
-
-use super::targets::Targets;
+use crate::transport::{Connector, Target};
 
 /// Hosts at once that one thread serves with ease.
 const HOSTS_A_SHARD: usize = 64;
@@ -21,16 +19,15 @@ pub(super) fn carry_out(
     plan: &Plan,
     run_hosts: Vec<RunHost>,
     settings: RunSettings,
-    targets: Targets,
+    targets: &Arc<[Target]>,
     run_log: &mut dyn runner::RunLog,
     reporter: &mut dyn Reporter,
     signals: async_channel::Receiver<CancelReason>,
 ) -> anyhow::Result<runner::RunResult> {
-    let pool = pool(settings.fanout.min(targets.list.len()))?;
-    let list: Arc<[crate::transport::Target]> = targets.list.into();
+    let pool = pool(settings.fanout.min(targets.len()))?;
     let reactor = Reactor::new().context("cannot wait for anything")?;
-    let connector = Arc::new(Connector::new(settings.fanout.min(list.len())));
-    let executor = Fleet::start(&pool, &list, &connector, &settings.writer).context("cannot wait for connections")?;
+    let connector = Arc::new(Connector::new(settings.fanout.min(targets.len())));
+    let executor = Fleet::start(&pool, targets, &connector, &settings.writer).context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -79,7 +80,7 @@ pub(super) fn hosts(args: &Hosts, options: &Options, environment: &Environment) 
 /// Every group, and the selected hosts that are in it.
 fn print_groups(selected: &selection::Selected, json_to: Option<&Path>, environment: &Environment) -> io::Result<()> {
     let of = |group: &String| -> Vec<&str> {
-        selected.hosts.iter().filter(|host| host.groups.contains(group)).map(|host| host.name.as_str()).collect()
+        selected.hosts.iter().filter(|host| host.groups.contains(group)).map(|host| &*host.name).collect()
     };
     if let Some(path) = json_to {
         let groups: Map<String, Value> =
@@ -107,8 +108,8 @@ fn sets_from_stdin() -> Result<Vec<String>, Diagnostic> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
-fn print_names(hosts: &[Host], fold: bool) -> io::Result<()> {
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+fn print_names(hosts: &[Arc<Host>], fold: bool) -> io::Result<()> {
+    let names: Vec<&str> = hosts.iter().map(|host| &*host.name).collect();
     let mut out = io::BufWriter::new(io::stdout().lock());
     if fold {
         writeln!(out, "{}", hostset::fold(&names))?;
@@ -156,7 +157,7 @@ fn print_table(rows: &[HostRow<'_>], environment: &Environment) -> io::Result<()
             stated.iter().map(|Stated { name, value, from }| format!("{name}={value} ({from})")).collect()
         };
         let via = carried.then(|| row.via().unwrap_or_default());
-        let cells = [host.name.clone(), route.address.clone(), route.port.to_string(), route.user.clone()];
+        let cells = [host.name.to_string(), route.address.clone(), route.port.to_string(), route.user.clone()];
         let rest = [host.groups.join(","), settings.join(" ")];
         table.row(cells.into_iter().chain(via).chain(rest));
     }
@@ -174,7 +175,7 @@ fn print_json(rows: &[HostRow<'_>], out: &mut dyn Write) -> io::Result<()> {
             let vars: Map<String, Value> =
                 host.vars().map(|(key, value)| (key.to_owned(), Value::from(value))).collect();
             let mut value = json!({
-                "host": host.name,
+                "host": &*host.name,
                 "address": route.address,
                 "port": route.port,
                 "user": route.user,

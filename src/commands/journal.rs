@@ -18,6 +18,7 @@ use crate::journal::record::{self, HostRecord, PlaybookRecord, StateRecord, Step
 use crate::journal::{Journal, RunRecord, Writer, compare, new_id};
 use crate::plan::{Action, Plan};
 use crate::report::RunReport;
+use crate::reporter::Names;
 use crate::runner::{Resume, RunHost, RunLog};
 use crate::text::{io_cause, uncapitalized};
 use crate::transport::Target;
@@ -92,11 +93,14 @@ impl RunJournal {
             started: started.to_string(),
             pid: rustix::process::getpid().as_raw_pid().unsigned_abs(),
             user: user(pending.environment),
-            selection: selection(&run_hosts.iter().map(|run_host| run_host.name.as_str()).collect::<Vec<_>>()),
+            selection: selection(&run_hosts.iter().map(|run_host| &*run_host.name).collect::<Vec<_>>()),
             ..RunRecord::default()
         };
-        let nodes = nodes(run_hosts, targets);
-        let lock = if plan.is_change() && !is_command(plan, is_playbook) {
+        let holds = plan.is_change() && !is_command(plan, is_playbook);
+        let is_resumable = is_playbook && (plan.is_change() || plan.names_states());
+        // Of many hosts they are not made in vain.
+        let nodes = if holds || is_resumable { nodes(run_hosts, targets) } else { Vec::new() };
+        let lock = if holds {
             match lock::take(&journal, &holder(&record, &nodes)) {
                 Ok(lock) => Some(lock),
                 Err(LockError::Held(other)) => return Err(held(&other)),
@@ -109,7 +113,7 @@ impl RunJournal {
             None
         };
         let mut resume = None;
-        if is_playbook && (plan.is_change() || plan.names_states()) {
+        if is_resumable {
             let mut playbook_record = playbook_record(plan, playbook, run_hosts, nodes);
             if playbook.resume.is_some() {
                 let was = journal.load(&run).map_err(|problem| Diagnostic::usage(problem.to_string()))?;
@@ -139,6 +143,11 @@ impl RunJournal {
     /// Where the run writes down what is done.
     pub(super) fn run_log(&mut self) -> &mut dyn RunLog {
         &mut self.ledger
+    }
+
+    /// Names of the hosts.
+    pub(super) fn names(&self) -> Names {
+        self.ledger.names.clone()
     }
 
     /// Whether other runs are kept away from the nodes.
@@ -221,7 +230,7 @@ fn begin_at(resume: &mut Resume, playbook_record: &mut PlaybookRecord, step: usi
 
 /// A step by its name or number.
 fn step_id(plan: &Plan, text: &str) -> Result<usize, Diagnostic> {
-    if let Some(id) = plan.steps.iter().position(|step| step.name == text) {
+    if let Some(id) = plan.steps.iter().position(|step| *step.name == *text) {
         return Ok(id);
     }
     if let Ok(number @ 1..) = text.parse::<usize>()
@@ -254,17 +263,19 @@ fn playbook_record(
         hidden: hidden.into_iter().map(|(name, _)| name).collect(),
         vars: vars.map(|name| (name.clone(), values_digest(name, run_hosts))).collect(),
         hosts,
-        steps: plan.steps.iter().map(|step| StepRecord { name: step.name.clone(), ..StepRecord::default() }).collect(),
+        steps: plan
+            .steps
+            .iter()
+            .map(|step| StepRecord { name: step.name.to_string(), ..StepRecord::default() })
+            .collect(),
         ..PlaybookRecord::default()
     }
 }
 
 /// A digest of a variable's values on all hosts, whatever their order.
 fn values_digest(name: &str, run_hosts: &[RunHost]) -> String {
-    let mut values: Vec<(&str, &str)> = run_hosts
-        .iter()
-        .map(|run_host| (run_host.name.as_str(), run_host.vars.get(name).unwrap_or_default()))
-        .collect();
+    let mut values: Vec<(&str, &str)> =
+        run_hosts.iter().map(|run_host| (&*run_host.name, run_host.vars.get(name).unwrap_or_default())).collect();
     values.sort_unstable();
     let mut digest = Sha256::new();
     for text in values.iter().flat_map(|(host, value)| [host, value]) {
@@ -284,10 +295,10 @@ fn is_command(plan: &Plan, is_playbook: bool) -> bool {
 
 fn nodes(run_hosts: &[RunHost], targets: &[Target]) -> Vec<HostRecord> {
     let node = |(run_host, target): (&RunHost, &Target)| HostRecord {
-        host: run_host.name.clone(),
-        address: target.address.clone(),
+        host: run_host.name.to_string(),
+        address: target.address.to_string(),
         port: target.port,
-        user: target.user.clone(),
+        user: target.user.to_string(),
     };
     run_hosts.iter().zip(targets).map(node).collect()
 }

@@ -25,7 +25,7 @@ pub(super) struct KeptFleet {
     fleet: Fleet,
     _pool: rayon::ThreadPool,
     targets: Arc<[Target]>,
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Arc<str>, usize>,
     /// Hosts without a connection that had one, or could not be had.
     lost: BTreeSet<usize>,
     signals: Receiver<CancelReason>,
@@ -38,17 +38,16 @@ impl KeptFleet {
     ///
     /// # Errors
     /// When the system gives no threads or descriptors.
-    pub(super) fn start(targets: Vec<Target>, signals: Receiver<CancelReason>) -> anyhow::Result<Self> {
+    pub(super) fn start(targets: Arc<[Target]>, signals: Receiver<CancelReason>) -> anyhow::Result<Self> {
         let pool = pool(targets.len())?;
-        let numbers = (0..).zip(&targets).map(|(number, target)| (target.name.clone(), number)).collect();
-        let targets: Arc<[Target]> = targets.into();
+        let numbers = (0..).zip(&*targets).map(|(number, target)| (target.name.clone(), number)).collect();
         let fleet = Fleet::start(&pool, &targets, &Arc::new(Connector::new(targets.len())), &Arc::default())
             .context("cannot wait for connections")?;
         Ok(Self { fleet, _pool: pool, targets, numbers, lost: BTreeSet::new(), signals, last: None })
     }
 
     /// The targets of hosts that it has.
-    pub(super) fn targets(&self, selected: &Selected) -> Vec<Target> {
+    pub(super) fn targets(&self, selected: &Selected) -> Arc<[Target]> {
         let numbers = selected.hosts.iter().filter_map(|host| self.numbers.get(&host.name));
         numbers.map(|number| self.targets[*number].clone()).collect()
     }
@@ -95,6 +94,6 @@ impl KeptFleet {
     /// Names of hosts that are lost, as far as is known now.
     pub(super) fn lost(&mut self) -> Vec<&str> {
         self.lost.extend(self.fleet.closed());
-        self.lost.iter().map(|number| self.targets[*number].name.as_str()).collect()
+        self.lost.iter().map(|number| &*self.targets[*number].name).collect()
     }
 }

@@ -6,6 +6,7 @@ use crate::event::{HostId, StepId};
 use crate::journal::Writer;
 use crate::journal::lock::{Holder, Lock};
 use crate::outcome::{Failure, Outcome, Phase};
+use crate::reporter::Names;
 use crate::runner::{RunLog, StepEnd};
 
 /// A run's journal and lock. Either may be missing: then nothing is written down, or nobody kept away.
@@ -16,7 +17,13 @@ pub(super) struct Ledger {
     /// The lock.
     pub(super) lock: Option<Lock>,
     /// Names of the hosts.
-    pub(super) names: Vec<String>,
+    pub(super) names: Names,
+}
+
+impl Ledger {
+    fn name(&self, host: HostId) -> &str {
+        self.names.get(host).map_or("", |name| name)
+    }
 }
 
 impl RunLog for Ledger {
@@ -49,17 +56,15 @@ impl RunLog for Ledger {
     }
 
     fn hold(&mut self, nodes: &[(HostId, String)]) -> io::Result<Vec<(HostId, Failure)>> {
+        let named: Vec<(String, String)> =
+            nodes.iter().map(|(host, node)| (node.clone(), self.name(*host).to_owned())).collect();
         let Some(lock) = &mut self.lock else { return Ok(Vec::new()) };
-        let named: Vec<(String, String)> = nodes
-            .iter()
-            .map(|(host, node)| (node.clone(), self.names.get(*host).cloned().unwrap_or_default()))
-            .collect();
         let busy = lock.add(&named)?;
         // Of two hosts that are one node, both are.
         let failure = |(host, node): &(HostId, String)| {
             let busy = busy.iter().find(|busy| busy.node == *node)?;
-            let here = self.names.get(*host).map_or("", String::as_str);
-            let name = if busy.name == here { String::new() } else { format!(", which it calls `{}`", busy.name) };
+            let name =
+                if busy.name == self.name(*host) { String::new() } else { format!(", which it calls `{}`", busy.name) };
             let cause = format!("another run is at work on this node{name}: {}", whose(&busy.holder));
             Some((*host, Failure::new(Phase::Command, cause).hint(way_out(&busy.holder))))
         };

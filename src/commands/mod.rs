@@ -290,7 +290,7 @@ fn rm(args: &Rm, cli: &Cli, environment: &Environment) -> anyhow::Result<ExitSta
 }
 
 fn confirmed(args: &Rm, selected: &Selected) -> bool {
-    let names: Vec<&str> = selected.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names: Vec<&str> = selected.hosts.iter().map(|host| &*host.name).collect();
     let set = crate::inventory::hostset::fold(&names);
     let paths = args.path.join(" ");
     let question = format!("remove {paths} on {} hosts, {set}?", names.len());

@@ -71,7 +71,7 @@ pub(super) fn build(
         Err(said) => Err(Diagnostic::usage(format!("host `{}`: ssh: {said}", host.name))
             .hint("`--transport openssh` hands -F and -o to the system's ssh: `ssh -G` shows what it makes of them")),
     });
-    let list = list.collect::<Result<Vec<_>, _>>()?;
+    let list = list.collect::<Result<Arc<[_]>, _>>()?;
     Ok(Targets { list, warnings: Vec::new() })
 }
 
@@ -141,7 +141,11 @@ impl ClientBuilder<'_> {
     fn chain(&self, hops: &[Spec]) -> Result<String, Diagnostic> {
         let mut command = None;
         for hop in hops {
-            let mut host = self.selected.known.get(&hop.host).cloned().unwrap_or_else(|| Host::new(hop.host.clone()));
+            let mut host = self
+                .selected
+                .known
+                .get(hop.host.as_str())
+                .map_or_else(|| Host::new(&*hop.host), |host| Host::clone(host));
             for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
                 if let Some(value) = value {
                     host.set(setting, value, Origin::CommandLine);
@@ -178,10 +182,10 @@ impl ClientBuilder<'_> {
         Target {
             name: host.name.clone(),
             host_key_port: if settings.host_key_alias.is_some() { 22 } else { settings.port },
-            host_key_name: settings.host_key_alias.unwrap_or_else(|| settings.host_name.clone()),
-            address: settings.host_name,
+            host_key_name: settings.host_key_alias.as_ref().unwrap_or(&settings.host_name).as_str().into(),
+            address: settings.host_name.into(),
             port: settings.port,
-            user: settings.user,
+            user: settings.user.into(),
             // ssh's own business.
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
@@ -190,7 +194,7 @@ impl ClientBuilder<'_> {
             known_hosts: self.known_hosts.clone(),
             password: None,
             sudo_password: None,
-            methods: Method::ALL.to_vec(),
+            methods: Arc::from(Method::ALL),
             connect_timeout: limit.map_or(CONNECT_TIMEOUT, no_limit_where_zero),
             // 1 is ssh's default.
             attempts: given

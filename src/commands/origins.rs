@@ -161,8 +161,8 @@ impl List<'_> {
             self.push(said.keyword, value, said.origin.to_string());
         }
         let host = self.host;
-        for (key, setting) in &host.settings {
-            if !self.stated.iter().any(|stated| stated.name == *key) {
+        for (key, setting) in host.settings.iter() {
+            if !self.stated.iter().any(|stated| *stated.name == **key) {
                 self.push(key, setting.value.clone(), origin(&setting.origin));
             }
         }

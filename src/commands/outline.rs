@@ -52,7 +52,7 @@ fn concerned<'a>(step: &Step, run_hosts: &'a [RunHost]) -> Vec<&'a RunHost> {
 
 /// `node[1-3] (3 hosts)`.
 fn hosts(run_hosts: &[&RunHost]) -> String {
-    let names: Vec<&str> = run_hosts.iter().map(|run_host| run_host.name.as_str()).collect();
+    let names: Vec<&str> = run_hosts.iter().map(|run_host| &*run_host.name).collect();
     match names.len() {
         0 => "no host".to_owned(),
         1 => names[0].to_owned(),

@@ -1,6 +1,8 @@
 //! `@failed`, `@unreachable` and `@ok`: hosts of the last run, as groups; `@failed:RUN` those of another. A group of that
 //! name in a hosts file comes first.
 
+use std::sync::Arc;
+
 use indexmap::IndexSet;
 
 use crate::cli::HostOptions;
@@ -50,14 +52,14 @@ pub(super) fn add(
         let named = options.hosts.iter().any(|set| elements(set).any(|element| element == format!("@{name}")));
         for seen in &members {
             // A host that came from a host set keeps what that said.
-            if named && !inventory.hosts.contains_key(&seen.host) {
-                let mut host = Host::new(&seen.host);
+            if named && !inventory.hosts.contains_key(seen.host.as_str()) {
+                let mut host = Host::new(seen.host.as_str());
                 host.settings.clone_from(&inventory.all);
                 host.set("port", seen.port.to_string(), Origin::HostSet);
                 if let Some(user) = &seen.user {
                     host.set("user", user, Origin::HostSet);
                 }
-                inventory.hosts.insert(seen.host.clone(), host);
+                inventory.hosts.insert(host.name.clone(), Arc::new(host));
             }
         }
         inventory.groups.insert(name.to_owned(), members.iter().map(|seen| seen.host.clone()).collect());

@@ -66,7 +66,7 @@ fn find(
         });
     }
     let selected = selection::select(&options.hosts, &options.ssh, environment)?;
-    let names: HashSet<&str> = selected.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names: HashSet<&str> = selected.hosts.iter().map(|host| &*host.name).collect();
     let file = (!asked.name.is_empty()).then(|| asked.file());
     let what = if asked.name.is_empty() { "any playbook".to_owned() } else { format!("`{}`", asked.name) };
     let mut broken = None;

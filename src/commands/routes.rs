@@ -1,6 +1,8 @@
 //! Where a host is and who logs in there, by the command line, the hosts file and `ssh_config`: without its keys, and before
 //! anything is contacted.
 
+use std::sync::Arc;
+
 use crate::cli::SshOptions;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::host::Host;
@@ -70,7 +72,7 @@ fn check_names(host: &Host, given: &Overrides<'_>) -> Result<(), Diagnostic> {
 ///
 /// # Errors
 /// When one of them has a name that must not reach a shell.
-pub(super) fn ask_ahead(hosts: &[Host], options: &SshOptions, config: &SshConfig) -> Result<(), Diagnostic> {
+pub(super) fn ask_ahead(hosts: &[Arc<Host>], options: &SshOptions, config: &SshConfig) -> Result<(), Diagnostic> {
     let mut asked = Vec::with_capacity(hosts.len());
     for host in hosts {
         let given = given(host, options, Role::Selected);

@@ -1,13 +1,12 @@
 //! Reads hosts files and selects hosts. Contacts no host.
 
 use std::path::{Path, PathBuf};
-
-use indexmap::IndexMap;
+use std::sync::Arc;
 
 use crate::cli::{HostOptions, HostSetting, SshOptions};
 use crate::exit::ExitStatus;
 use crate::inventory::host::Host;
-use crate::inventory::{Inventory, Origin, Setting, file, select};
+use crate::inventory::{Hosts, Inventory, Origin, Setting, file, select};
 use crate::partition::Partition;
 
 use super::environment::Environment;
@@ -19,9 +18,9 @@ use crate::diagnostic::Diagnostic;
 #[derive(Debug, Default)]
 pub(super) struct Selected {
     /// In the file's order, each once.
-    pub(super) hosts: Vec<Host>,
+    pub(super) hosts: Vec<Arc<Host>>,
     /// Every host that the hosts file knows: a jump host need not be selected.
-    pub(super) known: IndexMap<String, Host>,
+    pub(super) known: Hosts,
     /// Names of all groups.
     pub(super) groups: Vec<String>,
     /// Warnings, each a fragment.
@@ -110,11 +109,11 @@ pub(super) fn inventory(
 /// What the config file says of hosts, as if it stood under `[all:vars]`, weaker than everything else.
 fn add_settings(inventory: &mut Inventory, options: &HostOptions) {
     for HostSetting { name, value, file, line } in &options.settings {
-        let origin = Origin::Group { name: "all".to_owned(), file: file.clone(), line: *line };
-        let setting = Setting { value: value.clone(), origin };
-        let everybody = inventory.hosts.values_mut().map(|host| &mut host.settings);
+        let origin = Origin::Group { name: "all".into(), file: file.as_str().into(), line: *line };
+        let (name, setting) = (name.as_str().into(), Setting { value: value.clone(), origin });
+        let everybody = inventory.hosts.values_mut().map(|host| &mut Arc::make_mut(host).settings);
         for settings in everybody.chain([&mut inventory.all]) {
-            settings.entry(name.clone()).or_insert_with(|| setting.clone());
+            settings.add(&name, || setting.clone());
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) const KEEPALIVE: (Duration, u32) = (Duration::from_secs(15), 3);
 #[derive(Debug)]
 pub(super) struct Targets {
     /// One for each host, in order.
-    pub(super) list: Vec<Target>,
+    pub(super) list: Arc<[Target]>,
     /// What was found and cannot be honoured.
     pub(super) warnings: Vec<String>,
 }
@@ -65,12 +65,19 @@ pub(super) fn build(
         jumps: HashMap::new(),
         warnings,
     };
-    let list = selected.hosts.iter().map(|host| builder.target(host)).collect::<Result<Vec<_>, _>>()?;
+    let mut list: Vec<Target> = Vec::with_capacity(selected.hosts.len());
+    for host in &selected.hosts {
+        let mut target = builder.target(host)?;
+        if let Some(other) = list.last() {
+            target.share(other);
+        }
+        list.push(target);
+    }
     let mut warnings = builder.warnings;
     warnings.append(&mut builder.identities.warnings);
     warnings.sort();
     warnings.dedup();
-    Ok(Targets { list, warnings })
+    Ok(Targets { list: list.into(), warnings })
 }
 
 /// Targets of commands that run on this machine, each for a host: who and where that is, and no key or password is looked at.
@@ -86,15 +93,16 @@ pub(super) fn local(
     ask_ahead(&selected.hosts, options, &config)?;
     let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?;
     let known_hosts = Arc::new(known_hosts);
-    let target = |host: &Host| {
+    let target = |host: &Arc<Host>| {
         let Route { address, port, user, .. } = route(host, options, &config, Role::Selected)?;
+        let address: Arc<str> = address.into();
         Ok(Target {
             name: host.name.clone(),
             host_key_port: port,
             host_key_name: address.clone(),
             address,
             port,
-            user,
+            user: user.into(),
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
             agent: AgentUse::No,
@@ -102,7 +110,7 @@ pub(super) fn local(
             known_hosts: known_hosts.clone(),
             password: None,
             sudo_password: None,
-            methods: Vec::new(),
+            methods: Arc::from([]),
             connect_timeout: CONNECT_TIMEOUT,
             attempts: 1,
             keepalive: KEEPALIVE,
@@ -115,7 +123,7 @@ pub(super) fn local(
             via: Via::Local,
         })
     };
-    let list = selected.hosts.iter().map(target).collect::<Result<Vec<_>, Diagnostic>>()?;
+    let list = selected.hosts.iter().map(target).collect::<Result<Arc<[_]>, Diagnostic>>()?;
     Ok(Targets { list, warnings: Vec::new() })
 }
 
@@ -153,7 +161,7 @@ impl TargetBuilder<'_> {
             ProxyRoute::None => Ok(Via::Network),
             ProxyRoute::Command(text) => {
                 let shell = self.environment.var("SHELL").unwrap_or("/bin/sh").into();
-                Ok(Via::Command(ProxyCommand { text, shell }))
+                Ok(Via::Command(Box::new(ProxyCommand { text, shell })))
             }
             ProxyRoute::Jump(hops) => {
                 let mut via = None;
@@ -182,7 +190,8 @@ impl TargetBuilder<'_> {
         if let Some(target) = self.jumps.get(&key) {
             return Ok(target.clone());
         }
-        let mut host = self.selected.known.get(&hop.host).cloned().unwrap_or_else(|| Host::new(hop.host.clone()));
+        let mut host =
+            self.selected.known.get(hop.host.as_str()).map_or_else(|| Host::new(&*hop.host), |host| Host::clone(host));
         for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
             if let Some(value) = value {
                 host.set(setting, value, Origin::CommandLine);
@@ -212,7 +221,7 @@ impl TargetBuilder<'_> {
         let (options, environment) = (self.options, self.environment);
         let mut next = &via;
         while let Via::Jump(jump) = next {
-            if (&jump.user, &jump.address, jump.port) == (&user, &address, port) {
+            if (&*jump.user, &*jump.address, jump.port) == (user.as_str(), address.as_str(), port) {
                 return Err(circle(&host.name, &format!("{} -> {}", jump.name, host.name)));
             }
             next = &jump.via;
@@ -236,7 +245,7 @@ impl TargetBuilder<'_> {
         Ok(Target {
             name: host.name.clone(),
             host_key_port: if found.host_key_alias.is_some() { 22 } else { port },
-            host_key_name: found.host_key_alias.clone().unwrap_or_else(|| address.clone()),
+            host_key_name: found.host_key_alias.as_deref().unwrap_or(&address).into(),
             known_hosts,
             policy: policy(options, &found),
             keys,
@@ -244,7 +253,7 @@ impl TargetBuilder<'_> {
             agent_keys,
             password: None,
             sudo_password: None,
-            methods: found.methods.clone().unwrap_or_else(|| Method::ALL.to_vec()),
+            methods: found.methods.as_deref().unwrap_or(&Method::ALL).into(),
             connect_timeout: options
                 .connect_timeout
                 .or(host.connect_timeout())
@@ -261,9 +270,9 @@ impl TargetBuilder<'_> {
             env: found.environment(&environment.env).into(),
             algorithms: found.algorithms,
             via,
-            address,
+            address: address.into(),
             port,
-            user,
+            user: user.into(),
         })
     }
 

@@ -42,7 +42,8 @@ pub fn parse(text: &[u8], file: &str) -> Result<Inventory, Problem> {
 /// Several hosts files as one: what a later file says counts as said on later lines.
 #[must_use]
 pub fn merge(inventories: impl IntoIterator<Item = Inventory>) -> Inventory {
-    resolve::resolve(inventories.into_iter().flat_map(|inventory| inventory.sources).collect())
+    let sources = inventories.into_iter().flat_map(|inventory| inventory.sources).collect();
+    Inventory { sources: Vec::new(), ..resolve::resolve(sources) }
 }
 
 /// The part of a file that a line stands in.
@@ -171,10 +172,11 @@ impl HostsFileReader {
         if let Some((what, hint)) = other_formats::host_line(first.text, second).filter(|_| !second.is_empty()) {
             return Err(PieceError::new(first.column, format!("this looks like {what}")).hint(hint));
         }
-        let mut specs = Vec::new();
-        for name in expand_element(first.text)
-            .map_err(|fault| PieceError { column: first.column + fault.column - 1, ..fault })?
-        {
+        let names = expand_element(first.text)
+            .map_err(|fault| PieceError { column: first.column + fault.column - 1, ..fault })?;
+        // Mostly one, and there may be very many lines.
+        let mut specs = Vec::with_capacity(names.len());
+        for name in names {
             specs.push(parse_spec(&name).map_err(|error| fault(first.column, error))?);
         }
         self.hosts += specs.len();

@@ -206,7 +206,7 @@ mod tests {
         let inventory = inventory(
             "# nodes\nn[1-3],m  web,os=%n-%%x,rack=r1 # these\n n1\tdb=a=b,altname=%n-ib\nlone\nn2, user=omm,2u=x\n",
         );
-        assert_eq!(inventory.hosts.keys().collect::<Vec<_>>(), ["n1", "n2", "n3", "m", "lone"]);
+        assert_eq!(inventory.hosts.keys().map(|name| &**name).collect::<Vec<_>>(), ["n1", "n2", "n3", "m", "lone"]);
         assert_eq!(members(&inventory, "web"), ["n1", "n2", "n3", "m"]);
         assert_eq!(members(&inventory, "os=n2-%x"), ["n2"]);
         assert_eq!(members(&inventory, "rack=r1"), ["n1", "n2", "n3", "m"]);
@@ -214,7 +214,7 @@ mod tests {
         let n1 = &inventory.hosts["n1"];
         assert_eq!((n1.settings["db"].value.as_str(), n1.address()), ("a=b", "n1-ib"));
         assert_eq!(inventory.hosts["m"].settings["os"].value, "m-%x");
-        assert!(!inventory.hosts["n2"].settings.contains_key("user"), "{:?}", inventory.hosts["n2"]);
+        assert!(inventory.hosts["n2"].user().is_none(), "{:?}", inventory.hosts["n2"]);
         assert_eq!(inventory.warnings.len(), 2, "{:?}", inventory.warnings);
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let inventory = inventory("n[1-3] web\nn2 pdsh_all_skip\n");
         let names = |selection: Selection| {
             let selected = select_with_warnings(&inventory, &selection).unwrap();
-            selected.hosts.into_iter().map(|host| host.name).collect::<Vec<_>>()
+            selected.hosts.into_iter().map(|host| host.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(names(Selection::default()), ["n1", "n3"]);
         assert_eq!(names(Selection { groups: vec!["all".to_owned()], ..Selection::default() }), ["n1", "n3"]);

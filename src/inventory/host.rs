@@ -3,9 +3,8 @@
 //! Holds settings and where each came from; does not decide which of two wins (`resolve`) or what the default is.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-
-use indexmap::IndexMap;
 
 use crate::duration;
 
@@ -16,9 +15,9 @@ pub const KNOWN_SETTINGS: [&str; 7] = ["address", "user", "port", "identity", "j
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// Its name, by which every report calls it.
-    pub name: String,
+    pub name: Arc<str>,
     /// Settings and variables that count for it, strongest source only.
-    pub settings: IndexMap<String, Setting>,
+    pub settings: Settings,
     /// Every group that it belongs to, parents too, in the order of the file. Never `all`.
     pub groups: Vec<String>,
 }
@@ -32,6 +31,60 @@ pub struct Setting {
     pub origin: Origin,
 }
 
+/// Settings by name, in order. They are few, and there may be very many hosts: so it is a list, and hosts share the names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings(Vec<(Arc<str>, Setting)>);
+
+impl Settings {
+    /// The setting of this name.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.0.iter().find(|(own, _)| **own == *key).map(|(_, setting)| setting)
+    }
+
+    /// Puts a setting in the place of what was there.
+    pub fn insert(&mut self, key: impl Into<Arc<str>>, setting: Setting) {
+        let key = key.into();
+        match self.0.iter_mut().find(|(own, _)| *own == key) {
+            Some((_, old)) => *old = setting,
+            None => self.0.push((key, setting)),
+        }
+    }
+
+    /// Takes a setting where there is none of its name.
+    pub fn add(&mut self, key: &Arc<str>, setting: impl FnOnce() -> Setting) {
+        if self.get(key).is_none() {
+            self.0.push((key.clone(), setting()));
+        }
+    }
+
+    /// Takes a setting out.
+    pub fn remove(&mut self, key: &str) -> Option<Setting> {
+        let at = self.0.iter().position(|(own, _)| **own == *key)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Keeps those settings alone for which this holds, in no more room than they need.
+    pub fn retain(&mut self, mut holds: impl FnMut(&Setting) -> bool) {
+        self.0.retain(|(_, setting)| holds(setting));
+        self.0.shrink_to_fit();
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Setting)> {
+        self.0.iter().map(|(key, setting)| (key, setting))
+    }
+}
+
+#[cfg(test)]
+impl std::ops::Index<&str> for Settings {
+    type Output = Setting;
+
+    fn index(&self, key: &str) -> &Setting {
+        self.get(key).expect("there is such a setting")
+    }
+}
+
 /// Where a setting was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -40,16 +93,16 @@ pub enum Origin {
     /// On a line that names the host.
     HostLine {
         /// The hosts file.
-        file: String,
+        file: Arc<str>,
         /// The line, from 1.
         line: usize,
     },
     /// In the `:vars` section of a group, or of `all`.
     Group {
         /// The group.
-        name: String,
+        name: Arc<str>,
         /// The hosts file.
-        file: String,
+        file: Arc<str>,
         /// The line, from 1.
         line: usize,
     },
@@ -71,13 +124,13 @@ impl fmt::Display for Origin {
 impl Host {
     /// A host of which nothing is known but its name.
     #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), settings: IndexMap::new(), groups: Vec::new() }
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), settings: Settings::default(), groups: Vec::new() }
     }
 
     /// Puts a setting in the place of what was there.
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<String>, origin: Origin) {
-        self.settings.insert(key.into(), Setting { value: value.into(), origin });
+    pub fn set(&mut self, key: impl Into<Arc<str>>, value: impl Into<String>, origin: Origin) {
+        self.settings.insert(key, Setting { value: value.into(), origin });
     }
 
     /// A setting's or variable's value.
@@ -132,8 +185,8 @@ impl Host {
     pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings
             .iter()
-            .filter(|(key, _)| !KNOWN_SETTINGS.contains(&key.as_str()))
-            .map(|(key, setting)| (key.as_str(), setting.value.as_str()))
+            .map(|(key, setting)| (&**key, setting.value.as_str()))
+            .filter(|(key, _)| !KNOWN_SETTINGS.contains(key))
     }
 }
 
@@ -166,9 +219,9 @@ mod tests {
 
     #[test]
     fn origins_in_words() {
-        let group = Origin::Group { name: "primary".to_owned(), file: "hosts".to_owned(), line: 9 };
+        let group = Origin::Group { name: "primary".into(), file: "hosts".into(), line: 9 };
         assert_eq!(group.to_string(), "[primary] hosts:9");
-        assert_eq!(Origin::HostLine { file: "hosts".to_owned(), line: 3 }.to_string(), "hosts:3");
+        assert_eq!(Origin::HostLine { file: "hosts".into(), line: 3 }.to_string(), "hosts:3");
         assert_eq!(Origin::HostSet.to_string(), "host set");
     }
 }

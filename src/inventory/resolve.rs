@@ -3,11 +3,12 @@
 //! Never fails: whatever is wrong was refused when the file was read. What is only doubtful becomes a warning.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
 use super::Inventory;
-use super::host::{Host, Origin, Setting};
+use super::host::{Host, Origin, Setting, Settings};
 use super::problem::harmless;
 use super::settings::SSH_ARGUMENTS;
 use super::source::{Group, HostsSource, NO_VALUE};
@@ -19,24 +20,28 @@ const MOST_WARNINGS: usize = 20;
 /// Settles what the files say. What a later file says counts as said later.
 pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     let mut warnings = Warnings::default();
-    let mut hosts: IndexMap<String, Host> = IndexMap::new();
+    let written = sources.iter().flat_map(|source| &source.lines).map(|line| line.specs.len()).sum();
+    let mut hosts: IndexMap<Arc<str>, Host> = IndexMap::with_capacity(written);
+    let mut keys = Keys::default();
     let mut groups: IndexMap<String, IndexSet<usize>> = IndexMap::new();
-    let mut addresses: Vec<(String, Setting)> = Vec::new();
+    let mut addresses: Vec<(Arc<str>, Setting)> = Vec::new();
     let names = PortNames::new(sources.iter().flat_map(|source| &source.lines).flat_map(|line| &line.specs));
     for source in &sources {
         warnings.list.extend(source.warnings.iter().cloned());
         for name in source.groups.keys().filter(|name| *name != "all") {
             groups.entry(name.clone()).or_default();
         }
+        let file: Arc<str> = source.file.as_str().into();
         for line in &source.lines {
             for spec in &line.specs {
                 for name in names.of(spec) {
+                    let name: Arc<str> = name.into();
                     let at = hosts.entry(name.clone()).or_insert_with(|| Host::new(name.clone()));
-                    let origin = Origin::HostLine { file: source.file.clone(), line: line.line };
+                    let origin = Origin::HostLine { file: file.clone(), line: line.line };
                     for (key, value) in spoken(spec, &line.settings) {
-                        set(at, &key, &value, &origin, &mut warnings);
+                        set(at, keys.of(&key), &value, &origin, &mut warnings);
                     }
-                    if name != spec.host {
+                    if *name != *spec.host {
                         addresses.push((name.clone(), Setting { value: spec.host.clone(), origin }));
                     }
                     let group = line.group.and_then(|group| source.groups.get_index(group));
@@ -50,7 +55,7 @@ pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     }
     // A name with a port in it is not an address.
     for (name, address) in addresses {
-        hosts[&name].settings.entry("address".to_owned()).or_insert(address);
+        hosts[&name].settings.add(&keys.of("address"), || address);
     }
     let members = with_children(groups, &sources);
     for (group, members) in &members {
@@ -58,7 +63,7 @@ pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
             hosts[*host].groups.push(group.clone());
         }
     }
-    let vars = group_vars(&sources, &mut warnings);
+    let vars = group_vars(&sources, &mut keys, &mut warnings);
     let depths: HashMap<&str, usize> = sources
         .iter()
         .flat_map(|source| &source.groups)
@@ -72,16 +77,17 @@ pub(super) fn resolve(sources: Vec<HostsSource>) -> Inventory {
     }
     let groups = members
         .into_iter()
-        .map(|(group, members)| (group, members.into_iter().map(|host| hosts[host].name.clone()).collect()))
+        .map(|(group, members)| (group, members.into_iter().map(|host| hosts[host].name.to_string()).collect()))
         .collect();
     let mut all = vars.get("all").cloned().unwrap_or_default();
     leave_values(&mut all);
     let aside = aside(&sources, &hosts, &names);
+    let hosts = hosts.into_iter().map(|(name, host)| (name, Arc::new(host))).collect();
     Inventory { hosts, groups, all, aside, warnings: warnings.done(), sources }
 }
 
 /// Hosts that no file means where nobody names them.
-fn aside(sources: &[HostsSource], hosts: &IndexMap<String, Host>, names: &PortNames) -> HashSet<String> {
+fn aside(sources: &[HostsSource], hosts: &IndexMap<Arc<str>, Host>, names: &PortNames) -> HashSet<String> {
     if sources.iter().all(|source| source.usual.is_none()) {
         return HashSet::new();
     }
@@ -90,7 +96,7 @@ fn aside(sources: &[HostsSource], hosts: &IndexMap<String, Host>, names: &PortNa
         let is_usual = |spec: &&Spec| source.usual.as_ref().is_none_or(|usual| usual.contains(&spec.host));
         usual.extend(source.lines.iter().flat_map(|line| &line.specs).filter(is_usual).flat_map(|spec| names.of(spec)));
     }
-    hosts.keys().filter(|name| !usual.contains(*name)).cloned().collect()
+    hosts.keys().filter(|name| !usual.contains(&***name)).map(ToString::to_string).collect()
 }
 
 /// Which name each written host has. A name that is written with different ports means different hosts, as where
@@ -132,15 +138,15 @@ fn spoken(spec: &Spec, settings: &[(String, String)]) -> Vec<(String, String)> {
     user.into_iter().chain(port).chain(settings.iter().cloned()).collect()
 }
 
-fn set(host: &mut Host, key: &str, value: &str, origin: &Origin, warnings: &mut Warnings) {
-    if let Some(before) = host.settings.get(key).filter(|before| before.value != value) {
+fn set(host: &mut Host, key: Arc<str>, value: &str, origin: &Origin, warnings: &mut Warnings) {
+    if let Some(before) = host.settings.get(&key).filter(|before| before.value != value) {
         let (name, was, now) = (&host.name, shown(&before.value), shown(value));
         // Two nodes may be meant, and one of them would never be contacted.
         let two = format!(
             "; two hosts on one address need two names: `n1 address={name} port={}`",
             harmless(&before.value, 40)
         );
-        let two = if key == "port" { two.as_str() } else { "" };
+        let two = if *key == *"port" { two.as_str() } else { "" };
         let at = &before.origin;
         warnings
             .push(|| format!("`{key}` of `{name}` is {was} at {at}, but {now} at {origin}; the last one counts{two}"));
@@ -244,13 +250,14 @@ pub(super) fn circle(groups: &IndexMap<String, Group>) -> Option<(Vec<&str>, (us
 }
 
 /// The settings of every group, the last one said where a group says two.
-fn group_vars(sources: &[HostsSource], warnings: &mut Warnings) -> IndexMap<String, IndexMap<String, Setting>> {
-    let mut vars: IndexMap<String, IndexMap<String, Setting>> = IndexMap::new();
+fn group_vars(sources: &[HostsSource], keys: &mut Keys, warnings: &mut Warnings) -> IndexMap<String, Settings> {
+    let mut vars: IndexMap<String, Settings> = IndexMap::new();
     for source in sources {
+        let file: Arc<str> = source.file.as_str().into();
         for (name, group) in &source.groups {
             let settings = vars.entry(name.clone()).or_default();
             for var in &group.vars {
-                let origin = Origin::Group { name: name.clone(), file: source.file.clone(), line: var.line };
+                let origin = Origin::Group { name: name.as_str().into(), file: file.clone(), line: var.line };
                 if let Some(before) = settings.get(&var.key).filter(|before| before.value != var.value) {
                     let (was, now) = (shown(&before.value), shown(&var.value));
                     let key = &var.key;
@@ -258,7 +265,7 @@ fn group_vars(sources: &[HostsSource], warnings: &mut Warnings) -> IndexMap<Stri
                         format!("`{key}` is {was} at {}, but {now} at {origin}; the last one counts", before.origin)
                     });
                 }
-                settings.insert(var.key.clone(), Setting { value: var.value.clone(), origin });
+                settings.insert(keys.of(&var.key), Setting { value: var.value.clone(), origin });
             }
         }
     }
@@ -268,21 +275,24 @@ fn group_vars(sources: &[HostsSource], warnings: &mut Warnings) -> IndexMap<Stri
 /// Gives a host what its groups say, and then what is said of all, where its own lines are silent.
 fn inherit(
     host: &mut Host,
-    vars: &IndexMap<String, IndexMap<String, Setting>>,
+    vars: &IndexMap<String, Settings>,
     depths: &HashMap<&str, usize>,
     told: &mut HashSet<(String, String, String)>,
     warnings: &mut Warnings,
 ) {
-    let mut inherited: IndexMap<&str, (&str, &Setting)> = IndexMap::new();
+    let mut inherited: IndexMap<&Arc<str>, (&str, &Setting)> = IndexMap::new();
     for group in &host.groups {
-        for (key, setting) in vars.get(group).into_iter().flatten() {
-            if host.settings.contains_key(key) {
+        for (key, setting) in vars.get(group).into_iter().flat_map(Settings::iter) {
+            if host.settings.get(key).is_some() {
                 continue;
             }
             let Some((other, before)) = inherited.insert(key, (group, setting)) else { continue };
             // Where depth decides, a group below says it to differ from the one above.
             let meant = depths.get(other) != depths.get(group.as_str());
-            if before.value != setting.value && !meant && told.insert((key.clone(), other.to_owned(), group.clone())) {
+            if before.value != setting.value
+                && !meant
+                && told.insert((key.to_string(), other.to_owned(), group.clone()))
+            {
                 let was = format!("{} at {}", shown(&before.value), before.origin);
                 let now = format!("{} at {}", shown(&setting.value), setting.origin);
                 let groups = format!("groups `{other}` and `{group}` disagree on `{key}` for `{}`", host.name);
@@ -290,23 +300,34 @@ fn inherit(
             }
         }
     }
-    let settings: Vec<(String, Setting)> =
-        inherited.into_iter().map(|(key, (_, setting))| (key.to_owned(), setting.clone())).collect();
-    host.settings.extend(settings);
-    for (key, setting) in vars.get("all").into_iter().flatten() {
-        if !host.settings.contains_key(key) {
-            host.settings.insert(key.clone(), setting.clone());
-        }
+    let of_all = vars.get("all").into_iter().flat_map(Settings::iter);
+    for (key, setting) in inherited.into_iter().map(|(key, (_, setting))| (key, setting)).chain(of_all) {
+        host.settings.add(key, || setting.clone());
     }
 }
 
 /// Makes settings of what is settled: arguments for ssh are their jump host, and what has no value is not there.
-fn leave_values(settings: &mut IndexMap<String, Setting>) {
-    let arguments = SSH_ARGUMENTS.map(|key| settings.shift_remove(key));
+fn leave_values(settings: &mut Settings) {
+    let arguments = SSH_ARGUMENTS.map(|key| settings.remove(key));
     if let Some(jump) = arguments.into_iter().flatten().find(|setting| setting.value != NO_VALUE) {
-        settings.entry("jump".to_owned()).or_insert(jump);
+        settings.add(&"jump".into(), || jump);
     }
-    settings.retain(|_, setting| setting.value != NO_VALUE);
+    settings.retain(|setting| setting.value != NO_VALUE);
+}
+
+/// Names of settings, each kept once for all hosts.
+#[derive(Default)]
+struct Keys(HashSet<Arc<str>>);
+
+impl Keys {
+    fn of(&mut self, key: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(key) {
+            return known.clone();
+        }
+        let key: Arc<str> = key.into();
+        self.0.insert(key.clone());
+        key
+    }
 }
 
 /// A value in a warning.

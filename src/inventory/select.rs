@@ -6,6 +6,7 @@ pub(super) mod algebra;
 mod error;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
@@ -16,7 +17,7 @@ use super::hostset::{Element, expand_elements};
 use super::problem::quoted;
 use super::resolve::PortNames;
 use super::spec::{Spec, parse_spec};
-use super::{Host, Inventory, Origin, Setting};
+use super::{Host, Hosts, Inventory, Origin, Setting};
 use crate::text::wildcard;
 
 /// What the command line says about hosts. Nothing said means all hosts of the file.
@@ -36,7 +37,7 @@ pub struct Selection {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
     /// The hosts, in the order of the file; those that the file does not know after them, as the set names them.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Arc<Host>>,
     /// What is not wrong, but perhaps not meant.
     pub warnings: Vec<String>,
 }
@@ -51,7 +52,7 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
     let mut hosts = if selection.hosts.is_empty() {
         let mut hosts = inventory.hosts.clone();
         if selection.groups.is_empty() {
-            hosts.retain(|name, _| !inventory.aside.contains(name));
+            hosts.retain(|name, _| !inventory.aside.contains(&**name));
         }
         hosts
     } else {
@@ -68,7 +69,7 @@ pub fn select_with_warnings(inventory: &Inventory, selection: &Selection) -> Res
             members.contains(name) || host.groups.iter().any(|group| groups.contains(group.as_str()))
         };
         let all = groups.contains("all");
-        hosts.retain(|name, host| (all && !inventory.aside.contains(name)) || inside(name, host));
+        hosts.retain(|name, host| (all && !inventory.aside.contains(&**name)) || inside(name, host));
     }
     if !selection.within.is_empty() {
         let stay = matching(inventory, &hosts, &selection.within, |_| {})?;
@@ -86,8 +87,8 @@ fn group_members<'a>(inventory: &'a Inventory, group: &str) -> Result<Vec<&'a st
         return Ok(members.iter().map(String::as_str).collect());
     }
     if group == "all" {
-        let names = inventory.hosts.keys().filter(|name| !inventory.aside.contains(*name));
-        return Ok(names.map(String::as_str).collect());
+        let names = inventory.hosts.keys().filter(|name| !inventory.aside.contains(&***name));
+        return Ok(names.map(|name| &**name).collect());
     }
     Err(SelectError::UnknownGroup { group: group.to_owned(), known: inventory.groups.keys().cloned().collect() })
 }
@@ -101,11 +102,7 @@ enum Wanted {
 }
 
 /// The hosts that sets name, in the order of the file.
-fn named(
-    inventory: &Inventory,
-    sets: &[String],
-    warnings: &mut Vec<String>,
-) -> Result<IndexMap<String, Host>, SelectError> {
+fn named(inventory: &Inventory, sets: &[String], warnings: &mut Vec<String>) -> Result<Hosts, SelectError> {
     let (sums, lists): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| is_algebra(set));
     let lists: Vec<&str> = lists.into_iter().map(String::as_str).collect();
     let mut chosen = listed(inventory, &lists, warnings)?;
@@ -120,8 +117,8 @@ fn named(
 }
 
 /// The hosts of a set with operators.
-fn summed(inventory: &Inventory, set: &str, warnings: &mut Vec<String>) -> Result<IndexMap<String, Host>, SelectError> {
-    let mut hosts: IndexMap<String, Host> = IndexMap::new();
+fn summed(inventory: &Inventory, set: &str, warnings: &mut Vec<String>) -> Result<Hosts, SelectError> {
+    let mut hosts = Hosts::new();
     for (join, operand) in operands(set)? {
         let inside = match join {
             Join::With => HashSet::new(),
@@ -143,11 +140,7 @@ fn summed(inventory: &Inventory, set: &str, warnings: &mut Vec<String>) -> Resul
 }
 
 /// The hosts that lists name.
-fn listed(
-    inventory: &Inventory,
-    sets: &[&str],
-    warnings: &mut Vec<String>,
-) -> Result<IndexMap<String, Host>, SelectError> {
+fn listed(inventory: &Inventory, sets: &[&str], warnings: &mut Vec<String>) -> Result<Hosts, SelectError> {
     let mut wanted = Vec::new();
     for set in sets {
         for name in expand_elements(set)?.into_iter().flat_map(|element| element.names) {
@@ -156,11 +149,11 @@ fn listed(
     }
     let known = by_base(&inventory.hosts);
     let written = PortNames::new(wanted.iter().filter_map(|wanted| match wanted {
-        Wanted::Written(spec) if !inventory.hosts.contains_key(&spec.with_port()) => Some(spec),
+        Wanted::Written(spec) if !inventory.hosts.contains_key(spec.with_port().as_str()) => Some(spec),
         _ => None,
     }));
     // A host of the file has its place there; the others follow in the order of the set.
-    let mut chosen: IndexMap<String, (usize, Host)> = IndexMap::new();
+    let mut chosen: IndexMap<Arc<str>, (usize, Arc<Host>)> = IndexMap::new();
     for wanted in wanted {
         let spec = match wanted {
             Wanted::Known(index) => {
@@ -171,28 +164,30 @@ fn listed(
             }
             Wanted::Written(spec) => spec,
         };
-        let with_port = spec.port.and_then(|_| inventory.hosts.get_full(&spec.with_port()));
+        let with_port = spec.port.and_then(|_| inventory.hosts.get_full(spec.with_port().as_str()));
         let behind = known.get(spec.host.as_str()).filter(|_| spec.port.is_none());
         if let Some((index, name, host)) = with_port {
             let (_, host) = chosen.entry(name.clone()).or_insert_with(|| (index, host.clone()));
-            override_with(host, &spec, warnings);
-        } else if let Some((index, _, host)) = inventory.hosts.get_full(&spec.host) {
+            override_with(Arc::make_mut(host), &spec, warnings);
+        } else if let Some((index, _, host)) = inventory.hosts.get_full(spec.host.as_str()) {
             for name in written.of(&spec) {
-                let entry = chosen.entry(name.clone()).or_insert_with(|| (index, renamed(host, &name)));
-                override_with(&mut entry.1, &spec, warnings);
+                let (_, host) = chosen.entry(name.as_str().into()).or_insert_with(|| (index, renamed(host, &name)));
+                override_with(Arc::make_mut(host), &spec, warnings);
             }
         } else if let Some(behind) = behind {
             for index in behind {
                 let Some((name, host)) = inventory.hosts.get_index(*index) else { continue };
                 let (_, host) = chosen.entry(name.clone()).or_insert_with(|| (*index, host.clone()));
-                override_with(host, &spec, warnings);
+                override_with(Arc::make_mut(host), &spec, warnings);
             }
         } else {
             for name in written.of(&spec) {
-                let entry = chosen.entry(name.clone()).or_insert_with(|| (usize::MAX, Host::new(&name)));
-                override_with(&mut entry.1, &spec, warnings);
-                for (key, setting) in &inventory.all {
-                    entry.1.settings.entry(key.clone()).or_insert_with(|| setting.clone());
+                let name: Arc<str> = name.into();
+                let new = || (usize::MAX, Arc::new(Host::new(name.clone())));
+                let host = Arc::make_mut(&mut chosen.entry(name.clone()).or_insert_with(new).1);
+                override_with(host, &spec, warnings);
+                for (key, setting) in inventory.all.iter() {
+                    host.settings.add(key, || setting.clone());
                 }
             }
         }
@@ -228,19 +223,20 @@ fn want(inventory: &Inventory, set: &str, name: &str, wanted: &mut Vec<Wanted>) 
 }
 
 /// The host of the file under the name that tells it from others on the same address.
-fn renamed(host: &Host, name: &str) -> Host {
+fn renamed(host: &Arc<Host>, name: &str) -> Arc<Host> {
     let mut host = host.clone();
-    if host.name != name {
-        let address = host.address().to_owned();
-        host.settings.entry("address".to_owned()).or_insert(Setting { value: address, origin: Origin::HostSet });
-        name.clone_into(&mut host.name);
+    if *host.name != *name {
+        let own = Arc::make_mut(&mut host);
+        let value = own.address().to_owned();
+        own.settings.add(&"address".into(), || Setting { value, origin: Origin::HostSet });
+        own.name = name.into();
     }
     host
 }
 
 /// What stands in the set is stronger than what the file says.
 fn override_with(host: &mut Host, spec: &Spec, warnings: &mut Vec<String>) {
-    if host.name != spec.host && !host.settings.contains_key("address") {
+    if *host.name != *spec.host && host.get("address").is_none() {
         host.set("address", &spec.host, Origin::HostSet);
     }
     if let Some(user) = &spec.user {
@@ -260,7 +256,7 @@ fn override_with(host: &mut Host, spec: &Spec, warnings: &mut Vec<String>) {
 }
 
 /// Hosts that have a port in their name, by the name without it.
-fn by_base(hosts: &IndexMap<String, Host>) -> HashMap<String, Vec<usize>> {
+fn by_base(hosts: &Hosts) -> HashMap<String, Vec<usize>> {
     let mut bases: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, name) in hosts.keys().enumerate().filter(|(_, name)| name.contains(':')) {
         if let Ok(Spec { host, port: Some(_), .. }) = parse_spec(name) {
@@ -273,10 +269,10 @@ fn by_base(hosts: &IndexMap<String, Host>) -> HashMap<String, Vec<usize>> {
 /// The names of hosts that the sets leave out.
 fn excluded(
     inventory: &Inventory,
-    hosts: &IndexMap<String, Host>,
+    hosts: &Hosts,
     sets: &[String],
     warnings: &mut Vec<String>,
-) -> Result<HashSet<String>, SelectError> {
+) -> Result<HashSet<Arc<str>>, SelectError> {
     matching(inventory, hosts, sets, |text| {
         let option = quoted(&format!("--exclude {text}"));
         warnings.push(format!("{option} leaves nobody out: no selected host fits it"));
@@ -286,10 +282,10 @@ fn excluded(
 /// The names of those hosts that the sets mean; tells of elements that mean none.
 fn matching<S: AsRef<str>>(
     inventory: &Inventory,
-    hosts: &IndexMap<String, Host>,
+    hosts: &Hosts,
     sets: &[S],
     mut vain: impl FnMut(&str),
-) -> Result<HashSet<String>, SelectError> {
+) -> Result<HashSet<Arc<str>>, SelectError> {
     let bases = by_base(hosts);
     let mut matching = HashSet::new();
     for set in sets {
@@ -316,7 +312,7 @@ fn matching<S: AsRef<str>>(
 /// The hosts, by their place, that a name in an exclude set means.
 fn meant(
     inventory: &Inventory,
-    hosts: &IndexMap<String, Host>,
+    hosts: &Hosts,
     bases: &HashMap<String, Vec<usize>>,
     set: &str,
     name: &str,
@@ -333,13 +329,13 @@ fn meant(
         return Ok(vec![index]);
     }
     let spec = parse_spec(name).map_err(|error| SelectError::Spec { set: set.to_owned(), error })?;
-    if let Some(index) = hosts.get_index_of(&spec.with_port()) {
+    if let Some(index) = hosts.get_index_of(spec.with_port().as_str()) {
         return Ok(vec![index]);
     }
     match spec.port {
         None => Ok(bases.get(&spec.host).cloned().unwrap_or_default()),
         port => {
-            let same = hosts.get_full(&spec.host).filter(|(_, _, host)| host.port() == port);
+            let same = hosts.get_full(spec.host.as_str()).filter(|(_, _, host)| host.port() == port);
             Ok(same.into_iter().map(|(index, _, _)| index).collect())
         }
     }

@@ -19,11 +19,23 @@ pub enum Durability {
 /// # Errors
 /// When it could not be written; what was there before is there still.
 pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    write_with(path, durability, |file| file.write_all(bytes))
+}
+
+/// As [`write()`], of what is written as it is made.
+///
+/// # Errors
+/// As there, and when it cannot be made.
+pub fn write_with(
+    path: &Path,
+    durability: Durability,
+    make: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let temp = path.with_extension("tmp");
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
-        file.write_all(bytes)?;
+        make(&mut file)?;
         if durability == Durability::Fsync {
             file.sync_all()?;
         }

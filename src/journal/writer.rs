@@ -85,20 +85,18 @@ impl Writer {
     /// When it could not be written.
     pub fn finish(&mut self, report: &RunReport, now: &str) -> io::Result<()> {
         let output: u64 = report.hosts.iter().map(|host| host.stdout.len() + host.stderr.len()).sum();
-        let mut text = Vec::new();
-        if output > MOST_OUTPUT {
-            self.record.output_left_out = true;
+        let without = (output > MOST_OUTPUT).then(|| {
             let mut report = report.clone();
             for host in &mut report.hosts {
                 host.stdout = Output::default();
                 host.stderr = Output::default();
             }
-            write_report(&report, &mut text)?;
-        } else {
-            write_report(report, &mut text)?;
-        }
+            report
+        });
+        self.record.output_left_out |= without.is_some();
+        let report = without.as_ref().unwrap_or(report);
         order::write_next(&self.journal, &self.dir, ENDED)?;
-        durable::write(&self.dir.join("report.json"), &text, self.durability())?;
+        durable::write_with(&self.dir.join("report.json"), self.durability(), |file| write_report(report, file))?;
         self.record.ended = Some(now.to_owned());
         self.record.status = Some(report.status.into());
         self.record.counts = Some(report.counts.clone());

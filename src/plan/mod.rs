@@ -135,7 +135,7 @@ impl Plan {
             if let On::Group(group) | On::NotGroup(group) = &step.on
                 && !groups.contains(group)
             {
-                return Err(UnknownGroup { step: step.name.clone(), group: group.clone(), known: groups.to_vec() });
+                return Err(UnknownGroup { step: step.name.to_string(), group: group.clone(), known: groups.to_vec() });
             }
         }
         Ok(())

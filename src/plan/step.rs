@@ -1,5 +1,6 @@
 //! A step: what it does, on which hosts, and what its failure means.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, Condition, Look, Quorum, Share, Template};
@@ -8,7 +9,7 @@ use super::{Action, Condition, Look, Quorum, Share, Template};
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Its name, as the user reads it.
-    pub name: String,
+    pub name: Arc<str>,
     /// What it does.
     pub action: Action,
     /// Hosts it is for.
@@ -48,7 +49,7 @@ pub struct Step {
 impl Step {
     /// A step for all hosts, with nothing special about it.
     #[must_use]
-    pub fn new(name: impl Into<String>, action: Action) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, action: Action) -> Self {
         Self {
             name: name.into(),
             action,

@@ -3,10 +3,12 @@
 //! Must not read the environment or a file: values are handed in.
 
 use std::fmt;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use crate::duration;
+use crate::shared::share;
 
 /// Variables that every host has, whatever the playbook says: the runner puts them in.
 pub const BUILTIN: [&str; 5] = ["host", "address", "user", "port", "groups"];
@@ -80,31 +82,47 @@ impl VarCheck {
     }
 }
 
-/// Values of variables on one host.
+/// Values of variables on one host, in order. They are few, and there may be very many hosts: so it is a list, and hosts share
+/// texts that are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vars(IndexMap<String, String>);
+pub struct Vars(Vec<(Arc<str>, Arc<str>)>);
 
 impl Vars {
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
     }
 
     /// Sets a variable.
-    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
+    pub fn insert(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// Shares with another host's variables, where those have the same order, what is the same in both.
+    pub fn share(&mut self, others: &Self) {
+        for ((name, value), (other_name, other_value)) in self.0.iter_mut().zip(&others.0) {
+            share(name, other_name);
+            share(value, other_value);
+        }
+        self.0.shrink_to_fit();
     }
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Vars {
+impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Vars {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let mut vars = Self::default();
+        pairs.into_iter().for_each(|(name, value)| vars.insert(name, value));
+        vars
     }
 }
 
@@ -209,7 +227,7 @@ pub fn resolve<'h>(
         let value = resolve_one(name, spec, command_line, &host, &env)?;
         // Without a value a path that it begins is no path, so nothing can be done to a wrong one.
         if !(spec.found && value.is_empty()) {
-            vars.insert(name, value);
+            vars.insert(name.as_str(), value);
         }
     }
     Ok(vars)

@@ -178,7 +178,7 @@ impl Loader<'_> {
         match step(scope, node, self.step_timeout).map_err(problem)? {
             StepItem::Nothing => {}
             StepItem::Step { mut step, at } => {
-                step.name = joined(&step.name);
+                step.name = joined(&step.name).into();
                 if plan.steps.iter().any(|other| other.name == step.name) {
                     let hint = if prefix.is_none() && stack.len() > 1 {
                         "give the `play` step a name: it is put in front of its steps' names"

@@ -97,7 +97,7 @@ fn json_crlf_and_byte_order_mark() {
         "# first\n---\nsteps:\n- name: a\n  ping:\n    true\n",
     ] {
         let plan = load(text).unwrap_or_else(|problem| panic!("{problem}"));
-        assert_eq!((plan.name.as_str(), plan.steps[0].name.as_str()), ("my", "a"));
+        assert_eq!((plan.name.as_str(), &*plan.steps[0].name), ("my", "a"));
     }
 }
 
@@ -134,7 +134,7 @@ steps:
     assert!(matches!(&plan.steps[2].action, Action::Write { mode: 0o640, .. }));
     let when = plan.steps[3].when.as_ref().expect("a condition");
     assert_eq!((when.exists.len(), when.missing.len(), when.facts.len()), (1, 2, 1));
-    let names: Vec<_> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+    let names: Vec<_> = plan.steps.iter().map(|step| &*step.name).collect();
     assert_eq!(names, ["a", "b", "c", "d", "f", "g"], "`e` can't be done in this run");
     assert!(plan.steps[4].when.is_none());
     let Action::Wait(wait) = &plan.steps[5].action else { panic!("a wait") };

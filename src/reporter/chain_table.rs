@@ -2,6 +2,7 @@
 //!
 //! Hosts that look the same share a row. It must not know what the stages are; they come from the playbook.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -87,21 +88,16 @@ pub(crate) fn stages_row(stages: &[StageState], when: ChainMoment, glyphs: &Glyp
 }
 
 /// Remembers since when stages are missing, and writes the table at the end.
+#[derive(Default)]
 pub(crate) struct ChainTable {
     /// For each host the first missing stage, and since when it is that one.
-    since: Vec<Option<(String, Duration)>>,
+    since: HashMap<HostId, (String, Duration)>,
     over: Option<Duration>,
 }
 
 impl ChainTable {
-    /// For the hosts of this run.
-    #[must_use]
-    pub(crate) fn new(ctx: &ViewContext) -> Self {
-        Self { since: vec![None; ctx.names.len()], over: None }
-    }
-
     fn missing_for(&self, host: HostId, stage: &str, end: Duration) -> Option<Duration> {
-        self.since[host].as_ref().filter(|(name, _)| name == stage).map(|&(_, at)| end.saturating_sub(at))
+        self.since.get(&host).filter(|(name, _)| name == stage).map(|&(_, at)| end.saturating_sub(at))
     }
 }
 
@@ -110,9 +106,8 @@ impl View for ChainTable {
         match &event.kind {
             EventKind::ChainSeen { host, stages } => {
                 let name = first_missing(stages).map(|stage| stage.stage.clone()).unwrap_or_default();
-                match &self.since[*host] {
-                    Some((before, _)) if *before == name => {}
-                    _ => self.since[*host] = Some((name, event.at)),
+                if self.since.get(host).is_none_or(|(before, _)| *before != name) {
+                    self.since.insert(*host, (name, event.at));
                 }
             }
             EventKind::RunFinished => self.over = Some(event.at),
@@ -190,7 +185,7 @@ impl View for ChainTable {
 /// Writes why the run was refused: host by host its state and the reason.
 pub(crate) fn write_refused(
     hosts: &[(HostId, Failure)],
-    states: &[Option<String>],
+    states: &HashMap<HostId, String>,
     at: Duration,
     ctx: &ViewContext,
     screen: &mut Screen,
@@ -199,7 +194,7 @@ pub(crate) fn write_refused(
     screen.err_line(&status_form::timed_line("Refused", Tone::Bad, at, &text, ctx))?;
     let mut groups: IndexMap<(String, String), Vec<HostId>> = IndexMap::new();
     for (host, failure) in hosts {
-        let state = states.get(*host).cloned().flatten().unwrap_or_else(|| match failure.outcome() {
+        let state = states.get(host).cloned().unwrap_or_else(|| match failure.outcome() {
             Outcome::Failed => "refused".to_owned(),
             outcome => outcome_words::word(outcome).to_lowercase(),
         });

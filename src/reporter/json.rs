@@ -75,7 +75,7 @@ pub(crate) fn notes<M: SerializeMap>(map: &mut M, notes: &[CommandNote]) -> Resu
     map.serialize_entry("notes", &notes.iter().map(|note| note.words()).collect::<Vec<_>>())
 }
 
-pub(crate) fn some<M: SerializeMap, T: Serialize>(
+pub(crate) fn some<M: SerializeMap, T: Serialize + ?Sized>(
     map: &mut M,
     name: &'static str,
     value: Option<&T>,
@@ -184,13 +184,13 @@ impl Serialize for HostJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let host = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("host", &host.host)?;
+        map.serialize_entry("host", &*host.host)?;
         some(&mut map, "address", host.address.as_ref())?;
-        some(&mut map, "user", host.user.as_ref())?;
+        some(&mut map, "user", host.user.as_deref())?;
         map.serialize_entry("port", &host.port)?;
         map.serialize_entry("outcome", &host.outcome)?;
         map.serialize_entry("changed", &host.changed)?;
-        failure(&mut map, host.failure.as_ref())?;
+        failure(&mut map, host.failure.as_deref())?;
         some(&mut map, "cause", host.cause.as_ref())?;
         if host.outcome == Outcome::Cancelled && !host.begun {
             map.serialize_entry("begun", &false)?;
@@ -267,9 +267,9 @@ impl Serialize for StepJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let step = self.0;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", &step.name)?;
+        map.serialize_entry("name", &*step.name)?;
         map.serialize_entry("outcome", &step.outcome)?;
-        failure(&mut map, step.failure.as_ref())?;
+        failure(&mut map, step.failure.as_deref())?;
         map.serialize_entry("elapsed_ms", &ms(step.elapsed))?;
         some(&mut map, "exit_status", step.exit_status.as_ref())?;
         if !step.changes.is_empty() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::Names;
 use super::encoded;
 use super::json::{Cluster, JsonList, StageJson, StatusJson, failure, ms, notes, some, write_line};
 use crate::event::{Activity, Event, EventKind, HostId, Reporter, Stream};
@@ -20,14 +21,14 @@ use crate::stats::{CancelReason, RunStats};
 /// Writes one event a line, as it happens, and the result of the run last.
 pub struct JsonLines {
     writer: Box<dyn Write + Send>,
-    names: Arc<[String]>,
+    names: Names,
     steps: Vec<String>,
 }
 
 impl JsonLines {
     /// Events to this writer; hosts are named as in the list of the run.
     #[must_use]
-    pub fn new(writer: Box<dyn Write + Send>, names: Arc<[String]>) -> Self {
+    pub fn new(writer: Box<dyn Write + Send>, names: Names) -> Self {
         Self { writer, names, steps: Vec::new() }
     }
 
@@ -45,7 +46,7 @@ impl Reporter for JsonLines {
         if let EventKind::RunStarted { steps, .. } = &event.kind {
             self.steps.clone_from(steps);
         }
-        let (names, steps) = (Arc::clone(&self.names), std::mem::take(&mut self.steps));
+        let (names, steps) = (self.names.clone(), std::mem::take(&mut self.steps));
         let done = self.line(&EventLine { event, names: &names, steps: &steps });
         self.steps = steps;
         done
@@ -79,13 +80,17 @@ impl Serialize for ResultLine<'_> {
 /// One event.
 struct EventLine<'a> {
     event: &'a Event,
-    names: &'a [String],
+    names: &'a [Arc<str>],
     steps: &'a [String],
 }
 
 impl EventLine<'_> {
     fn host<M: SerializeMap>(&self, map: &mut M, host: HostId) -> Result<(), M::Error> {
-        some(map, "host", self.names.get(host))
+        some(map, "host", self.name(host))
+    }
+
+    fn name(&self, host: HostId) -> Option<&str> {
+        self.names.get(host).map(|name| &**name)
     }
 
     fn step<M: SerializeMap>(&self, map: &mut M, step: usize) -> Result<(), M::Error> {
@@ -113,7 +118,7 @@ impl Serialize for EventLine<'_> {
         match &self.event.kind {
             EventKind::RunStarted { steps, fanout } => {
                 map.serialize_entry("schema", SCHEMA)?;
-                map.serialize_entry("hosts", self.names)?;
+                map.serialize_entry("hosts", &JsonList(self.names, AsRef::<str>::as_ref))?;
                 map.serialize_entry("steps", steps)?;
                 map.serialize_entry("fanout", fanout)?;
             }
@@ -138,13 +143,13 @@ impl Serialize for EventLine<'_> {
             EventKind::BatchStarted { batch, of, hosts } => {
                 map.serialize_entry("batch", batch)?;
                 map.serialize_entry("of", of)?;
-                map.serialize_entry("hosts", &JsonList(hosts, |host: &HostId| self.names.get(*host)))?;
+                map.serialize_entry("hosts", &JsonList(hosts, |host: &HostId| self.name(*host)))?;
             }
             EventKind::BatchStopped { batch, of, failed, left } => {
                 map.serialize_entry("batch", batch)?;
                 map.serialize_entry("of", of)?;
-                map.serialize_entry("failed", &JsonList(failed, |host: &HostId| self.names.get(*host)))?;
-                map.serialize_entry("left", &JsonList(left, |host: &HostId| self.names.get(*host)))?;
+                map.serialize_entry("failed", &JsonList(failed, |host: &HostId| self.name(*host)))?;
+                map.serialize_entry("left", &JsonList(left, |host: &HostId| self.name(*host)))?;
             }
             EventKind::StepStarted { step, hosts } => {
                 self.step(&mut map, *step)?;

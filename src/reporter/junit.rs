@@ -69,7 +69,7 @@ impl JunitReport {
             if let Some(finding) = super::state_table::finding(host).filter(|_| self.looks) {
                 let outcome = Outcome::Failed;
                 let verdict =
-                    Verdict { outcome, failure: Some(&finding), cause: host.cause.as_ref(), took: host.elapsed };
+                    Verdict { outcome, failure: Some(&finding), cause: host.cause.as_deref(), took: host.elapsed };
                 suite.add_test_case(case(&name, "startup chain", &verdict));
             }
         }
@@ -102,7 +102,7 @@ impl Reporter for JunitReport {
 /// A host whose steps do not tell its verdict.
 fn whole(name: &str, suite: &str, many: bool, host: &HostReport) -> TestCase {
     let (class, name) = if many { (name, "the whole run") } else { (suite, name) };
-    let (failure, cause) = (host.failure.as_ref(), host.cause.as_ref());
+    let (failure, cause) = (host.failure.as_deref(), host.cause.as_deref());
     case(class, name, &Verdict { outcome: host.outcome, failure, cause, took: host.elapsed })
 }
 

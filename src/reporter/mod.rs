@@ -31,6 +31,7 @@ mod gather;
 mod grouping;
 mod lines;
 mod live;
+mod names;
 mod outcome_words;
 mod progress;
 mod results;
@@ -47,11 +48,11 @@ mod tests;
 mod timeline;
 
 use std::io::{self, ErrorKind, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use crate::inventory::hostset::fold;
 pub use filter::{Keep, OutputFilter};
+pub use names::Names;
 pub use opening::Opening;
 pub use output_dir::OutputDir;
 pub use queue::{Counted, Hurry, ReportQueue};
@@ -100,7 +101,7 @@ pub struct ReporterSetup {
     /// How the output looks.
     pub settings: OutputSettings,
     /// Names of the hosts, in inventory order.
-    pub names: Arc<[String]>,
+    pub names: Names,
     /// Names of the steps.
     pub steps: Vec<String>,
     /// What is shown of remote output.
@@ -181,7 +182,7 @@ impl Reporters {
         let shows_phases = jsonl.is_some() || settings.verbose > 0 && !settings.live;
         if let Some(target) = jsonl {
             let (name, is_stdout, writer) = open(target, &screen);
-            add(name, is_stdout, Box::new(jsonl::JsonLines::new(writer, Arc::clone(&names))));
+            add(name, is_stdout, Box::new(jsonl::JsonLines::new(writer, names.clone())));
         }
         if let Some(output_dir) = output_dir {
             add("output directory".to_owned(), false, Box::new(output_dir));
@@ -320,7 +321,7 @@ fn open(target: ReportTarget, screen: &Screen) -> (String, bool, Box<dyn Write +
 
 /// What every view knows about the run.
 pub(crate) struct ViewContext {
-    names: Arc<[String]>,
+    names: Names,
     steps: Vec<String>,
     filter: OutputFilter,
     afterwards: Afterwards,
@@ -335,7 +336,7 @@ pub(crate) struct ViewContext {
 
 impl ViewContext {
     fn name(&self, host: HostId) -> &str {
-        self.names.get(host).map_or("?", String::as_str)
+        self.names.get(host).map_or("?", |name| name)
     }
 
     fn step(&self, step: StepId) -> &str {

@@ -46,7 +46,7 @@ impl Opening {
 
     /// `node[1-3] (3 hosts of ./hosts), 4 steps`.
     pub(super) fn words(&self, steps: usize, fanout: usize, ctx: &ViewContext) -> String {
-        let names: Vec<&str> = ctx.names.iter().map(String::as_str).collect();
+        let names: Vec<&str> = ctx.names.iter().map(|name| &**name).collect();
         let folded = fold(&names);
         let mut count = plural::hosts(names.len());
         if !self.files.is_empty() {

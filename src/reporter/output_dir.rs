@@ -5,8 +5,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use super::Names;
 use crate::event::{Event, EventKind, HostId, Reporter};
 use crate::inventory::filename::safe_name;
 use crate::output::Output;
@@ -18,7 +18,7 @@ use crate::stats::RunStats;
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
-    names: Arc<[String]>,
+    names: Names,
     written: Vec<bool>,
 }
 
@@ -27,7 +27,7 @@ impl OutputDir {
     ///
     /// # Errors
     /// When it cannot be made, or not written to.
-    pub fn create(path: &Path, names: Arc<[String]>) -> io::Result<Self> {
+    pub fn create(path: &Path, names: Names) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let this = Self { path: path.to_owned(), written: vec![false; names.len()], names };
         let (probe, _) = this.temporary("probe")?;
@@ -94,7 +94,7 @@ mod tests {
     fn files_are_whole_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
-        let names: Arc<[String]> = Arc::from(["node01".to_owned(), "../x".to_owned()]);
+        let names = Names::from_iter(["node01", "../x"]);
         let mut out = OutputDir::create(&path, names).unwrap();
         for stdout in [&b"first"[..], b"\xff\x1b raw"] {
             let result = StepResult { stdout: stdout.into(), ..StepResult::new(Outcome::Ok) };
@@ -113,6 +113,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
-        assert!(OutputDir::create(&path, Arc::from(Vec::new())).is_err());
+        assert!(OutputDir::create(&path, Names::default()).is_err());
     }
 }

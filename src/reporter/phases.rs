@@ -1,5 +1,6 @@
 //! How long each phase of a connection took, for `-v`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::event::HostId;
@@ -8,30 +9,24 @@ use crate::outcome::Phase;
 /// The phases of the attempt that each host is at.
 #[derive(Debug, Default)]
 pub(crate) struct Phases {
-    hosts: Vec<Vec<(Phase, Duration)>>,
+    hosts: HashMap<HostId, Vec<(Phase, Duration)>>,
 }
 
 impl Phases {
-    /// For so many hosts.
-    #[must_use]
-    pub(crate) fn new(hosts: usize) -> Self {
-        Self { hosts: vec![Vec::new(); hosts] }
-    }
-
     /// A phase begins.
     pub(crate) fn begin(&mut self, host: HostId, phase: Phase, at: Duration) {
-        self.hosts[host].push((phase, at));
+        self.hosts.entry(host).or_default().push((phase, at));
     }
 
     /// The attempt came to nothing.
     pub(crate) fn forget(&mut self, host: HostId) {
-        self.hosts[host].clear();
+        self.hosts.remove(&host);
     }
 
     /// `resolve 0.001s, connect 0.004s, ...`, now that the last of them is over.
     #[must_use]
     pub(crate) fn take(&mut self, host: HostId, at: Duration) -> String {
-        let phases = std::mem::take(&mut self.hosts[host]);
+        let phases = self.hosts.remove(&host).unwrap_or_default();
         let ends = phases.iter().skip(1).map(|(_, at)| *at).chain([at]);
         let reported = phases
             .iter()
@@ -48,7 +43,7 @@ mod tests {
     #[test]
     fn each_lasts_until_the_next_begins() {
         let ms = Duration::from_millis;
-        let mut phases = Phases::new(2);
+        let mut phases = Phases::default();
         phases.begin(1, Phase::Resolve, ms(1));
         phases.forget(1);
         phases.begin(1, Phase::Resolve, ms(10));

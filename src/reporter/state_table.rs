@@ -42,7 +42,7 @@ impl View for StateTable {
         let facts = self.facts.iter().map(String::as_str);
         let mut table = Table::new(["host", "state"].into_iter().chain(stages.iter().copied()).chain(facts));
         for host in &report.hosts {
-            let mut cells = vec![(Tone::Plain, host.host.clone()), state(host)];
+            let mut cells = vec![(Tone::Plain, host.host.to_string()), state(host)];
             cells.extend(host.chain.iter().map(|stage| {
                 let tone = if stage.up { Tone::Ok } else { Tone::Bad };
                 (tone, stage.value.clone().unwrap_or_default())
@@ -149,7 +149,7 @@ fn cluster(report: &RunReport) -> Option<String> {
     }
     // Of several who were asked, the last one had the answer.
     let asked = report.cluster.as_ref().and_then(|cluster| cluster.asked.last());
-    let said = |host: &&HostReport| asked.is_none_or(|asked| asked.host == host.host);
+    let said = |host: &&HostReport| asked.is_none_or(|asked| *asked.host == *host.host);
     let reported = |host: &&HostReport| host.facts.contains_key("cluster_state");
     let facts =
         report.hosts.iter().filter(reported).find(said).or_else(|| report.hosts.iter().find(reported))?.facts.clone();

@@ -3,7 +3,7 @@
 //! The word stands right-aligned in 12 columns, then the time in brackets, the count of hosts, the hosts, and what there is
 //! to say. It must not show remote output; the other views do.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -40,17 +40,17 @@ pub(crate) struct StatusLines {
     /// Failures that were shown when their step ended.
     said: Vec<bool>,
     /// First missing stage of each host's chain, as last shown.
-    stages: Vec<Option<String>>,
+    stages: HashMap<HostId, String>,
     /// The stages that were said of each host, and when last.
-    chains_told: Vec<Vec<(String, Duration)>>,
+    chains_told: HashMap<HostId, Vec<(String, Duration)>>,
     changes: IndexMap<String, Vec<HostId>>,
     /// The fact `state` of each host, as probed.
-    states: Vec<Option<String>>,
+    states: HashMap<HostId, String>,
     /// With -v: how long a host's phases took, and its last command.
     phases: Phases,
-    commands: Vec<Option<Duration>>,
+    commands: HashMap<HostId, Duration>,
     /// The cause of each host that was said last.
-    causes: Vec<Option<String>>,
+    causes: HashMap<HostId, String>,
     notes_told: HashSet<(HostId, CommandNote)>,
 }
 
@@ -64,14 +64,14 @@ impl StatusLines {
             verdicts_reported: has_verdicts(ctx) && !stdout_taken,
             chain_news,
             said: vec![false; hosts],
-            stages: vec![None; hosts],
-            chains_told: vec![Vec::new(); hosts],
+            stages: HashMap::new(),
+            chains_told: HashMap::new(),
             changes: IndexMap::new(),
             notes_told: HashSet::new(),
-            states: vec![None; hosts],
-            phases: Phases::new(hosts),
-            commands: vec![None; hosts],
-            causes: vec![None; hosts],
+            states: HashMap::new(),
+            phases: Phases::default(),
+            commands: HashMap::new(),
+            causes: HashMap::new(),
         }
     }
 
@@ -90,7 +90,7 @@ impl StatusLines {
             return;
         }
         if let Some(state) = result.facts.get("state") {
-            self.states[host] = Some(sanitize::words(state));
+            self.states.insert(host, sanitize::words(state));
         }
         let changes = change_words(&result.changes, ctx.settings.verbose > 0);
         if !changes.is_empty() {
@@ -141,7 +141,7 @@ impl StatusLines {
                 Some(failure) => why(failure),
                 // Nothing ran.
                 None if *outcome == Outcome::Skipped => String::new(),
-                None => self.command_time(*host, ctx),
+                None => self.command_time(*host),
             },
             took: event.at,
             done: (!playbook).then(|| stats.done()),
@@ -151,8 +151,8 @@ impl StatusLines {
     }
 
     /// With -v: how long the host's command took, without the way there.
-    fn command_time(&self, host: HostId, ctx: &ViewContext) -> String {
-        let took = self.commands[host].filter(|_| ctx.settings.verbose > 0);
+    fn command_time(&self, host: HostId) -> String {
+        let took = self.commands.get(&host);
         took.map(|took| format!("{} {:.3}s", Phase::Command.words(), took.as_secs_f64())).unwrap_or_default()
     }
 
@@ -167,14 +167,14 @@ impl StatusLines {
             }
             None => (String::new(), format!("all {all} {end}")),
         };
-        if self.stages[host].as_ref() != Some(&key) {
-            self.stages[host] = Some(key.clone());
+        if self.stages.get(&host) != Some(&key) {
+            self.stages.insert(host, key.clone());
             // A stage that comes and goes all the time is said now and then.
-            let told = self.chains_told[host].iter_mut().find(|(known, _)| *known == key);
-            match told {
+            let told = self.chains_told.entry(host).or_default();
+            match told.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, last)) if at.saturating_sub(*last) < FLAPPING => return,
                 Some((_, last)) => *last = at,
-                None => self.chains_told[host].push((key, at)),
+                None => told.push((key, at)),
             }
             // The live view shows the chain itself.
             if self.chain_news && !ctx.settings.live {
@@ -279,9 +279,9 @@ impl View for StatusLines {
             EventKind::ChainSeen { host, stages } => self.chain_seen(*host, stages, at, ctx),
             // Where only its progress is new, that is for the live view.
             EventKind::CauseSeen { host, cause }
-                if (!ctx.settings.live || verbose > 0) && self.causes[*host].as_ref() != Some(&cause.words()) =>
+                if (!ctx.settings.live || verbose > 0) && self.causes.get(host) != Some(&cause.words()) =>
             {
-                self.causes[*host] = Some(cause.words());
+                self.causes.insert(*host, cause.words());
                 self.say(*host, "Cause", Tone::Warn, sanitize::words(&cause.words()), at, ctx);
             }
             EventKind::Waiting { host, fact, value, .. } if !ctx.settings.live || verbose > 0 => {
@@ -293,7 +293,9 @@ impl View for StatusLines {
                 self.say(*host, word, tone, what.as_deref().map(sanitize::words).unwrap_or_default(), at, ctx);
             }
             EventKind::HostStepFinished { host, step, result } => {
-                self.commands[*host] = Some(result.elapsed);
+                if verbose > 0 {
+                    self.commands.insert(*host, result.elapsed);
+                }
                 self.step_finished(*host, *step, result, at, ctx);
             }
             EventKind::ClusterSeen { step, cluster: ClusterReport { failure: Some(failure), .. } } => {

@@ -37,7 +37,7 @@ impl Terminal {
         if !stdout_taken {
             views.extend(output_view(&ctx.settings, &ctx));
             match end_table {
-                EndTable::Chains => views.push(Box::new(ChainTable::new(&ctx))),
+                EndTable::Chains => views.push(Box::new(ChainTable::default())),
                 EndTable::States(facts) => views.push(Box::new(StateTable { facts })),
             }
         }

@@ -2,7 +2,6 @@
 //!
 //! Every view is compared with a file under `golden/`; `GSCTL_BLESS=1 cargo test reporter` writes them anew.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::screen::tests::{Broken, Sink, replay};
@@ -41,10 +40,9 @@ impl Play {
 
     fn with(inputs: &OutputInputs, names: &[&str], steps: &[&str], change: impl FnOnce(&mut ReporterSetup)) -> Self {
         let (out, err, json, jsonl) = (Sink::default(), Sink::default(), Sink::default(), Sink::default());
-        let owned: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut setup = ReporterSetup {
             settings: OutputSettings::resolve(inputs),
-            names: Arc::from(owned),
+            names: names.iter().copied().collect(),
             steps: steps.iter().map(|&step| step.to_owned()).collect(),
             filter: OutputFilter::default(),
             end_table: EndTable::Chains,
@@ -90,7 +88,7 @@ impl Play {
                 self.stats.counts.add(*outcome);
                 let report = &mut self.report.hosts[*host];
                 report.outcome = *outcome;
-                report.failure.clone_from(failure);
+                report.failure = failure.clone().map(Box::new);
                 report.elapsed = *elapsed;
             }
             EventKind::HostStepFinished { host, step, result } => {
@@ -106,7 +104,7 @@ impl Play {
                     name: START[*step].into(),
                     step: None,
                     outcome: result.outcome,
-                    failure: result.failure.clone(),
+                    failure: result.failure.clone().map(Box::new),
                     elapsed: result.elapsed,
                     exit_status: result.exit_status,
                     changes: result.changes.clone(),
@@ -504,12 +502,12 @@ fn equal_causes_of_a_thousand_hosts_are_folded_with_one_proof() {
         let why = format!("first missing stage: gaussdb (missing), for {}s: {}", 30 + host % 31, cause.words());
         let failure = Failure::new(Phase::Chain, why).hint(format!("see /data/dn_{host}"));
         let result = StepResult { cause: Some(Box::new(cause.clone())), ..StepResult::failed(failure.clone()) };
-        play.report.hosts[host].cause = Some(cause);
+        play.report.hosts[host].cause = Some(Box::new(cause));
         play.report.hosts[host].steps = vec![StepReport {
             name: START[2].into(),
             step: Some(2),
             outcome: Outcome::Failed,
-            failure: Some(failure.clone()),
+            failure: Some(Box::new(failure.clone())),
             elapsed: s(60.0),
             exit_status: None,
             changes: Vec::new(),
@@ -550,7 +548,7 @@ fn live_views() {
     let mut text = String::new();
     let mut look = |live: &live::Live, columns: usize, unicode: bool, command: CommandKind| {
         let ctx = ViewContext {
-            names: Arc::from(names.clone()),
+            names: names.iter().map(String::as_str).collect(),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
             afterwards: Afterwards::default(),
             opening: Opening { verb: "Starting", ..Opening::default() },
@@ -613,7 +611,7 @@ fn the_live_view_shows_causes() {
         let inputs = OutputInputs { color: When::Never, ..terminal(CommandKind::Playbook, hosts) };
         let settings = OutputSettings { columns: Some(160), ..OutputSettings::resolve(&inputs) };
         let ctx = ViewContext {
-            names: Arc::from(names),
+            names: names.iter().map(String::as_str).collect(),
             steps: START.iter().map(|&step| step.to_owned()).collect(),
             afterwards: Afterwards::default(),
             opening: Opening::default(),

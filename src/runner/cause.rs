@@ -67,16 +67,16 @@ impl<C: Executor> Run<'_, C> {
         waiting.why.hopeless = hopeless;
         let state = &mut self.hosts[host];
         let told = |cause: &Cause| (cause.id.clone(), cause.cause.clone(), cause.progress());
-        let is_news = found.as_ref().map(told) != state.found.as_ref().map(told);
+        let is_news = found.as_deref().map(told) != state.found.as_deref().map(told);
         state.found.clone_from(&found);
         if let Some(cause) = found.filter(|_| is_news) {
             self.set_stage_activity(id, waiting, began);
-            self.emit(EventKind::CauseSeen { host, cause });
+            self.emit(EventKind::CauseSeen { host, cause: *cause });
         }
     }
 
     /// The cause in what an evidence script printed, and what of it the report shows.
-    pub(super) fn cause_in(&self, host: HostId, printed: &Output) -> (Option<Cause>, Output) {
+    pub(super) fn cause_in(&self, host: HostId, printed: &Output) -> (Option<Box<Cause>>, Output) {
         let Ok(bytes) = printed.whole(MOST) else { return (None, printed.clone()) };
         let evidence = Evidence::read(&bytes);
         if !evidence.is_structured() {
@@ -89,7 +89,7 @@ impl<C: Executor> Run<'_, C> {
             shown.push(line.as_bytes());
             shown.push(b"\n");
         }
-        (cause, shown.finish())
+        (cause.map(Box::new), shown.finish())
     }
 
     /// What the logs of these hosts say of a cluster that is not what was wanted, though its nodes are up. Whoever knows it tells:
@@ -141,7 +141,7 @@ impl<C: Executor> Run<'_, C> {
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
         let state = &mut self.hosts[waiting.host];
-        let known = state.found.as_ref().or(state.obstacles.certain.first());
+        let known = state.found.as_deref().or(state.obstacles.certain.first());
         let cause = known.map(|cause| format!(": {}{}", cause.words(), cause.progress())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {
@@ -165,7 +165,7 @@ impl<C: Executor> Run<'_, C> {
             if failure.hint.is_none() || !keeps_hint && !is_told && !is_frame {
                 failure.hint = cause.hint.clone().or(failure.hint.take());
             }
-            result.cause = Some(Box::new(cause));
+            result.cause = Some(cause);
         }
     }
 }

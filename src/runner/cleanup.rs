@@ -176,7 +176,7 @@ impl<C: Executor> Run<'_, C> {
             failure.cause = format!("`{}` was left behind: {}", paths.join("`, `"), failure.cause);
             failure.hint = Some("remove it by hand".to_owned());
         }
-        let name = format!("clean up: {}", self.plan.steps[step].name);
+        let name = format!("clean up: {}", self.plan.steps[step].name).into();
         let known = &mut self.hosts[host];
         // What is left behind must be told, also where something else went wrong before.
         if let (Some(first), Some(failure)) = (&mut known.failure, &result.failure) {

@@ -265,7 +265,7 @@ impl<'a, C: Executor> Run<'a, C> {
         let asked = asking
             .answers
             .iter()
-            .map(|(host, answer)| Asked { host: self.hosts[*host].run_host.name.clone(), answer: answer.clone() });
+            .map(|(host, answer)| Asked { host: self.hosts[*host].run_host.name.to_string(), answer: answer.clone() });
         let cluster = ClusterReport { state: asking.state.clone(), asked: asked.collect(), failure, cause };
         if cluster.failure.is_some() {
             self.stats.cluster_failed = true;

@@ -2,6 +2,7 @@
 //! the others.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::event::{EventKind, HostId};
 use crate::outcome::Facts;
@@ -72,8 +73,9 @@ fn share(plan: &Plan, hosts: &mut [HostState], name: &str, value: &str) -> Optio
     {
         return Some(format!("a host says `{name}={value}`, which is not taken: it wants {expected}"));
     }
+    let (name, value): (Arc<str>, Arc<str>) = (name.into(), value.into());
     for host in hosts {
-        host.run_host.vars.insert(name, value);
+        host.run_host.vars.insert(name.clone(), value.clone());
     }
     None
 }

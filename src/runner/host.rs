@@ -1,14 +1,16 @@
 //! What a run knows about one host.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::event::{Activity, StepId};
 use crate::outcome::cause::Cause;
 use crate::outcome::stage::StageState;
-use crate::outcome::{Facts, Failure, Outcome, StepResult};
+use crate::outcome::{CommandNote, Facts, Failure, Killed, Outcome, StepResult};
 use crate::output::Output;
 use crate::plan::{Action, On, Step, Vars};
 use crate::report::{HostReport, StepReport};
+use crate::shared::share;
 
 use super::condition::holds;
 use super::hold::Identity;
@@ -18,20 +20,39 @@ use super::obstacle::Obstacles;
 #[derive(Debug, Clone)]
 pub struct RunHost {
     /// Its name, as the user wrote it.
-    pub name: String,
+    pub name: Arc<str>,
     /// Groups it belongs to.
-    pub groups: Vec<String>,
+    pub groups: Arc<[String]>,
     /// Values of the plan's variables on it.
     pub vars: Vars,
     /// Login name, for reports.
-    pub user: String,
+    pub user: Arc<str>,
     /// Port, for reports.
     pub port: u16,
     /// Its own limit for each command, stronger than the run's.
     pub timeout: Option<Duration>,
 }
 
-/// What a run knows about one host.
+impl RunHost {
+    /// Keeps once what is the same for another host.
+    pub fn share(&mut self, other: &Self) {
+        share(&mut self.groups, &other.groups);
+        self.vars.share(&other.vars);
+    }
+}
+
+/// What a report says of the last command on a host.
+#[derive(Debug, Default)]
+struct LastCommand {
+    exit_status: Option<i32>,
+    signal: Option<String>,
+    remote_killed: Option<Killed>,
+    notes: Vec<CommandNote>,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// What a run knows about one host. A run has as many as it has hosts, so what few hosts have is boxed.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the host")]
 pub(super) struct HostState {
@@ -40,9 +61,9 @@ pub(super) struct HostState {
     pub(super) began: Option<Instant>,
     /// Its verdict, once it takes part in nothing more.
     pub(super) verdict: Option<Outcome>,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
     /// What is behind the failure, where it is known.
-    pub(super) cause: Option<Cause>,
+    pub(super) cause: Option<Box<Cause>>,
     /// Which node it is.
     pub(super) identity: Identity,
     /// Something was begun on it that is more than a look.
@@ -64,11 +85,11 @@ pub(super) struct HostState {
     /// What it is at, and since when.
     pub(super) activity: Option<(Activity, Instant)>,
     /// The last command's end and output.
-    pub(super) last: Option<StepResult>,
+    last: LastCommand,
     /// Paths that this run created here and cleans up at its end, with the step that did.
     pub(super) to_clean: Vec<(usize, Vec<String>)>,
     /// What holds back its first missing stage, by the latest look that asked why.
-    pub(super) found: Option<Cause>,
+    pub(super) found: Option<Box<Cause>>,
     /// What a preflight found that will keep it down, or may.
     pub(super) obstacles: Obstacles,
     /// The latest of them is not made yet, as far as is known.
@@ -99,7 +120,7 @@ impl HostState {
             ended: None,
             step: 0,
             activity: None,
-            last: None,
+            last: LastCommand::default(),
             to_clean: Vec::new(),
             found: None,
             obstacles: Obstacles::default(),
@@ -138,16 +159,18 @@ impl HostState {
     }
 
     /// Takes a result into account: of a step of the plan, or of what the run does besides (cleanups, states).
-    pub(super) fn record(&mut self, name: &str, step: Option<StepId>, result: &StepResult) {
+    pub(super) fn record(&mut self, name: &Arc<str>, step: Option<StepId>, result: &StepResult) {
         self.ended = self.ended.max(step);
         self.changed |=
             result.outcome == Outcome::Changed || result.changes.iter().any(|change| change.action.is_change());
         self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
+        // Most hosts take part in a single step, and the least that a list grows by is four.
+        self.steps.reserve_exact(1);
         self.steps.push(StepReport {
-            name: name.to_owned(),
+            name: name.clone(),
             step,
             outcome: result.outcome,
-            failure: result.failure.clone(),
+            failure: result.failure.clone().map(Box::new),
             elapsed: result.elapsed,
             exit_status: result.exit_status,
             changes: result.changes.clone(),
@@ -155,14 +178,26 @@ impl HostState {
         });
         if !result.outcome.is_success() {
             if !self.out || self.failure.is_none() {
-                self.failure.clone_from(&result.failure);
-                self.cause = result.cause.as_deref().cloned();
+                self.failure = result.failure.clone().map(Box::new);
+                self.cause.clone_from(&result.cause);
             }
             self.out = true;
         } else if result.outcome == Outcome::Skipped && self.failure.is_none() {
             // No failure of the run, but why it was left out is worth a word.
-            self.failure.clone_from(&result.failure);
+            self.failure = result.failure.clone().map(Box::new);
         }
+    }
+
+    /// Remembers the end and the output of its last command.
+    pub(super) fn keep_last(&mut self, result: &StepResult) {
+        self.last = LastCommand {
+            exit_status: result.exit_status,
+            signal: result.signal.clone(),
+            remote_killed: result.remote_killed,
+            notes: result.notes.clone(),
+            stdout: result.stdout.clone(),
+            stderr: result.stderr.clone(),
+        };
     }
 
     /// What its steps add up to.
@@ -178,7 +213,7 @@ impl HostState {
     }
 
     pub(super) fn report(self) -> HostReport {
-        let last = self.last.unwrap_or_else(|| StepResult::new(Outcome::Ok));
+        let last = self.last;
         HostReport {
             host: self.run_host.name,
             address: self.address,
@@ -202,5 +237,18 @@ impl HostState {
             chain: self.chain,
             steps: self.steps,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of a hundred thousand hosts has so many of each.
+    #[test]
+    fn what_is_there_for_each_host_is_small() {
+        let sizes = [size_of::<HostState>(), size_of::<StepReport>(), size_of::<HostReport>(), size_of::<RunHost>()];
+        let most = [600, 104, 312, 96];
+        assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?}");
     }
 }

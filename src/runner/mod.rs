@@ -189,7 +189,7 @@ struct State {
 
 impl<C: Executor> Run<'_, C> {
     async fn carry_out(&mut self) {
-        let steps = self.plan.steps.iter().map(|step| step.name.clone()).collect();
+        let steps = self.plan.steps.iter().map(|step| step.name.to_string()).collect();
         self.emit(EventKind::RunStarted { steps, fanout: self.settings.fanout });
         self.restore_resumed();
         self.make_up().await;

@@ -36,7 +36,7 @@ pub(super) struct Obstacles {
     /// It is not waited for.
     pub(super) hinders: bool,
     /// How far its clock is ahead of the time since the run began, at least and at most, and the cause that stands for it.
-    clock: Option<(String, f64, f64)>,
+    clock: Option<Box<(String, f64, f64)>>,
 }
 
 impl Obstacles {
@@ -59,7 +59,7 @@ impl<C: Executor> Run<'_, C> {
         let clock = facts.iter().find_map(|(fact, seconds)| {
             let (id, seconds) = (fact.strip_prefix(CLOCK)?, seconds.parse::<f64>().ok()?);
             let asked = heard.checked_sub(took).unwrap_or(heard);
-            Some((id.to_owned(), seconds - since(heard), seconds + 1.0 - since(asked)))
+            Some(Box::new((id.to_owned(), seconds - since(heard), seconds + 1.0 - since(asked))))
         });
         let found = |prefix| causes(facts, prefix, self.plan);
         let obstacles = Obstacles { certain: found(OBSTACLE), risks: found(RISK), hinders: false, clock };
@@ -115,7 +115,7 @@ impl<C: Executor> Run<'_, C> {
         for host in asked.iter().map(|&id| &self.hosts[id]) {
             for cause in which(&host.obstacles) {
                 let key = (stage_of(cause, self.plan), cause.words());
-                hosts.entry(key).or_insert_with(|| (Vec::new(), cause)).0.push(host.run_host.name.as_str());
+                hosts.entry(key).or_insert_with(|| (Vec::new(), cause)).0.push(&host.run_host.name);
             }
         }
         let told: Vec<String> = hosts
@@ -153,7 +153,8 @@ impl<C: Executor> Run<'_, C> {
 
     /// Makes a risk of a clock that differs from most. Seconds between asking and hearing are no difference.
     fn compare_clocks(&mut self, asked: &[HostId]) {
-        let clock_of = |id: &HostId| self.hosts[*id].obstacles.clock.as_ref().map(|(_, low, high)| (*id, *low, *high));
+        let clock_of =
+            |id: &HostId| self.hosts[*id].obstacles.clock.as_deref().map(|(_, low, high)| (*id, *low, *high));
         let mut clocks: Vec<(HostId, f64, f64)> = asked.iter().filter_map(clock_of).collect();
         clocks.sort_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
         let Some(&(most, low, high)) = clocks.get(clocks.len() / 2) else { return };
@@ -165,7 +166,7 @@ impl<C: Executor> Run<'_, C> {
             }
             let other = &self.hosts[most].run_host.name;
             let seen = format!("its clock is at least {apart:.0} s {where_to} that of {other}");
-            if let Some((cause, ..)) = self.hosts[id].obstacles.clock.clone() {
+            if let Some((cause, ..)) = self.hosts[id].obstacles.clock.as_deref().cloned() {
                 let cause = known(&cause, "date", &seen, self.plan);
                 self.hosts[id].obstacles.risks.push(cause);
             }
@@ -182,15 +183,16 @@ impl<C: Executor> Run<'_, C> {
 
     /// What is behind a host that does not come up, by what it was found with: what a log proves since counts for more, but a line
     /// that no row knows counts for less.
-    pub(super) fn explained(&self, host: HostId, found: Option<Cause>) -> Option<Cause> {
+    pub(super) fn explained(&self, host: HostId, found: Option<Box<Cause>>) -> Option<Box<Cause>> {
         if found.as_ref().is_some_and(|found| found.id.is_some()) {
             return found;
         }
         let known = &self.hosts[host];
         let missing = first_missing(&known.chain)
             .and_then(|missing| self.plan.chain.iter().position(|stage| stage.name == missing.stage));
-        let risk = || known.obstacles.risk_of(missing?, self.plan).cloned();
-        known.obstacles.behind(missing, self.plan).cloned().or(found).or_else(risk)
+        let boxed = |cause: &Cause| Box::new(cause.clone());
+        let risk = || known.obstacles.risk_of(missing?, self.plan).map(boxed);
+        known.obstacles.behind(missing, self.plan).map(boxed).or(found).or_else(risk)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Preflight: whether what a probe found lets the run go on.
 
+use std::sync::Arc;
+
 use crate::event::{EventKind, HostId, StepId};
 use crate::outcome::{Failure, Outcome, Phase, StepResult};
 use crate::plan::{Remark, Rule};
@@ -27,7 +29,7 @@ impl<C: Executor> Run<'_, C> {
             // Without a row it was not asked: of any host, one is enough.
             let Some(row) = host.row_of(step) else { continue };
             if !row.outcome.is_success() {
-                let failure = row.failure.clone().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
+                let failure = row.failure.as_deref().cloned().unwrap_or_else(|| Failure::new(Phase::Lost, "not heard"));
                 missing.push((id, failure));
             } else if !self.was_good(step) {
                 // In a run that goes on, what is found may be its own doing.
@@ -52,7 +54,7 @@ impl<C: Executor> Run<'_, C> {
             let hindered = self.hinder(step, asked, can_refuse, is_refused);
             self.tell_risks(asked);
             for (id, _) in &hindered {
-                self.hosts[*id].cause = self.hosts[*id].obstacles.certain.first().cloned();
+                self.hosts[*id].cause = self.hosts[*id].obstacles.certain.first().cloned().map(Box::new);
             }
             bad.extend(hindered);
         }
@@ -69,9 +71,9 @@ impl<C: Executor> Run<'_, C> {
                 let host = &mut self.hosts[id];
                 if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
                     row.outcome = Outcome::Failed;
-                    row.failure = Some(failure.clone());
+                    row.failure = Some(Box::new(failure.clone()));
                 }
-                host.failure = Some(failure.clone());
+                host.failure = Some(Box::new(failure.clone()));
                 self.out += usize::from(!std::mem::replace(&mut host.out, true));
                 let result = StepResult::failed(failure);
                 self.emit(EventKind::HostStepFinished { host: id, step, result });
@@ -81,10 +83,10 @@ impl<C: Executor> Run<'_, C> {
         }
         for (id, failure) in &bad {
             let host = &mut self.hosts[*id];
-            host.failure = Some(failure.clone());
+            host.failure = Some(Box::new(failure.clone()));
             if let Some(row) = host.steps.iter_mut().rfind(|row| row.step == Some(step)) {
                 row.outcome = Outcome::Refused;
-                row.failure = Some(failure.clone());
+                row.failure = Some(Box::new(failure.clone()));
             }
         }
         self.stats.refused = true;
@@ -95,7 +97,7 @@ impl<C: Executor> Run<'_, C> {
             for (id, failure) in &mut missing {
                 let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
                 failure.hint = Some(hint);
-                self.hosts[*id].failure = Some(failure.clone());
+                self.hosts[*id].failure = Some(Box::new(failure.clone()));
             }
             hosts.extend(missing);
         }
@@ -118,7 +120,7 @@ impl<C: Executor> Run<'_, C> {
                 .filter(|host| holds(&remark.when, &host.facts, &host.run_host.vars))
                 .collect();
             let Some(first) = concerned.first() else { continue };
-            let names: Vec<&str> = concerned.iter().map(|host| host.run_host.name.as_str()).collect();
+            let names: Vec<&str> = concerned.iter().map(|host| &*host.run_host.name).collect();
             let names = named(&names);
             let because = remark.because.render_plain(&first.run_host.vars);
             let hint = remark.hint.as_ref().map(|hint| format!(": {}", hint.render_plain(&first.run_host.vars)));
@@ -135,13 +137,12 @@ impl<C: Executor> Run<'_, C> {
         let groups: std::collections::BTreeSet<&str> =
             missing.iter().flat_map(|&id| self.hosts[id].run_host.groups.iter().map(String::as_str)).collect();
         let groups = groups.into_iter().collect::<Vec<_>>().join(" ");
-        for host in &mut self.hosts {
-            host.run_host.vars.insert("missing_groups", groups.as_str());
-        }
         let specs = self.plan.vars.iter();
-        for (name, value) in specs.filter_map(|(name, spec)| Some((name, spec.when_missing.as_ref()?))) {
+        let values = specs.filter_map(|(name, spec)| Some((name.as_str(), spec.when_missing.as_deref()?)));
+        for (name, value) in std::iter::once(("missing_groups", groups.as_str())).chain(values) {
+            let (name, value): (Arc<str>, Arc<str>) = (name.into(), value.into());
             for host in &mut self.hosts {
-                host.run_host.vars.insert(name, value);
+                host.run_host.vars.insert(name.clone(), value.clone());
             }
         }
     }

@@ -141,7 +141,7 @@ impl<C: Executor> Run<'_, C> {
                 failure.hint = Some(hint);
                 self.stopped = true;
             }
-            self.hosts[host].record(&format!("state: {}", state.name), None, &result);
+            self.hosts[host].record(&format!("state: {}", state.name).into(), None, &result);
             self.emit(EventKind::HostStepFinished { host, step: id, result });
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn command(
             let mut vars = vars.clone();
             for (name, value) in with {
                 let value = value.render_plain(&vars);
-                vars.insert(name, value);
+                vars.insert(name.as_str(), value);
             }
             let text = assignments(&vars) + script;
             let runner = if exec_options.shell.is_some() { Runner::LoginShell } else { Runner::Playbook };
@@ -165,7 +165,7 @@ pub fn rehearse(plan: &Plan, run_host: &RunHost) -> Result<Vec<(String, String)>
         if let Some(what) =
             copy_request::what(step, run_host).map_err(|said| format!("step `{}`: {said}", step.name))?
         {
-            texts.push((step.name.clone(), copy_request::rehearse(&what)));
+            texts.push((step.name.to_string(), copy_request::rehearse(&what)));
             continue;
         }
         let text =
@@ -173,7 +173,7 @@ pub fn rehearse(plan: &Plan, run_host: &RunHost) -> Result<Vec<(String, String)>
         if let Some(command) = &text {
             fits(command).map_err(|said| format!("step `{}`: {said}", step.name))?;
         }
-        texts.push((step.name.clone(), text.map(|command| shown(&command)).unwrap_or_default()));
+        texts.push((step.name.to_string(), text.map(|command| shown(&command)).unwrap_or_default()));
     }
     Ok(texts)
 }
@@ -183,7 +183,7 @@ fn expecting(plan: &Plan, run_host: &RunHost) -> RunHost {
     let mut run_host = run_host.clone();
     for (name, _) in plan.vars.iter().filter(|(_, spec)| spec.found) {
         if run_host.vars.get(name).is_none() {
-            run_host.vars.insert(name, format!("/<{name} of {}>", run_host.name));
+            run_host.vars.insert(name.as_str(), format!("/<{name} of {}>", run_host.name));
         }
     }
     run_host

@@ -133,7 +133,7 @@ impl<C: Executor> Run<'_, C> {
             self.run_on_hosts(id, &[host]).await;
             let row = self.hosts[host].row_of(id);
             let reached = row.is_none_or(|row| row.outcome != Outcome::Unreachable);
-            let failed = row.and_then(|row| row.failure.as_ref()).map(Failure::to_string);
+            let failed = row.and_then(|row| row.failure.as_deref()).map(Failure::to_string);
             let Some(no_answer) = &step.not_an_answer else {
                 if reached || self.stats.cancelled.is_some() {
                     return;
@@ -151,8 +151,9 @@ impl<C: Executor> Run<'_, C> {
         }
         if let Some((_, state)) = asked.last().filter(|_| self.stats.cancelled.is_none()) {
             let state = Some(state.clone());
-            let asked =
-                asked.into_iter().map(|(host, answer)| Asked { host: self.hosts[host].run_host.name.clone(), answer });
+            let asked = asked
+                .into_iter()
+                .map(|(host, answer)| Asked { host: self.hosts[host].run_host.name.to_string(), answer });
             let cluster = ClusterReport { state, asked: asked.collect(), failure: None, cause: None };
             self.cluster = Some(cluster.clone());
             self.emit(EventKind::ClusterSeen { step: id, cluster });
@@ -401,7 +402,7 @@ fn take_found(plan: &Plan, vars: &mut Vars, facts: &Facts) {
         if vars.get(name).is_none_or(str::is_empty)
             && let Some(value) = facts.get(&format!("found_{name}")).filter(|value| spec.check.check(value).is_ok())
         {
-            vars.insert(name, value);
+            vars.insert(name.as_str(), value.as_str());
         }
     }
 }

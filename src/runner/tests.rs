@@ -40,10 +40,10 @@ fn plan(steps: Vec<Step>) -> Plan {
 
 fn run_hosts(count: usize) -> Vec<RunHost> {
     let run_host = |number: usize| RunHost {
-        name: format!("n{number}"),
-        groups: if number == 0 { vec!["first".to_owned()] } else { vec!["others".to_owned()] },
+        name: format!("n{number}").into(),
+        groups: [if number == 0 { "first".to_owned() } else { "others".to_owned() }].into(),
         vars: Vars::default(),
-        user: "omm".to_owned(),
+        user: "omm".into(),
         port: 22,
         timeout: None,
     };

@@ -32,7 +32,7 @@ impl<C: Executor> Run<'_, C> {
         host.record(name, Some(step), &result);
         self.out += usize::from(host.out && !was_out);
         if result.exit_status.is_some() || !result.outcome.is_success() {
-            host.last = Some(result.clone());
+            host.keep_last(&result);
         }
         if signalled {
             self.stats.signalled += 1;
@@ -54,7 +54,7 @@ impl<C: Executor> Run<'_, C> {
         let host = &mut self.hosts[id];
         host.verdict = Some(outcome);
         host.elapsed = host.began.map(|began| now() - began).unwrap_or_default();
-        let (failure, elapsed) = (host.failure.clone(), host.elapsed);
+        let (failure, elapsed) = (host.failure.as_deref().cloned(), host.elapsed);
         self.stats.counts.add(outcome);
         self.emit(EventKind::HostFinished { host: id, outcome, failure, elapsed });
     }

@@ -16,7 +16,7 @@ pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<HostKe
         // None is ever asked for.
         return Err(Failure::new(Phase::HostKey, "the server showed a certificate in the place of its host key"));
     }
-    let (name, port) = (target.host_key_name.as_str(), target.host_key_port);
+    let (name, port) = (&*target.host_key_name, target.host_key_port);
     let mut verdict = target.known_hosts.check(name, port, key);
     if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
         // It touches the disk, and may wait for another program that holds the file.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::{Semaphore, SemaphoreGuard, SemaphoreGuardArc};
@@ -18,8 +18,29 @@ pub(super) const MOST_THROTTLED: u32 = 20;
 /// set to, so the door gets narrower with each one that is dropped, and slowly wider while none is.
 #[derive(Debug, Default)]
 pub(super) struct LoginLimiter {
-    addresses: Mutex<HashMap<String, Arc<AddressLimit>>>,
+    addresses: Mutex<AddressLimits>,
     jumps: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// The ways in, by address.
+#[derive(Debug, Default)]
+struct AddressLimits {
+    limits: HashMap<String, Arc<AddressLimit>>,
+    /// So many are left of those that were there, when it was looked last which are.
+    kept: usize,
+}
+
+impl AddressLimits {
+    /// Forgets doors that nobody is at and nobody was turned away from, as often as there are twice as many: a run may come to a
+    /// hundred thousand addresses, to most of them once.
+    fn forget_unused(&mut self) {
+        const FEW: usize = 512;
+        if self.limits.len() >= FEW.max(2 * self.kept) {
+            self.limits.retain(|_, limit| Arc::strong_count(limit) > 1 || limit.dropped.load(Ordering::Relaxed));
+            self.kept = self.limits.len();
+            self.limits.shrink_to(FEW.max(2 * self.kept));
+        }
+    }
 }
 
 /// The way in to one address.
@@ -28,6 +49,8 @@ pub(super) struct AddressLimit {
     permits: Semaphore,
     limit: AtomicUsize,
     logins_done: AtomicUsize,
+    /// Somebody was turned away.
+    dropped: AtomicBool,
     /// Let in since somebody was turned away, or the door was changed.
     since_dropped: AtomicUsize,
 }
@@ -49,7 +72,8 @@ impl LoginLimiter {
     /// The door at an address.
     pub(super) fn address(&self, address: &str) -> Arc<AddressLimit> {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        addresses.entry(address.to_owned()).or_default().clone()
+        addresses.forget_unused();
+        addresses.limits.entry(address.to_owned()).or_default().clone()
     }
 
     /// A place among those that log in through the same jump host at once; a host behind none needs none.
@@ -69,6 +93,7 @@ impl Default for AddressLimit {
             permits: Semaphore::new(LoginLimiter::MOST),
             limit: AtomicUsize::new(LoginLimiter::MOST),
             logins_done: AtomicUsize::new(0),
+            dropped: AtomicBool::new(false),
             since_dropped: AtomicUsize::new(0),
         }
     }
@@ -110,6 +135,7 @@ impl LoginPermit<'_> {
                 false
             }
             Raced::Done(Err(failure)) if was_dropped && failure.retryable => {
+                address_limit.dropped.store(true, Ordering::Relaxed);
                 address_limit.since_dropped.store(0, Ordering::Relaxed);
                 let lowered = |limit: usize| (limit > 1).then(|| limit - 1);
                 if address_limit.limit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lowered).is_ok()

@@ -12,21 +12,22 @@ use super::algorithms::AlgorithmLists;
 use super::openssh::SshClient;
 use crate::credentials::keys::PrivateKey;
 use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
+use crate::shared::share;
 
 /// Where and how to log in to one host.
 /// `Debug` shows no secret: neither keys nor the password have one that does.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The host's name as the user wrote it.
-    pub name: String,
+    pub name: Arc<str>,
     /// Name or address to connect to.
-    pub address: String,
+    pub address: Arc<str>,
     /// TCP port.
     pub port: u16,
     /// Login name.
-    pub user: String,
+    pub user: Arc<str>,
     /// The name under which `known_hosts` has the host.
-    pub host_key_name: String,
+    pub host_key_name: Arc<str>,
     /// The port under which `known_hosts` has it: 22, where a `HostKeyAlias` is that name.
     pub host_key_port: u16,
     /// Host keys that are trusted; shared by all hosts that have the same files.
@@ -44,7 +45,7 @@ pub struct Target {
     /// What sudo is told where it asks for a password, where the user gave one.
     pub sudo_password: Option<Arc<SecretString>>,
     /// Ways to log in, in order.
-    pub methods: Vec<Method>,
+    pub methods: Arc<[Method]>,
     /// Time for one attempt: resolve, connect, key exchange, login.
     pub connect_timeout: Duration,
     /// Attempts, at least one.
@@ -75,7 +76,7 @@ pub enum Via {
     /// The connection to another host.
     Jump(Arc<Target>),
     /// A command on this machine.
-    Command(ProxyCommand),
+    Command(Box<ProxyCommand>),
     /// The system's `ssh`, which makes the whole connection.
     OpenSsh(Arc<SshClient>),
     /// None: its commands run on this machine.
@@ -167,6 +168,14 @@ impl Method {
 }
 
 impl Target {
+    /// Keeps once what is the same for another host, as it mostly is, and there may be very many of them.
+    pub fn share(&mut self, other: &Self) {
+        share(&mut self.host_key_name, &self.address);
+        share(&mut self.user, &other.user);
+        share(&mut self.methods, &other.methods);
+        share(&mut self.env, &other.env);
+    }
+
     /// Time without any answer after which a connection is given up. Zero: never.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
@@ -195,5 +204,16 @@ impl Target {
             Via::Command(command) => format!("{},{own}", command.text),
             Via::OpenSsh(client) => client.through.as_ref().map_or(own, Clone::clone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of a hundred thousand hosts has so many of them.
+    #[test]
+    fn a_target_is_small() {
+        assert!(size_of::<Target>() <= 312, "{}", size_of::<Target>());
     }
 }

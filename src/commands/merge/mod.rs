@@ -53,7 +53,7 @@ pub(super) fn merge(paths: &[PathBuf], options: &Options, environment: &Environm
     let (report, offsets) = join(parts, new_id(now))?;
     let hurry = Hurry::default();
     let steps: IndexSet<String> =
-        report.hosts.iter().flat_map(|host| &host.steps).map(|step| step.name.clone()).collect();
+        report.hosts.iter().flat_map(|host| &host.steps).map(|step| step.name.to_string()).collect();
     let kind = if steps.len() > 1 { CommandKind::Playbook } else { CommandKind::Output };
     let output = &options.output;
     let mut inputs = output_inputs(output, environment, report.hosts.len(), kind);
@@ -227,11 +227,11 @@ fn events(report: &RunReport, offsets: &[Duration], names: &IndexSet<String>, mu
         let mut at = *offset;
         let last = of.steps.iter().rposition(|step| step.exit_status == of.exit_status);
         for (place, step) in of.steps.iter().enumerate() {
-            let Some(id) = names.get_index_of(&step.name) else { continue };
+            let Some(id) = names.get_index_of(&*step.name) else { continue };
             tell(at, EventKind::HostStepStarted { host, step: id });
             at += step.elapsed;
             let mut result = StepResult {
-                failure: step.failure.clone(),
+                failure: step.failure.as_deref().cloned(),
                 exit_status: step.exit_status,
                 changes: step.changes.clone(),
                 bytes: step.bytes,
@@ -245,14 +245,14 @@ fn events(report: &RunReport, offsets: &[Duration], names: &IndexSet<String>, mu
             }
             tell(at, EventKind::HostStepFinished { host, step: id, result });
         }
-        let (outcome, failure, elapsed) = (of.outcome, of.failure.clone(), of.elapsed);
+        let (outcome, failure, elapsed) = (of.outcome, of.failure.as_deref().cloned(), of.elapsed);
         tell(at, EventKind::HostFinished { host, outcome, failure, elapsed });
     }
 }
 
 /// Writes it down as a run, so that `@failed` and `runs show` know it.
 fn note(report: &RunReport, now: jiff::Timestamp, environment: &Environment) -> std::io::Result<()> {
-    let names: Vec<&str> = report.hosts.iter().map(|host| host.host.as_str()).collect();
+    let names: Vec<&str> = report.hosts.iter().map(|host| &*host.host).collect();
     let of = report.merged.as_ref().map_or(0, |merged| merged.of);
     let record = RunRecord {
         schema: record::SCHEMA.to_owned(),
@@ -306,7 +306,7 @@ mod tests {
             a_part(2, 3, &["b", "e"], Outcome::TimedOut, ExitStatus::TimedOut),
         ];
         let (report, offsets) = join(parts, "whole".to_owned()).unwrap();
-        let names: Vec<&str> = report.hosts.iter().map(|host| host.host.as_str()).collect();
+        let names: Vec<&str> = report.hosts.iter().map(|host| &*host.host).collect();
         assert_eq!(names, ["a", "b", "c", "d", "e"]);
         assert_eq!(offsets.iter().map(Duration::as_secs).collect::<Vec<_>>(), [0, 1, 2, 0, 1]);
         assert_eq!((report.status, report.elapsed), (ExitStatus::TimedOut, Duration::from_secs(4)));

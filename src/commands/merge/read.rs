@@ -1,6 +1,7 @@
 //! Reads a report, `gsctl.run/1`, back into the values that it was written from.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -233,12 +234,12 @@ fn host(host: Host) -> Result<HostReport, String> {
         stdout: output(host.stdout, host.stdout_base64, host.stdout_cut, "stdout")?,
         stderr: output(host.stderr, host.stderr_base64, host.stderr_cut, "stderr")?,
         address: host.address,
-        user: host.user,
+        user: host.user.map(Arc::from),
         port: host.port,
         outcome: host.outcome,
         changed: host.changed,
-        failure: failure(host.why),
-        cause: host.cause,
+        failure: failure(host.why).map(Box::new),
+        cause: host.cause.map(Box::new),
         begun: host.begun,
         attempts: host.attempts,
         connect: host.connect_ms.map(Duration::from_millis),
@@ -249,7 +250,7 @@ fn host(host: Host) -> Result<HostReport, String> {
         facts: host.facts,
         chain: host.chain.into_iter().map(stage).collect(),
         steps: host.steps.into_iter().map(step).collect(),
-        host: name,
+        host: name.into(),
     })
 }
 
@@ -260,10 +261,10 @@ fn stage(stage: Stage) -> StageState {
 
 fn step(step: Step) -> StepReport {
     StepReport {
-        name: step.name,
+        name: step.name.into(),
         step: None,
         outcome: step.outcome,
-        failure: failure(step.why),
+        failure: failure(step.why).map(Box::new),
         elapsed: Duration::from_millis(step.elapsed_ms),
         exit_status: step.exit_status,
         changes: step.changes,

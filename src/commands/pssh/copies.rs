@@ -38,7 +38,7 @@ pub(super) fn push(paths: &[String], recursive: bool, run: PsshRun<'_>) -> anyho
     // One directory to a name that is not there yet gets that name.
     push.into = sources.len() > 1 || dest.ends_with('/');
     let targets = run.targets(&options)?;
-    run.carry_out_on_all(Action::Push(Arc::new(push)), &options, targets, |_, _| Vars::default())
+    run.carry_out_on_all(Action::Push(Arc::new(push)), &options, &targets, |_, _| Vars::default())
 }
 
 /// A file here; otherwise scp's exit status, and what is wrong.
@@ -99,7 +99,7 @@ pub(super) fn pull(args: &Pslurp, recursive: bool, run: PsshRun<'_>) -> anyhow::
         patterns: false,
     };
     let targets = run.targets(&options)?;
-    run.carry_out_on_all(Action::Pull(Arc::new(pull)), &options, targets, |_, entry| {
+    run.carry_out_on_all(Action::Pull(Arc::new(pull)), &options, &targets, |_, entry| {
         [("host", directory(entry))].into_iter().collect()
     })
 }

@@ -18,6 +18,7 @@ use crate::reporter::harmless::Harmless;
 use crate::reporter::pssh::{PsshFormat, PsshLines};
 use crate::reporter::{Hurry, ReportQueue};
 use crate::runner::{AllowUnreachable, NoRunLog, RunHost, RunSettings};
+use crate::transport::Target;
 
 use super::Environment;
 use super::fleet::carry_out;
@@ -26,7 +27,6 @@ use super::push_record::PushRecord;
 use super::selection::Selected;
 use super::signals;
 use super::standard_stream::{StandardStream, Which};
-use super::targets::Targets;
 use super::written::written;
 use super::{limits, passwords, targets};
 use crate::diagnostic::Diagnostic;
@@ -255,31 +255,32 @@ impl PsshRun<'_> {
     }
 
     /// Connections to be, with the variables that pssh sends.
-    fn targets(&self, options: &Options) -> anyhow::Result<Targets> {
+    fn targets(&self, options: &Options) -> anyhow::Result<Arc<[Target]>> {
         let mut hosts = Vec::new();
         for entry in &self.pssh_hosts.entries {
             if entry.port.as_ref().is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
                 let name = entry.shown(None);
                 return Err(Diagnostic::usage(format!("host `{name}`: the port is not one from 1 to 65535")).into());
             }
-            let mut host = Host::new(entry.host.clone());
+            let mut host = Host::new(entry.host.as_str());
             let user = entry.user.as_ref().or(self.common.user.as_ref());
             for (key, value) in [("user", user), ("port", entry.port.as_ref())] {
                 if let Some(value) = value {
                     host.set(key, value.clone(), Origin::CommandLine);
                 }
             }
-            hosts.push(host);
+            hosts.push(Arc::new(host));
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
-        for (number, (target, entry)) in targets.list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
+        let list = Arc::make_mut(&mut targets.list);
+        for (number, (target, entry)) in list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
             target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
             target.password.clone_from(&password);
             // As ssh under pssh: until nobody holds the output any more.
             target.linger = None;
         }
-        Ok(targets)
+        Ok(targets.list)
     }
 
     /// What pssh tells each host about the run, if the server takes it (`AcceptEnv PSSH_*`).
@@ -297,7 +298,7 @@ impl PsshRun<'_> {
         let words = extra::words(&self.common.extra_args, &self.common.extra_arg)?;
         let options = self.gsctl(extra::read(&words, false)?)?;
         let targets = self.targets(&options)?;
-        self.carry_out_on_all(action, &options, targets, |_, _| Vars::default())
+        self.carry_out_on_all(action, &options, &targets, |_, _| Vars::default())
     }
 
     /// Carries an action out on every host.
@@ -305,22 +306,21 @@ impl PsshRun<'_> {
         self,
         action: Action,
         options: &Options,
-        targets: Targets,
+        targets: &Arc<[Target]>,
         vars: impl Fn(usize, &Entry) -> Vars,
     ) -> anyhow::Result<u8> {
         let (timeout, fanout) = (self.limit(), self.par());
         let step = Step { timeout, on_failure: OnFailure::Continue, ..Step::new("pssh", action) };
         let plan = Plan { name: "pssh".to_owned(), steps: vec![step], ..Plan::default() };
-        let run_host = |(number, (target, entry)): (usize, (&crate::transport::Target, &Entry))| RunHost {
+        let run_host = |(number, (target, entry)): (usize, (&Target, &Entry))| RunHost {
             name: target.name.clone(),
-            groups: Vec::new(),
+            groups: Arc::from([]),
             vars: vars(number, entry),
             user: target.user.clone(),
             port: target.port,
             timeout,
         };
-        let run_hosts: Vec<RunHost> =
-            targets.list.iter().zip(&self.pssh_hosts.entries).enumerate().map(run_host).collect();
+        let run_hosts: Vec<RunHost> = targets.iter().zip(&self.pssh_hosts.entries).enumerate().map(run_host).collect();
         for run_host in &run_hosts {
             crate::runner::rehearse(&plan, run_host).map_err(Diagnostic::usage)?;
         }

@@ -19,6 +19,7 @@ use crate::plan::{Action, Plan, vars};
 use crate::report::{RunReport, health};
 use crate::reporter::{CommandKind, Hurry, ReportQueue, Reporters};
 use crate::runner::{self, AllowUnreachable, Canary, RunHost, RunSettings};
+use crate::transport::Target;
 
 use super::environment::Environment;
 use super::fleet::carry_out;
@@ -30,6 +31,7 @@ use super::outline;
 use super::output_inputs::terminal_size;
 use super::passwords;
 use super::push_record::PushRecord;
+use super::recorded_keys::recorded_keys;
 use super::selection::Selected;
 use super::signals;
 use super::targets::{self, Targets};
@@ -96,7 +98,7 @@ impl PendingRun<'_> {
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
             // The wait itself tries again; retries are expected, so they are not reported.
-            for target in &mut targets {
+            for target in Arc::make_mut(&mut targets) {
                 target.attempts = 1;
             }
         }
@@ -117,20 +119,22 @@ impl PendingRun<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
+        let opening = self.opening();
+        // Everything of it is in the targets by now, and there may be very many hosts.
+        let partition = std::mem::take(&mut self.selected).partition;
         if matches!(self.way, Way::Network) {
-            give_password(&mut targets, self.options)?;
+            give_password(Arc::make_mut(&mut targets), self.options)?;
         }
         if let Some(password) = self.sudo_password()?.map(Arc::new) {
-            for target in &mut targets {
+            for target in Arc::make_mut(&mut targets) {
                 target.sudo_password = Some(password.clone());
             }
         }
         let started = jiff::Timestamp::now();
         let mut journal = RunJournal::open(&self, &run_hosts, &targets, started)?;
         warnings.append(&mut journal.warnings);
-        let names: Arc<[String]> = run_hosts.iter().map(|run_host| run_host.name.clone()).collect();
         let hurry = Hurry::default();
-        let reporters = self.reporters(names, &journal, &hurry)?;
+        let reporters = self.reporters(opening, &journal, &hurry)?;
         let mut settings = self.settings(&reporters, targets.len());
         settings.resume = journal.resume.take();
         let pushes = PushRecord::begin(&self.plan, self.environment, started);
@@ -148,15 +152,13 @@ impl PendingRun<'_> {
             environment: self.environment.clone(),
         };
         let mut queue = ReportQueue::start(watcher, hurry.clone()).context("cannot start threads")?;
-        let names_of_keys = super::recorded_keys::KeyNames::new(&targets);
-        let targets = Targets { list: targets, warnings: Vec::new() };
         let mut finished = match &mut self.way {
             Way::Kept(kept) => {
-                let names = self.selected.hosts.iter().map(|host| host.name.as_str());
+                let names = targets.iter().map(|target| &*target.name);
                 kept.carry_out(&self.plan, (names, run_hosts), settings, journal.run_log(), &mut queue)?
             }
             Way::Network | Way::Local => {
-                carry_out(&self.plan, run_hosts, settings, targets, journal.run_log(), &mut queue, signals.clone())?
+                carry_out(&self.plan, run_hosts, settings, &targets, journal.run_log(), &mut queue, signals.clone())?
             }
         };
         pushes.end(&finished);
@@ -174,11 +176,11 @@ impl PendingRun<'_> {
             status: finished.stats.exit_status(),
             state: finished.state,
             counts: finished.stats.counts.clone(),
-            partition: self.selected.partition,
+            partition,
             merged: None,
             waited: finished.waited,
             cluster: finished.cluster,
-            recorded_keys: names_of_keys.recorded(),
+            recorded_keys: recorded_keys(&targets),
             hosts: finished.hosts,
         };
         let (status, report) = close(report, finished.stats, &mut journal, &mut queue, &hurry, &signals);
@@ -213,11 +215,11 @@ impl PendingRun<'_> {
     }
 
     /// Hosts with the values of the plan's variables on each.
-    fn run_hosts(&self, targets: &[crate::transport::Target]) -> Result<Vec<RunHost>, Diagnostic> {
+    fn run_hosts(&self, targets: &[Target]) -> Result<Vec<RunHost>, Diagnostic> {
         let env = |name: &str| self.environment.var(name).map(str::to_owned);
         vars::check_names(&self.plan.vars, self.playbook.given.keys().map(String::as_str))
             .map_err(|error| Diagnostic::usage(error.to_string()).maybe_hint(error.hint()))?;
-        let run_host = |(host, target): (&Host, &crate::transport::Target)| {
+        let run_host = |(host, target): (&Arc<Host>, &Target)| {
             let own: IndexMap<&str, &str> = host.vars().collect();
             let mut values = vars::resolve(&self.plan.vars, &self.playbook.given, |name| own.get(name).copied(), env)
                 .map_err(|error| {
@@ -228,21 +230,29 @@ impl PendingRun<'_> {
                 });
                 Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(own.or(error.hint()))
             })?;
-            values.insert("host", host.name.clone());
+            values.insert("host", target.name.clone());
             values.insert("address", target.address.clone());
             values.insert("user", target.user.clone());
             values.insert("port", target.port.to_string());
             values.insert("groups", host.groups.join(" "));
             Ok(RunHost {
-                name: host.name.clone(),
-                groups: host.groups.clone(),
+                name: target.name.clone(),
+                groups: host.groups.as_slice().into(),
                 vars: values,
                 user: target.user.clone(),
                 port: target.port,
                 timeout: self.options.run.timeout.or(host.timeout()),
             })
         };
-        self.selected.hosts.iter().zip(targets).map(run_host).collect()
+        let mut run_hosts: Vec<RunHost> = Vec::with_capacity(targets.len());
+        for each in self.selected.hosts.iter().zip(targets) {
+            let mut run_host = run_host(each)?;
+            if let Some(other) = run_hosts.last() {
+                run_host.share(other);
+            }
+            run_hosts.push(run_host);
+        }
+        Ok(run_hosts)
     }
 
     fn settings(&self, reporters: &Reporters, hosts: usize) -> RunSettings {
@@ -270,7 +280,7 @@ impl PendingRun<'_> {
 ///
 /// # Errors
 /// When it cannot be had.
-pub(super) fn give_password(targets: &mut [crate::transport::Target], options: &Options) -> Result<(), Diagnostic> {
+pub(super) fn give_password(targets: &mut [Target], options: &Options) -> Result<(), Diagnostic> {
     passwords::keep_out_of_core_dumps();
     if let Some(password) = passwords::login(options)?.map(Arc::new) {
         for target in targets {

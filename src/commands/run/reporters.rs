@@ -1,7 +1,5 @@
 //! The reporters of a run: where its output and its reports go, and what is said before and after it.
 
-use std::sync::Arc;
-
 use super::{PendingRun, Way};
 use crate::commands::journal::RunJournal;
 use crate::commands::output_filter;
@@ -20,10 +18,11 @@ impl PendingRun<'_> {
     /// Opens every report, then makes the reporters.
     pub(super) fn reporters(
         &self,
-        names: Arc<[String]>,
+        opening: Opening,
         journal: &RunJournal,
         hurry: &Hurry,
     ) -> Result<Reporters, Diagnostic> {
+        let names = journal.names();
         let output = &self.options.output;
         let settings = OutputSettings::resolve(&self.inputs(names.len()));
         let output_dir = match &output.output_dir {
@@ -36,7 +35,7 @@ impl PendingRun<'_> {
         Ok(Reporters::new(ReporterSetup {
             settings,
             names,
-            steps: self.plan.steps.iter().map(|step| step.name.clone()).collect(),
+            steps: self.plan.steps.iter().map(|step| step.name.to_string()).collect(),
             filter: output_filter::filter(output)?,
             end_table: if self.plan.only_looks() {
                 EndTable::States(self.plan.table.clone())
@@ -44,7 +43,7 @@ impl PendingRun<'_> {
                 EndTable::Chains
             },
             afterwards: self.afterwards(journal),
-            opening: self.opening(),
+            opening,
             stdout: Box::new(StandardStream::new(Which::Out, hurry.clone())),
             stderr: Box::new(StandardStream::new(Which::Err, hurry.clone())),
             json: report_files::open(output.json.as_deref(), hurry)?,
@@ -57,7 +56,7 @@ impl PendingRun<'_> {
     }
 
     /// What is said before the run begins.
-    fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> Opening {
         let hosts = &self.options.hosts;
         let found = hosts.hosts_file.is_empty();
         let known = self.selected.hosts.iter().any(|host| self.selected.known.contains_key(&host.name));

@@ -7,16 +7,16 @@ mod words;
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use indexmap::IndexMap;
 
 use crate::cli::{Options, ShellArgs};
 use crate::diagnostic::Diagnostic;
 use crate::exit::ExitStatus;
-use crate::inventory::Inventory;
 use crate::inventory::host::Host;
 use crate::inventory::hostset::fold;
+use crate::inventory::{Hosts, Inventory};
 use crate::plan::template::Template;
 use crate::plan::{Action, ExecOptions, Plan};
 use crate::reporter::sanitize;
@@ -51,7 +51,7 @@ pub(super) fn shell(args: &ShellArgs, options: &Options, environment: &Environme
     let fanout = usize::try_from(options.run.fanout).unwrap_or(usize::MAX);
     limits::room_for(targets.len(), fanout, options.ssh.transport)
         .map_err(|said| Diagnostic::usage(said).hint("raise it (ulimit -n), or choose fewer hosts with -w"))?;
-    run::give_password(&mut targets, options)?;
+    run::give_password(Arc::make_mut(&mut targets), options)?;
     let signals = signals::listen_between_runs().context("cannot listen for signals")?;
     let kept = KeptFleet::start(targets, signals.reasons.clone())?;
     let inventory = narrowed(inventory, &selected.hosts);
@@ -113,16 +113,16 @@ fn refuse(args: &ShellArgs, options: &Options, environment: &Environment) -> Res
 }
 
 /// What the hosts of the shell are to `:hosts`: all that there are.
-fn narrowed(inventory: Inventory, hosts: &[Host]) -> Inventory {
-    let hosts: IndexMap<String, Host> = hosts.iter().map(|host| (host.name.clone(), host.clone())).collect();
+fn narrowed(inventory: Inventory, hosts: &[Arc<Host>]) -> Inventory {
+    let hosts: Hosts = hosts.iter().map(|host| (host.name.clone(), host.clone())).collect();
     let mut groups = inventory.groups;
-    groups.values_mut().for_each(|members| members.retain(|name| hosts.contains_key(name)));
+    groups.values_mut().for_each(|members| members.retain(|name| hosts.contains_key(name.as_str())));
     Inventory { hosts, groups, ..Inventory::default() }
 }
 
 struct Session<'a> {
     /// Hosts that lines run on, those that were lost among them.
-    chosen: Vec<Host>,
+    chosen: Vec<Arc<Host>>,
     /// All hosts of the shell.
     all: Selected,
     /// Them and their groups.
@@ -147,9 +147,9 @@ enum Next {
 
 impl Session<'_> {
     /// Chosen hosts that were not lost.
-    fn there(&mut self) -> Vec<Host> {
+    fn there(&mut self) -> Vec<Arc<Host>> {
         let lost = self.kept.lost();
-        self.chosen.iter().filter(|host| !lost.contains(&host.name.as_str())).cloned().collect()
+        self.chosen.iter().filter(|host| !lost.contains(&&*host.name)).cloned().collect()
     }
 
     /// Logs in to all hosts, and says which cannot be.
@@ -174,7 +174,7 @@ impl Session<'_> {
     fn talk(&mut self) -> anyhow::Result<ExitStatus> {
         let groups = self.inventory.groups.keys().map(String::as_str).chain(["all", "failed", "retry", "ok"]);
         let groups = groups.map(|group| format!("@{group}"));
-        let names = self.all.hosts.iter().map(|host| host.name.clone()).chain(groups).collect();
+        let names = self.all.hosts.iter().map(|host| host.name.to_string()).chain(groups).collect();
         let history = self.environment.state_dir().join("shell_history");
         let mut editor = Editor::new(names, history).context("cannot use the terminal")?;
         say("`:help` lists the words of the shell; Ctrl-D ends it");
@@ -261,7 +261,7 @@ impl Session<'_> {
         Ok(None)
     }
 
-    fn run_on(&mut self, hosts: Vec<Host>, plan: Plan, kind: CommandKind) -> anyhow::Result<ExitStatus> {
+    fn run_on(&mut self, hosts: Vec<Arc<Host>>, plan: Plan, kind: CommandKind) -> anyhow::Result<ExitStatus> {
         if hosts.is_empty() {
             say("error: every chosen host was lost\nhint: `:reconnect` logs in again, `:hosts SET` chooses others");
             return Ok(ExitStatus::Unreachable);
@@ -316,12 +316,12 @@ fn rank(status: ExitStatus) -> usize {
     order.iter().position(|known| *known == status).unwrap_or_default()
 }
 
-fn folded(hosts: &[Host]) -> String {
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+fn folded(hosts: &[Arc<Host>]) -> String {
+    let names: Vec<&str> = hosts.iter().map(|host| &*host.name).collect();
     fold(&names)
 }
 
-fn hosts(hosts: &[Host]) -> String {
+fn hosts(hosts: &[Arc<Host>]) -> String {
     format!("{} ({})", folded(hosts), plural::hosts(hosts.len()))
 }
 

@@ -10,10 +10,9 @@ const LONGEST_NAMES: usize = 24;
 impl Session<'_> {
     /// `3 hosts> `, `2 of 3 hosts, node2 lost> `.
     pub(super) fn prompt(&mut self) -> String {
-        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
-        let names: Vec<&str> = lost.iter().map(String::as_str).collect();
-        let count = self.chosen.iter().filter(|host| !lost.contains(&host.name)).count();
-        prompt(count, self.all.hosts.len(), &names)
+        let lost = self.kept.lost();
+        let count = self.chosen.iter().filter(|host| !lost.contains(&&*host.name)).count();
+        prompt(count, self.all.hosts.len(), &lost)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 
 use super::line::WORDS;
 use super::{Session, folded, hosts, say};
@@ -41,8 +42,8 @@ impl Session<'_> {
     }
 
     pub(super) fn reconnect(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let lost: Vec<String> = self.kept.lost().into_iter().map(str::to_owned).collect();
-        let hosts: Vec<Host> = self.chosen.iter().filter(|host| lost.contains(&host.name)).cloned().collect();
+        let lost = self.kept.lost();
+        let hosts: Vec<Arc<Host>> = self.chosen.iter().filter(|host| lost.contains(&&*host.name)).cloned().collect();
         if hosts.is_empty() {
             say("no chosen host was lost");
             return Ok(None);
@@ -53,7 +54,7 @@ impl Session<'_> {
     pub(super) fn choose(&mut self, set: String) -> anyhow::Result<()> {
         let options = HostOptions { hosts: vec![set], ..HostOptions::default() };
         let found = selection::choose(self.inventory.clone(), self.all.files.clone(), &options, self.environment)?;
-        let (here, others): (Vec<Host>, Vec<Host>) =
+        let (here, others): (Vec<Arc<Host>>, Vec<Arc<Host>>) =
             found.hosts.into_iter().partition(|host| self.kept.has(&host.name));
         if here.is_empty() {
             let names = folded(&others);
@@ -65,7 +66,7 @@ impl Session<'_> {
             say(&format!("warning: not among the hosts of this shell: {}", folded(&others)));
         }
         // As they were when they were logged in to.
-        let is_here = |host: &&Host| here.iter().any(|chosen| chosen.name == host.name);
+        let is_here = |host: &&Arc<Host>| here.iter().any(|chosen| chosen.name == host.name);
         self.chosen = self.all.hosts.iter().filter(is_here).cloned().collect();
         if !self.has_terminal {
             return Ok(());

@@ -8,10 +8,11 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
+use crate::shared::share;
 use crate::text::is_absent;
 
 /// How much of a file was read.
@@ -41,8 +42,8 @@ pub(super) struct Index {
     pub(super) sources: Vec<KnownHostsFile>,
     entries: Vec<IndexedKey>,
     /// Lines with patterns or hashed names, by the key's text: a line needs its HMAC only where it has the key that was shown.
-    by_key: HashMap<String, Vec<usize>>,
-    by_name: HashMap<String, Vec<usize>>,
+    by_key: HashMap<Box<str>, Vec<usize>>,
+    by_name: HashMap<Arc<str>, Vec<usize>>,
     patterned: Vec<usize>,
     hashed: Vec<usize>,
     pub(super) bad_lines: Vec<(usize, usize)>,
@@ -96,6 +97,9 @@ impl Index {
         if !self.sources[source].ends_clean && !pieces.is_empty() {
             pieces.remove(0);
         }
+        // Mostly each is a line with one name.
+        self.entries.reserve(pieces.len());
+        self.by_name.reserve(pieces.len());
         for piece in pieces {
             self.sources[source].lines += 1;
             let number = self.sources[source].lines;
@@ -111,7 +115,10 @@ impl Index {
         }
     }
 
-    fn add(&mut self, entry: IndexedKey) {
+    fn add(&mut self, mut entry: IndexedKey) {
+        if let Some(last) = self.entries.last() {
+            share(&mut entry.line.key_type, &last.line.key_type);
+        }
         let id = self.entries.len();
         if !matches!(entry.line.names, HostPatterns::Plain(_)) {
             self.by_key.entry(entry.line.key.clone()).or_default().push(id);
@@ -119,11 +126,11 @@ impl Index {
         match &entry.line.names {
             HostPatterns::Plain(names) => {
                 for name in names {
-                    self.by_name.entry(name.clone()).or_default().push(id);
+                    self.by_name.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
                 }
             }
             HostPatterns::Patterns(_) => self.patterned.push(id),
-            HostPatterns::Hashed { .. } => {
+            HostPatterns::Hashed(_) => {
                 self.hashed.push(id);
                 lock(&self.hashed_found).clear();
             }
@@ -137,7 +144,7 @@ impl Index {
         let plain = targets.iter().filter_map(|&target| self.by_name.get(target)).flatten();
         let others = self.by_key.get(key).into_iter().flatten();
         let others = others.filter(|&&id| targets.iter().any(|target| self.entries[id].line.names.matches(target)));
-        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| entry.line.key == key)
+        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| *entry.line.key == *key)
     }
 
     /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked
@@ -179,8 +186,8 @@ impl Index {
     pub(super) fn types(entries: &[&IndexedKey]) -> Vec<String> {
         let mut types: Vec<String> = Vec::new();
         for entry in entries.iter().filter(|entry| entry.line.marker == Marker::HostKey) {
-            if !types.contains(&entry.line.key_type) {
-                types.push(entry.line.key_type.clone());
+            if !types.iter().any(|known| **known == *entry.line.key_type) {
+                types.push(entry.line.key_type.to_string());
             }
         }
         types

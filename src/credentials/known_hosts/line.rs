@@ -2,6 +2,8 @@
 //!
 //! Pure text: nothing here opens a file or decides what to think of a host.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -24,21 +26,28 @@ pub(super) enum Marker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HostPatterns {
     /// Names without wildcards, in lower case.
-    Plain(Vec<String>),
+    Plain(Box<[Arc<str>]>),
     /// A list with `*`, `?` or `!` in it, in lower case.
     Patterns(Vec<String>),
     /// HMAC-SHA1 of one name.
-    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+    Hashed(Box<HashedName>),
 }
 
-/// A line that names a key.
+/// A salt, and the HMAC-SHA1 of a name with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HashedName {
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+/// A line that names a key. There may be very many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KnownHostsLine {
     pub(super) marker: Marker,
     pub(super) names: HostPatterns,
-    pub(super) key_type: String,
+    pub(super) key_type: Arc<str>,
     /// As it stands in the file: decoding 50,000 keys to compare a few would be waste.
-    pub(super) key: String,
+    pub(super) key: Box<str>,
 }
 
 /// What a line turned out to be.
@@ -82,7 +91,7 @@ fn fields(text: &str) -> Option<KnownHostsLine> {
     let names = HostPatterns::parse(names)?;
     // Names of signatures count for the key that makes them, as in ssh.
     let key_type = if matches!(key_type, "rsa-sha2-256" | "rsa-sha2-512") { "ssh-rsa" } else { key_type };
-    Some(KnownHostsLine { marker, names, key_type: key_type.to_owned(), key: key.to_owned() })
+    Some(KnownHostsLine { marker, names, key_type: key_type.into(), key: key.into() })
 }
 
 /// Whether it can be base64. It is decoded only for a host that is asked for: the files may have a hundred thousand lines.
@@ -94,7 +103,8 @@ impl HostPatterns {
     fn parse(text: &str) -> Option<Self> {
         if let Some(hashed) = text.strip_prefix("|1|") {
             let (salt, hash) = hashed.split_once('|')?;
-            return Some(Self::Hashed { salt: STANDARD.decode(salt).ok()?, hash: STANDARD.decode(hash).ok()? });
+            let (salt, hash) = (STANDARD.decode(salt).ok()?, STANDARD.decode(hash).ok()?);
+            return Some(Self::Hashed(Box::new(HashedName { salt, hash })));
         }
         if text.starts_with('|') {
             return None;
@@ -103,16 +113,16 @@ impl HostPatterns {
         if list.iter().any(|name| name.starts_with('!') || name.contains(['*', '?'])) {
             Some(Self::Patterns(list))
         } else {
-            Some(Self::Plain(list))
+            Some(Self::Plain(list.into_iter().map(Arc::from).collect()))
         }
     }
 
     /// True when the line is for `target`, which is in lower case.
     pub(super) fn matches(&self, target: &str) -> bool {
         match self {
-            Self::Plain(names) => names.iter().any(|name| name == target),
+            Self::Plain(names) => names.iter().any(|name| **name == *target),
             Self::Patterns(patterns) => matches_list(patterns, target),
-            Self::Hashed { salt, hash } => hash_name(salt, target) == hash.as_slice(),
+            Self::Hashed(hashed) => hash_name(&hashed.salt, target) == hashed.hash.as_slice(),
         }
     }
 }
@@ -120,7 +130,7 @@ impl HostPatterns {
 impl KnownHostsLine {
     /// The key itself, when the text holds one of the type that the line claims. ssh skips the line otherwise.
     pub(super) fn blob(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(&self.key).ok().filter(|blob| key_type(blob) == Some(&self.key_type))
+        STANDARD.decode(&*self.key).ok().filter(|blob| key_type(blob) == Some(&self.key_type))
     }
 }
 
@@ -211,7 +221,7 @@ mod tests {
     fn comments_carriage_returns_and_tabs_are_no_part_of_the_key() {
         for text in ["n ssh-ed25519 AAAAC3 root@n # x", "n\tssh-ed25519\tAAAAC3\r", "  n  ssh-ed25519  AAAAC3  "] {
             let ParsedLine::Line(line) = parse(text) else { panic!("{text:?}") };
-            assert_eq!((line.key_type.as_str(), line.key.as_str()), ("ssh-ed25519", "AAAAC3"), "{text:?}");
+            assert_eq!((&*line.key_type, &*line.key), ("ssh-ed25519", "AAAAC3"), "{text:?}");
         }
     }
 
@@ -223,7 +233,7 @@ mod tests {
         };
         assert!(line("ssh-ed25519").blob().is_some());
         assert!(line("ssh-rsa").blob().is_none());
-        assert_eq!(line("rsa-sha2-512").key_type, "ssh-rsa");
+        assert_eq!(&*line("rsa-sha2-512").key_type, "ssh-rsa");
     }
 
     proptest! {

@@ -280,7 +280,7 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
     let (mut known, mut known_bare) = (false, false);
     let targets = [full.as_str(), bare.as_str()];
     let targets = if bare == full { &targets[..1] } else { &targets };
-    for entry in index.with_key(targets, &key).filter(|entry| entry.line.key_type == key_type) {
+    for entry in index.with_key(targets, &key).filter(|entry| *entry.line.key_type == *key_type) {
         match entry.line.marker {
             Marker::HostKey if entry.line.names.matches(&full) => known = true,
             Marker::HostKey => known_bare = true,
@@ -299,7 +299,7 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
         .into_iter()
         .filter(|entry| entry.line.marker == Marker::HostKey && entry.line.blob().is_some())
         .collect();
-    if let Some(entry) = recorded.iter().find(|entry| entry.line.key_type == key_type) {
+    if let Some(entry) = recorded.iter().find(|entry| *entry.line.key_type == *key_type) {
         let (file, line) = index.place(entry);
         return HostKeyVerdict::Changed {
             file,

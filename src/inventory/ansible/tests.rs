@@ -11,8 +11,8 @@ fn inventory(name: &str, text: &str) -> Inventory {
 
 /// `name key=value ... (group,group)` of every host.
 fn told(inventory: &Inventory) -> Vec<String> {
-    let line = |host: &crate::inventory::Host| {
-        let mut line = host.name.clone();
+    let line = |host: &std::sync::Arc<crate::inventory::Host>| {
+        let mut line = host.name.to_string();
         host.settings.iter().for_each(|(key, setting)| write!(line, " {key}={}", setting.value).unwrap());
         if host.groups.is_empty() { line } else { format!("{line} ({})", host.groups.join(",")) }
     };

@@ -41,14 +41,14 @@ fn selection(text: &str) -> Selection {
     selection
 }
 
-fn select(inventory: &Inventory, selection: &Selection) -> Result<Vec<Host>, SelectError> {
+fn select(inventory: &Inventory, selection: &Selection) -> Result<Vec<Arc<Host>>, SelectError> {
     select_with_warnings(inventory, selection).map(|selected| selected.hosts)
 }
 
-fn shown(host: &Host) -> String {
+fn shown(host: &Arc<Host>) -> String {
     let user = host.user().map(|user| format!("{user}@")).unwrap_or_default();
     let port = host.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let name = if host.address() == host.name { String::new() } else { format!("{}=", host.name) };
+    let name = if *host.address() == *host.name { String::new() } else { format!("{}=", host.name) };
     format!("{name}{user}{}{port}", host.address())
 }
 

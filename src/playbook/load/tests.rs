@@ -42,10 +42,7 @@ fn plays_are_put_in_where_they_stand() {
     )
     .expect("loads");
     assert_eq!(plan.name, "a");
-    assert_eq!(
-        plan.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(),
-        ["one", "b: one", "b: three", "two"]
-    );
+    assert_eq!(plan.steps.iter().map(|step| &*step.name).collect::<Vec<_>>(), ["one", "b: one", "b: three", "two"]);
     assert_eq!(plan.vars["x"].default.as_deref(), Some("outer"));
     assert_eq!(plan.vars["y"].default.as_deref(), Some("inner"));
     assert_eq!(&*plan.probes["p"].script, "echo a=1");

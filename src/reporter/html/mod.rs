@@ -115,7 +115,7 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
     let chain = host.chain.iter().map(|stage| {
         json!({ "stage": sanitize::words(&stage.stage), "up": stage.up, "value": stage.value.as_deref().map(sanitize::words) })
     });
-    let failure = finding.as_ref().or(host.failure.as_ref());
+    let failure = finding.as_ref().or(host.failure.as_deref());
     json!({
         "host": sanitize::words(&host.host),
         "address": host.address.as_deref().map(sanitize::words),
@@ -125,7 +125,7 @@ fn data(host: &HostReport, timeline: &HostTimeline, looks: bool) -> Value {
         "phase": failure.map(|failure| failure.phase.words()),
         "error": failure.map(|failure| sanitize::words(&failure.cause)),
         "hint": failure.and_then(|failure| failure.hint.as_deref()).map(sanitize::words),
-        "cause": host.cause.as_ref().map(cause),
+        "cause": host.cause.as_deref().map(cause),
         "attempts": host.attempts,
         "elapsed_ms": ms(host.elapsed),
         "spans": spans,

@@ -46,7 +46,10 @@ fn plan_of(case: &Case) -> Plan {
         let step = match kind {
             0 => run_step(&name),
             1 => touch_step(&name),
-            2 => Step::new(&name, Action::Probe { probe: "look".to_owned(), refuse: Vec::new(), warn: Vec::new() }),
+            2 => Step::new(
+                name.as_str(),
+                Action::Probe { probe: "look".to_owned(), refuse: Vec::new(), warn: Vec::new() },
+            ),
             _ => Step { state: Some(format!("state-{number}")), ..run_step(&name) },
         };
         let on = match on {

@@ -80,7 +80,7 @@ impl Dialer {
             return Err(too_much(&shown(target, address), &format!("{why}: {}", failure.cause)));
         }
         socket.logged_in();
-        let reached = address.map_or_else(|| target.address.clone(), |address| address.ip().to_string());
+        let reached = address.map_or_else(|| target.address.to_string(), |address| address.ip().to_string());
         let session = Session::new(ssh, socket, reached, target, (&self.spool, self.window));
         outcome.map(|()| session)
     }

@@ -40,7 +40,7 @@ pub(super) struct JumpSession {
     /// When it was made.
     pub(super) since: Instant,
     /// The jump host's name.
-    name: String,
+    name: Arc<str>,
     /// Channels that are in use.
     forwards: RefCell<Vec<Rc<ForwardedChannel>>>,
     /// Channels that are done with, and whose end the jump host has not confirmed yet.

@@ -13,7 +13,7 @@ use crate::transport::target::Target;
 
 /// What one login may offer, and what it came to; it goes to another thread and back.
 struct AgentOffer {
-    user: String,
+    user: Arc<str>,
     /// Only these; `None`: all.
     only: Option<Arc<[Vec<u8>]>>,
     /// The key that logged in elsewhere.

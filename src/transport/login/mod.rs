@@ -89,7 +89,7 @@ pub(super) async fn log_in(
     password_sent: &Cell<bool>,
 ) -> Result<(), Failure> {
     let mut tried = LoginAttempts::default();
-    for method in &target.methods {
+    for method in &*target.methods {
         let result = match (method, &target.password) {
             (Method::PublicKey, _) => with_public_keys(ssh, socket, target, agent, &mut tried).await,
             // It is sent once: a second try with the same password only brings an account nearer to being locked.

@@ -99,7 +99,7 @@ impl LoginAttempt {
                 LoginStage::Auth | LoginStage::In => Phase::Auth,
             });
             if log.serving && session.socket.exists() {
-                session.address = log.address.as_ref().map_or_else(|| target.address.clone(), |(ip, _)| ip.clone());
+                session.address = log.address.as_ref().map_or_else(|| target.address.to_string(), |(ip, _)| ip.clone());
                 session.banner.clone_from(&log.banner);
                 session.log.words.clear();
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ssh2::Channel;
@@ -21,7 +22,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// A channel that the jump host was asked for.
 pub(super) struct Opening {
-    address: String,
+    address: Arc<str>,
     port: u16,
     since: Instant,
     /// When the last one asked for it.
@@ -43,7 +44,7 @@ impl JumpSession {
         let mut opening = self.opening.borrow_mut();
         match opening.as_mut() {
             Some(opening)
-                if request.place() == (opening.address.as_str(), opening.port)
+                if request.place() == (&*opening.address, opening.port)
                     && opening.request.as_ref().is_none_or(TunnelRequest::is_withdrawn) =>
             {
                 opening.asked = Instant::now();
