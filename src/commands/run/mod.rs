@@ -103,7 +103,10 @@ impl PendingRun<'_> {
             }
         }
         self.check_selection()?;
-        let run_hosts = self.run_hosts(&targets)?;
+        let opening = self.opening();
+        // What else is known of the hosts is in the targets by now, and there may be very many of them.
+        let Selected { hosts, partition, .. } = std::mem::take(&mut self.selected);
+        let run_hosts = self.run_hosts(hosts, &targets)?;
         for run_host in &run_hosts {
             runner::rehearse(&self.plan, run_host)
                 .map_err(|said| Diagnostic::usage(format!("host `{}`: {said}", run_host.name)))?;
@@ -119,9 +122,6 @@ impl PendingRun<'_> {
         if self.options.run.dry_run {
             return Ok(self.rehearsal(&run_hosts)?);
         }
-        let opening = self.opening();
-        // Everything of it is in the targets by now, and there may be very many hosts.
-        let partition = std::mem::take(&mut self.selected).partition;
         if matches!(self.way, Way::Network) {
             give_password(Arc::make_mut(&mut targets), self.options)?;
         }
@@ -214,8 +214,8 @@ impl PendingRun<'_> {
         if used { passwords::sudo(given, self.options) } else { Ok(None) }
     }
 
-    /// Hosts with the values of the plan's variables on each.
-    fn run_hosts(&self, targets: &[Target]) -> Result<Vec<RunHost>, Diagnostic> {
+    /// Hosts with the values of the plan's variables on each. The hosts are let go of one by one, and so make room.
+    fn run_hosts(&self, hosts: Vec<Arc<Host>>, targets: &[Target]) -> Result<Vec<RunHost>, Diagnostic> {
         let env = |name: &str| self.environment.var(name).map(str::to_owned);
         vars::check_names(&self.plan.vars, self.playbook.given.keys().map(String::as_str))
             .map_err(|error| Diagnostic::usage(error.to_string()).maybe_hint(error.hint()))?;
@@ -245,8 +245,8 @@ impl PendingRun<'_> {
             })
         };
         let mut run_hosts: Vec<RunHost> = Vec::with_capacity(targets.len());
-        for each in self.selected.hosts.iter().zip(targets) {
-            let mut run_host = run_host(each)?;
+        for (host, target) in hosts.into_iter().zip(targets) {
+            let mut run_host = run_host((&host, target))?;
             if let Some(other) = run_hosts.last() {
                 run_host.share(other);
             }
