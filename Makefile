@@ -155,7 +155,7 @@ bench: tools
 profile: build-tools
 	$(call need,perf,linux-perf)
 	$(CARGO) build --profile profiling --locked -p gsctl -p gsctl-fleet
-	@sh benches/profile.sh target/profiling $(HOSTS)
+	sh benches/profile.sh target/profiling $(HOSTS) >docs/profiles.md
 
 # Peers that no distribution has; those that Debian has are the packages pssh, pdsh, clustershell and ansible-core. What is not
 # installed is named in the tables.

@@ -43,6 +43,7 @@ pub(crate) fn page(results: &[Result], extras: &Extras, rounds: usize) -> String
         page.push_str(&table(result));
     }
     page.push_str(&alone(extras));
+    page.push_str("\n## Where the time goes\n\n[profiles.md](profiles.md), written by `make profile`.\n");
     page.push_str(
         "\n## Again\n\n    make peers    # parallel-ssh's library and bssh, under target/peers\n    make bench\n    \
          make bench BENCH='--rounds 1 --scale 0.1 --out /tmp/benchmarks.md'\n\nA tool that is not installed stands in the tables as \
@@ -148,7 +149,7 @@ fn alone(extras: &Extras) -> String {
     if !extras.output.is_empty() {
         text.push_str(
             "\n## Large output\n\n100 simulated hosts, 32 at once, print 1 GB together (less with `--scale`), and the output goes to \
-             `/dev/null`. What does not fit in memory lies in a file meanwhile: 1 MiB a host and 16 MiB a run do.\n\n\
+             `/dev/null`. What does not fit in memory lies in a file meanwhile: 256 KiB a host and 16 MiB a run do.\n\n\
              | shown | bytes | CPU | wall time | MB a second | memory |\n|---|---:|---:|---:|---:|---:|\n",
         );
         for (way, bytes, cost, size) in &extras.output {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # profile.sh BIN [HOSTS...]: where gsctl's time goes on simulated hosts, as Markdown: for each kind of work and each number of hosts
-# the share of each part of the program, and the ten functions that take most. BIN is the directory of gsctl and fleet, built with
+# the microseconds a host that each part of the program takes, and the ten functions that take most. BIN is the directory of gsctl and fleet, built with
 # symbols (`make profile`). Sampled with perf; who may not use it is told so.
 set -eu
 bin=$1
@@ -53,16 +53,35 @@ profile() {
         --connect-timeout 5m --fanout 256 "$@"
     perf report -q -i "$dir/data" --no-children --stdio -g none --percent-limit 0 -F period,dso,symbol -t '	' 2>/dev/null |
         sed 's/^ *//; /^$/d; s/\[[k.]\] //' >"$dir/functions"
-    printf '\n### %s, %s host%s\n\n| part | share |\n|---|---:|\n' "$work" "$hosts" "$([ "$hosts" = 1 ] || echo s)"
-    awk -F '	' "$parts"'{ gsub(/ +$/, "", $2); all += $1; share[part($3, $2)] += $1 }
-        END { for (name in share) printf "%s\t%.1f\n", name, 100 * share[name] / all }' "$dir/functions" | sort -t '	' -k2 -rn |
-        awk -F '	' '{ printf "| %s | %s %% |\n", $1, $2 }'
+    printf '\n### %s, %s host%s\n\n| part | a host | share |\n|---|---:|---:|\n' "$work" "$hosts" "$([ "$hosts" = 1 ] || echo s)"
+    # A period is nanoseconds of CPU.
+    awk -F '	' -v runs="$((hosts * times))" "$parts"'{ gsub(/ +$/, "", $2); all += $1; share[part($3, $2)] += $1 }
+        END { for (name in share) printf "%s\t%.1f\t%.1f\n", name, share[name] / 1000 / runs, 100 * share[name] / all
+            printf "all\t%.1f\t100.0\n", all / 1000 / runs }' "$dir/functions" | sort -t '	' -k2 -rn >"$dir/parts"
+    awk -F '	' '{ printf "| %s | %s µs | %s %% |\n", $1, $2, $3 }' "$dir/parts"
+    awk -F '	' -v key="$work	$hosts" '{ print key "\t" $1 "\t" $2 }' "$dir/parts" >>"$dir/table"
     printf '\n| function | share |\n|---|---:|\n'
     awk -F '	' '{ all += $1; share[$3] += $1 } END { for (name in share) printf "%.1f\t%s\n", 100 * share[name] / all, name }' "$dir/functions" |
         sort -rn | head -n 10 | awk -F '	' '{ gsub(/\|/, "/", $2); printf "| `%s` | %s %% |\n", substr($2, 1, 90), $1 }'
 }
 
+# summary WORK HOSTS...: one table of all numbers of hosts.
+summary() {
+    wanted=$1
+    shift
+    printf '\n| %s |' "$wanted"
+    printf ' %s |' "$@"
+    printf '\n|---|'
+    for hosts in "$@"; do printf -- '---:|'; done
+    awk -F '	' -v wanted="$wanted" -v columns="$*" '$1 == wanted { if (!($3 in seen)) { seen[$3] = 1; names[++count] = $3 } at[$3, $2] = $4 }
+        END { size = split(columns, hosts, " "); print ""
+            for (row = 1; row <= count; row++) { line = "| " names[row] " |"
+                for (n = 1; n <= size; n++) line = line " " ((names[row], hosts[n]) in at ? at[names[row], hosts[n]] : "0.0") " |"
+                print line } }' "$dir/table"
+}
+
 export HOME="$dir/home" XDG_STATE_HOME="$dir/home"
+every="$*"
 for hosts in "$@"; do
     times=$((1 + 1000 / hosts))
     [ "$times" -le 100 ] || times=100
@@ -71,4 +90,15 @@ for hosts in "$@"; do
     profile stream "$hosts" "$times" 0 --stream exec true
     profile wait "$hosts" 1 5 -q play "$dir/wait.yaml"
     profile 'JSON report' "$hosts" "$times" 0 -q --json /dev/null exec true
+done >"$dir/sections"
+cat <<'END'
+# Where a host's microseconds go
+
+Written by `make profile`: microseconds of the client's CPU for each host, by the part of the program that took them; the columns are
+numbers of simulated hosts. Sampled, with client and servers on the same cores: a system call counts where it was made from for a part
+of its time, and a part below a percent comes and goes. For a wait it is a login and ten looks.
+END
+for work in login exec stream wait 'JSON report'; do
+    summary "$work" $every
 done
+cat "$dir/sections"

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use rustix::fs::{FallocateFlags, fallocate};
 
 /// Bytes of one stream of one host that are kept in memory.
-const MOST_IN_MEMORY: usize = 1024 * 1024;
+const MOST_IN_MEMORY: usize = 256 * 1024;
 /// The same while all hosts together hold much.
 const MOST_WHEN_SCARCE: usize = 16 * 1024;
 /// How much is much.

@@ -75,8 +75,8 @@ pub struct ConnectResult {
 }
 
 /// Bytes of output that all servers together may have under way before they are read, and what one may have at least and at most.
-/// libssh2 holds them in memory. So many a tenth of a second are a gigabit a second.
-const ALL_WINDOWS: usize = 16 * 1024 * 1024;
+/// libssh2 holds them in memory. Ten times that a second is most of a gigabit.
+const ALL_WINDOWS: usize = 8 * 1024 * 1024;
 const WINDOWS: (usize, usize) = (256 * 1024, 2 * 1024 * 1024);
 
 impl Connector {
