@@ -70,8 +70,8 @@ impl Kept {
         self.spilled + self.rest.len() as u64
     }
 
-    /// Takes what is in memory to the disk. Where that fails it stays, and nothing more is taken.
-    fn spill(&mut self) {
+    /// Takes what is in memory to the disk. Where that fails it stays, and nothing more is taken once that is `most`.
+    fn spill(&mut self, most: usize) {
         let Some(spool) = &self.spool else { return };
         let (start, len) = (self.spilled, self.rest.len() as u64);
         match spool.write(&self.rest) {
@@ -86,6 +86,7 @@ impl Kept {
                 // Room that is not held counts as well.
                 self.rest.shrink_to(spool.limit());
             }
+            Err(_) if self.rest.len() < most => {}
             Err(why) => self.cut = Some(Cut { lost: 0, why }),
         }
     }
@@ -124,7 +125,7 @@ impl OutputBuilder {
         let Self(kept) = self;
         let Some(spool) = &kept.spool else { return };
         if kept.cut.is_none() && kept.rest.len() + bytes.len() > spool.limit() && !kept.rest.is_empty() {
-            kept.spill();
+            kept.spill(spool.limit_without_disk().saturating_sub(bytes.len()));
         }
         match (&mut kept.cut, &kept.spool) {
             (Some(cut), _) => cut.lost += bytes.len() as u64,
@@ -148,7 +149,7 @@ impl OutputBuilder {
         let Self(kept) = &mut self;
         let scarce = kept.spool.as_ref().is_some_and(|spool| spool.is_scarce());
         if kept.cut.is_none() && kept.rest.len() > KEEP_IN_MEMORY && (scarce || kept.spilled > 0) {
-            kept.spill();
+            kept.spill(0);
             // Nothing is missing where what could not be written is still there.
             kept.cut = None;
         }

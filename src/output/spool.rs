@@ -19,6 +19,10 @@ const MOST_WHEN_SCARCE: usize = 16 * 1024;
 /// How much is much.
 const SCARCE_ABOVE: usize = 16 * 1024 * 1024;
 
+/// The same where nothing can be written.
+const MOST_WITHOUT_DISK: usize = 1024 * 1024;
+const SCARCE_WITHOUT_DISK: usize = 64 * 1024 * 1024;
+
 /// The file, and how much is held in memory besides.
 #[derive(Debug, Default)]
 pub struct Spool {
@@ -32,6 +36,12 @@ impl Spool {
     /// Bytes that one stream of one host may hold in memory now.
     pub(super) fn limit(&self) -> usize {
         if self.is_scarce() { MOST_WHEN_SCARCE } else { MOST_IN_MEMORY }
+    }
+
+    /// The same where nothing can be written: what is not held then is lost.
+    pub(super) fn limit_without_disk(&self) -> usize {
+        let is_scarce = self.held.load(Ordering::Relaxed) > SCARCE_WITHOUT_DISK;
+        if is_scarce { MOST_WHEN_SCARCE } else { MOST_WITHOUT_DISK }
     }
 
     /// True while all hosts together hold much.
