@@ -593,7 +593,7 @@ fn of_many_hosts_that_do_the_same_the_slowest_are_named() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut play = Play::new(&pipe(CommandKind::Output, names.len()), &names, &["true"]);
     let mut says = |hosts: &[usize]| {
-        let ages = (0..).map(|longer: u32| s(1000.0) - s(1.0) * longer);
+        let ages = (0..1000_u32).rev().map(|age| s(f64::from(age)));
         let hosts = hosts.iter().zip(ages).map(|(&host, age)| (host, Activity::Step(0), age)).collect();
         play.send(20.0, EventKind::StillRunning { hosts });
         play.err.text().lines().last().unwrap_or_default().to_owned()

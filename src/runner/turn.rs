@@ -15,6 +15,8 @@ use crate::transport::ConnectProgress;
 
 /// Time without news after which a run that nobody watches says who is still at what.
 const STILL_RUNNING_AFTER: Duration = Duration::from_secs(10);
+/// Time without news after which it takes in what they are at.
+const TAKING_IN_AFTER: Duration = Duration::from_millis(9_900);
 /// Time between two ticks.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
@@ -103,8 +105,8 @@ impl<C: Executor> Run<'_, C> {
             return self.ticked + TICK;
         }
         // What hosts are at is taken in first: nobody was woken for that.
-        let speaks = self.said + STILL_RUNNING_AFTER;
-        if now() < speaks - TICK { speaks - TICK } else { speaks }
+        let takes_in = self.said + TAKING_IN_AFTER;
+        if now() < takes_in { takes_in } else { self.said + STILL_RUNNING_AFTER }
     }
 
     /// Ticks, on which also what is kept for a pipe is written; and for whoever does not watch, a line now and then that

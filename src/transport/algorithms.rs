@@ -92,13 +92,19 @@ pub fn default_ciphers() -> &'static [&'static str] {
 }
 
 /// Whether this machine computes AES in GCM by instructions of its own. Then that is the fastest cipher at both ends; without them
-/// libssh2's own order, which begins with ChaCha20, is.
+/// libssh2's own order, which begins with `chacha20-poly1305`, is.
+#[cfg(target_arch = "x86_64")]
 fn has_aes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes() -> bool {
     false
 }
 

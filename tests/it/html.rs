@@ -76,7 +76,7 @@ fn a_page_in_a_browser() {
         let found = browse(&page, &format!("#filter={filter}"));
         assert!(found.complaints.is_empty(), "{:#?}", found.complaints);
         assert_eq!(found.seen(), want, "{filter}");
-        assert_eq!(found.hosts().len(), 4);
+        assert_eq!(found.hosts().len(), want.len(), "no more rows than are seen");
     }
 
     // This test can fail: a page that complains is heard.
@@ -95,4 +95,34 @@ fn a_page_in_a_browser() {
 
     let run = lab.gsctl().args(["--html", "/no/such/directory/run.html", "exec", "true"]).run().expect(2);
     assert!(run.stderr.contains("nothing was contacted"), "{run}");
+}
+
+/// The rest of very many hosts is drawn when it is asked for; what failed comes first, and the filter finds everybody.
+#[test]
+fn a_page_of_five_thousand_hosts() {
+    let lab = Lab::start(1);
+    let (part, merged) = (lab.dir().join("client/part.json"), lab.dir().join("client/merged.json"));
+    let page = lab.dir().join("client/run.html");
+    lab.gsctl().args(["--partition", "1/1", "--json"]).arg(&part).args(["exec", "echo said; exit 1"]).run().expect(5);
+    let mut report: serde_json::Value = serde_json::from_slice(&fs::read(&part).unwrap()).unwrap();
+    let host = |number: usize| {
+        let mut host = report["hosts"][0].clone();
+        host["host"] = format!("node{number}").into();
+        if number != 4321 {
+            (host["outcome"], host["exit_status"], host["error"]) = ("ok".into(), 0.into(), serde_json::Value::Null);
+        }
+        host
+    };
+    report["hosts"] = (1..=5000).map(host).collect();
+    fs::write(&merged, report.to_string()).unwrap();
+    lab.bare_gsctl().args(["runs", "merge", "--html"]).arg(&page).arg(&merged).run().expect(5);
+
+    let all = browse(&page, "");
+    assert!(all.complaints.is_empty(), "{:#?}", all.complaints);
+    let seen = all.seen();
+    assert_eq!((seen.len(), seen[0].as_str(), seen[1].as_str()), (2000, "node4321", "node1"));
+    assert!(all.dom.contains("Show 2000 more of 3000 hosts"), "{}", all.dom);
+    let found = browse(&page, "#filter=node4999");
+    assert_eq!((found.seen(), found.complaints.len()), (vec!["node4999".to_owned()], 0));
+    assert!(found.dom.contains("1 of 5000 hosts"));
 }

@@ -193,7 +193,13 @@ fn what_holds_an_agent_back_is_named() {
     let run = start(&lab, &["--wait", "30s", "--force"]).expect(5);
     run.host_is(1, "failed", "app/bin/cm_agent is missing", "install the Cluster Manager");
     run.host_is(2, "failed", "cm_agent.conf is missing", "is the disk mounted?");
-    run.host_is(3, "failed", "cm_agent starts and dies, again and again", "cm_agent-*-current.log");
+    // Which of two truths is known first, so many ends or om_monitor's words about them, is up to the machine.
+    let again = "cm_agent starts and dies, again and again";
+    if run.host(3).to_string().contains(again) {
+        run.host_is(3, "failed", again, "cm_agent-*-current.log");
+    } else {
+        run.host_is(3, "failed", "OG18 cm_agent ends before it has a log", "its words went to /dev/null");
+    }
     run.says("cm_agent exited, status=");
     cluster.heal(3, "crash_loop");
     // om_monitor first: it would start an agent that did not end well again.

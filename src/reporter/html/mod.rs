@@ -1,10 +1,12 @@
 //! A run as one page that loads nothing: a lane per host, what failed first.
 //!
 //! The page is the same for every run; the run is JSON inside it. Remote bytes go through the sanitizer and reach the page as
-//! text only. Written once, at the end.
+//! text only. Written once, at the end, host by host.
 
 use std::io::{self, Write};
 
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::json::ms;
@@ -36,47 +38,78 @@ impl HtmlReport {
         Self { writer, timelines: Timelines::new(hosts), steps: Vec::new(), looks }
     }
 
-    fn page(&self, report: &RunReport) -> io::Result<String> {
-        let title = format!("{} {}", report.command, report.run);
-        let data = serde_json::to_string(&self.data(report))?;
-        let parts = [
-            ("{TITLE}", in_text(&title)),
-            ("{CSS}", STYLE.into()),
-            ("{DATA}", in_script(&data)),
-            ("{JS}", SCRIPT.into()),
-        ];
-        let mut page = String::with_capacity(data.len() + 32 * 1024);
+    /// Writes the page host by host, as there may be very many.
+    fn write_page(&self, report: &RunReport, page: &mut dyn Write) -> io::Result<()> {
+        let title = in_text(&format!("{} {}", report.command, report.run));
         let mut rest = PAGE;
         // In order, so that nothing that is put in is looked at again.
-        for (mark, text) in parts {
+        for (mark, text) in [("{TITLE}", title.as_str()), ("{CSS}", STYLE), ("{DATA}", ""), ("{JS}", SCRIPT)] {
             let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
-            page.push_str(before);
-            page.push_str(&text);
+            page.write_all(before.as_bytes())?;
+            page.write_all(text.as_bytes())?;
+            if mark == "{DATA}" {
+                serde_json::to_writer(InScript(&mut *page), &PageData { html: self, report })?;
+            }
             rest = after;
         }
-        page.push_str(rest);
-        Ok(page)
+        page.write_all(rest.as_bytes())
+    }
+}
+
+/// The run as the page's script reads it, made as it is written.
+struct PageData<'a> {
+    html: &'a HtmlReport,
+    report: &'a RunReport,
+}
+
+impl Serialize for PageData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = self.report;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("run", &report.run)?;
+        map.serialize_entry("command", &sanitize::words(&report.command))?;
+        map.serialize_entry("started", &report.started)?;
+        map.serialize_entry("elapsed_ms", &ms(report.elapsed))?;
+        map.serialize_entry("status", &json!({ "code": report.status.code(), "name": report.status.name() }))?;
+        map.serialize_entry("parts", &parts(report))?;
+        map.serialize_entry("state", &report.state.as_deref().map(sanitize::words))?;
+        map.serialize_entry("counts", &report.counts)?;
+        let steps: Vec<_> = self.html.steps.iter().map(|step| sanitize::words(step)).collect();
+        map.serialize_entry("steps", &steps)?;
+        map.serialize_entry("hosts", &PageHosts(self))?;
+        map.end()
+    }
+}
+
+struct PageHosts<'a>(&'a PageData<'a>);
+
+impl Serialize for PageHosts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(PageData { html, report }) = self;
+        let nothing = HostTimeline::default();
+        let hosts = report.hosts.iter().enumerate();
+        serializer
+            .collect_seq(hosts.map(|(id, host)| data(host, html.timelines.of(id).unwrap_or(&nothing), html.looks)))
+    }
+}
+
+/// Writes JSON so that it can stand in a script element: nothing in it ends the element or begins a comment.
+struct InScript<W>(W);
+
+impl<W: Write> Write for InScript<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| b"<>&".contains(byte)) {
+            self.0.write_all(&rest[..at])?;
+            write!(self.0, "\\u{:04x}", rest[at])?;
+            rest = &rest[at + 1..];
+        }
+        self.0.write_all(rest)?;
+        Ok(bytes.len())
     }
 
-    fn data(&self, report: &RunReport) -> Value {
-        let nothing = HostTimeline::default();
-        let hosts = report
-            .hosts
-            .iter()
-            .enumerate()
-            .map(|(id, host)| data(host, self.timelines.of(id).unwrap_or(&nothing), self.looks));
-        json!({
-            "run": report.run,
-            "command": sanitize::words(&report.command),
-            "started": report.started,
-            "elapsed_ms": ms(report.elapsed),
-            "status": { "code": report.status.code(), "name": report.status.name() },
-            "parts": parts(report),
-            "state": report.state.as_deref().map(sanitize::words),
-            "counts": report.counts,
-            "steps": self.steps.iter().map(|step| sanitize::words(step)).collect::<Vec<_>>(),
-            "hosts": hosts.collect::<Vec<_>>(),
-        })
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -91,9 +124,9 @@ impl Reporter for HtmlReport {
 
     fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
         self.timelines.finish(report.elapsed);
-        let page = self.page(report)?;
-        self.writer.write_all(page.as_bytes())?;
-        self.writer.flush()
+        let mut writer = io::BufWriter::new(std::mem::replace(&mut self.writer, Box::new(io::sink())));
+        self.write_page(report, &mut writer)?;
+        writer.flush()
     }
 }
 
@@ -169,11 +202,6 @@ fn span(span: &super::timeline::Span) -> Value {
     value
 }
 
-/// JSON that can stand in a script element: nothing in it ends the element or begins a comment.
-fn in_script(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
-}
-
 /// Text that can stand between tags.
 fn in_text(text: &str) -> String {
     sanitize::words(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -186,7 +214,9 @@ mod tests {
     #[test]
     fn nothing_gets_out_of_the_script() {
         let text = json!({ "a": "</script><!-- <script> & \u{2028}" }).to_string();
-        let inside = in_script(&text);
+        let mut inside = Vec::new();
+        InScript(&mut inside).write_all(text.as_bytes()).unwrap();
+        let inside = String::from_utf8(inside).unwrap();
         assert!(!inside.contains(['<', '>', '&']), "{inside}");
         assert_eq!(serde_json::from_str::<Value>(&inside).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
         assert_eq!(in_text("a<b>&\x1b"), "a&lt;b&gt;&amp;\\x1b");

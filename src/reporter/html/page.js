@@ -6,6 +6,8 @@
   // What matters most comes first; the rest stays in the order of the inventory.
   const RANK = { refused: 0, timed_out: 1, unreachable: 2, failed: 3, cancelled: 4 };
   const MANY = 400;
+  // Rows that are made at once: a browser takes long over a hundred thousand.
+  const FIRST = 2000;
   const at = (id) => document.getElementById(id);
   // Text only, never markup: whatever a node prints stays text.
   const make = (tag, name, text) => {
@@ -146,46 +148,59 @@
     const order = run.hosts.map((host, index) => ({ host, index }));
     const rank = ({ host }) => RANK[host.outcome] ?? 9;
     order.sort((a, b) => rank(a) - rank(b) || a.index - b.index);
-    const all = document.createDocumentFragment();
     for (const { host } of order) {
-      const item = make('li', 'host ' + host.outcome);
-      const row = make('button', 'row');
-      row.type = 'button';
-      row.setAttribute('aria-expanded', 'false');
-      const picture = make('span', 'lane');
-      row.append(glyph(host.outcome), make('span', 'name', host.host), make('span', 'word', WORDS[host.outcome]), picture, make('span', 'time', time(host.elapsed_ms)));
-      if (host.error) row.append(make('span', 'why', host.phase + ': ' + host.error));
-      waiting.set(picture, host);
-      if (seen) seen.observe(picture); else draw(picture);
-      item.append(row);
-      item.dataset.host = host.host;
-      row.addEventListener('click', () => {
-        const open = row.getAttribute('aria-expanded') === 'true';
-        row.setAttribute('aria-expanded', String(!open));
-        if (open) item.lastChild.hidden = true;
-        else if (item.lastChild === row) item.append(more(host));
-        else item.lastChild.hidden = false;
-      });
-      rows.push({ item, row, text: (host.host + ' ' + WORDS[host.outcome] + ' ' + (host.error || '') + ' ' + (host.cause ? host.cause.words : '')).toLowerCase(), is: host.outcome });
-      all.append(item);
+      const text = (host.host + ' ' + WORDS[host.outcome] + ' ' + (host.error || '') + ' ' + (host.cause ? host.cause.words : '')).toLowerCase();
+      rows.push({ host, text, is: host.outcome, item: null, row: null });
     }
-    at('hosts').append(all);
+  }
+  // The row of a host, made when it is shown first.
+  function made(entry) {
+    if (entry.item) return entry.item;
+    const host = entry.host;
+    const item = make('li', 'host ' + host.outcome);
+    const row = make('button', 'row');
+    row.type = 'button';
+    row.setAttribute('aria-expanded', 'false');
+    const picture = make('span', 'lane');
+    row.append(glyph(host.outcome), make('span', 'name', host.host), make('span', 'word', WORDS[host.outcome]), picture, make('span', 'time', time(host.elapsed_ms)));
+    if (host.error) row.append(make('span', 'why', host.phase + ': ' + host.error));
+    waiting.set(picture, host);
+    if (seen) seen.observe(picture); else draw(picture);
+    item.append(row);
+    item.dataset.host = host.host;
+    row.addEventListener('click', () => {
+      const open = row.getAttribute('aria-expanded') === 'true';
+      row.setAttribute('aria-expanded', String(!open));
+      if (open) item.lastChild.hidden = true;
+      else if (item.lastChild === row) item.append(more(host));
+      else item.lastChild.hidden = false;
+    });
+    entry.item = item;
+    entry.row = row;
+    return item;
+  }
+
+  let most = FIRST;
+  let shownRows = [];
+  function show(found) {
+    shownRows = found.slice(0, most);
+    at('hosts').replaceChildren(...shownRows.map(made));
+    at('more').hidden = found.length <= most;
+    at('more').textContent = 'Show ' + Math.min(FIRST, found.length - most) + ' more of ' + (found.length - most) + ' hosts';
   }
 
   function filter() {
     const words = at('filter').value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (row) => words.every((word) => word.startsWith('is:') ? row.is === word.slice(3) : row.text.includes(word));
-    let shown = 0;
-    for (const row of rows) {
-      row.item.hidden = !fits(row);
-      if (!row.item.hidden) shown += 1;
-    }
-    at('nobody').hidden = shown > 0;
-    at('shown').textContent = words.length ? shown + ' of ' + rows.length + ' hosts' : '';
+    const found = rows.filter(fits);
+    show(found);
+    at('nobody').hidden = found.length > 0;
+    at('shown').textContent = words.length ? found.length + ' of ' + rows.length + ' hosts' : '';
     for (const chip of at('chips').children) chip.setAttribute('aria-pressed', String(words.includes('is:' + chip.dataset.outcome)));
   }
   // The filter stands in the address, so that a view can be sent to a colleague.
   function set(text) {
+    most = FIRST;
     at('filter').value = text;
     history.replaceState(null, '', text ? '#filter=' + encodeURIComponent(text) : location.pathname + location.search);
     filter();
@@ -209,7 +224,7 @@
       set('');
       if (event.target === field) field.blur();
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      const visible = rows.filter((row) => !row.item.hidden).map((row) => row.row);
+      const visible = shownRows.map((entry) => entry.row);
       const here = visible.indexOf(document.activeElement);
       const next = event.key === 'ArrowDown' ? here + 1 : here - 1;
       event.preventDefault();
@@ -222,6 +237,7 @@
   axis();
   hosts();
   fromAddress();
+  at('more').addEventListener('click', () => { most += FIRST; filter(); });
   at('filter').addEventListener('input', () => set(at('filter').value));
   document.addEventListener('keydown', key);
   addEventListener('hashchange', fromAddress);
