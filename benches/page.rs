@@ -63,44 +63,7 @@ fn alone(extras: &Extras) -> String {
             megabytes(size.bytes)
         );
     }
-    if let Some(rows) = extras.large {
-        text.push_str("\n## A large fleet\n\nOne process, at most 256 hosts at once; every host has a line in the hosts file and one in `known_hosts`.\n\n| hosts | CPU | wall time | memory | memory a host |\n|---:|---:|---:|---:|---:|\n");
-        for (hosts, cost, size) in rows {
-            let (cpu, wall) = (cost.cpu.as_secs_f64(), cost.wall.as_secs_f64());
-            let each = megabytes(size.bytes) * 1000.0 / f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
-            let _ = writeln!(
-                text,
-                "| {hosts} | {cpu:.1} s | {wall:.1} s | {:.0} MB | {each:.1} KB |",
-                megabytes(size.bytes)
-            );
-        }
-    }
-    if let Some(wait) = &extras.wait {
-        let hosts = u64::try_from(wait.hosts).unwrap_or(u64::MAX);
-        let _ = writeln!(
-            text,
-            "\n## A wait\n\n{hosts} simulated hosts that never come up are waited for {} s and looked at each {} s: {:.2} of a core, {} looks \
-             ({:.1} a host), at most {:.2} s between two looks at a host, {:.0} microseconds of CPU for each look with its part of the logins.",
-            wait.time.as_secs(),
-            wait.every.as_secs(),
-            wait.cost.cpu.as_secs_f64() / wait.cost.wall.as_secs_f64(),
-            wait.looks,
-            ratio_of(wait.looks, hosts),
-            wait.longest.as_secs_f64(),
-            wait.cost.cpu.as_secs_f64() * 1e6 / ratio_of(wait.looks, 1)
-        );
-    }
-    if let Some([own, ssh]) = extras.one {
-        text.push_str("\n## One host, beside ssh\n\n`true` on one host of a real sshd; of ssh the fastest of all runs, with its own key exchange and with curve25519-sha256.\n\n| | CPU | wall time |\n|---|---:|---:|\n");
-        for (what, cost) in [("gsctl", own), ("ssh, at its fastest", ssh)] {
-            let _ = writeln!(
-                text,
-                "| {what} | {:.1} ms | {:.1} ms |",
-                milliseconds(cost.cpu, 1),
-                milliseconds(cost.wall, 1)
-            );
-        }
-    }
+    text.push_str(&much_or_one(extras));
     if !extras.trips.is_empty() {
         text.push_str(
             "\n## Round trips\n\nWhat 100 ms of latency add to the time for one simulated host, in latencies, with \
@@ -167,6 +130,50 @@ fn alone(extras: &Extras) -> String {
         );
         for (way, rate) in &extras.events {
             let _ = writeln!(text, "| {way} | {rate:.0} |");
+        }
+    }
+    text
+}
+
+/// A large fleet, a long wait, and a single host.
+fn much_or_one(extras: &Extras) -> String {
+    let mut text = String::new();
+    if let Some(rows) = extras.large {
+        text.push_str("\n## A large fleet\n\nOne process, at most 256 hosts at once; every host has a line in the hosts file and one in `known_hosts`.\n\n| hosts | CPU | wall time | memory | memory a host |\n|---:|---:|---:|---:|---:|\n");
+        for (hosts, cost, size) in rows {
+            let (cpu, wall) = (cost.cpu.as_secs_f64(), cost.wall.as_secs_f64());
+            let each = megabytes(size.bytes) * 1000.0 / f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
+            let _ = writeln!(
+                text,
+                "| {hosts} | {cpu:.1} s | {wall:.1} s | {:.0} MB | {each:.1} KB |",
+                megabytes(size.bytes)
+            );
+        }
+    }
+    if let Some(wait) = &extras.wait {
+        let hosts = u64::try_from(wait.hosts).unwrap_or(u64::MAX);
+        let _ = writeln!(
+            text,
+            "\n## A wait\n\n{hosts} simulated hosts that never come up are waited for {} s and looked at each {} s: {:.2} of a core, {} looks \
+             ({:.1} a host), at most {:.2} s between two looks at a host, {:.0} microseconds of CPU for each look with its part of the logins.",
+            wait.time.as_secs(),
+            wait.every.as_secs(),
+            wait.cost.cpu.as_secs_f64() / wait.cost.wall.as_secs_f64(),
+            wait.looks,
+            ratio_of(wait.looks, hosts),
+            wait.longest.as_secs_f64(),
+            wait.cost.cpu.as_secs_f64() * 1e6 / ratio_of(wait.looks, 1)
+        );
+    }
+    if let Some([own, ssh]) = extras.one {
+        text.push_str("\n## One host, beside ssh\n\n`true` on one host of a real sshd; of ssh the fastest of all runs, with its own key exchange and with curve25519-sha256.\n\n| | CPU | wall time |\n|---|---:|---:|\n");
+        for (what, cost) in [("gsctl", own), ("ssh, at its fastest", ssh)] {
+            let _ = writeln!(
+                text,
+                "| {what} | {:.1} ms | {:.1} ms |",
+                milliseconds(cost.cpu, 1),
+                milliseconds(cost.wall, 1)
+            );
         }
     }
     text
@@ -265,7 +272,10 @@ fn promises(results: &[Result], extras: &Extras) -> Vec<Promise> {
     add(
         "memory with all of the second size held open",
         900.0,
-        extras.held.map(|(_, size, _)| megabytes(size.bytes)),
+        // Fewer, where there are too few descriptors: as much for each.
+        extras
+            .held
+            .map(|(hosts, size, _)| megabytes(size.bytes) * 10_000.0 / f64::from(u32::try_from(hosts).unwrap_or(1))),
         "MB",
     );
     let large = |of: fn(&Cost) -> Duration| {

@@ -168,12 +168,15 @@ pub(crate) fn beside(name: &str) -> io::Result<PathBuf> {
         .map_err(|error| io::Error::other(format!("{}: {error}; `make bench` builds it", path.display())))
 }
 
-/// Lets this process, and what it starts, have so many descriptors.
-pub(crate) fn descriptors(wanted: u64) -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.map_or(wanted, |hard| hard.max(wanted));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(hard), maximum: Some(hard) })
-        .map_err(|error| io::Error::other(format!("{wanted} descriptors are needed: {error}; `ulimit -n`, or root")))
+/// Lets this process, and what it starts, have so many descriptors, or as many as it may have; how many that are.
+pub(crate) fn descriptors(wanted: u64) -> u64 {
+    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(wanted);
+    let set = |count| setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum: Some(count.max(hard)) });
+    if set(wanted).is_ok() {
+        return wanted;
+    }
+    let _ = set(hard);
+    hard
 }
 
 fn start(command: &mut Command) -> io::Result<(Child, Option<ChildStdin>, BufReader<ChildStdout>)> {
