@@ -23,7 +23,7 @@ parts='
 function part(symbol, dso) {
     if (dso ~ /kernel|vdso|unknown/) return "system calls"
     if (symbol ~ /libssh2/) return "libssh2"
-    if (symbol ~ /ed25519|ge_|x25519_sc|sc_muladd|slide|sha512|SHA512/) return "signatures"
+    if (symbol ~ /ed25519|^fe_|ge_|cmov|table_select|x25519_sc|sc_muladd|slide|sha512|SHA512/) return "signatures"
     if (symbol ~ /x25519|fe51|fe64|ml_kem|mlkem|keccak|Keccak|SHA3|shake|scalar_|sha256|SHA256/) return "key exchange"
     if (symbol ~ /gcm|aes|AES|chacha|ChaCha|poly1305|ghash/) return "ciphers"
     if (symbol ~ /^(EVP|OPENSSL|CRYPTO|ossl|OSSL|BN_|bn_|RAND|ASN1|asn1|PEM|EC_|OBJ|evp|conf|lh_|OPENSSL_)/) return "OpenSSL, other"
