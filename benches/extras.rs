@@ -56,6 +56,13 @@ fn asked(site: &Site, files: &Files, fanout: usize, words: &[String]) -> io::Res
     Ok(Job { program: beside("gsctl")?, args, dir: files.dir().to_owned(), ..Job::default() })
 }
 
+/// `true` on the first host, by ssh.
+fn ssh(site: &Site, files: &Files) -> Job {
+    let config = files.at("config").display().to_string();
+    let args = ["-F", &config, &site.first(), "true"].map(Into::into).to_vec();
+    Job { program: "ssh".into(), args, dir: files.dir().to_owned(), ..Job::default() }
+}
+
 /// Wall times of all hosts at once without latency, with 50 ms, and of one host with 50 ms.
 pub(crate) fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
     let near = Site::fleet(hosts, "")?;
@@ -134,17 +141,12 @@ pub(crate) fn wait(hosts: usize, time: Duration) -> io::Result<Wait> {
 pub(crate) fn beside_ssh(site: &Site, rounds: usize) -> io::Result<[Cost; 2]> {
     let files = site.files(1, None)?;
     let same = site.files(1, Some(SAME))?;
-    let ssh = |files: &Files| {
-        let config = files.at("config").display().to_string();
-        let args = ["-F", &config, &site.first(), "true"].map(Into::into).to_vec();
-        Job { program: "ssh".into(), args, dir: files.dir().to_owned(), ..Job::default() }
-    };
     let own = gsctl(site, &files, 1)?;
     let (mut gsctl, mut fastest) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         gsctl.push(cost(&own, 5)?);
-        fastest.push(cost(&ssh(&files), 5)?);
-        fastest.push(cost(&ssh(&same), 5)?);
+        fastest.push(cost(&ssh(site, &files), 5)?);
+        fastest.push(cost(&ssh(site, &same), 5)?);
     }
     let least = |of: fn(&Cost) -> Duration| fastest.iter().map(of).min().unwrap_or_default();
     let fastest = Cost { cpu: least(|cost| cost.cpu), wall: least(|cost| cost.wall) };
@@ -173,18 +175,13 @@ pub(crate) fn trips(rounds: usize) -> io::Result<Vec<(&'static str, f64)>> {
             asked(site, files, 1, &["play".to_owned(), files.at(name).display().to_string()])
         }
     };
-    let ssh = |site: &Site, files: &Files| {
-        let config = files.at("config").display().to_string();
-        let args = ["-F", &config, &site.first(), "true"].map(Into::into).to_vec();
-        Ok(Job { program: "ssh".into(), args, dir: files.dir().to_owned(), ..Job::default() })
-    };
     let bare = |site: &Site, files: &Files| Ok(Tool::Bare.job(beside("bare")?, site, files, 1, None));
     let one = counted("gsctl, a playbook of one step", &play("one.yaml"))?;
     let five = counted("gsctl, a playbook of five steps", &play("five.yaml"))?;
     Ok(vec![
         counted("gsctl, login and `true`", &|site, files| gsctl(site, files, 1))?,
         counted("bare loop, login and `true`", &bare)?,
-        counted("ssh, login and `true`", &ssh)?,
+        counted("ssh, login and `true`", &|site, files| Ok(ssh(site, files)))?,
         one,
         five,
         ("gsctl, each further step", (five.1 - one.1) / 4.0),

@@ -57,8 +57,17 @@ pub(crate) fn cost(job: &Job, times: u32) -> io::Result<Cost> {
 
 /// The same, and how large it was: for what takes so long that it is run once.
 pub(crate) fn cost_and_size(job: &Job, times: u32) -> io::Result<(Cost, Size)> {
+    watched(job, times, SELDOM)
+}
+
+/// Runs it once, and looks at its processes now and then.
+pub(crate) fn size(job: &Job) -> io::Result<Size> {
+    Ok(watched(job, 1, LOOK)?.1)
+}
+
+fn watched(job: &Job, times: u32, every: Duration) -> io::Result<(Cost, Size)> {
     let mut most = Size::default();
-    let cost = timed(job, times, SELDOM, |pid| {
+    let cost = timed(job, times, every, |pid| {
         // bash itself is not counted.
         let (own, all) = (look_at(pid), look(pid));
         most.bytes = most.bytes.max(all.bytes.saturating_sub(own));
@@ -92,24 +101,6 @@ fn timed(job: &Job, times: u32, every: Duration, look: impl FnMut(u32)) -> io::R
     let [wall, user, system] = numbers.as_slice() else { return Err(io::Error::other(format!("bash said {text:?}"))) };
     let share = |seconds: f64| Duration::from_secs_f64(seconds / f64::from(times));
     Ok(Cost { cpu: share(user + system), wall: share(*wall) })
-}
-
-/// Runs it once, and looks at its processes now and then.
-pub(crate) fn size(job: &Job) -> io::Result<Size> {
-    let mut command = Command::new(&job.program);
-    command.args(&job.args);
-    prepare(&mut command, job);
-    if let Some(path) = &job.stdin {
-        command.stdin(fs::File::open(path)?);
-    }
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let mut most = Size::default();
-    let ended = wait(&mut child, job.status, LOOK, |pid| {
-        let now = look(pid);
-        most.bytes = most.bytes.max(now.bytes);
-        most.processes = most.processes.max(now.processes);
-    })?;
-    if ended { Ok(most) } else { Err(io::Error::other("it failed while it was watched")) }
 }
 
 fn prepare(command: &mut Command, job: &Job) {

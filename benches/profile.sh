@@ -81,7 +81,6 @@ summary() {
 }
 
 export HOME="$dir/home" XDG_STATE_HOME="$dir/home"
-every="$*"
 for hosts in "$@"; do
     times=$((1 + 1000 / hosts))
     [ "$times" -le 100 ] || times=100
@@ -99,6 +98,6 @@ numbers of simulated hosts. Sampled, with client and servers on the same cores: 
 of its time, and a part below a percent comes and goes. For a wait it is a login and ten looks.
 END
 for work in login exec stream wait 'JSON report'; do
-    summary "$work" $every
+    summary "$work" "$@"
 done
 cat "$dir/sections"

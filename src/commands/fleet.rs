@@ -24,9 +24,10 @@ pub(super) fn carry_out(
     reporter: &mut dyn Reporter,
     signals: async_channel::Receiver<CancelReason>,
 ) -> anyhow::Result<runner::RunResult> {
-    let pool = pool(settings.fanout.min(targets.len()))?;
+    let at_once = settings.fanout.min(targets.len());
+    let pool = pool(at_once)?;
     let reactor = Reactor::new().context("cannot wait for anything")?;
-    let connector = Arc::new(Connector::new(settings.fanout.min(targets.len())));
+    let connector = Arc::new(Connector::new(at_once));
     let executor = Fleet::start(&pool, targets, &connector, &settings.writer).context("cannot wait for connections")?;
     Ok(reactor.block_on(runner::run(plan, run_hosts, settings, executor, signals, run_log, reporter)))
 }

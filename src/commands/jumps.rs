@@ -1,7 +1,8 @@
 //! What carries the connection to a host: the network, jump hosts, or a command. Contacts no host.
 
 use crate::cli::SshOptions;
-use crate::inventory::host::Host;
+use crate::inventory::Hosts;
+use crate::inventory::host::{Host, Origin};
 use crate::inventory::jump::parse_jump;
 use crate::inventory::spec::Spec;
 use crate::ssh_config;
@@ -39,6 +40,17 @@ pub(super) fn way(
         return Err(Diagnostic::usage(cause).hint(item.hint()));
     }
     Ok(proxy)
+}
+
+/// A jump host as the hosts file knows it, with what is written of it where it is named.
+pub(super) fn host_of(hop: &Spec, known: &Hosts) -> Host {
+    let mut host = known.get(hop.host.as_str()).map_or_else(|| Host::new(&*hop.host), |host| Host::clone(host));
+    for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
+        if let Some(value) = value {
+            host.set(setting, value, Origin::CommandLine);
+        }
+    }
+    host
 }
 
 /// What the command line or the hosts file says about it.

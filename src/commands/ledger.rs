@@ -20,12 +20,6 @@ pub(super) struct Ledger {
     pub(super) names: Names,
 }
 
-impl Ledger {
-    fn name(&self, host: HostId) -> &str {
-        self.names.get(host).map_or("", |name| name)
-    }
-}
-
 impl RunLog for Ledger {
     fn host_done(&mut self, step: StepId, host: HostId, outcome: Outcome, created: &[String]) -> io::Result<()> {
         self.writer.as_mut().map_or(Ok(()), |writer| writer.host_done(step, host, outcome, created))
@@ -56,15 +50,17 @@ impl RunLog for Ledger {
     }
 
     fn hold(&mut self, nodes: &[(HostId, String)]) -> io::Result<Vec<(HostId, Failure)>> {
-        let named: Vec<(String, String)> =
-            nodes.iter().map(|(host, node)| (node.clone(), self.name(*host).to_owned())).collect();
         let Some(lock) = &mut self.lock else { return Ok(Vec::new()) };
+        let named: Vec<(String, String)> =
+            nodes.iter().map(|(host, node)| (node.clone(), self.names.of(*host).to_owned())).collect();
         let busy = lock.add(&named)?;
         // Of two hosts that are one node, both are.
         let failure = |(host, node): &(HostId, String)| {
             let busy = busy.iter().find(|busy| busy.node == *node)?;
-            let name =
-                if busy.name == self.name(*host) { String::new() } else { format!(", which it calls `{}`", busy.name) };
+            let name = match &busy.name {
+                name if *name == *self.names.of(*host) => String::new(),
+                other => format!(", which it calls `{other}`"),
+            };
             let cause = format!("another run is at work on this node{name}: {}", whose(&busy.holder));
             Some((*host, Failure::new(Phase::Command, cause).hint(way_out(&busy.holder))))
         };

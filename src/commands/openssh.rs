@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cli::{self, SshOptions};
 use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
-use crate::inventory::host::{Host, Origin};
+use crate::inventory::host::Host;
 use crate::inventory::spec::Spec;
 use crate::plan::{Action, Plan};
 use crate::ssh_config::ProxyRoute;
@@ -141,17 +141,7 @@ impl ClientBuilder<'_> {
     fn chain(&self, hops: &[Spec]) -> Result<String, Diagnostic> {
         let mut command = None;
         for hop in hops {
-            let mut host = self
-                .selected
-                .known
-                .get(hop.host.as_str())
-                .map_or_else(|| Host::new(&*hop.host), |host| Host::clone(host));
-            for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
-                if let Some(value) = value {
-                    host.set(setting, value, Origin::CommandLine);
-                }
-            }
-            let mut client = self.named(&host, Role::Jump)?;
+            let mut client = self.named(&jumps::host_of(hop, &self.selected.known), Role::Jump)?;
             if let Some(before) = command {
                 push(&mut client.options, format!("ProxyCommand={before}"));
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cli::{self, SshOptions};
 use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
-use crate::inventory::host::{Host, Origin};
+use crate::inventory::host::Host;
 use crate::inventory::spec::Spec;
 use crate::ssh_config;
 use crate::ssh_config::{ProxyRoute, SshConfig};
@@ -190,13 +190,7 @@ impl TargetBuilder<'_> {
         if let Some(target) = self.jumps.get(&key) {
             return Ok(target.clone());
         }
-        let mut host =
-            self.selected.known.get(hop.host.as_str()).map_or_else(|| Host::new(&*hop.host), |host| Host::clone(host));
-        for (setting, value) in [("user", hop.user.clone()), ("port", hop.port.map(|port| port.to_string()))] {
-            if let Some(value) = value {
-                host.set(setting, value, Origin::CommandLine);
-            }
-        }
+        let host = jumps::host_of(hop, &self.selected.known);
         let route = route(&host, self.options, &self.config, Role::Jump)?;
         if under_way.contains(&text) {
             under_way.push(text);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::duration;
+use crate::shared::ByName;
 
 /// Settings that gsctl knows; every other key is a variable for playbooks.
 pub const KNOWN_SETTINGS: [&str; 7] = ["address", "user", "port", "identity", "jump", "timeout", "connect_timeout"];
@@ -31,59 +32,8 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// Settings by name, in order. They are few, and there may be very many hosts: so it is a list, and hosts share the names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings(Vec<(Arc<str>, Setting)>);
-
-impl Settings {
-    /// The setting of this name.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Setting> {
-        self.0.iter().find(|(own, _)| **own == *key).map(|(_, setting)| setting)
-    }
-
-    /// Puts a setting in the place of what was there.
-    pub fn insert(&mut self, key: impl Into<Arc<str>>, setting: Setting) {
-        let key = key.into();
-        match self.0.iter_mut().find(|(own, _)| *own == key) {
-            Some((_, old)) => *old = setting,
-            None => self.0.push((key, setting)),
-        }
-    }
-
-    /// Takes a setting where there is none of its name.
-    pub fn add(&mut self, key: &Arc<str>, setting: impl FnOnce() -> Setting) {
-        if self.get(key).is_none() {
-            self.0.push((key.clone(), setting()));
-        }
-    }
-
-    /// Takes a setting out.
-    pub fn remove(&mut self, key: &str) -> Option<Setting> {
-        let at = self.0.iter().position(|(own, _)| **own == *key)?;
-        Some(self.0.remove(at).1)
-    }
-
-    /// Keeps those settings alone for which this holds, in no more room than they need.
-    pub fn retain(&mut self, mut holds: impl FnMut(&Setting) -> bool) {
-        self.0.retain(|(_, setting)| holds(setting));
-        self.0.shrink_to_fit();
-    }
-
-    /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Setting)> {
-        self.0.iter().map(|(key, setting)| (key, setting))
-    }
-}
-
-#[cfg(test)]
-impl std::ops::Index<&str> for Settings {
-    type Output = Setting;
-
-    fn index(&self, key: &str) -> &Setting {
-        self.get(key).expect("there is such a setting")
-    }
-}
+/// Settings by name.
+pub type Settings = ByName<Setting>;
 
 /// Where a setting was said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,18 +35,25 @@ pub struct Spool {
 impl Spool {
     /// Bytes that one stream of one host may hold in memory now.
     pub(super) fn limit(&self) -> usize {
-        if self.is_scarce() { MOST_WHEN_SCARCE } else { MOST_IN_MEMORY }
+        self.within(MOST_IN_MEMORY, SCARCE_ABOVE)
     }
 
     /// The same where nothing can be written: what is not held then is lost.
     pub(super) fn limit_without_disk(&self) -> usize {
-        let is_scarce = self.held.load(Ordering::Relaxed) > SCARCE_WITHOUT_DISK;
-        if is_scarce { MOST_WHEN_SCARCE } else { MOST_WITHOUT_DISK }
+        self.within(MOST_WITHOUT_DISK, SCARCE_WITHOUT_DISK)
+    }
+
+    fn within(&self, most: usize, scarce_above: usize) -> usize {
+        if self.holds_more_than(scarce_above) { MOST_WHEN_SCARCE } else { most }
     }
 
     /// True while all hosts together hold much.
     pub(super) fn is_scarce(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > SCARCE_ABOVE
+        self.holds_more_than(SCARCE_ABOVE)
+    }
+
+    fn holds_more_than(&self, bytes: usize) -> bool {
+        self.held.load(Ordering::Relaxed) > bytes
     }
 
     pub(super) fn take(&self, bytes: usize) {

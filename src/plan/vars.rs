@@ -8,7 +8,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::duration;
-use crate::shared::share;
+use crate::shared::ByName;
 
 /// Variables that every host has, whatever the playbook says: the runner puts them in.
 pub const BUILTIN: [&str; 5] = ["host", "address", "user", "port", "groups"];
@@ -82,34 +82,25 @@ impl VarCheck {
     }
 }
 
-/// Values of variables on one host, in order. They are few, and there may be very many hosts: so it is a list, and hosts share
-/// texts that are the same.
+/// Values of variables on one host, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vars(Vec<(Arc<str>, Arc<str>)>);
+pub struct Vars(ByName<Arc<str>>);
 
 impl Vars {
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
+        self.0.get(name).map(|value| &**value)
     }
 
     /// Sets a variable.
     pub fn insert(&mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
-        let (name, value) = (name.into(), value.into());
-        match self.0.iter_mut().find(|(own, _)| *own == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
-        }
+        self.0.insert(name, value.into());
     }
 
     /// Shares with another host's variables, where those have the same order, what is the same in both.
     pub fn share(&mut self, others: &Self) {
-        for ((name, value), (other_name, other_value)) in self.0.iter_mut().zip(&others.0) {
-            share(name, other_name);
-            share(value, other_value);
-        }
-        self.0.shrink_to_fit();
+        self.0.share(&others.0);
     }
 
     /// All of them, in order.

@@ -16,7 +16,7 @@ use crate::transport::ConnectProgress;
 /// Time without news after which a run that nobody watches says who is still at what.
 const STILL_RUNNING_AFTER: Duration = Duration::from_secs(10);
 /// Time without news after which it takes in what they are at.
-const TAKING_IN_AFTER: Duration = Duration::from_millis(9_900);
+const TAKING_IN_AFTER: Duration = STILL_RUNNING_AFTER.saturating_sub(TICK);
 /// Time between two ticks.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 

@@ -398,7 +398,7 @@ impl Inner {
 }
 
 /// It may be tried again.
-fn is_moment(error: &io::Error) -> bool {
+pub(super) fn is_moment(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 

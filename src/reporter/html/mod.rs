@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use memchr::memchr3;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -37,29 +38,31 @@ impl HtmlReport {
     pub fn new(writer: Box<dyn Write + Send>, hosts: usize, looks: bool) -> Self {
         Self { writer, timelines: Timelines::new(hosts), steps: Vec::new(), looks }
     }
+}
 
-    /// Writes the page host by host, as there may be very many.
-    fn write_page(&self, report: &RunReport, page: &mut dyn Write) -> io::Result<()> {
-        let title = in_text(&format!("{} {}", report.command, report.run));
-        let mut rest = PAGE;
-        // In order, so that nothing that is put in is looked at again.
-        for (mark, text) in [("{TITLE}", title.as_str()), ("{CSS}", STYLE), ("{DATA}", ""), ("{JS}", SCRIPT)] {
-            let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
-            page.write_all(before.as_bytes())?;
-            page.write_all(text.as_bytes())?;
-            if mark == "{DATA}" {
-                serde_json::to_writer(InScript(&mut *page), &PageData { html: self, report })?;
-            }
-            rest = after;
+/// Writes the page host by host, as there may be very many.
+fn write_page(data: &PageData<'_>, page: &mut dyn Write) -> io::Result<()> {
+    let title = in_text(&format!("{} {}", data.report.command, data.report.run));
+    let mut rest = PAGE;
+    // In order, so that nothing that is put in is looked at again.
+    for (mark, text) in [("{TITLE}", title.as_str()), ("{CSS}", STYLE), ("{DATA}", ""), ("{JS}", SCRIPT)] {
+        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        page.write_all(before.as_bytes())?;
+        page.write_all(text.as_bytes())?;
+        if mark == "{DATA}" {
+            serde_json::to_writer(InScript(&mut *page), data)?;
         }
-        page.write_all(rest.as_bytes())
+        rest = after;
     }
+    page.write_all(rest.as_bytes())
 }
 
 /// The run as the page's script reads it, made as it is written.
 struct PageData<'a> {
-    html: &'a HtmlReport,
     report: &'a RunReport,
+    timelines: &'a Timelines,
+    steps: &'a [String],
+    looks: bool,
 }
 
 impl Serialize for PageData<'_> {
@@ -74,7 +77,7 @@ impl Serialize for PageData<'_> {
         map.serialize_entry("parts", &parts(report))?;
         map.serialize_entry("state", &report.state.as_deref().map(sanitize::words))?;
         map.serialize_entry("counts", &report.counts)?;
-        let steps: Vec<_> = self.html.steps.iter().map(|step| sanitize::words(step)).collect();
+        let steps: Vec<_> = self.steps.iter().map(|step| sanitize::words(step)).collect();
         map.serialize_entry("steps", &steps)?;
         map.serialize_entry("hosts", &PageHosts(self))?;
         map.end()
@@ -85,11 +88,10 @@ struct PageHosts<'a>(&'a PageData<'a>);
 
 impl Serialize for PageHosts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(PageData { html, report }) = self;
+        let Self(PageData { report, timelines, looks, .. }) = self;
         let nothing = HostTimeline::default();
         let hosts = report.hosts.iter().enumerate();
-        serializer
-            .collect_seq(hosts.map(|(id, host)| data(host, html.timelines.of(id).unwrap_or(&nothing), html.looks)))
+        serializer.collect_seq(hosts.map(|(id, host)| data(host, timelines.of(id).unwrap_or(&nothing), *looks)))
     }
 }
 
@@ -99,7 +101,7 @@ struct InScript<W>(W);
 impl<W: Write> Write for InScript<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|byte| b"<>&".contains(byte)) {
+        while let Some(at) = memchr3(b'<', b'>', b'&', rest) {
             self.0.write_all(&rest[..at])?;
             write!(self.0, "\\u{:04x}", rest[at])?;
             rest = &rest[at + 1..];
@@ -124,8 +126,9 @@ impl Reporter for HtmlReport {
 
     fn finish(&mut self, report: &RunReport, _: &RunStats) -> io::Result<()> {
         self.timelines.finish(report.elapsed);
-        let mut writer = io::BufWriter::new(std::mem::replace(&mut self.writer, Box::new(io::sink())));
-        self.write_page(report, &mut writer)?;
+        let Self { writer, timelines, steps, looks } = self;
+        let mut writer = io::BufWriter::new(writer);
+        write_page(&PageData { report, timelines, steps, looks: *looks }, &mut writer)?;
         writer.flush()
     }
 }

@@ -11,6 +11,7 @@ use ssh2::Channel;
 
 use super::session::JumpSession;
 use crate::reactor::Socket;
+use crate::transport::socket::is_moment;
 
 /// Most bytes that wait in each direction, beside what sockets and windows hold.
 const BUFFER: usize = 32 * 1024;
@@ -168,7 +169,7 @@ impl RelayBuffer {
 fn would_block(result: io::Result<usize>) -> Result<usize, ()> {
     match result {
         Ok(count) => Ok(count),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+        Err(error) if is_moment(&error) => Ok(0),
         Err(_) => Err(()),
     }
 }
