@@ -38,6 +38,7 @@ mod reporter;
 mod runner;
 mod shared;
 mod ssh_config;
+mod stall;
 mod stats;
 mod text;
 mod transport;

@@ -10,12 +10,15 @@ use std::os::unix::net;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
+
+use crate::stall;
 
 /// What a thread waits with.
 #[derive(Debug)]
@@ -32,13 +35,13 @@ impl Reactor {
 
     /// Runs this, and what it spawns, on this thread until it is done. What is still under way then is dropped.
     pub fn block_on<T>(self, work: impl Future<Output = T>) -> T {
-        LocalSet::new().block_on(&self.0, work)
+        LocalSet::new().block_on(&self.0, stall::counted(work))
     }
 }
 
 /// Runs this beside what the thread's reactor runs already. Only for what runs there itself.
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
-    drop(tokio::task::spawn_local(work));
+    drop(tokio::task::spawn_local(stall::counted(work)));
 }
 
 /// The time that waits are measured by. Tests may play it (`virtual_time`).
@@ -223,10 +226,36 @@ impl Socket {
         read
     }
 
+    /// Bytes that are there to be read; 0 at the end, too.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        ioctl_fionread(self).unwrap_or(0)
+    }
+
+    /// Whether the other end has ended, be something unread or not.
+    #[must_use]
+    pub fn has_hung_up(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        let flags = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let flags = PollFlags::empty();
+        self.polled(flags)
+    }
+
     /// Whether there is room to write now.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.is_ready(Interest::WRITABLE)
+    }
+
+    /// Whoever reads past this has met the end of what was there.
+    pub fn all_is_read(&self) {
+        self.forget(Interest::READABLE);
+    }
+
+    /// Whoever writes past this was told that there is no room.
+    pub fn is_filled(&self) {
+        self.forget(Interest::WRITABLE);
     }
 
     /// Waits for something to read where it is read past this, so that nothing is known of what is left.
@@ -286,6 +315,10 @@ impl Socket {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, interest.is_readable());
         flags.set(PollFlags::OUT, interest.is_writable());
+        self.polled(flags)
+    }
+
+    fn polled(&self, flags: PollFlags) -> bool {
         let mut fds = [PollFd::new(self, flags)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }

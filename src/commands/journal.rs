@@ -135,7 +135,7 @@ impl RunJournal {
                 None
             }
         };
-        journal.prune(started);
+        journal.prune_in_turn(&run, started);
         let names = run_hosts.iter().map(|run_host| run_host.name.clone()).collect();
         Ok(Self { run, resume, warnings, ledger: Ledger { writer, lock, names } })
     }

@@ -11,8 +11,11 @@ use crate::runner::RunSettings;
 /// Descriptors for everything that is no connection: the terminal, reports, key and known hosts files, timers, signals.
 const OWN: usize = 40;
 
-/// Descriptors of a connection: to the server, and the pair over which libssh2 gets what it sends.
-const CONNECTION: usize = 3;
+/// Descriptors of a connection: ours to the server, and libssh2's, which elsewhere is one of a pair for good.
+const CONNECTION: usize = if cfg!(target_os = "linux") { 2 } else { 3 };
+
+/// Descriptors that a login has open beside: the other one of the pair.
+const LOGIN: usize = 1;
 
 /// Descriptors that a host which is worked on has open beside its connection: the file that is copied, the directory that
 /// it goes to, and one on the way there.
@@ -38,29 +41,33 @@ pub(super) fn arrange(
     let copies = plan.steps.iter().any(|step| matches!(step.action, Action::Push(_) | Action::Pull(_)));
     let more = match transport {
         Transport::OpenSsh => TALKING,
-        Transport::Native if copies => COPYING,
-        Transport::Native => 0,
+        Transport::Native if copies => LOGIN + COPYING,
+        Transport::Native => LOGIN,
     };
     let each = if transport == Transport::Native { CONNECTION } else { 1 };
-    let connections = if steps > 1 || holds { hosts.max(settings.fanout) } else { settings.fanout };
+    let comes_back = match steps {
+        0 | 1 => plan.steps.iter().any(|step| matches!(step.action, Action::Wait(_))).then_some("look"),
+        _ => Some("step"),
+    };
+    let connections = if comes_back.is_some() || holds { hosts.max(settings.fanout) } else { settings.fanout };
     let kept = connections.saturating_mul(each);
     let wanted = kept.saturating_add(settings.fanout.saturating_mul(more)).saturating_add(OWN);
     let files = Supply::files(raise(wanted), each, more);
-    if steps == 1 && holds && files.is_too_small_for(hosts, settings.fanout) {
+    if comes_back.is_none() && holds && files.is_too_small_for(hosts, settings.fanout) {
         // So many at a time are asked, and nobody logs in twice.
         settings.keep = false;
     }
-    let said = fit(settings, hosts, steps, &files);
+    let said = fit(settings, hosts, comes_back, &files);
     if transport == Transport::Native {
         return said;
     }
     // One that stays, and one for a command.
     let limit = getrlimit(Resource::Nproc).current.and_then(|limit| usize::try_from(limit).ok());
     let supply = Supply { limit, own: OTHERS, each: 1, more: 1, name: "processes may run (ulimit -u)" };
-    if steps == 1 && holds && supply.is_too_small_for(hosts, settings.fanout) {
+    if comes_back.is_none() && holds && supply.is_too_small_for(hosts, settings.fanout) {
         settings.keep = false;
     }
-    match (said, fit(settings, hosts, steps, &supply)) {
+    match (said, fit(settings, hosts, comes_back, &supply)) {
         (Some(files), Some(processes)) => Some(format!("{files}; {processes}")),
         (files, processes) => files.or(processes),
     }
@@ -71,7 +78,7 @@ pub(super) fn arrange(
 /// # Errors
 /// Says how many files may be open where that is too few.
 pub(super) fn room_for(hosts: usize, fanout: usize, transport: Transport) -> Result<(), String> {
-    let (each, more) = if transport == Transport::Native { (CONNECTION, COPYING) } else { (1, TALKING) };
+    let (each, more) = if transport == Transport::Native { (CONNECTION, LOGIN + COPYING) } else { (1, TALKING) };
     let files = Supply::files(raise(hosts * each + fanout.min(hosts) * more + OWN), each, more);
     match files.limit {
         Some(limit) if files.is_too_small_for(hosts, fanout.min(hosts)) => {
@@ -119,8 +126,8 @@ fn raise(wanted: usize) -> Option<usize> {
     usize::try_from(if done.is_ok() { raised } else { current }).ok()
 }
 
-/// Fits a run into what there is.
-fn fit(settings: &mut RunSettings, hosts: usize, steps: usize, supply: &Supply) -> Option<String> {
+/// Fits a run into what there is. `comes_back`: for what each host is come back to, if it is.
+fn fit(settings: &mut RunSettings, hosts: usize, comes_back: Option<&str>, supply: &Supply) -> Option<String> {
     let Supply { limit: Some(limit), own, each, more, name } = *supply else { return None };
     let room = limit.saturating_sub(own);
     let mut said = Vec::new();
@@ -129,9 +136,9 @@ fn fit(settings: &mut RunSettings, hosts: usize, steps: usize, supply: &Supply) 
         settings.fanout = at_once;
         said.push(format!("only {at_once} hosts are worked on at once"));
     }
-    if settings.keep && steps > 1 && supply.is_too_small_for(hosts, settings.fanout) {
+    if let Some(what) = comes_back.filter(|_| settings.keep && supply.is_too_small_for(hosts, settings.fanout)) {
         settings.keep = false;
-        said.push("every step has to log in again".to_owned());
+        said.push(format!("every {what} has to log in again"));
     }
     (!said.is_empty()).then(|| format!("{limit} {name}, so {}", said.join(", and ")))
 }
@@ -142,7 +149,7 @@ mod tests {
     use crate::runner::AllowUnreachable;
 
     #[track_caller]
-    fn case(hosts: usize, steps: usize, each: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
+    fn case(hosts: usize, comes_back: bool, each: usize, more: usize, limit: Option<usize>, fanout: usize, keep: bool) {
         let mut settings = RunSettings {
             canary: None,
             fanout: hosts.min(128),
@@ -158,24 +165,24 @@ mod tests {
             follow: false,
             writer: std::sync::Arc::default(),
         };
-        let said = fit(&mut settings, hosts, steps, &Supply::files(limit, each, more));
+        let said = fit(&mut settings, hosts, comes_back.then_some("step"), &Supply::files(limit, each, more));
         assert_eq!((settings.fanout, settings.keep), (fanout, keep), "{said:?}");
         assert_eq!(said.is_some(), fanout < hosts.min(128) || !keep);
     }
 
     #[test]
     fn a_run_fits_into_what_there_is() {
-        case(100, 1, 1, 0, None, 100, true);
-        case(100, 1, 1, 0, Some(140), 100, true);
-        case(100, 1, 1, 0, Some(64), 24, true);
-        case(1000, 1, CONNECTION, 0, Some(1024), 128, true);
-        case(1000, 2, 1, 0, Some(1024), 128, false);
-        case(900, 2, 1, 0, Some(1024), 128, true);
-        case(900, 2, CONNECTION, 0, Some(1024), 128, false);
-        case(300, 2, CONNECTION, 0, Some(1024), 128, true);
-        case(5, 2, CONNECTION, 0, Some(10), 1, false);
-        case(100, 1, CONNECTION, COPYING, Some(140), 16, true);
-        case(100, 2, CONNECTION, COPYING, Some(140), 16, false);
-        case(100, 1, CONNECTION, COPYING, Some(640), 100, true);
+        case(100, false, 1, 0, None, 100, true);
+        case(100, false, 1, 0, Some(140), 100, true);
+        case(100, false, 1, 0, Some(64), 24, true);
+        case(1000, false, CONNECTION, LOGIN, Some(1024), 128, true);
+        case(1000, true, 1, 0, Some(1024), 128, false);
+        case(900, true, 1, 0, Some(1024), 128, true);
+        case(900, true, CONNECTION, LOGIN, Some(1024), 128, false);
+        case(280, true, CONNECTION, LOGIN, Some(1024), 128, true);
+        case(5, true, CONNECTION, 0, Some(10), 1, false);
+        case(100, false, 3, COPYING, Some(140), 16, true);
+        case(100, true, 3, COPYING, Some(140), 16, false);
+        case(100, false, CONNECTION, LOGIN + COPYING, Some(640), 100, true);
     }
 }

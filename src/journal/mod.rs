@@ -35,8 +35,10 @@ pub use writer::Writer;
 
 use crate::text::is_absent;
 
-/// Runs that are kept.
+/// Runs that are kept, at least.
 const KEEP: usize = 100;
+/// In so many runs it is looked for older ones once: which they are is in a file of each.
+const RUNS_A_PRUNE: u64 = 16;
 /// A run that can be resumed is kept for so long, however many follow it.
 const KEEP_UNFINISHED: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 
@@ -130,9 +132,17 @@ impl Journal {
         }
     }
 
+    /// Removes the oldest runs, if it is this run's turn to do so.
+    pub fn prune_in_turn(&self, id: &str, now: jiff::Timestamp) {
+        // A run that has ended has taken two numbers.
+        if order::number(&self.run_dir(id), order::BEGAN) % (2 * RUNS_A_PRUNE) < 2 {
+            self.prune(now);
+        }
+    }
+
     /// Removes the oldest runs, but for those that can be resumed or are under way. One that cannot be removed is left
     /// for the next time.
-    pub fn prune(&self, now: jiff::Timestamp) {
+    fn prune(&self, now: jiff::Timestamp) {
         let Ok(ids) = self.ids() else { return };
         for id in &ids[..ids.len().saturating_sub(KEEP)] {
             let wanted = self.load(id).is_ok_and(|record| {

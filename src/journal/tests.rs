@@ -247,6 +247,28 @@ fn old_runs_go_and_what_can_be_resumed_stays() {
     assert_eq!((ids.len(), ids[0].as_str()), (101, "20261102T000000Z-aaaaa"));
 }
 
+#[test]
+fn one_run_in_sixteen_removes_the_old_ones() {
+    let (_dir, journal) = journal();
+    let now: jiff::Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
+    let mut most = 0;
+    for minute in 0..150 {
+        let id = format!("20261120T{minute:06}Z-aaaaa");
+        let run = Writer::begin(&journal, RunRecord { playbook: None, pid: 0, ..record(&id) }).unwrap();
+        // Some end, and some are cut off.
+        if minute % 3 == 0 {
+            drop(run);
+        } else {
+            { run }.finish(&report(ExitStatus::Success), "now").unwrap();
+        }
+        journal.prune_in_turn(&id, now);
+        let kept = journal.ids().unwrap().len();
+        assert!(kept >= KEEP.min(minute + 1), "{minute}: {kept}");
+        most = most.max(kept);
+    }
+    assert!((KEEP + 1..=KEEP + 40).contains(&most), "{most}");
+}
+
 /// Runs begun and ended one after the other, with ids that a clock gave which was set back in between.
 fn runs_under_a_wrong_clock(journal: &Journal) -> (String, String) {
     let begin = |id: &str| Writer::begin(journal, RunRecord { playbook: None, pid: 0, ..record(id) }).unwrap();

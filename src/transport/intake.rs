@@ -96,7 +96,7 @@ impl Intake {
             return self.lines(bytes).map(Cow::Owned);
         }
         self.note_head(bytes);
-        self.count(bytes.len())?;
+        self.count(bytes.len() as u64)?;
         Ok(Cow::Borrowed(bytes))
     }
 
@@ -121,7 +121,7 @@ impl Intake {
                 self.stage = Stage::Handshake;
                 let rest = &bytes[at + 1..];
                 self.note_head(rest);
-                self.count(rest.len())?;
+                self.count(rest.len() as u64)?;
                 let mut version = std::mem::take(&mut self.line);
                 version.extend_from_slice(rest);
                 return Ok(version);
@@ -135,8 +135,9 @@ impl Intake {
         Ok(Vec::new())
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), String> {
-        self.bytes = self.bytes.saturating_add(bytes);
+    /// So many bytes are there that libssh2 reads by itself. The error says why the connection has to end.
+    pub(super) fn count(&mut self, bytes: u64) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
         let kib = |limit: usize| limit / 1024;
         match self.stage {
             Stage::Handshake if self.bytes > MOST_OF_HANDSHAKE => {
@@ -152,7 +153,7 @@ impl Intake {
                     self.since = now;
                     self.unasked = self.unasked.saturating_sub(u64::try_from(free).unwrap_or(u64::MAX));
                 }
-                self.unasked = self.unasked.saturating_add(bytes as u64);
+                self.unasked = self.unasked.saturating_add(bytes);
                 if self.unasked > MOST_UNASKED + self.windows {
                     return Err("it sent without end what nobody had asked for".to_owned());
                 }

@@ -1,13 +1,16 @@
 //! A connected socket, what goes over it, and waiting for that. Knows nothing of SSH but the limits of `intake`.
 //!
-//! libssh2 has a socket of its own, one end of a pair. A call of it goes on as long as there is something to read, also
-//! where it is told not to block: a server that sends fast enough would never let it come back. What it gets here is a
-//! piece at a time, and nothing is handed over while it runs.
+//! A call of libssh2 goes on as long as there is something to read, also where it is told not to block: a server that sends fast
+//! enough would never let it come back. So until the keys are exchanged libssh2 has one end of a pair, over which it gets a piece
+//! at a time, and nothing is handed over while it runs. From then on it reads from the network itself, which costs half as many
+//! system calls, and a descriptor less; where a thread is kept by that for long, the pair comes back (`direct`).
 
-use std::cell::RefCell;
-use std::io::{self, Read as _, Write as _};
+mod direct;
+mod pair;
+
+use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,20 +18,13 @@ use std::time::Duration;
 use futures_lite::future;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, recv, sockopt};
 use ssh2::BlockDirections;
 
+use self::pair::{Pair, Received};
 use super::intake::{Greeting, Intake};
 use super::jump::status::{KeepAlive, TunnelStatus};
 use crate::reactor::Socket;
-
-/// Most bytes that are handed over at once.
-const PIECE: usize = 64 * 1024;
-
-thread_local! {
-    /// One buffer a thread: what is read is handed on at once.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE]);
-}
 
 /// A connection shared by a session and whoever waits for it.
 ///
@@ -40,10 +36,6 @@ pub(super) struct SessionSocket(Arc<Inner>);
 struct Inner {
     /// To the server.
     socket: Socket,
-    /// Our end of the pair.
-    near: UnixStream,
-    /// libssh2's end.
-    far: UnixStream,
     state: Mutex<State>,
     /// What carries it, where that is not the network.
     via_status: Option<Arc<TunnelStatus>>,
@@ -54,12 +46,12 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     intake: Intake,
-    /// From libssh2, and not taken by the network yet.
-    outgoing: Vec<u8>,
-    /// For libssh2, and not taken by the pair yet.
-    incoming: Vec<u8>,
-    /// The server has ended, or the connection has broken: nothing more comes.
-    ended: bool,
+    /// libssh2's end: the far end of the pair, or the connection itself.
+    far: OwnedFd,
+    /// `None`: libssh2 reads from the network itself.
+    pair: Option<Pair>,
+    /// The pair is to stay.
+    keeps_pair: bool,
     /// Why it was cut off from here.
     cut: Option<String>,
 }
@@ -89,12 +81,9 @@ impl SessionSocket {
     }
 
     fn new(socket: Socket, via_status: Option<Arc<TunnelStatus>>, keep_alive: Option<KeepAlive>) -> io::Result<Self> {
-        let (near, far) = UnixStream::pair()?;
-        near.set_nonblocking(true)?;
-        far.set_nonblocking(true)?;
-        let state =
-            State { intake: Intake::new(), outgoing: Vec::new(), incoming: Vec::new(), ended: false, cut: None };
-        Ok(Self(Arc::new(Inner { socket, near, far, state: Mutex::new(state), via_status, _keep_alive: keep_alive })))
+        let (pair, far) = Pair::new()?;
+        let state = State { intake: Intake::new(), far, pair: Some(pair), keeps_pair: true, cut: None };
+        Ok(Self(Arc::new(Inner { socket, state: Mutex::new(state), via_status, _keep_alive: keep_alive })))
     }
 
     /// What carries it, where that is not the network.
@@ -119,12 +108,21 @@ impl SessionSocket {
 
     /// Keys are exchanged.
     pub(super) fn exchanged(&self) {
-        self.state().intake.shaken();
+        let mut state = self.state();
+        state.intake.shaken();
+        state.keeps_pair = !direct::are_watched();
     }
 
     /// The user is logged in.
     pub(super) fn logged_in(&self) {
         self.state().intake.logged_in();
+    }
+
+    /// Has libssh2 read over a pair for as long as this is there: a thread of its own calls it, and `serve` hands over.
+    pub(super) fn over_pair(&self) -> OverPair {
+        let kept = std::mem::replace(&mut self.state().keeps_pair, true);
+        self.0.put_pair_between();
+        OverPair { socket: self.clone(), kept }
     }
 
     /// Bytes that came since the keys were exchanged.
@@ -145,7 +143,7 @@ impl SessionSocket {
     /// True when a packet of a few dozen bytes would be taken at once, and whole.
     pub(super) fn has_room(&self) -> bool {
         self.flush();
-        self.0.is_ready(PollFlags::OUT)
+        self.state().is_ready(PollFlags::OUT)
     }
 
     /// Waits until what libssh2 waits for may go on.
@@ -158,49 +156,71 @@ impl SessionSocket {
         };
         let mut waited = false;
         loop {
-            // Only libssh2 has anything for the network that was not there before, and it was not called meanwhile.
-            let moved = if waited { self.take_in() } else { self.turn() };
-            // libssh2 may have stopped in the middle of what is there.
-            if inbound && (moved || self.0.is_ready(PollFlags::IN)) || outbound && self.0.is_ready(PollFlags::OUT) {
+            if self.may_go_on(inbound, outbound, waited) {
                 if !waited {
                     // Fair to the other hosts of the thread, and to the clock.
                     future::yield_now().await;
                 }
                 return Ok(());
             }
+            self.news(inbound, outbound).await?;
             waited = true;
-            self.news().await?;
         }
     }
 
+    /// Whether libssh2 may go on. `waited`: it was not called since this was last asked.
+    fn may_go_on(&self, inbound: bool, outbound: bool, waited: bool) -> bool {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let moved = match &mut state.pair {
+            None => return self.0.may_go_on_directly(state, (inbound, outbound), waited),
+            // Only libssh2 has anything for the network that was not there before.
+            Some(pair) if waited => {
+                pair.send_rest(&self.0.socket);
+                self.0.receive(state)
+            }
+            Some(_) => self.0.turn(state),
+        };
+        // libssh2 may have stopped in the middle of what is there.
+        let ready = inbound && (moved || state.is_ready(PollFlags::IN)) || outbound && state.is_ready(PollFlags::OUT);
+        if !ready && !state.keeps_pair && self.0.go_direct(state) {
+            direct::add(&self.0);
+        }
+        ready
+    }
+
     /// Hands over what comes and goes while another thread calls libssh2. Never ends.
-    pub(super) async fn serve(&self) -> io::Result<()> {
-        let near = Socket::unix(self.0.near.try_clone()?)?;
+    pub(super) async fn serve(&self, _pair: &OverPair) -> io::Result<()> {
+        let near = match &self.state().pair {
+            Some(pair) => pair.watched()?,
+            None => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        let waits = |in_what: fn(&Pair) -> bool| self.state().pair.as_ref().is_some_and(in_what);
         loop {
             self.turn();
             let said = async {
                 // While the network takes no more nothing is asked for.
-                if !self.state().outgoing.is_empty() {
+                if waits(Pair::is_held_up) {
                     future::pending::<()>().await;
                 }
                 near.readable_afresh().await
             };
             let taken = async {
-                if self.state().incoming.is_empty() {
+                if !waits(Pair::is_full) {
                     future::pending::<()>().await;
                 }
                 near.writable_afresh().await
             };
-            future::or(said, future::or(taken, self.news())).await?;
+            future::or(said, future::or(taken, self.news(true, false))).await?;
             future::yield_now().await;
         }
     }
 
     /// Waits until the network has something, or takes what it did not take.
-    async fn news(&self) -> io::Result<()> {
-        let (deaf, full) = {
-            let state = self.state();
-            (state.ended || !state.incoming.is_empty(), !state.outgoing.is_empty())
+    async fn news(&self, inbound: bool, outbound: bool) -> io::Result<()> {
+        let (deaf, full) = match &self.state().pair {
+            None => (!inbound, outbound),
+            Some(pair) => (pair.has_ended() || pair.is_full(), pair.is_held_up()),
         };
         match (deaf, full) {
             (false, false) => self.0.socket.readable().await,
@@ -211,25 +231,16 @@ impl SessionSocket {
         }
     }
 
-    /// Hands over what there is in both directions, a piece of it at most, without waiting. True when something came in.
-    pub(super) fn turn(&self) -> bool {
-        let mut state = self.state();
-        self.0.send(&mut state);
-        self.0.receive(&mut state)
-    }
-
-    /// Hands over what came, and what the network did not take before.
-    fn take_in(&self) -> bool {
-        let mut state = self.state();
-        if !state.outgoing.is_empty() {
-            self.0.send(&mut state);
-        }
-        self.0.receive(&mut state)
+    /// Hands over what there is in both directions, a piece of it at most, without waiting.
+    pub(super) fn turn(&self) {
+        self.0.turn(&mut self.state());
     }
 
     /// Sends what libssh2 has said, as far as the network takes it at once.
     pub(super) fn flush(&self) {
-        self.0.send(&mut self.state());
+        if let Some(pair) = &mut self.state().pair {
+            pair.send(&self.0.socket);
+        }
     }
 
     /// Sends all of it, past libssh2.
@@ -255,10 +266,12 @@ impl SessionSocket {
     /// Whether the other end has ended the connection, and everything that it said is read.
     pub(super) fn has_ended(&self) -> bool {
         let state = self.state();
-        if !state.incoming.is_empty() || self.0.has_bytes() {
-            return false;
-        }
-        state.ended || self.peeked_end()
+        let ended = match &state.pair {
+            Some(pair) if pair.is_full() || state.has_unread() => return false,
+            Some(pair) => pair.has_ended(),
+            None => false,
+        };
+        ended || self.peeked_end()
     }
 
     /// Whether the network brings nothing any more, as the system knows it.
@@ -273,7 +286,10 @@ impl SessionSocket {
     pub(super) fn is_over(&self) -> bool {
         self.turn();
         // The reactor may not have told of the end yet.
-        let ended = self.state().ended;
+        let ended = match &self.state().pair {
+            Some(pair) => pair.has_ended(),
+            None => self.0.socket.has_hung_up(),
+        };
         ended || self.peeked_end()
     }
 
@@ -281,120 +297,151 @@ impl SessionSocket {
     pub(super) fn shut(&self) {
         self.flush();
         self.0.socket.shut(Shutdown::Both);
-        let _ = shutdown(&self.0.near, Shutdown::Both);
+        if let Some(pair) = &self.state().pair {
+            pair.shut();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state()
     }
 }
 
-impl Inner {
+/// While it is there, libssh2 reads over a pair.
+pub(super) struct OverPair {
+    socket: SessionSocket,
+    /// The pair was to stay anyway.
+    kept: bool,
+}
+
+impl Drop for OverPair {
+    fn drop(&mut self) {
+        self.socket.state().keeps_pair = self.kept;
+    }
+}
+
+impl State {
     /// Whether libssh2's end is ready for this.
     fn is_ready(&self, flags: PollFlags) -> bool {
         let mut fds = [PollFd::new(&self.far, flags)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
-    /// Whether there are bytes that libssh2 has not read.
-    fn has_bytes(&self) -> bool {
+    /// Whether libssh2's end has bytes that it has not read.
+    fn has_unread(&self) -> bool {
         recv(&self.far, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(_, count)| count > 0)
     }
+}
 
-    /// From libssh2 to the network.
-    fn send(&self, state: &mut State) {
-        loop {
-            if state.outgoing.is_empty() {
-                let whole = BUFFER.with_borrow_mut(|buffer| match (&self.near).read(buffer) {
-                    Ok(count @ 1..) => {
-                        let sent = self.offer(state, &buffer[..count]);
-                        state.outgoing.extend_from_slice(&buffer[sent..count]);
-                        Some(count == buffer.len())
-                    }
-                    _ => None,
-                });
-                // Less than a piece was all.
-                if whole != Some(true) {
-                    return;
-                }
-            } else {
-                let rest = std::mem::take(&mut state.outgoing);
-                let sent = self.offer(state, &rest);
-                state.outgoing.extend_from_slice(&rest[sent..]);
-            }
-            if !state.outgoing.is_empty() {
-                return;
-            }
-        }
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Offers bytes to the network. How many it took; where it is broken, all of them.
-    fn offer(&self, state: &mut State, bytes: &[u8]) -> usize {
-        match (&self.socket).write(bytes) {
-            Ok(sent) => sent,
-            Err(error) if is_moment(&error) => 0,
-            Err(_) => {
-                // What the server said before can still be read.
-                if state.ended {
-                    self.end(state);
-                }
-                bytes.len()
-            }
+    /// Hands over what there is in both directions. True when something came in, be it the end.
+    fn turn(&self, state: &mut State) -> bool {
+        if let Some(pair) = &mut state.pair {
+            pair.send(&self.socket);
         }
+        self.receive(state)
     }
 
-    /// From the network to libssh2, a piece at most. True when something came, be it the end.
     fn receive(&self, state: &mut State) -> bool {
-        if !state.incoming.is_empty() {
-            let rest = std::mem::take(&mut state.incoming);
-            self.hand_over(state, &rest);
+        let Some(pair) = &mut state.pair else {
+            self.count(state);
+            return false;
+        };
+        match pair.receive(&self.socket, &mut state.intake) {
+            Received::Nothing => false,
+            Received::Some => true,
+            Received::TooMuch(why) => {
+                self.cut_off(&mut state.cut, why);
+                true
+            }
+        }
+    }
+
+    /// Counts what is there for libssh2 to read by itself. How many bytes, unless they are too many.
+    fn count(&self, state: &mut State) -> Option<u64> {
+        let bytes = self.socket.available();
+        let Err(why) = state.intake.count(bytes) else { return Some(bytes) };
+        self.cut_off(&mut state.cut, why);
+        None
+    }
+
+    fn cut_off(&self, cut: &mut Option<String>, why: String) {
+        *cut = Some(why);
+        self.socket.shut(Shutdown::Both);
+    }
+
+    /// Whether the network has bytes that nobody has read.
+    fn has_bytes(&self) -> bool {
+        self.socket.available() > 0
+    }
+
+    /// The same as for a pair, where libssh2 reads from the network itself.
+    fn may_go_on_directly(&self, state: &mut State, (inbound, outbound): (bool, bool), waited: bool) -> bool {
+        if inbound {
+            if !waited {
+                // As a rule that is why libssh2 was stopped.
+                self.socket.all_is_read();
+            }
+            // The reactor may have told of something that is no bytes: the end.
+            if self.count(state) != Some(0) || waited && !outbound {
+                return true;
+            }
+        }
+        if outbound && self.socket.has_room() || waited && self.socket.has_hung_up() {
             return true;
         }
-        if state.ended {
+        if outbound {
+            self.socket.is_filled();
+        }
+        false
+    }
+
+    /// Gives libssh2 the connection itself, if the pair holds nothing more.
+    fn go_direct(&self, state: &mut State) -> bool {
+        let idle = |pair: &Pair| !pair.has_ended() && !pair.is_full() && !pair.is_held_up();
+        let may = state.cut.is_none() && state.pair.as_ref().is_some_and(idle) && !state.has_unread();
+        if !may || !put_in_place(&self.socket, &mut state.far) {
             return false;
         }
-        BUFFER.with_borrow_mut(|buffer| match self.socket.read_known(buffer) {
-            Ok(count @ 1..) => {
-                match state.intake.take(&buffer[..count]) {
-                    Ok(bytes) => self.hand_over(state, &bytes),
-                    Err(why) => {
-                        state.cut = Some(why);
-                        self.socket.shut(Shutdown::Both);
-                        self.end(state);
-                    }
-                }
-                true
-            }
-            Err(error) if is_moment(&error) => false,
-            Ok(_) | Err(_) => {
-                self.end(state);
-                true
-            }
-        })
+        state.pair = None;
+        true
     }
 
-    fn hand_over(&self, state: &mut State, bytes: &[u8]) {
-        if bytes.is_empty() {
+    /// Puts a pair between libssh2 and the network, for good. What is unread in the network goes over it, in its order.
+    fn put_pair_between(&self) {
+        let mut state = self.state();
+        if state.pair.is_some() {
             return;
         }
-        match send(&self.near, bytes, SendFlags::NOSIGNAL) {
-            Ok(count) => state.incoming.extend_from_slice(&bytes[count..]),
-            Err(Errno::AGAIN | Errno::INTR) => state.incoming.extend_from_slice(bytes),
-            // libssh2's end is shut.
-            Err(_) => {}
-        }
-        if state.ended && state.incoming.is_empty() {
-            self.end(state);
+        if let Ok((pair, far)) = Pair::new()
+            && put_in_place(&far, &mut state.far)
+        {
+            (state.pair, state.keeps_pair) = (Some(pair), true);
+            direct::remove(self);
         }
     }
+}
 
-    /// Nothing more comes: libssh2 reads that as soon as it has read what came before.
-    fn end(&self, state: &mut State) {
-        state.ended = true;
-        if state.incoming.is_empty() {
-            let _ = shutdown(&self.near, Shutdown::Write);
-        }
+impl Drop for Inner {
+    fn drop(&mut self) {
+        direct::remove(self);
     }
+}
+
+/// Has this number stand for that descriptor from now on.
+#[cfg(target_os = "linux")]
+fn put_in_place(descriptor: impl AsFd, number: &mut OwnedFd) -> bool {
+    rustix::io::dup3(descriptor, number, rustix::io::DupFlags::CLOEXEC).is_ok()
+}
+
+/// Elsewhere no call does that without leaving it to child processes.
+#[cfg(not(target_os = "linux"))]
+fn put_in_place(_descriptor: impl AsFd, _number: &mut OwnedFd) -> bool {
+    false
 }
 
 /// It may be tried again.
@@ -404,6 +451,6 @@ pub(super) fn is_moment(error: &io::Error) -> bool {
 
 impl AsRawFd for SessionSocket {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.far.as_fd().as_raw_fd()
+        self.state().far.as_raw_fd()
     }
 }

@@ -77,5 +77,13 @@ fn few_open_files_are_no_reason_to_lose_a_host() {
     fs::write(&book, steps).unwrap();
     let run = gsctl().open_files(64, 64).arg("play").arg(book).run().expect(0);
     assert_eq!(run.json()["counts"]["ok"], 100, "{run}");
-    assert!(run.stderr.contains("log in again"), "{run}");
+    assert!(run.stderr.contains("every step has to log in again"), "{run}");
+
+    // Nor can a wait, though it is one step.
+    let book = lab.dir().join("client/wait.yaml");
+    let step = "name: wait\nsummary: for a test\nsteps:\n  - { name: a, wait: { run: \"echo n=1\", until: { fact: n, is: \"1\" }, timeout: 60s } }\n";
+    fs::write(&book, step).unwrap();
+    let run = gsctl().open_files(64, 64).arg("play").arg(book).run().expect(0);
+    assert_eq!(run.json()["counts"]["ok"], 100, "{run}");
+    assert!(run.stderr.contains("every look has to log in again"), "{run}");
 }

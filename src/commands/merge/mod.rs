@@ -268,7 +268,7 @@ fn note(report: &RunReport, now: jiff::Timestamp, environment: &Environment) -> 
     let journal = Journal::new(environment.state_dir());
     let mut writer = Writer::begin(&journal, record)?;
     writer.finish(report, &jiff::Timestamp::now().to_string())?;
-    journal.prune(now);
+    journal.prune_in_turn(&report.run, now);
     Ok(())
 }
 

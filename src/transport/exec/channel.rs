@@ -48,9 +48,8 @@ impl ExecBackend for Session {
         if let Err(channel_error) = self.start(channel, &text).await {
             return channel_error.into();
         }
-        let mut errors = channel.stderr();
+        let mut streams = Streams::new(channel);
         let mut keepalives = self.keepalives();
-        let mut foreign = 0;
         let mut linger = Linger::new(self.linger());
         loop {
             // Both streams, and the input, at every turn: whichever is left alone fills its window and stops the rest.
@@ -58,11 +57,9 @@ impl ExecBackend for Session {
                 Ok(written) => written,
                 Err(error) => return CommandEnd::Lost(error.to_string()),
             };
-            let out = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes));
-            let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes));
-            let read = match (out, err) {
-                (Ok(out), Ok(err)) => out.unwrap_or(0) + err.unwrap_or(0),
-                (Err(error), _) | (_, Err(error)) => {
+            let read = match streams.read(channel, |stream, bytes| collected.take(stream, bytes)) {
+                Ok(read) => read,
+                Err(error) => {
                     return if collected.ended().is_some() {
                         exit(command, collected)
                     } else {
@@ -70,15 +67,15 @@ impl ExecBackend for Session {
                     };
                 }
             };
-            if read > 0 {
-                self.socket().used(read);
+            if read.bytes > 0 {
+                self.socket().used(read.bytes);
             }
             collected.flush().await;
             if linger.is_over(collected) {
                 collected.held_open = self.linger().is_some_and(|limit| !limit.is_zero()) && !channel.eof();
                 return exit(command, collected);
             }
-            if read > 0 || written || has_unread(channel, &mut foreign) {
+            if read.more || written {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
@@ -212,18 +209,12 @@ impl Session {
         collected: &mut Collector<'_>,
         signal: String,
     ) -> CommandEnd {
-        let mut errors = channel.stderr();
+        let mut streams = Streams::new(channel);
         let mut keepalives = self.keepalives();
-        let mut foreign = 0;
         let draining = async {
             loop {
-                let out =
-                    read_available(channel, |bytes| collected.take(Stream::Stdout, bytes)).ok().flatten().unwrap_or(0);
-                let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes))
-                    .ok()
-                    .flatten()
-                    .unwrap_or(0);
-                if out + err > 0 || has_unread(channel, &mut foreign) {
+                let read = streams.read(channel, |stream, bytes| collected.take(stream, bytes));
+                if read.is_ok_and(|read| read.more) {
                     future::yield_now().await;
                     continue;
                 }
@@ -239,11 +230,46 @@ impl Session {
     }
 }
 
-/// Whether libssh2 holds output that nobody has read, besides the bytes of streams that nobody reads. A look at one stream
-/// takes in what has come for the other too, of which the socket would never tell again.
-pub(super) fn has_unread(channel: &Channel, foreign: &mut u32) -> bool {
-    let available = channel.read_window().available;
-    std::mem::replace(foreign, available) != available
+/// Standard output and standard error of a channel.
+pub(super) struct Streams {
+    errors: ssh2::Stream,
+    /// Bytes of streams that nobody reads.
+    foreign: u32,
+}
+
+/// What a turn of reading has brought.
+pub(super) struct StreamsRead {
+    pub(super) bytes: usize,
+    /// libssh2 holds more, of which the socket would never tell again.
+    pub(super) more: bool,
+}
+
+impl Streams {
+    pub(super) fn new(channel: &Channel) -> Self {
+        Self { errors: channel.stderr(), foreign: 0 }
+    }
+
+    /// Reads what is there, a buffer of each stream at most.
+    ///
+    /// # Errors
+    /// When the connection has broken.
+    pub(super) fn read(
+        &mut self,
+        channel: &mut Channel,
+        mut take: impl FnMut(Stream, &[u8]),
+    ) -> io::Result<StreamsRead> {
+        let out = read_available(channel, |bytes| take(Stream::Stdout, bytes));
+        // That took in what has come for the other one, too.
+        let err = if channel.read_window().available == self.foreign {
+            None
+        } else {
+            read_available(&mut self.errors, |bytes| take(Stream::Stderr, bytes))?
+        };
+        let bytes = out?.unwrap_or(0) + err.unwrap_or(0);
+        let available = channel.read_window().available;
+        let last = std::mem::replace(&mut self.foreign, available);
+        Ok(StreamsRead { bytes, more: if bytes > 0 { available > 0 } else { available != last } })
+    }
 }
 
 /// The connection broke. A signal that came first is still the truth.

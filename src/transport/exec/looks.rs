@@ -11,15 +11,14 @@ use futures_lite::future;
 use memchr::memmem;
 use ssh2::Channel;
 
-use super::channel::has_unread;
+use super::channel::Streams;
 use super::collector::Collector;
 use super::command::{Begun, Command, CommandEnd, CommandPlace, CommandResult};
 use super::marks::{Mark, Marks};
 use super::stdin::{Piece, StdinWriter};
 use super::wrapper::Form;
-use super::{ExecBackend as _, build_request, read_available, stop};
+use super::{ExecBackend as _, build_request, stop};
 use crate::cancel::{CancelToken, Deadline, Raced, race};
-use crate::event::Stream;
 use crate::output::OutputBuilder;
 use crate::reactor::sleep;
 use crate::transport::session::{Session, Stopwatch};
@@ -213,21 +212,19 @@ impl Session {
     /// Writes what is to be written, and listens until the mark has come.
     async fn hear(&self, kept: &mut LookChannel, mut stdin: StdinWriter<'_>, secret: &str) -> Heard {
         let LookChannel { channel, collected, .. } = kept;
-        let mut errors = channel.stderr();
+        let mut streams = Streams::new(channel);
         let mut keepalives = self.keepalives();
-        let mut foreign = 0;
         let mut answer = None;
         loop {
             let Ok(written) = stdin.push(channel, collected) else { return Heard::Nothing };
-            let out = read_available(channel, |bytes| collected.take(Stream::Stdout, bytes));
-            let err = read_available(&mut errors, |bytes| collected.take(Stream::Stderr, bytes));
-            let (Ok(out), Ok(err)) = (out, err) else { return Heard::Nothing };
-            let read = out.unwrap_or(0) + err.unwrap_or(0);
-            if read > 0 {
-                self.socket().used(read);
-            }
-            if out.is_some_and(|read| read > 0) && answer.is_none() {
-                answer = answered(collected.stdout.recent(), secret);
+            let Ok(read) = streams.read(channel, |stream, bytes| collected.take(stream, bytes)) else {
+                return Heard::Nothing;
+            };
+            if read.bytes > 0 {
+                self.socket().used(read.bytes);
+                if answer.is_none() {
+                    answer = answered(collected.stdout.recent(), secret);
+                }
             }
             match answer {
                 // Nothing of it is looked at where the look went well.
@@ -237,7 +234,7 @@ impl Session {
                 }
                 _ => {}
             }
-            if read > 0 || written || has_unread(channel, &mut foreign) {
+            if read.more || written {
                 future::yield_now().await;
                 continue;
             }
@@ -268,17 +265,15 @@ impl Session {
             if self.drive(|_| channel.send_eof()).await.is_err() {
                 return;
             }
-            let mut errors = channel.stderr();
-            let mut foreign = 0;
+            let mut streams = Streams::new(&channel);
             loop {
-                let out = read_available(&mut channel, |bytes| collected.take(Stream::Stdout, bytes));
-                let err = read_available(&mut errors, |_| ());
-                let (Ok(out), Ok(err)) = (out, err) else { return };
-                let read = out.unwrap_or(0) + err.unwrap_or(0);
-                if read > 0 {
-                    self.socket().used(read);
+                let Ok(read) = streams.read(&mut channel, |stream, bytes| collected.take(stream, bytes)) else {
+                    return;
+                };
+                if read.bytes > 0 {
+                    self.socket().used(read.bytes);
                 }
-                if read > 0 || has_unread(&channel, &mut foreign) {
+                if read.more {
                     future::yield_now().await;
                     continue;
                 }

@@ -50,6 +50,7 @@ pub(super) async fn log_in(
         taken: None,
     };
     let served = socket.clone();
+    let pair = socket.over_pair();
     let asking = blocking::unblock(move || {
         session.set_blocking(true);
         session.set_timeout(limit);
@@ -59,7 +60,7 @@ pub(super) async fn log_in(
     });
     // That thread waits for what this one hands over.
     let serving = async {
-        let _ = served.serve().await;
+        let _ = served.serve(&pair).await;
         future::pending().await
     };
     let (result, offer) = future::or(asking, serving).await;
