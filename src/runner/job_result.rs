@@ -83,11 +83,14 @@ fn of_command(parser: Parser<'_>, limit: Option<Duration>, ran: CommandResult) -
     }
     let CommandEnd::Exit(status) = ran.end else { return heard(ran, StepResult::new(Outcome::Failed)) };
     let stdout = ran.stdout.clone();
-    let said = match (parser, stdout.whole(LONGEST_ANSWER)) {
-        // Nobody has to understand it.
-        (Parser::Status | Parser::Reached, _) => Cow::default(),
-        (_, Ok(said)) => said,
-        (_, Err(error)) => {
+    // What nobody has to understand may be long, and lie on disk.
+    let said = match parser {
+        Parser::Status | Parser::Reached => Ok(Cow::default()),
+        _ => stdout.whole(LONGEST_ANSWER),
+    };
+    let said = match said {
+        Ok(said) => said,
+        Err(error) => {
             let failure = Failure::new(Phase::Command, format!("what the node answered cannot be understood: {error}"));
             return heard(ran, StepResult { exit_status: Some(status), ..StepResult::failed(failure) });
         }
