@@ -191,6 +191,27 @@ impl Plan {
         self.steps.iter().find_map(about)
     }
 
+    /// Whether it is one command, or none, whose text is the same for every host, and says nothing of one.
+    #[must_use]
+    pub fn is_same_for_all(&self) -> bool {
+        let [step] = self.steps.as_slice() else { return false };
+        let is_bare = step.when.is_none()
+            && step.not_an_answer.is_none()
+            && step.cleanup.is_none()
+            && step.state.is_none()
+            && step.need.is_empty()
+            && step.hint.is_none()
+            && step.evidence.is_none();
+        let is_literal = match &step.action {
+            Action::Ping => true,
+            Action::Run { command, exec_options: ExecOptions { before, sudo, .. } } => {
+                command.is_literal() && before.is_literal() && sudo.as_ref().is_none_or(Template::is_literal)
+            }
+            _ => false,
+        };
+        is_bare && is_literal && self.vars.is_empty() && self.state_file.is_none() && self.chain.is_empty()
+    }
+
     /// Whether it names states of the run, which only a journal keeps.
     #[must_use]
     pub fn names_states(&self) -> bool {

@@ -141,7 +141,7 @@ impl<C: Executor> Run<'_, C> {
     /// What a host that is still waited for is at: its first missing stage, and the cause as soon as it is known.
     pub(super) fn set_stage_activity(&mut self, id: StepId, waiting: &WaitingHost, began: Instant) {
         let state = &mut self.hosts[waiting.host];
-        let known = state.found.as_deref().or(state.obstacles.certain.first());
+        let known = state.found.as_deref().or(state.obstacles().certain.first());
         let cause = known.map(|cause| format!(": {}{}", cause.words(), cause.progress())).unwrap_or_default();
         let at = |stage: &str| (Activity::Stage(id, format!("{stage}{cause}")), waiting.stuck);
         state.activity = match first_missing(&state.chain) {

@@ -39,6 +39,20 @@ pub(super) struct Obstacles {
     clock: Option<Box<(String, f64, f64)>>,
 }
 
+/// What a host has that nothing was found on, or that was not asked.
+static NONE: Obstacles = Obstacles { certain: Vec::new(), risks: Vec::new(), hinders: false, clock: None };
+
+impl HostState {
+    /// What a preflight found that will keep it down, or may.
+    pub(super) fn obstacles(&self) -> &Obstacles {
+        self.obstacles.as_deref().unwrap_or(&NONE)
+    }
+
+    fn obstacles_mut(&mut self) -> &mut Obstacles {
+        self.obstacles.get_or_insert_default()
+    }
+}
+
 impl Obstacles {
     /// The obstacle that explains why a host does not come up, if it is at this stage of so many.
     pub(super) fn behind(&self, missing: Option<usize>, plan: &Plan) -> Option<&Cause> {
@@ -63,7 +77,7 @@ impl<C: Executor> Run<'_, C> {
         });
         let found = |prefix| causes(facts, prefix, self.plan);
         let obstacles = Obstacles { certain: found(OBSTACLE), risks: found(RISK), hinders: false, clock };
-        self.hosts[host].obstacles = obstacles;
+        *self.hosts[host].obstacles_mut() = obstacles;
     }
 
     /// Decides what the obstacles mean once all hosts were looked at: those that are refused because too few can come up. The run may
@@ -77,7 +91,7 @@ impl<C: Executor> Run<'_, C> {
     ) -> Vec<(HostId, Failure)> {
         self.compare_clocks(asked);
         let with: Vec<HostId> =
-            asked.iter().copied().filter(|&id| !self.hosts[id].obstacles.certain.is_empty()).collect();
+            asked.iter().copied().filter(|&id| !self.hosts[id].obstacles().certain.is_empty()).collect();
         let unmet = if can_refuse { self.unmet_need(step, asked) } else { None };
         let (words, is_sure) = match (&unmet, self.settings.force) {
             (Some(_), _) => ("cannot come up", true),
@@ -86,12 +100,12 @@ impl<C: Executor> Run<'_, C> {
             (None, false) => ("will not come up, and is not waited for", true),
         };
         for &id in &with {
-            self.hosts[id].obstacles.hinders = is_sure;
+            self.hosts[id].obstacles_mut().hinders = is_sure;
         }
         if let Some(unmet) = unmet {
             self.emit(EventKind::Warning { message: unmet });
             let refused = |id: HostId| {
-                let cause = &self.hosts[id].obstacles.certain[0];
+                let cause = &self.hosts[id].obstacles().certain[0];
                 let mut failure = Failure::new(Phase::Check, in_full(cause));
                 let way_round = "`--force` starts all the same";
                 let hint = cause.hint.as_ref().map(|hint| format!("{hint}; {way_round}"));
@@ -113,7 +127,7 @@ impl<C: Executor> Run<'_, C> {
     fn tell(&mut self, asked: &[HostId], words: &str, which: impl Fn(&Obstacles) -> &Vec<Cause>) {
         let mut hosts: BTreeMap<(usize, String), (Vec<&str>, &Cause)> = BTreeMap::new();
         for host in asked.iter().map(|&id| &self.hosts[id]) {
-            for cause in which(&host.obstacles) {
+            for cause in which(host.obstacles()) {
                 let key = (stage_of(cause, self.plan), cause.words());
                 hosts.entry(key).or_insert_with(|| (Vec::new(), cause)).0.push(&host.run_host.name);
             }
@@ -138,13 +152,13 @@ impl<C: Executor> Run<'_, C> {
             let is_able = |host: &HostState| {
                 let looked_at = host.row_of(step).is_none_or(|row| row.outcome.is_success());
                 let counts = |cause: &Cause| last.is_none_or(|last| stage_of(cause, self.plan) <= last);
-                looked_at && !host.obstacles.certain.iter().any(counts)
+                looked_at && !host.obstacles().certain.iter().any(counts)
             };
             let of = asked.iter().map(|&id| &self.hosts[id]);
             let of: Vec<&HostState> = of.filter(|host| holds(&need.of, &host.facts, &host.run_host.vars)).collect();
             let able = of.iter().filter(|host| is_able(host)).count();
             let wanted = needed(need.quorum, of.len());
-            let is_hindered = of.iter().any(|host| !host.obstacles.certain.is_empty());
+            let is_hindered = of.iter().any(|host| !host.obstacles().certain.is_empty());
             let stage = need.up_to.as_ref().map(|stage| format!(" as far as {stage}")).unwrap_or_default();
             (able < wanted && is_hindered)
                 .then(|| format!("{able} of {} hosts can come up{stage}, and it takes {wanted}", of.len()))
@@ -154,7 +168,7 @@ impl<C: Executor> Run<'_, C> {
     /// Makes a risk of a clock that differs from most. Seconds between asking and hearing are no difference.
     fn compare_clocks(&mut self, asked: &[HostId]) {
         let clock_of =
-            |id: &HostId| self.hosts[*id].obstacles.clock.as_deref().map(|(_, low, high)| (*id, *low, *high));
+            |id: &HostId| self.hosts[*id].obstacles().clock.as_deref().map(|(_, low, high)| (*id, *low, *high));
         let mut clocks: Vec<(HostId, f64, f64)> = asked.iter().filter_map(clock_of).collect();
         clocks.sort_by(|a, b| (a.1 + a.2).total_cmp(&(b.1 + b.2)));
         let Some(&(most, low, high)) = clocks.get(clocks.len() / 2) else { return };
@@ -166,16 +180,16 @@ impl<C: Executor> Run<'_, C> {
             }
             let other = &self.hosts[most].run_host.name;
             let seen = format!("its clock is at least {apart:.0} s {where_to} that of {other}");
-            if let Some((cause, ..)) = self.hosts[id].obstacles.clock.as_deref().cloned() {
+            if let Some((cause, ..)) = self.hosts[id].obstacles().clock.as_deref().cloned() {
                 let cause = known(&cause, "date", &seen, self.plan);
-                self.hosts[id].obstacles.risks.push(cause);
+                self.hosts[id].obstacles_mut().risks.push(cause);
             }
         }
     }
 
     /// Why a host that was not waited for did not come up.
     pub(super) fn not_waited_for(&self, host: HostId) -> Option<Failure> {
-        let obstacles = &self.hosts[host].obstacles;
+        let obstacles = self.hosts[host].obstacles();
         let cause = obstacles.certain.first().filter(|_| obstacles.hinders)?;
         let words = format!("not waited for, as it cannot come up ({})", seen(cause));
         Some(Failure { hint: cause.hint.clone(), ..Failure::new(Phase::Chain, words) })
@@ -191,8 +205,8 @@ impl<C: Executor> Run<'_, C> {
         let missing = first_missing(&known.chain)
             .and_then(|missing| self.plan.chain.iter().position(|stage| stage.name == missing.stage));
         let boxed = |cause: &Cause| Box::new(cause.clone());
-        let risk = || known.obstacles.risk_of(missing?, self.plan).map(boxed);
-        known.obstacles.behind(missing, self.plan).map(boxed).or(found).or_else(risk)
+        let risk = || known.obstacles().risk_of(missing?, self.plan).map(boxed);
+        known.obstacles().behind(missing, self.plan).map(boxed).or(found).or_else(risk)
     }
 }
 

@@ -54,7 +54,7 @@ impl<C: Executor> Run<'_, C> {
             let hindered = self.hinder(step, asked, can_refuse, is_refused);
             self.tell_risks(asked);
             for (id, _) in &hindered {
-                self.hosts[*id].cause = self.hosts[*id].obstacles.certain.first().cloned().map(Box::new);
+                self.hosts[*id].cause = self.hosts[*id].obstacles().certain.first().cloned().map(Box::new);
             }
             bad.extend(hindered);
         }

@@ -39,13 +39,13 @@ impl<C: Executor> Run<'_, C> {
     async fn wait_for_hosts(&mut self, id: StepId, wait: &Wait, hosts: Vec<HostId>) {
         let began = now();
         let of_all = needed(wait.quorum, hosts.len());
-        let hindered: Vec<bool> = hosts.iter().map(|&host| self.hosts[host].obstacles.hinders).collect();
+        let hindered: Vec<bool> = hosts.iter().map(|&host| self.hosts[host].obstacles().hinders).collect();
         let mut waiting = WaitingHosts::new(hosts, wait, began);
         waiting.hinder(&hindered);
         // Whom a preflight found unable to come up is looked at, but not waited for.
         let need = of_all.min(waiting.waited_for());
         for host in waiting.hindered() {
-            if let Some(cause) = self.hosts[host].obstacles.certain.first().cloned() {
+            if let Some(cause) = self.hosts[host].obstacles().certain.first().cloned() {
                 self.emit(EventKind::CauseSeen { host, cause });
             }
         }

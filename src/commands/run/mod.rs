@@ -219,6 +219,8 @@ impl PendingRun<'_> {
         let env = |name: &str| self.environment.var(name).map(str::to_owned);
         vars::check_names(&self.plan.vars, self.playbook.given.keys().map(String::as_str))
             .map_err(|error| Diagnostic::usage(error.to_string()).maybe_hint(error.hint()))?;
+        // Of a hundred thousand hosts that is much to keep for nobody.
+        let is_same_for_all = self.plan.is_same_for_all();
         let run_host = |(host, target): (&Arc<Host>, &Target)| {
             let own: IndexMap<&str, &str> = host.vars().collect();
             let mut values = vars::resolve(&self.plan.vars, &self.playbook.given, |name| own.get(name).copied(), env)
@@ -230,11 +232,13 @@ impl PendingRun<'_> {
                 });
                 Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(own.or(error.hint()))
             })?;
-            values.insert("host", target.name.clone());
-            values.insert("address", target.address.clone());
-            values.insert("user", target.user.clone());
-            values.insert("port", target.port.to_string());
-            values.insert("groups", host.groups.join(" "));
+            if !is_same_for_all {
+                values.insert("host", target.name.clone());
+                values.insert("address", target.address.clone());
+                values.insert("user", target.user.clone());
+                values.insert("port", target.port.to_string());
+                values.insert("groups", host.groups.join(" "));
+            }
             Ok(RunHost {
                 name: target.name.clone(),
                 groups: host.groups.as_slice().into(),

@@ -48,6 +48,7 @@ impl ExecBackend for Session {
         if let Err(channel_error) = self.start(channel, &text).await {
             return channel_error.into();
         }
+        drop(text);
         let mut streams = Streams::new(channel);
         let mut keepalives = self.keepalives();
         let mut linger = Linger::new(self.linger());

@@ -138,7 +138,11 @@ impl<'a> StdinWriter<'a> {
 
     /// Writes what fits and what it is time for. True when something went out.
     pub(crate) fn push(&mut self, sink: &mut impl StdinSink, collected: &Collector<'_>) -> io::Result<bool> {
-        while self.pieces.get(self.piece).is_some_and(|piece| piece.bytes.len() == self.written) {
+        while let Some(piece) = self.pieces.get_mut(self.piece)
+            && piece.bytes.len() == self.written
+        {
+            // Commands may run for long, and on many hosts.
+            piece.bytes = Cow::default();
             self.piece += 1;
             self.written = 0;
         }
