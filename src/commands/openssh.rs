@@ -179,7 +179,7 @@ impl ClientBuilder<'_> {
             // ssh's own business.
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
-            agent: AgentUse::No,
+            agent: Arc::new(AgentUse::No),
             agent_keys: None,
             known_hosts: self.known_hosts.clone(),
             password: None,
@@ -195,7 +195,7 @@ impl ClientBuilder<'_> {
             keepalive,
             compression: false,
             linger: Some(given.linger),
-            algorithms: crate::transport::algorithms::AlgorithmLists::default(),
+            algorithms: Arc::default(),
             family: None,
             bind: None,
             env: Arc::from([]),

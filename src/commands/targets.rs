@@ -11,7 +11,6 @@ use crate::inventory::host::Host;
 use crate::inventory::spec::Spec;
 use crate::ssh_config;
 use crate::ssh_config::{ProxyRoute, SshConfig};
-use crate::transport::algorithms::AlgorithmLists;
 use crate::transport::target::Family;
 use crate::transport::{AgentUse, Method, ProxyCommand, Target, Via};
 
@@ -105,7 +104,7 @@ pub(super) fn local(
             user: user.into(),
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
-            agent: AgentUse::No,
+            agent: Arc::new(AgentUse::No),
             agent_keys: None,
             known_hosts: known_hosts.clone(),
             password: None,
@@ -116,7 +115,7 @@ pub(super) fn local(
             keepalive: KEEPALIVE,
             compression: false,
             linger: Some(options.linger),
-            algorithms: AlgorithmLists::default(),
+            algorithms: Arc::default(),
             family: None,
             bind: None,
             env: Arc::from([]),
@@ -243,7 +242,7 @@ impl TargetBuilder<'_> {
             known_hosts,
             policy: policy(options, &found),
             keys,
-            agent,
+            agent: Arc::new(agent),
             agent_keys,
             password: None,
             sudo_password: None,
@@ -262,7 +261,7 @@ impl TargetBuilder<'_> {
             family: family(&found, &host.name)?,
             bind: found.bind,
             env: found.environment(&environment.env).into(),
-            algorithms: found.algorithms,
+            algorithms: Arc::new(found.algorithms),
             via,
             address: address.into(),
             port,

@@ -1,6 +1,7 @@
 //! What a run knows about one host.
 
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Activity, StepId};
@@ -52,6 +53,25 @@ struct LastCommand {
     stderr: Output,
 }
 
+/// What is known of a host by name; of most there is nothing.
+#[derive(Debug, Default)]
+pub(super) struct HostFacts(Option<Box<Facts>>);
+
+impl Deref for HostFacts {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        static NONE: LazyLock<Facts> = LazyLock::new(Facts::new);
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for HostFacts {
+    fn deref_mut(&mut self) -> &mut Facts {
+        self.0.get_or_insert_default()
+    }
+}
+
 /// What a run knows about one host. A run has as many as it has hosts, so what few hosts have is boxed.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the host")]
@@ -75,7 +95,7 @@ pub(super) struct HostState {
     pub(super) attempts: u32,
     pub(super) connect: Option<Duration>,
     pub(super) address: Option<String>,
-    pub(super) facts: Facts,
+    pub(super) facts: HostFacts,
     pub(super) chain: Vec<StageState>,
     pub(super) steps: Vec<StepReport>,
     /// The latest step of the plan that it has ended.
@@ -114,7 +134,7 @@ impl HostState {
             attempts: 0,
             connect: None,
             address: None,
-            facts: Facts::new(),
+            facts: HostFacts::default(),
             chain: Vec::new(),
             steps: Vec::new(),
             ended: None,
@@ -163,7 +183,9 @@ impl HostState {
         self.ended = self.ended.max(step);
         self.changed |=
             result.outcome == Outcome::Changed || result.changes.iter().any(|change| change.action.is_change());
-        self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
+        if !result.facts.is_empty() {
+            self.facts.extend(result.facts.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
         // Most hosts take part in a single step, and the least that a list grows by is four.
         self.steps.reserve_exact(1);
         self.steps.push(StepReport {
@@ -233,7 +255,7 @@ impl HostState {
             notes: last.notes,
             stdout: last.stdout,
             stderr: last.stderr,
-            facts: self.facts,
+            facts: self.facts.0.map(|facts| *facts).unwrap_or_default(),
             chain: self.chain,
             steps: self.steps,
         }
@@ -248,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_there_for_each_host_is_small() {
         let sizes = [size_of::<HostState>(), size_of::<StepReport>(), size_of::<HostReport>(), size_of::<RunHost>()];
-        let most = [544, 104, 312, 96];
+        let most = [480, 104, 312, 96];
         assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?}");
     }
 }

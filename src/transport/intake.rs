@@ -153,10 +153,11 @@ impl Intake {
                     self.since = now;
                     self.unasked = self.unasked.saturating_sub(u64::try_from(free).unwrap_or(u64::MAX));
                 }
-                self.unasked = self.unasked.saturating_add(bytes);
+                // Whether these are of use is known once libssh2 has read them: there may be more of them at once than this.
                 if self.unasked > MOST_UNASKED + self.windows {
                     return Err("it sent without end what nobody had asked for".to_owned());
                 }
+                self.unasked = self.unasked.saturating_add(bytes);
                 Ok(())
             }
             Stage::Lines | Stage::Handshake | Stage::Login => Ok(()),
@@ -274,6 +275,19 @@ mod tests {
         intake.shaken();
         assert!(flood(&mut intake, 256));
         assert!(!flood(&mut intake, 1));
+    }
+
+    #[test]
+    fn much_may_be_there_at_once() {
+        let mut intake = Intake::new();
+        intake.take(b"SSH-2.0-x\r\n").unwrap();
+        intake.logged_in();
+        for _ in 0..10 {
+            intake.count(6 << 20).unwrap();
+            intake.used(1 << 20);
+        }
+        intake.count(6 << 20).unwrap();
+        assert!(intake.count(1).is_err());
     }
 
     #[test]

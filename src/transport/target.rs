@@ -37,7 +37,7 @@ pub struct Target {
     /// Keys to log in with, in order; shared by all hosts that use the same ones.
     pub keys: Arc<[Arc<PrivateKey>]>,
     /// Also try the keys of the ssh-agent: before the key files, as ssh does, unless these were named explicitly.
-    pub agent: AgentUse,
+    pub agent: Arc<AgentUse>,
     /// Of the agent's keys only these are tried; `None`: all of them.
     pub agent_keys: Option<Arc<[Vec<u8>]>>,
     /// The password for all hosts, where the user gave one.
@@ -55,7 +55,7 @@ pub struct Target {
     /// Whether to compress what goes over the connection, where the server does so too.
     pub compression: bool,
     /// What is offered in the key exchange.
-    pub algorithms: AlgorithmLists,
+    pub algorithms: Arc<AlgorithmLists>,
     /// Connect to addresses of this family only.
     pub family: Option<Family>,
     /// Connect from this address.
@@ -173,6 +173,8 @@ impl Target {
         share(&mut self.host_key_name, &self.address);
         share(&mut self.user, &other.user);
         share(&mut self.methods, &other.methods);
+        share(&mut self.agent, &other.agent);
+        share(&mut self.algorithms, &other.algorithms);
         share(&mut self.env, &other.env);
     }
 
@@ -214,6 +216,6 @@ mod tests {
     /// A run of a hundred thousand hosts has so many of them.
     #[test]
     fn a_target_is_small() {
-        assert!(size_of::<Target>() <= 312, "{}", size_of::<Target>());
+        assert!(size_of::<Target>() <= 272, "{}", size_of::<Target>());
     }
 }

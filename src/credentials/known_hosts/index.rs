@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use smallvec::SmallVec;
+
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
 use crate::shared::share;
@@ -43,7 +45,8 @@ pub(super) struct Index {
     entries: Vec<IndexedKey>,
     /// Lines with patterns or hashed names, by the key's text: a line needs its HMAC only where it has the key that was shown.
     by_key: HashMap<Box<str>, Vec<usize>>,
-    by_name: HashMap<Arc<str>, Vec<usize>>,
+    /// Mostly one line a name, or one for each of two types of keys.
+    by_name: HashMap<Arc<str>, SmallVec<[usize; 2]>>,
     patterned: Vec<usize>,
     hashed: Vec<usize>,
     pub(super) bad_lines: Vec<(usize, usize)>,
@@ -126,7 +129,7 @@ impl Index {
         match &entry.line.names {
             HostPatterns::Plain(names) => {
                 for name in names {
-                    self.by_name.entry(name.clone()).or_insert_with(|| Vec::with_capacity(1)).push(id);
+                    self.by_name.entry(name.clone()).or_default().push(id);
                 }
             }
             HostPatterns::Patterns(_) => self.patterned.push(id),
@@ -150,7 +153,7 @@ impl Index {
     /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked
     /// for.
     pub(super) fn with_name(&self, target: &str) -> Vec<&IndexedKey> {
-        let mut ids: Vec<usize> = self.by_name.get(target).cloned().unwrap_or_default();
+        let mut ids = self.by_name.get(target).map_or_else(Vec::new, |ids| ids.to_vec());
         ids.extend(self.patterned.iter().filter(|&&id| self.entries[id].line.names.matches(target)));
         ids.extend(self.hashed_with_name(target));
         ids.sort_unstable();

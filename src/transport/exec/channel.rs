@@ -76,7 +76,8 @@ impl ExecBackend for Session {
                 collected.held_open = self.linger().is_some_and(|limit| !limit.is_zero()) && !channel.eof();
                 return exit(command, collected);
             }
-            if read.more || written {
+            // What was read may be what the input has waited for.
+            if read.more || written || read.bytes > 0 && stdin.is_waiting(collected) {
                 // Fair to the other hosts of the shard, whatever this one prints.
                 future::yield_now().await;
                 continue;
@@ -268,7 +269,8 @@ impl Streams {
         };
         let bytes = out?.unwrap_or(0) + err.unwrap_or(0);
         let available = channel.read_window().available;
-        let last = std::mem::replace(&mut self.foreign, available);
+        // Where something was read, what is left may be either stream's; where nothing was, it is neither's.
+        let last = std::mem::replace(&mut self.foreign, if bytes > 0 { 0 } else { available });
         Ok(StreamsRead { bytes, more: if bytes > 0 { available > 0 } else { available != last } })
     }
 }

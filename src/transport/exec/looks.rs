@@ -234,7 +234,8 @@ impl Session {
                 }
                 _ => {}
             }
-            if read.more || written {
+            // What was read may be what the input has waited for.
+            if read.more || written || read.bytes > 0 && stdin.is_waiting(collected) {
                 future::yield_now().await;
                 continue;
             }

@@ -149,7 +149,7 @@ async fn with_public_keys(
             done => return done,
         }
     }
-    let sources = match &target.agent {
+    let sources = match &*target.agent {
         AgentUse::No => [Some(KeySource::Keys), None],
         AgentUse::First(agent_socket) => [Some(KeySource::Agent(agent_socket)), Some(KeySource::Keys)],
         AgentUse::Last(agent_socket) => [Some(KeySource::Keys), Some(KeySource::Agent(agent_socket))],
