@@ -82,7 +82,7 @@ pub(crate) fn hidden(hosts: usize, rounds: usize) -> io::Result<[Duration; 3]> {
 
 /// Memory and connections with a command under way on all hosts.
 pub(crate) fn held(hosts: usize) -> io::Result<(usize, Size, u64)> {
-    // Three for each connection.
+    // Three for each login, and all log in at once.
     let room = site::descriptors(hosts as u64 * 3 + 1_000).saturating_sub(1_000) / 3;
     let hosts = hosts.min(usize::try_from(room).unwrap_or(usize::MAX));
     say(&format!("held open: {hosts} hosts"));
