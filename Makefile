@@ -145,7 +145,7 @@ sdr-matrix: tools
 	$(CARGO) build --locked --bins --test it
 	$(CARGO) test --locked --test it -- --ignored --nocapture panweidb::
 
-# gsctl beside its peers on a quiet machine: forty minutes. Writes docs/benchmarks.md; BENCH holds options, such as
+# gsctl beside its peers on a quiet machine: a quarter of an hour. Writes docs/benchmarks.md; BENCH holds options, such as
 # `--rounds 1 --scale 0.1 --out /tmp/benchmarks.md`.
 bench: tools
 	$(CARGO) build --release --locked -p gsctl -p gsctl-benches -p gsctl-fleet -p gsctl-lab
