@@ -65,8 +65,7 @@ impl Gsctl {
         }
         // A group of its own, so that the watchdog gets whatever it started too.
         command.current_dir(home).process_group(0);
-        // Whatever the suite was started with, such as nohup.
-        let signals = Some("--default-signal");
+        let signals = None;
         Self { command, hosts_file: None, arguments: Vec::new(), stdin: None, watchdog: WATCHDOG, signals }
     }
 
@@ -204,9 +203,7 @@ impl Gsctl {
         self.command.args(&self.arguments);
         let arguments = self.command.get_args();
         let line = arguments.fold(String::new(), |line, argument| format!("{line} {}", argument.display()));
-        if let Some(signals) = &self.signals {
-            self.command = under_env(&self.command, signals);
-        }
+        self.command = under_env(&self.command, self.signals);
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("gsctl starts");
@@ -221,9 +218,15 @@ impl Gsctl {
 }
 
 /// The same command by env(1), which sees to signals and then becomes it.
-fn under_env(command: &Command, signals: &str) -> Command {
+fn under_env(command: &Command, signals: Option<&str>) -> Command {
     let mut env = Command::new("/usr/bin/env");
-    env.arg(signals).arg(command.get_program()).args(command.get_args()).env_clear().process_group(0);
+    // Whatever the suite was started with, such as nohup or `&`.
+    env.arg("--default-signal")
+        .args(signals)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .process_group(0);
     env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(dir) = command.get_current_dir() {
         env.current_dir(dir);

@@ -17,8 +17,15 @@ fn unread(lab: &Lab, arguments: &[&str]) -> Child {
 }
 
 fn with_stdout(lab: &Lab, arguments: &[&str], stdout: Stdio) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gsctl"));
-    command.arg("-f").arg(lab.hosts_file()).arg("-i").arg(lab.key());
+    // Whatever the suite was started with, such as nohup or `&`.
+    let mut command = Command::new("/usr/bin/env");
+    command
+        .arg("--default-signal")
+        .arg(env!("CARGO_BIN_EXE_gsctl"))
+        .arg("-f")
+        .arg(lab.hosts_file())
+        .arg("-i")
+        .arg(lab.key());
     command.arg("-o").arg(format!("UserKnownHostsFile={}", lab.known_hosts().display()));
     command.args(arguments).env("HOME", lab.client_home()).env("XDG_STATE_HOME", lab.client_home().join("state"));
     command.process_group(0).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());

@@ -60,14 +60,12 @@ impl Inner {
         waited: bool,
     ) -> bool {
         if inbound {
-            if !waited {
-                // As a rule that is why libssh2 was stopped.
-                self.socket.all_is_read();
-            }
             // The reactor may have told of something that is no bytes: the end.
             if self.count(state) != Some(0) || waited && !outbound {
                 return true;
             }
+            // Only now: what the reactor has told of must not be forgotten while it is there. A pair may come between.
+            self.socket.all_is_read();
         }
         if outbound && self.socket.has_room() || waited && self.socket.has_hung_up() {
             return true;

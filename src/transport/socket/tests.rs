@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::reactor::Reactor;
+use crate::cancel::{Deadline, Raced, race};
+use crate::reactor::{Reactor, sleep};
 
 /// What libssh2 does: reads until there is nothing more.
 fn read_all(socket: &SessionSocket, bytes: &mut u64) {
@@ -144,5 +145,28 @@ fn what_nobody_asked_for_is_counted_without_a_pair_too() {
         socket.shut();
         drop(socket);
         flood.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_there_when_the_pair_comes_between_is_told() {
+    Reactor::new().unwrap().block_on(async {
+        let (socket, mut server) = connected().await;
+        assert!(future::poll_once(Box::pin(socket.ready(BlockDirections::Inbound))).await.is_none());
+        assert!(is_direct(&socket));
+        server.write_all(b"late").unwrap();
+        // The reactor has told of it, and will not again.
+        while socket.0.socket.available() < 4 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        sleep(Duration::from_millis(5)).await;
+        socket.ready(BlockDirections::Inbound).await.unwrap();
+        socket.0.put_pair_between();
+        let late = Deadline::after(Some(Duration::from_secs(60)));
+        let told = race(socket.ready(BlockDirections::Inbound), late, None).await;
+        assert!(matches!(told, Raced::Done(Ok(()))));
+        let mut bytes = 0;
+        read_all(&socket, &mut bytes);
+        assert_eq!(bytes, 4);
     });
 }
