@@ -49,6 +49,9 @@ fn files_without_a_size_are_read_to_their_end() {
     );
 }
 
+/// What libssh2 says of an answer that it did not ask for.
+const UNKNOWN: &str = "failed: {}: unknown error";
+
 #[test]
 fn what_shrinks_is_said_to_and_what_has_holes_keeps_them() {
     let lab = Lab::start(1);
@@ -65,11 +68,13 @@ fn what_shrinks_is_said_to_and_what_has_holes_keeps_them() {
     ));
     let pull = || lab.gsctl().json().arg("pull").arg(at("shrinks")).arg("out").run();
     let mut run = pull();
+    // In another moment libssh2 is answered for another place than it asked for, and knows no error for that.
     wait::until("it shrinks in the right moment", || {
-        if run.status != 5 {
+        let is_right = run.status == 5 && run.json()["hosts"][0]["error"] != UNKNOWN.replace("{}", &at("shrinks"));
+        if !is_right {
             run = pull();
         }
-        run.status == 5
+        is_right
     });
     let host = run.json()["hosts"][0].clone();
     says(&host, "failed", "command", "while it was read, twice");
