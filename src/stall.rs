@@ -47,24 +47,30 @@ pub fn counted<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     })
 }
 
-/// A turn, or `None` within another one.
-struct Turn(Option<Arc<AtomicU64>>);
+/// A turn on this thread.
+struct Turn {
+    /// It is within another one, which counts.
+    is_inner: bool,
+}
 
 impl Turn {
     fn begin() -> Self {
-        let count = Some(COUNT.with(Arc::clone)).filter(|count| count.load(Ordering::Relaxed) % 2 == 0);
-        if let Some(count) = &count {
-            count.fetch_add(1, Ordering::Relaxed);
+        let is_inner = COUNT.with(|count| count.load(Ordering::Relaxed) % 2 == 1);
+        let turn = Self { is_inner };
+        turn.count();
+        turn
+    }
+
+    fn count(&self) {
+        if !self.is_inner {
+            COUNT.with(|count| count.fetch_add(1, Ordering::Relaxed));
         }
-        Self(count)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(count) = &self.0 {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count();
     }
 }
 

@@ -65,8 +65,7 @@ impl Gsctl {
         }
         // A group of its own, so that the watchdog gets whatever it started too.
         command.current_dir(home).process_group(0);
-        let signals = None;
-        Self { command, hosts_file: None, arguments: Vec::new(), stdin: None, watchdog: WATCHDOG, signals }
+        Self { command, hosts_file: None, arguments: Vec::new(), stdin: None, watchdog: WATCHDOG, signals: None }
     }
 
     /// Another hosts file than the lab's.

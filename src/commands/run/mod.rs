@@ -219,9 +219,7 @@ impl PendingRun<'_> {
         let env = |name: &str| self.environment.var(name).map(str::to_owned);
         vars::check_names(&self.plan.vars, self.playbook.given.keys().map(String::as_str))
             .map_err(|error| Diagnostic::usage(error.to_string()).maybe_hint(error.hint()))?;
-        // Of a hundred thousand hosts that is much to keep for nobody.
-        let is_same_for_all = self.plan.is_same_for_all();
-        let run_host = |(host, target): (&Arc<Host>, &Target)| {
+        let values = |host: &Host, target: &Target| {
             let own: IndexMap<&str, &str> = host.vars().collect();
             let mut values = vars::resolve(&self.plan.vars, &self.playbook.given, |name| own.get(name).copied(), env)
                 .map_err(|error| {
@@ -232,17 +230,20 @@ impl PendingRun<'_> {
                 });
                 Diagnostic::usage(format!("host `{}`: {error}", host.name)).maybe_hint(own.or(error.hint()))
             })?;
-            if !is_same_for_all {
-                values.insert("host", target.name.clone());
-                values.insert("address", target.address.clone());
-                values.insert("user", target.user.clone());
-                values.insert("port", target.port.to_string());
-                values.insert("groups", host.groups.join(" "));
-            }
+            values.insert("host", target.name.clone());
+            values.insert("address", target.address.clone());
+            values.insert("user", target.user.clone());
+            values.insert("port", target.port.to_string());
+            values.insert("groups", host.groups.join(" "));
+            Ok(values)
+        };
+        // Of a hundred thousand hosts that is much to keep for nobody.
+        let is_same_for_all = self.plan.is_same_for_all();
+        let run_host = |(host, target): (&Arc<Host>, &Target)| {
             Ok(RunHost {
                 name: target.name.clone(),
                 groups: host.groups.as_slice().into(),
-                vars: values,
+                vars: if is_same_for_all { vars::Vars::default() } else { values(host, target)? },
                 user: target.user.clone(),
                 port: target.port,
                 timeout: self.options.run.timeout.or(host.timeout()),

@@ -74,24 +74,18 @@ impl Pair {
 
     /// From libssh2 to the network.
     pub(super) fn send(&mut self, socket: &Socket) {
-        loop {
-            if self.outgoing.is_empty() {
-                let whole = BUFFER.with_borrow_mut(|buffer| match (&self.near).read(buffer) {
-                    Ok(count @ 1..) => {
-                        let sent = self.offer(socket, &buffer[..count]);
-                        self.outgoing.extend_from_slice(&buffer[sent..count]);
-                        Some(count == buffer.len())
-                    }
-                    _ => None,
-                });
-                // Less than a piece was all.
-                if whole != Some(true) {
-                    return;
+        self.send_rest(socket);
+        while self.outgoing.is_empty() {
+            let is_whole = BUFFER.with_borrow_mut(|buffer| match (&self.near).read(buffer) {
+                Ok(count @ 1..) => {
+                    let sent = self.offer(socket, &buffer[..count]);
+                    self.outgoing.extend_from_slice(&buffer[sent..count]);
+                    count == buffer.len()
                 }
-            } else {
-                self.send_rest(socket);
-            }
-            if !self.outgoing.is_empty() {
+                _ => false,
+            });
+            // Less than a piece was all.
+            if !is_whole {
                 return;
             }
         }
