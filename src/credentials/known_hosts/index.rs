@@ -8,19 +8,18 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-use smallvec::SmallVec;
+use std::sync::Mutex;
 
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
-use crate::shared::share;
+use super::lookup::Lookup;
 use crate::text::is_absent;
 
-/// How much of a file was read.
-#[derive(Debug, Clone)]
+/// What was read of a file.
+#[derive(Debug)]
 pub(super) struct KnownHostsFile {
     pub(super) path: PathBuf,
+    text: String,
     /// Device and inode: `ssh-keygen -R` puts a new file in the old one's place.
     pub(super) identity: Option<(u64, u64)>,
     /// Bytes read.
@@ -32,26 +31,35 @@ pub(super) struct KnownHostsFile {
 }
 
 /// A line and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexedKey<'a> {
+    pub(super) line: KnownHostsLine<'a>,
+    source: usize,
+    number: usize,
+}
+
+/// Where a line with a key stands. There may be very many of them, so what it says is read again where it matters.
 #[derive(Debug)]
-pub(super) struct IndexedKey {
-    pub(super) line: KnownHostsLine,
-    pub(super) source: usize,
-    pub(super) number: usize,
+struct Place {
+    /// Its first byte in the text.
+    start: usize,
+    source: u32,
+    /// Its number in the file, from 1.
+    number: u32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) sources: Vec<KnownHostsFile>,
-    entries: Vec<IndexedKey>,
+    lines: Vec<Place>,
+    by_name: Lookup,
     /// Lines with patterns or hashed names, by the key's text: a line needs its HMAC only where it has the key that was shown.
-    by_key: HashMap<Box<str>, Vec<usize>>,
-    /// Mostly one line a name, or one for each of two types of keys.
-    by_name: HashMap<Arc<str>, SmallVec<[usize; 2]>>,
-    patterned: Vec<usize>,
-    hashed: Vec<usize>,
+    by_key: Lookup,
+    patterned: Vec<u32>,
+    hashed: Vec<u32>,
     pub(super) bad_lines: Vec<(usize, usize)>,
     /// The hashed lines of a name, found by one HMAC a line: a host is asked about more than once in a run.
-    hashed_found: Mutex<HashMap<String, Vec<usize>>>,
+    hashed_found: Mutex<HashMap<String, Vec<u32>>>,
 }
 
 impl Index {
@@ -61,6 +69,7 @@ impl Index {
         for path in paths.iter().filter(|path| seen.insert(path.as_path())) {
             index.sources.push(KnownHostsFile {
                 path: path.clone(),
+                text: String::new(),
                 identity: None,
                 len: 0,
                 lines: 0,
@@ -85,91 +94,125 @@ impl Index {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         self.sources[source].identity = Some(identity(&file.metadata()?));
-        self.take_in(source, &bytes);
+        self.take_in(source, bytes);
         Ok(())
     }
 
     /// Takes in text that follows on what was read of a source.
-    pub(super) fn take_in(&mut self, source: usize, bytes: &[u8]) {
-        let mut pieces: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
-        // What follows the last newline is a line only when it is something.
-        if pieces.last().is_some_and(|last| last.is_empty()) {
-            pieces.pop();
-        }
+    pub(super) fn take_in(&mut self, source: usize, mut bytes: Vec<u8>) {
+        let file = &mut self.sources[source];
+        let (count, last) = (bytes.len(), bytes.last().copied());
         // The rest of a line that was read in part would be read as a line of its own; it is none, and ends there.
-        if !self.sources[source].ends_clean && !pieces.is_empty() {
-            pieces.remove(0);
+        if !file.ends_clean && count > 0 {
+            let rest = bytes.iter().position(|&byte| byte == b'\n').map_or(count, |newline| newline + 1);
+            bytes.drain(..rest);
+            file.text.push('\n');
+        }
+        let start = file.text.len();
+        let more =
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        if start == 0 {
+            file.text = more;
+        } else {
+            file.text.push_str(&more);
+        }
+        if let Some(last) = last {
+            file.ends_clean = last == b'\n';
+            file.len += count as u64;
         }
         // Mostly each is a line with one name.
-        self.entries.reserve(pieces.len());
-        self.by_name.reserve(pieces.len());
-        for piece in pieces {
-            self.sources[source].lines += 1;
-            let number = self.sources[source].lines;
-            match line::parse(&String::from_utf8_lossy(piece)) {
-                ParsedLine::Nothing => {}
-                ParsedLine::Bad => self.bad_lines.push((source, number)),
-                ParsedLine::Line(line) => self.add(IndexedKey { line, source, number }),
-            }
-        }
-        if let Some(last) = bytes.last() {
-            self.sources[source].ends_clean = *last == b'\n';
-            self.sources[source].len += bytes.len() as u64;
-        }
+        let count = file.text[start..].lines().count();
+        self.lines.reserve(count);
+        self.by_name.reserve(count);
+        self.add_from(source, start);
     }
 
-    fn add(&mut self, mut entry: IndexedKey) {
-        if let Some(last) = self.entries.last() {
-            share(&mut entry.line.key_type, &last.line.key_type);
-        }
-        let id = self.entries.len();
-        if !matches!(entry.line.names, HostPatterns::Plain(_)) {
-            self.by_key.entry(entry.line.key.clone()).or_default().push(id);
-        }
-        match &entry.line.names {
-            HostPatterns::Plain(names) => {
-                for name in names {
-                    self.by_name.entry(name.clone()).or_default().push(id);
+    /// Adds the lines of a source that begin there.
+    fn add_from(&mut self, source: usize, mut start: usize) {
+        let text = std::mem::take(&mut self.sources[source].text);
+        for line in text[start..].split_inclusive('\n') {
+            self.sources[source].lines += 1;
+            let number = self.sources[source].lines;
+            match line::parse(line) {
+                ParsedLine::Nothing => {}
+                ParsedLine::Bad => self.bad_lines.push((source, number)),
+                ParsedLine::Line(line) => {
+                    let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+                    let id = short(self.lines.len());
+                    self.lines.push(Place { start, source: short(source), number: short(number) });
+                    self.add(id, &line);
                 }
             }
+            start += line.len();
+        }
+        self.sources[source].text = text;
+    }
+
+    fn add(&mut self, id: u32, line: &KnownHostsLine<'_>) {
+        match line.names {
+            HostPatterns::Plain(list) => {
+                for name in line::names(list) {
+                    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                        self.by_name.add(&name.to_ascii_lowercase(), id);
+                    } else {
+                        self.by_name.add(name, id);
+                    }
+                }
+                return;
+            }
             HostPatterns::Patterns(_) => self.patterned.push(id),
-            HostPatterns::Hashed(_) => {
+            HostPatterns::Hashed(..) => {
                 self.hashed.push(id);
                 lock(&self.hashed_found).clear();
             }
         }
-        self.entries.push(entry);
+        self.by_key.add(line.key, id);
     }
 
-    /// The lines of these names that hold this key. Costs the same however many lines there are, unless many with hashed
-    /// names or patterns share the key.
-    pub(super) fn with_key<'a>(&'a self, targets: &'a [&str], key: &'a str) -> impl Iterator<Item = &'a IndexedKey> {
-        let plain = targets.iter().filter_map(|&target| self.by_name.get(target)).flatten();
-        let others = self.by_key.get(key).into_iter().flatten();
-        let others = others.filter(|&&id| targets.iter().any(|target| self.entries[id].line.names.matches(target)));
-        plain.chain(others).map(|&id| &self.entries[id]).filter(move |entry| *entry.line.key == *key)
+    /// What a line says, and where it stands.
+    fn line(&self, id: u32) -> Option<IndexedKey<'_>> {
+        let place = self.lines.get(usize::try_from(id).ok()?)?;
+        let source = usize::try_from(place.source).ok()?;
+        match line::parse(self.sources[source].text[place.start..].lines().next()?) {
+            ParsedLine::Line(line) => Some(IndexedKey { line, source, number: usize::try_from(place.number).ok()? }),
+            ParsedLine::Nothing | ParsedLine::Bad => None,
+        }
+    }
+
+    fn matches(&self, id: u32, target: &str) -> bool {
+        self.line(id).is_some_and(|entry| entry.line.names.matches(target))
+    }
+
+    /// The lines of these names that hold this key, in the files' order. Costs the same however many lines there are, unless many
+    /// with hashed names or patterns share the key.
+    pub(super) fn with_key(&self, targets: &[&str], key: &str) -> Vec<IndexedKey<'_>> {
+        let plain = targets.iter().flat_map(|target| self.by_name.candidates(target));
+        let mut ids: Vec<u32> = plain.chain(self.by_key.candidates(key)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let lines = ids.into_iter().filter_map(|id| self.line(id)).filter(|entry| *entry.line.key == *key);
+        lines.filter(|entry| targets.iter().any(|target| entry.line.names.matches(target))).collect()
     }
 
     /// The lines of a name, in the files' order. Costs an HMAC for each hashed line, the first time a name is asked
     /// for.
-    pub(super) fn with_name(&self, target: &str) -> Vec<&IndexedKey> {
-        let mut ids = self.by_name.get(target).map_or_else(Vec::new, |ids| ids.to_vec());
-        ids.extend(self.patterned.iter().filter(|&&id| self.entries[id].line.names.matches(target)));
+    pub(super) fn with_name(&self, target: &str) -> Vec<IndexedKey<'_>> {
+        let mut ids: Vec<u32> = self.by_name.candidates(target).chain(self.patterned.iter().copied()).collect();
+        ids.retain(|&id| self.matches(id, target));
         ids.extend(self.hashed_with_name(target));
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().map(|id| &self.entries[id]).collect()
+        ids.into_iter().filter_map(|id| self.line(id)).collect()
     }
 
-    fn hashed_with_name(&self, target: &str) -> Vec<usize> {
+    fn hashed_with_name(&self, target: &str) -> Vec<u32> {
         if self.hashed.is_empty() {
             return Vec::new();
         }
         if let Some(found) = lock(&self.hashed_found).get(target) {
             return found.clone();
         }
-        let found: Vec<usize> =
-            self.hashed.iter().copied().filter(|&id| self.entries[id].line.names.matches(target)).collect();
+        let found: Vec<u32> = self.hashed.iter().copied().filter(|&id| self.matches(id, target)).collect();
         lock(&self.hashed_found).insert(target.to_owned(), found.clone());
         found
     }
@@ -181,12 +224,12 @@ impl Index {
     }
 
     /// Where an entry stands.
-    pub(super) fn place(&self, entry: &IndexedKey) -> (PathBuf, usize) {
+    pub(super) fn place(&self, entry: &IndexedKey<'_>) -> (PathBuf, usize) {
         (self.sources[entry.source].path.clone(), entry.number)
     }
 
     /// The types that host key lines among `entries` hold, once each.
-    pub(super) fn types(entries: &[&IndexedKey]) -> Vec<String> {
+    pub(super) fn types(entries: &[IndexedKey<'_>]) -> Vec<String> {
         let mut types: Vec<String> = Vec::new();
         for entry in entries.iter().filter(|entry| entry.line.marker == Marker::HostKey) {
             if !types.iter().any(|known| **known == *entry.line.key_type) {

@@ -2,8 +2,6 @@
 //!
 //! Pure text: nothing here opens a file or decides what to think of a host.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -22,47 +20,43 @@ pub(super) enum Marker {
     CertAuthority,
 }
 
-/// The names that a line is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum HostPatterns {
-    /// Names without wildcards, in lower case.
-    Plain(Box<[Arc<str>]>),
-    /// A list with `*`, `?` or `!` in it, in lower case.
-    Patterns(Vec<String>),
-    /// HMAC-SHA1 of one name.
-    Hashed(Box<HashedName>),
+/// The names that a line is for, as they stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostPatterns<'a> {
+    /// A list of names without wildcards.
+    Plain(&'a str),
+    /// A list with `*`, `?` or `!` in it.
+    Patterns(&'a str),
+    /// A salt, and the HMAC-SHA1 of one name with it.
+    Hashed([u8; HASH], [u8; HASH]),
 }
 
-/// A salt, and the HMAC-SHA1 of a name with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HashedName {
-    salt: Vec<u8>,
-    hash: Vec<u8>,
-}
+/// Bytes of an HMAC-SHA1, and of the salts that go with it.
+const HASH: usize = 20;
 
-/// A line that names a key. There may be very many of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KnownHostsLine {
+/// A line that names a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KnownHostsLine<'a> {
     pub(super) marker: Marker,
-    pub(super) names: HostPatterns,
-    pub(super) key_type: Arc<str>,
+    pub(super) names: HostPatterns<'a>,
+    pub(super) key_type: &'a str,
     /// As it stands in the file: decoding 50,000 keys to compare a few would be waste.
-    pub(super) key: Box<str>,
+    pub(super) key: &'a str,
 }
 
 /// What a line turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ParsedLine {
+pub(super) enum ParsedLine<'a> {
     /// Blank, or a comment.
     Nothing,
     /// Not understood: ssh skips such lines, and so does gsctl.
     Bad,
     /// A key.
-    Line(KnownHostsLine),
+    Line(KnownHostsLine<'a>),
 }
 
 /// Reads one line, without its newline.
-pub(super) fn parse(text: &str) -> ParsedLine {
+pub(super) fn parse(text: &str) -> ParsedLine<'_> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
         return ParsedLine::Nothing;
@@ -70,7 +64,7 @@ pub(super) fn parse(text: &str) -> ParsedLine {
     fields(text).map_or(ParsedLine::Bad, ParsedLine::Line)
 }
 
-fn fields(text: &str) -> Option<KnownHostsLine> {
+fn fields(text: &str) -> Option<KnownHostsLine<'_>> {
     let mut fields = text.split([' ', '\t']).filter(|field| !field.is_empty());
     let mut names = fields.next()?;
     let mut marker = Marker::HostKey;
@@ -91,7 +85,7 @@ fn fields(text: &str) -> Option<KnownHostsLine> {
     let names = HostPatterns::parse(names)?;
     // Names of signatures count for the key that makes them, as in ssh.
     let key_type = if matches!(key_type, "rsa-sha2-256" | "rsa-sha2-512") { "ssh-rsa" } else { key_type };
-    Some(KnownHostsLine { marker, names, key_type: key_type.into(), key: key.into() })
+    Some(KnownHostsLine { marker, names, key_type, key })
 }
 
 /// Whether it can be base64. It is decoded only for a host that is asked for: the files may have a hundred thousand lines.
@@ -99,38 +93,45 @@ fn is_base64(text: &str) -> bool {
     text.trim_end_matches('=').bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
-impl HostPatterns {
-    fn parse(text: &str) -> Option<Self> {
+impl<'a> HostPatterns<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
         if let Some(hashed) = text.strip_prefix("|1|") {
             let (salt, hash) = hashed.split_once('|')?;
-            let (salt, hash) = (STANDARD.decode(salt).ok()?, STANDARD.decode(hash).ok()?);
-            return Some(Self::Hashed(Box::new(HashedName { salt, hash })));
+            return Some(Self::Hashed(decoded(salt)?, decoded(hash)?));
         }
         if text.starts_with('|') {
             return None;
         }
-        let list: Vec<String> = text.split(',').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect();
-        if list.iter().any(|name| name.starts_with('!') || name.contains(['*', '?'])) {
-            Some(Self::Patterns(list))
-        } else {
-            Some(Self::Plain(list.into_iter().map(Arc::from).collect()))
-        }
+        let is_pattern = text.contains(['*', '?']) || text.starts_with('!') || text.contains(",!");
+        Some(if is_pattern { Self::Patterns(text) } else { Self::Plain(text) })
     }
 
     /// True when the line is for `target`, which is in lower case.
     pub(super) fn matches(&self, target: &str) -> bool {
         match self {
-            Self::Plain(names) => names.iter().any(|name| **name == *target),
-            Self::Patterns(patterns) => matches_list(patterns, target),
-            Self::Hashed(hashed) => hash_name(&hashed.salt, target) == hashed.hash.as_slice(),
+            Self::Plain(list) => names(list).any(|name| name.eq_ignore_ascii_case(target)),
+            Self::Patterns(list) => matches_list(names(&list.to_ascii_lowercase()), target),
+            Self::Hashed(salt, hash) => hash_name(salt, target) == *hash,
         }
     }
 }
 
-impl KnownHostsLine {
+/// The names of a list.
+pub(super) fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter(|name| !name.is_empty())
+}
+
+fn decoded(text: &str) -> Option<[u8; HASH]> {
+    // base64 wants room for whole groups of three.
+    let mut bytes = [0; HASH + 4];
+    let count = STANDARD.decode_slice(text, &mut bytes).ok()?;
+    bytes[..count].try_into().ok()
+}
+
+impl KnownHostsLine<'_> {
     /// The key itself, when the text holds one of the type that the line claims. ssh skips the line otherwise.
     pub(super) fn blob(&self) -> Option<Vec<u8>> {
-        STANDARD.decode(&*self.key).ok().filter(|blob| key_type(blob) == Some(&self.key_type))
+        STANDARD.decode(self.key).ok().filter(|blob| key_type(blob) == Some(self.key_type))
     }
 }
 
@@ -142,9 +143,9 @@ pub(crate) fn key_type(blob: &[u8]) -> Option<&str> {
 }
 
 /// The name that a hashed line holds for `target`.
-pub(super) fn hash_name(salt: &[u8], target: &str) -> [u8; 20] {
+pub(super) fn hash_name(salt: &[u8], target: &str) -> [u8; HASH] {
     // HMAC takes a key of any length, so this cannot fail; a hash that no name has stands for what cannot happen.
-    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(salt) else { return [0; 20] };
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(salt) else { return [0; HASH] };
     mac.update(target.as_bytes());
     mac.finalize().into_bytes().into()
 }
@@ -164,7 +165,8 @@ mod tests {
 
     #[track_caller]
     fn case(names: &str, target: &str, want: bool) {
-        let ParsedLine::Line(line) = parse(&format!("{names} ssh-ed25519 {KEY}")) else {
+        let text = format!("{names} ssh-ed25519 {KEY}");
+        let ParsedLine::Line(line) = parse(&text) else {
             panic!("`{names}` is not a line");
         };
         assert_eq!(line.names.matches(target), want, "`{names}` for `{target}`");
@@ -221,19 +223,19 @@ mod tests {
     fn comments_carriage_returns_and_tabs_are_no_part_of_the_key() {
         for text in ["n ssh-ed25519 AAAAC3 root@n # x", "n\tssh-ed25519\tAAAAC3\r", "  n  ssh-ed25519  AAAAC3  "] {
             let ParsedLine::Line(line) = parse(text) else { panic!("{text:?}") };
-            assert_eq!((&*line.key_type, &*line.key), ("ssh-ed25519", "AAAAC3"), "{text:?}");
+            assert_eq!((line.key_type, line.key), ("ssh-ed25519", "AAAAC3"), "{text:?}");
         }
     }
 
     #[test]
     fn a_key_of_another_type_than_the_line_says_has_no_blob() {
-        let line = |key_type: &str| match parse(&format!("n {key_type} {KEY}")) {
-            ParsedLine::Line(line) => line,
+        let check = |claimed: &str, key_type: &str, has_blob: bool| match parse(&format!("n {claimed} {KEY}")) {
+            ParsedLine::Line(line) => assert_eq!((line.key_type, line.blob().is_some()), (key_type, has_blob)),
             other => panic!("{other:?}"),
         };
-        assert!(line("ssh-ed25519").blob().is_some());
-        assert!(line("ssh-rsa").blob().is_none());
-        assert_eq!(&*line("rsa-sha2-512").key_type, "ssh-rsa");
+        check("ssh-ed25519", "ssh-ed25519", true);
+        check("ssh-rsa", "ssh-rsa", false);
+        check("rsa-sha2-512", "ssh-rsa", false);
     }
 
     proptest! {

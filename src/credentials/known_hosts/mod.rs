@@ -9,6 +9,7 @@
 mod append;
 mod index;
 mod line;
+mod lookup;
 pub(crate) mod pattern;
 
 use std::io;
@@ -242,7 +243,7 @@ impl KnownHosts {
         let names = if self.hash_names { line::hashed_field(&append::salt()?, &target) } else { target };
         let text = append::append(&mut file, &format!("{names} {key_type} {}", STANDARD.encode(key_blob)))
             .map_err(|error| named(path, &error))?;
-        index.take_in(source, text.as_bytes());
+        index.take_in(source, text.into_bytes());
         lock(&self.added).push(Added {
             name: name.to_owned(),
             port,
@@ -280,7 +281,7 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
     let (mut known, mut known_bare) = (false, false);
     let targets = [full.as_str(), bare.as_str()];
     let targets = if bare == full { &targets[..1] } else { &targets };
-    for entry in index.with_key(targets, &key).filter(|entry| *entry.line.key_type == *key_type) {
+    for entry in index.with_key(targets, &key).iter().filter(|entry| *entry.line.key_type == *key_type) {
         match entry.line.marker {
             Marker::HostKey if entry.line.names.matches(&full) => known = true,
             Marker::HostKey => known_bare = true,
@@ -294,7 +295,7 @@ fn verdict(index: &Index, name: &str, port: u16, key_blob: &[u8]) -> HostKeyVerd
     if known {
         return HostKeyVerdict::Known;
     }
-    let recorded: Vec<&IndexedKey> = index
+    let recorded: Vec<IndexedKey<'_>> = index
         .with_name(&full)
         .into_iter()
         .filter(|entry| entry.line.marker == Marker::HostKey && entry.line.blob().is_some())

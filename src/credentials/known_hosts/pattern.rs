@@ -5,7 +5,7 @@
 use crate::text::wildcard_by;
 
 /// As ssh matches a list: a negated pattern that matches rules the name out, whatever else does.
-pub(crate) fn matches_list(patterns: &[String], target: &str) -> bool {
+pub(crate) fn matches_list<'a>(patterns: impl IntoIterator<Item = &'a str>, target: &str) -> bool {
     let mut found = false;
     for pattern in patterns {
         if let Some(negated) = pattern.strip_prefix('!') {
