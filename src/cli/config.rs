@@ -119,6 +119,21 @@ pub(super) fn with(defaults: &Defaults) -> Command {
     all
 }
 
+/// The same command line, but with none of its commands except the one that a word names; `None` where none does.
+///
+/// clap gives each command a copy of every option, which costs more than all else that it does. Whatever this takes, the whole takes
+/// in the same way; what this does not take, the whole may.
+pub(super) fn narrowed(whole: &Command, words: &[OsString]) -> Option<Command> {
+    let named = words.iter().skip(1).find_map(|word| whole.find_subcommand(word))?;
+    let narrow = Command::new(whole.get_name().to_owned())
+        .args(whole.get_arguments())
+        .groups(whole.get_groups())
+        .subcommand(named)
+        .subcommand_required(true)
+        .disable_help_subcommand(true);
+    Some(narrow)
+}
+
 /// Reads the command line by a `command` that has these defaults.
 ///
 /// # Errors

@@ -42,10 +42,15 @@ pub fn parse(words: &[OsString], defaults: &Defaults) -> Result<Cli, clap::Error
     sudo_user::check(words)?;
     let mut command = config::with(defaults);
     let words = &super::order::command_first(words, &command);
-    let parsed = config::parse(words, defaults, &mut command);
     let may_add_up = has_options_behind(words, &command);
-    // To free its thousands of pieces takes as long as to read the command line, and it is needed once.
-    std::mem::forget(command);
+    let mut narrow = config::narrowed(&command, words);
+    let parsed = match narrow.as_mut().map(|narrow| config::parse(words, defaults, narrow)) {
+        Some(Ok(cli)) => Ok(cli),
+        // Its words are about the whole.
+        _ => config::parse(words, defaults, &mut command),
+    };
+    // To free their thousands of pieces takes as long as to read the command line, and they are needed once.
+    std::mem::forget((command, narrow));
     let mut cli = parsed.map_err(|error| peer_words::explain(error, words))?;
     if !may_add_up {
         return Ok(cli);
@@ -97,6 +102,38 @@ mod tests {
         excluded("gsctl -x a ping -x b", &["a", "b"]);
         excluded("gsctl -x a -vv --exclude=b exec -x c -x d true -x e", &["a", "b", "c", "d"]);
         excluded("gsctl -p 22 -x a check -x b --port 1", &["a", "b"]);
+    }
+
+    #[test]
+    fn what_one_command_alone_takes_all_of_them_take_in_the_same_way() {
+        let defaults = [("fanout".to_owned(), vec!["7".to_owned()]), ("port".to_owned(), vec!["2222".to_owned()])];
+        for (line, by_one) in [
+            ("gsctl ping", true),
+            ("gsctl -w a,b -q exec -x c -- ls -l", true),
+            ("gsctl -wa start --wait 5s --system greenplum", true),
+            ("gsctl check --port 5", true),
+            ("gsctl runs merge a b", true),
+            ("gsctl --fanout 9 -p 1 wait --port 5", true),
+            // A value that is the name of a command, or no command at all: the whole has to say what is wrong.
+            ("gsctl -w ping exec id", false),
+            ("gsctl -w ping", false),
+            ("gsctl exec", false),
+            ("gsctl ping --help", false),
+            ("gsctl ping --version", false),
+            ("gsctl pingg", false),
+            ("gsctl --frobnicate ping", false),
+            ("gsctl", false),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let mut whole = config::with(&defaults);
+            let narrow = config::narrowed(&whole, &words);
+            let narrow = narrow.and_then(|mut narrow| config::parse(&words, &defaults, &mut narrow).ok());
+            assert_eq!(narrow.is_some(), by_one, "{line}");
+            if let Some(narrow) = narrow {
+                let whole = config::parse(&words, &defaults, &mut whole).unwrap();
+                assert_eq!(format!("{narrow:?}"), format!("{whole:?}"), "{line}");
+            }
+        }
     }
 
     #[test]
