@@ -197,16 +197,20 @@ fn is_for_the_eye(kind: &EventKind) -> bool {
     matches!(kind, EventKind::StillRunning { .. } | EventKind::Moving { .. } | EventKind::PhaseStarted { .. })
 }
 
-/// What need not be shown before the next tick. To wake a thread for each would cost more than to make the event.
+/// What need not be shown before the next tick: that all is well. To wake a thread for each would cost more than to make the event.
 fn may_wait(item: &Item) -> bool {
     let Item::Event(event, _) = item else { return false };
-    matches!(
-        event.kind,
-        EventKind::HostStarted { .. }
-            | EventKind::PhaseStarted { .. }
-            | EventKind::Connected { .. }
-            | EventKind::HostStepStarted { .. }
-    )
+    match &event.kind {
+        EventKind::StepStarted { .. }
+        | EventKind::StepFinished { .. }
+        | EventKind::HostStarted { .. }
+        | EventKind::PhaseStarted { .. }
+        | EventKind::Connected { .. }
+        | EventKind::HostStepStarted { .. } => true,
+        EventKind::HostStepFinished { result, .. } => result.outcome.is_success(),
+        EventKind::HostFinished { outcome, .. } => outcome.is_success(),
+        _ => false,
+    }
 }
 
 impl<R> ReportQueue<R> {

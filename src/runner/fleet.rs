@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 
@@ -21,13 +21,15 @@ use crate::plan::push::PartWriter;
 use crate::reactor::Reactor;
 use crate::transport::{Connector, Mark, Target};
 
-/// Notes that may wait for the run before shards are held up.
+/// Notes that may wait for the run before shards are held up: of each host, and in all.
+const QUEUED_OF_HOST: usize = 64;
 const QUEUED_EVENTS: usize = 4096;
 /// Bytes of output that may be under way between the connections and whoever writes them: back-pressure, so that a slow
 /// terminal slows the nodes down and not the memory up.
 const OUTPUT: u32 = 1024 * 1024;
 
-/// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most.
+/// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most. Where the
+/// last ones are longer ago than that, the run looks at once.
 const GATHER: Duration = Duration::from_micros(50);
 const LONGEST_GATHER: Duration = Duration::from_millis(2);
 
@@ -37,6 +39,8 @@ pub struct Fleet {
     events: EventReceiver,
     /// Hosts that something is under way on.
     busy: u32,
+    /// When the run last looked at notes that had come.
+    looked: Option<Instant>,
     /// Whose the parts of files are.
     writer: Arc<PartWriter>,
     /// Hosts whose connection has ended while nothing ran on it.
@@ -56,7 +60,7 @@ impl Fleet {
         connector: &Arc<Connector>,
         writer: &Arc<PartWriter>,
     ) -> io::Result<Self> {
-        let (sender, events) = event_queue(QUEUED_EVENTS);
+        let (sender, events) = event_queue((targets.len() * QUEUED_OF_HOST).clamp(QUEUED_OF_HOST, QUEUED_EVENTS));
         let count = pool.current_num_threads().min(targets.len()).max(1);
         let (alive, ended) = async_channel::bounded(1);
         let mark = Mark::default();
@@ -82,7 +86,7 @@ impl Fleet {
                 Ok(inbox)
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { shards, events, busy: 0, writer: writer.clone(), closed, ended })
+        Ok(Self { shards, events, busy: 0, looked: None, writer: writer.clone(), closed, ended })
     }
 }
 
@@ -109,7 +113,11 @@ impl Executor for Fleet {
             let will_come = self.events.woken().await;
             // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
             // itself.
-            std::thread::sleep(LONGEST_GATHER.min(GATHER * self.busy));
+            let gather = LONGEST_GATHER.min(GATHER * self.busy);
+            if self.looked.is_some_and(|looked| looked.elapsed() < gather) {
+                std::thread::sleep(gather);
+            }
+            self.looked = Some(Instant::now());
             if let Some(event) = self.ready() {
                 return Some(event);
             }
