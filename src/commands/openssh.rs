@@ -11,8 +11,9 @@ use crate::inventory::host::Host;
 use crate::inventory::spec::Spec;
 use crate::plan::{Action, Plan};
 use crate::ssh_config::ProxyRoute;
+use crate::transport::algorithms::AlgorithmLists;
 use crate::transport::openssh::{SshClient, SshSettings};
-use crate::transport::{AgentUse, Method, Target, Via};
+use crate::transport::{AgentUse, Method, Target, TargetSettings, Via};
 
 use super::environment::Environment;
 use super::jumps::{self, Role};
@@ -169,22 +170,16 @@ impl ClientBuilder<'_> {
             push(&mut client.options, format!("ServerAliveCountMax={}", keepalive.1));
         }
         let limit = given.connect_timeout.or(host.connect_timeout()).or(settings.connect_timeout);
-        Target {
-            name: host.name.clone(),
-            host_key_port: if settings.host_key_alias.is_some() { 22 } else { settings.port },
-            host_key_name: settings.host_key_alias.as_ref().unwrap_or(&settings.host_name).as_str().into(),
-            address: settings.host_name.into(),
-            port: settings.port,
-            user: settings.user.into(),
+        let in_common = TargetSettings {
             // ssh's own business.
             policy: HostKeyPolicy::Strict,
             keys: Arc::from([]),
-            agent: Arc::new(AgentUse::No),
+            agent: AgentUse::No,
             agent_keys: None,
             known_hosts: self.known_hosts.clone(),
             password: None,
             sudo_password: None,
-            methods: Arc::from(Method::ALL),
+            methods: Method::ALL.to_vec(),
             connect_timeout: limit.map_or(CONNECT_TIMEOUT, no_limit_where_zero),
             // 1 is ssh's default.
             attempts: given
@@ -195,11 +190,20 @@ impl ClientBuilder<'_> {
             keepalive,
             compression: false,
             linger: Some(given.linger),
-            algorithms: Arc::default(),
+            algorithms: AlgorithmLists::default(),
             family: None,
             bind: None,
             env: Arc::from([]),
+        };
+        Target {
+            name: host.name.clone(),
+            host_key_port: if settings.host_key_alias.is_some() { 22 } else { settings.port },
+            host_key_name: settings.host_key_alias.as_ref().unwrap_or(&settings.host_name).as_str().into(),
+            address: settings.host_name.into(),
+            port: settings.port,
+            user: settings.user.into(),
             via: Via::OpenSsh(Arc::new(client)),
+            settings: Arc::new(in_common),
         }
     }
 }

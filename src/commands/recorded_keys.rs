@@ -11,7 +11,7 @@ use crate::transport::Target;
 pub(super) fn recorded_keys(targets: &[Target]) -> Vec<RecordedKey> {
     let all = || targets.iter().flat_map(|target| std::iter::once(target).chain(target.hops()));
     let known: HashMap<*const KnownHosts, &KnownHosts> =
-        all().map(|target| (Arc::as_ptr(&target.known_hosts), &*target.known_hosts)).collect();
+        all().map(|target| (Arc::as_ptr(&target.settings.known_hosts), &*target.settings.known_hosts)).collect();
     let added: Vec<_> = known.into_values().flat_map(KnownHosts::take_added).collect();
     if added.is_empty() {
         return Vec::new();

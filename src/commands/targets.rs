@@ -11,8 +11,9 @@ use crate::inventory::host::Host;
 use crate::inventory::spec::Spec;
 use crate::ssh_config;
 use crate::ssh_config::{ProxyRoute, SshConfig};
+use crate::transport::algorithms::AlgorithmLists;
 use crate::transport::target::Family;
-use crate::transport::{AgentUse, Method, ProxyCommand, Target, Via};
+use crate::transport::{AgentUse, Method, ProxyCommand, Target, TargetSettings, Via};
 
 use super::environment::Environment;
 use super::identities::{AgentCache, Identities, LoginKeys};
@@ -91,7 +92,25 @@ pub(super) fn local(
     let config = load_config(options, environment)?;
     ask_ahead(&selected.hosts, options, &config)?;
     let known_hosts = KnownHosts::load(&[], &[]).map_err(|error| Diagnostic::usage(format!("known hosts: {error}")))?;
-    let known_hosts = Arc::new(known_hosts);
+    let settings = Arc::new(TargetSettings {
+        known_hosts: Arc::new(known_hosts),
+        policy: HostKeyPolicy::Strict,
+        keys: Arc::from([]),
+        agent: AgentUse::No,
+        agent_keys: None,
+        password: None,
+        sudo_password: None,
+        methods: Vec::new(),
+        connect_timeout: CONNECT_TIMEOUT,
+        attempts: 1,
+        keepalive: KEEPALIVE,
+        compression: false,
+        algorithms: AlgorithmLists::default(),
+        family: None,
+        bind: None,
+        env: Arc::from([]),
+        linger: Some(options.linger),
+    });
     let target = |host: &Arc<Host>| {
         let Route { address, port, user, .. } = route(host, options, &config, Role::Selected)?;
         let address: Arc<str> = address.into();
@@ -102,24 +121,8 @@ pub(super) fn local(
             address,
             port,
             user: user.into(),
-            policy: HostKeyPolicy::Strict,
-            keys: Arc::from([]),
-            agent: Arc::new(AgentUse::No),
-            agent_keys: None,
-            known_hosts: known_hosts.clone(),
-            password: None,
-            sudo_password: None,
-            methods: Arc::from([]),
-            connect_timeout: CONNECT_TIMEOUT,
-            attempts: 1,
-            keepalive: KEEPALIVE,
-            compression: false,
-            linger: Some(options.linger),
-            algorithms: Arc::default(),
-            family: None,
-            bind: None,
-            env: Arc::from([]),
             via: Via::Local,
+            settings: settings.clone(),
         })
     };
     let list = selected.hosts.iter().map(target).collect::<Result<Arc<[_]>, Diagnostic>>()?;
@@ -235,18 +238,16 @@ impl TargetBuilder<'_> {
         });
         let agent = from_agent.usage(explicit);
         let known_hosts = self.known_hosts(&found)?;
-        Ok(Target {
-            name: host.name.clone(),
-            host_key_port: if found.host_key_alias.is_some() { 22 } else { port },
-            host_key_name: found.host_key_alias.as_deref().unwrap_or(&address).into(),
+        let (family, env) = (family(&found, &host.name)?, found.environment(&environment.env).into());
+        let settings = TargetSettings {
             known_hosts,
             policy: policy(options, &found),
             keys,
-            agent: Arc::new(agent),
+            agent,
             agent_keys,
             password: None,
             sudo_password: None,
-            methods: found.methods.as_deref().unwrap_or(&Method::ALL).into(),
+            methods: found.methods.unwrap_or_else(|| Method::ALL.to_vec()),
             connect_timeout: options
                 .connect_timeout
                 .or(host.connect_timeout())
@@ -257,15 +258,21 @@ impl TargetBuilder<'_> {
                 .keepalive
                 .unwrap_or((found.alive_interval.unwrap_or(KEEPALIVE.0), found.alive_count.unwrap_or(KEEPALIVE.1))),
             compression: found.compression,
-            linger: Some(options.linger),
-            family: family(&found, &host.name)?,
+            family,
             bind: found.bind,
-            env: found.environment(&environment.env).into(),
-            algorithms: Arc::new(found.algorithms),
-            via,
+            env,
+            linger: Some(options.linger),
+            algorithms: found.algorithms,
+        };
+        Ok(Target {
+            name: host.name.clone(),
+            host_key_port: if found.host_key_alias.is_some() { 22 } else { port },
+            host_key_name: found.host_key_alias.as_deref().unwrap_or(&address).into(),
             address: address.into(),
             port,
             user: user.into(),
+            via,
+            settings: Arc::new(settings),
         })
     }
 

@@ -94,7 +94,7 @@ impl Shard {
         // What was not run may be tried again: with as many attempts as a login has, and once more where the connection died,
         // or was used up (MaxSessions), while nothing ran on it.
         while match &ran.end {
-            CommandEnd::NotSent(_) => attempt < self.targets[host].attempts,
+            CommandEnd::NotSent(_) => attempt < self.targets[host].settings.attempts,
             CommandEnd::Refused(_) => attempt == 0,
             _ => false,
         } && !job.cancel.is_cancelled()
@@ -137,7 +137,7 @@ impl Shard {
         let progress = CopyProgress::new(&tell);
         let moved = loop {
             let moved = session.copy(request, (writer, host), &self.mark, deadline, Some(&job.cancel), &progress).await;
-            let over = attempt >= self.targets[host].attempts
+            let over = attempt >= self.targets[host].settings.attempts
                 || job.cancel.is_cancelled()
                 || deadline.left().is_some_and(|left| left.is_zero());
             let Some(said) = moved.lost().filter(|_| !over) else { break moved };
@@ -185,7 +185,7 @@ impl Shard {
     async fn pause(&self, host: HostId, attempt: u32, said: String, cancel: &CancelToken) {
         let retry_in = pause_after(attempt);
         let failure = Failure::new(Phase::Lost, said);
-        let of = self.targets[host].attempts;
+        let of = self.targets[host].settings.attempts;
         let retry = ConnectProgress::Retry { attempt, of, failure, retry_in };
         self.events.show(host, FleetEvent::Progress(retry, now()));
         let _ = race(sleep(retry_in), Deadline::default(), Some(cancel)).await;

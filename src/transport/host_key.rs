@@ -17,10 +17,10 @@ pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<HostKe
         return Err(Failure::new(Phase::HostKey, "the server showed a certificate in the place of its host key"));
     }
     let (name, port) = (&*target.host_key_name, target.host_key_port);
-    let mut verdict = target.known_hosts.check(name, port, key);
-    if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
+    let mut verdict = target.settings.known_hosts.check(name, port, key);
+    if (&verdict, target.settings.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::AcceptNew) {
         // It touches the disk, and may wait for another program that holds the file.
-        let (known_hosts, own_name, own_key) = (target.known_hosts.clone(), name.to_owned(), key.to_owned());
+        let (known_hosts, own_name, own_key) = (target.settings.known_hosts.clone(), name.to_owned(), key.to_owned());
         let accepted = blocking::unblock(move || known_hosts.accept(&own_name, port, &own_key)).await;
         verdict = match accepted {
             Ok(Accepted::Added { .. } | Accepted::AlreadyKnown) => HostKeyVerdict::Known,
@@ -32,8 +32,8 @@ pub(super) async fn check(ssh: &ssh2::Session, target: &Target) -> Result<HostKe
             }
         };
     }
-    if (&verdict, target.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::Strict)
-        && target.known_hosts.has_authority(name, port)
+    if (&verdict, target.settings.policy) == (&HostKeyVerdict::Unknown, HostKeyPolicy::Strict)
+        && target.settings.known_hosts.has_authority(name, port)
     {
         let cause = format!(
             "{}: unknown host key {}; known_hosts has only a certificate authority for it",
@@ -54,7 +54,7 @@ pub(super) fn shown(name: &str, port: u16) -> String {
 /// What a verdict on a host's key means under its policy.
 fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKeyTrust, Failure> {
     let shown = shown(&target.host_key_name, target.host_key_port);
-    match (verdict, target.policy) {
+    match (verdict, target.settings.policy) {
         // A revoked key is refused whatever the policy: somebody said that it is in wrong hands.
         (HostKeyVerdict::Revoked { file, line, fingerprint }, _) => Err(Failure::new(
             Phase::HostKey,
@@ -64,7 +64,7 @@ fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKey
         // Under `off` a changed key matters to the password alone.
         (HostKeyVerdict::Unknown, HostKeyPolicy::Off) | (HostKeyVerdict::Known, _) => Ok(HostKeyTrust::Yes),
         (HostKeyVerdict::Changed { .. } | HostKeyVerdict::OtherType { .. }, HostKeyPolicy::Off)
-            if target.password.is_none() =>
+            if target.settings.password.is_none() =>
         {
             Ok(HostKeyTrust::Yes)
         }
@@ -81,7 +81,7 @@ fn judge(verdict: HostKeyVerdict, key: &[u8], target: &Target) -> Result<HostKey
                  {offered_fingerprint}",
                 file.display()
             );
-            if target.policy == HostKeyPolicy::Off {
+            if target.settings.policy == HostKeyPolicy::Off {
                 return Ok(HostKeyTrust::KeysOnly(cause));
             }
             Err(Failure::new(Phase::HostKey, cause).hint(remove_old(&shown, &file)))
@@ -130,7 +130,7 @@ impl RecordedKeys {
 
     /// Whether gsctl may ask for a key of these types.
     pub(super) fn may_be_asked_for(&self, target: &Target) -> bool {
-        !target.algorithms.for_known(&self.types).is_empty()
+        !target.settings.algorithms.for_known(&self.types).is_empty()
     }
 
     /// The recorded types may not be asked for, so nobody knows whether the server still has such a key.

@@ -39,7 +39,7 @@ pub(super) struct LocalProcess {
 
 impl Session {
     pub(super) fn new(target: &Target, spool: &Arc<Spool>) -> Self {
-        Self { linger: target.linger, form: Form::default(), spool: spool.clone() }
+        Self { linger: target.settings.linger, form: Form::default(), spool: spool.clone() }
     }
 }
 

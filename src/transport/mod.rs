@@ -38,4 +38,4 @@ pub use exec::wrapper::{Runner, unwrap_program, unwrap_request};
 
 pub use libraries::libraries;
 pub use login::agent_of_use;
-pub use target::{AgentUse, Method, ProxyCommand, Target, Via};
+pub use target::{AgentUse, Method, ProxyCommand, Target, TargetSettings, Via};

@@ -13,7 +13,7 @@ pub(super) async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure>
     if addresses.is_empty() {
         return Err(Failure::new(Phase::Resolve, format!("`{}` has no address", target.address)));
     }
-    if let Some(family) = target.family {
+    if let Some(family) = target.settings.family {
         addresses.retain(|address| family.has(address));
         if addresses.is_empty() {
             let cause = format!("`{}` has no {family} address", target.address);

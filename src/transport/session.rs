@@ -72,7 +72,7 @@ impl Session {
         target: &Target,
         (spool, window): (&Arc<Spool>, u32),
     ) -> Self {
-        let mut keepalive = target.keepalive;
+        let mut keepalive = target.settings.keepalive;
         let banner = ssh.banner().unwrap_or_default();
         let banner = banner.strip_prefix("SSH-2.0-").unwrap_or(banner).to_owned();
         if !keepalive.0.is_zero() {
@@ -89,15 +89,15 @@ impl Session {
             live: 0,
             sftp: None,
             open_files: Vec::new(),
-            linger: target.linger,
+            linger: target.settings.linger,
             form: Form::default(),
             looks: None,
             keeps_looks: None,
-            open_timeout: target.connect_timeout,
-            env: target.env.clone(),
+            open_timeout: target.settings.connect_timeout,
+            env: target.settings.env.clone(),
             spool: Arc::clone(spool),
             window,
-            sudo_password: target.sudo_password.clone(),
+            sudo_password: target.settings.sudo_password.clone(),
         }
     }
 

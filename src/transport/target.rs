@@ -1,21 +1,18 @@
 //! Where and how to log in to one host: everything decided, nothing left to look up.
 
+mod settings;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-use super::algorithms::AlgorithmLists;
+pub use self::settings::TargetSettings;
 use super::openssh::SshClient;
-use crate::credentials::keys::PrivateKey;
-use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
 use crate::shared::share;
 
 /// Where and how to log in to one host.
-/// `Debug` shows no secret: neither keys nor the password have one that does.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The host's name as the user wrote it.
@@ -30,42 +27,10 @@ pub struct Target {
     pub host_key_name: Arc<str>,
     /// The port under which `known_hosts` has it: 22, where a `HostKeyAlias` is that name.
     pub host_key_port: u16,
-    /// Host keys that are trusted; shared by all hosts that have the same files.
-    pub known_hosts: Arc<KnownHosts>,
-    /// What to do about its host key.
-    pub policy: HostKeyPolicy,
-    /// Keys to log in with, in order; shared by all hosts that use the same ones.
-    pub keys: Arc<[Arc<PrivateKey>]>,
-    /// Also try the keys of the ssh-agent: before the key files, as ssh does, unless these were named explicitly.
-    pub agent: Arc<AgentUse>,
-    /// Of the agent's keys only these are tried; `None`: all of them.
-    pub agent_keys: Option<Arc<[Vec<u8>]>>,
-    /// The password for all hosts, where the user gave one.
-    pub password: Option<Arc<SecretString>>,
-    /// What sudo is told where it asks for a password, where the user gave one.
-    pub sudo_password: Option<Arc<SecretString>>,
-    /// Ways to log in, in order.
-    pub methods: Arc<[Method]>,
-    /// Time for one attempt: resolve, connect, key exchange, login.
-    pub connect_timeout: Duration,
-    /// Attempts, at least one.
-    pub attempts: u32,
-    /// Interval of keepalives, and how many may go unanswered. Zero interval: none are sent.
-    pub keepalive: (Duration, u32),
-    /// Whether to compress what goes over the connection, where the server does so too.
-    pub compression: bool,
-    /// What is offered in the key exchange.
-    pub algorithms: Arc<AlgorithmLists>,
-    /// Connect to addresses of this family only.
-    pub family: Option<Family>,
-    /// Connect from this address.
-    pub bind: Option<IpAddr>,
-    /// Environment to ask for before each command. The server takes what its `AcceptEnv` names.
-    pub env: Arc<[(String, String)]>,
-    /// How long output is read on after a command's own end, while a child holds it open; `None`: until it is closed.
-    pub linger: Option<Duration>,
     /// What carries the connection to it.
     pub via: Via,
+    /// What most hosts have in common.
+    pub settings: Arc<TargetSettings>,
 }
 
 /// What carries a connection to a host.
@@ -172,16 +137,26 @@ impl Target {
     pub fn share(&mut self, other: &Self) {
         share(&mut self.host_key_name, &self.address);
         share(&mut self.user, &other.user);
-        share(&mut self.methods, &other.methods);
-        share(&mut self.agent, &other.agent);
-        share(&mut self.algorithms, &other.algorithms);
-        share(&mut self.env, &other.env);
+        if !Arc::ptr_eq(&self.settings, &other.settings) && self.settings.is_same(&other.settings) {
+            self.settings.clone_from(&other.settings);
+        }
+    }
+
+    /// Changes the settings of all of these, each by its number. What is the same for one and the next is kept once.
+    pub fn change_all(targets: &mut [Self], mut change: impl FnMut(usize, &mut TargetSettings)) {
+        for number in 0..targets.len() {
+            let (before, rest) = targets.split_at_mut(number);
+            change(number, Arc::make_mut(&mut rest[0].settings));
+            if let Some(before) = before.last() {
+                rest[0].share(before);
+            }
+        }
     }
 
     /// Time without any answer after which a connection is given up. Zero: never.
     #[must_use]
     pub fn dead_after(&self) -> Duration {
-        self.keepalive.0 * self.keepalive.1
+        self.settings.keepalive.0 * self.settings.keepalive.1
     }
 
     /// The jump hosts before it, from the last to the first.
@@ -216,6 +191,6 @@ mod tests {
     /// A run of a hundred thousand hosts has so many of them.
     #[test]
     fn a_target_is_small() {
-        assert!(size_of::<Target>() <= 272, "{}", size_of::<Target>());
+        assert!(size_of::<Target>() <= 104, "{}", size_of::<Target>());
     }
 }

@@ -273,13 +273,13 @@ impl PsshRun<'_> {
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
-        let list = Arc::make_mut(&mut targets.list);
-        for (number, (target, entry)) in list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
-            target.env = target.env.iter().cloned().chain(self.env(number, entry)).collect();
-            target.password.clone_from(&password);
+        Target::change_all(Arc::make_mut(&mut targets.list), |number, settings| {
+            let own = self.env(number, &self.pssh_hosts.entries[number]);
+            settings.env = settings.env.iter().cloned().chain(own).collect();
+            settings.password.clone_from(&password);
             // As ssh under pssh: until nobody holds the output any more.
-            target.linger = None;
-        }
+            settings.linger = None;
+        });
         Ok(targets.list)
     }
 

@@ -55,7 +55,7 @@ pub(in crate::transport) fn not_ssh(at: &str, words: &str) -> Failure {
 
 pub(super) fn timed_out(target: &Target, phase: Option<Phase>, trace: &AttemptTrace) -> Failure {
     let (phase, seen) = (phase.unwrap_or(Phase::Resolve), &*trace.seen.borrow());
-    let limit = human(target.connect_timeout);
+    let limit = human(target.settings.connect_timeout);
     let at = host_port(&target.address, target.port);
     if let PeerProgress::Words(words) = seen {
         return not_ssh(&at, words);

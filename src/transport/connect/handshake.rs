@@ -1,6 +1,7 @@
 //! From a connection to a logged-in session: key exchange, host key, login.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::attempt::{AttemptTrace, PeerProgress};
 use super::failure::{cut_off, not_ssh, shown, too_much};
@@ -29,7 +30,7 @@ impl Dialer {
         trace: &AttemptTrace,
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Failure> {
-        let off = target.policy == HostKeyPolicy::Off;
+        let off = target.settings.policy == HostKeyPolicy::Off;
         let mut asked_for: Option<RecordedKeys> = None;
         let mut keys_only = None;
         let ssh = loop {
@@ -98,10 +99,10 @@ impl Dialer {
         let mut ssh = ssh2::Session::new().map_err(own_fault)?;
         ssh.set_blocking(false);
         ssh.set_tcp_stream(socket.clone());
-        ssh.set_compress(target.compression);
-        target.algorithms.apply(&ssh).map_err(own_fault)?;
+        ssh.set_compress(target.settings.compression);
+        target.settings.algorithms.apply(&ssh).map_err(own_fault)?;
         if let Some(recorded) = asked_for {
-            let names = target.algorithms.for_known(&recorded.types);
+            let names = target.settings.algorithms.for_known(&recorded.types);
             if names.is_empty() {
                 return Err(recorded.not_allowed(target));
             }
@@ -121,7 +122,7 @@ impl Dialer {
                 Ok(socket) => Box::pin(kexinit::ask(&socket)).await,
                 Err(_) => None,
             };
-            match lists.map(|lists| lists.missing(&target.algorithms)) {
+            match lists.map(|lists| lists.missing(&target.settings.algorithms)) {
                 Some(missing) if !missing.is_empty() => return Err(classify::no_common(&at, &missing)),
                 _ if socket.is_over() => return Err(classify::lost_in_key_exchange(&at)),
                 _ => {}
@@ -154,11 +155,12 @@ impl Dialer {
         keys_only: Option<String>,
         trace: &AttemptTrace,
     ) -> Result<(), Failure> {
-        let (Some(why), Some(_)) = (keys_only, &target.password) else {
+        let (Some(why), Some(_)) = (keys_only, &target.settings.password) else {
             return log_in(ssh, socket, target, &self.agent, &trace.password_sent).await;
         };
         // As ssh does: whoever sits in the host's place would have the password.
-        let without = Target { password: None, ..target.clone() };
+        let mut without = target.clone();
+        Arc::make_mut(&mut without.settings).password = None;
         let outcome = log_in(ssh, socket, &without, &self.agent, &trace.password_sent).await;
         outcome.map_err(|failure| {
             Failure::new(Phase::Auth, format!("{}; the password was not sent, as {why}", failure.cause))

@@ -135,12 +135,12 @@ impl Dialer {
             }
             logins_done = trace.logins_done.get();
             let server_busy = trace.server_busy.get() && was_dropped < MOST_THROTTLED;
-            if !failure.retryable || attempt >= target.attempts + was_dropped && !server_busy {
+            if !failure.retryable || attempt >= target.settings.attempts + was_dropped && !server_busy {
                 break Some(Err(failure));
             }
             was_dropped += u32::from(server_busy);
             let retry_in = pause_after(attempt);
-            progress(ConnectProgress::Retry { attempt, of: target.attempts, failure, retry_in });
+            progress(ConnectProgress::Retry { attempt, of: target.settings.attempts, failure, retry_in });
             if matches!(race(sleep(retry_in), Deadline::default(), cancel).await, Raced::Cancelled) {
                 break None;
             }
@@ -192,7 +192,7 @@ impl Dialer {
         enter: &mut dyn FnMut(Phase),
     ) -> Result<Session, Option<Failure>> {
         enter(Phase::Resolve);
-        let mut left = target.connect_timeout;
+        let mut left = target.settings.connect_timeout;
         let watch = Stopwatch::start();
         let addresses = match race(resolve(target), Deadline::after(Some(left)), None).await {
             Raced::Done(found) => found?,
@@ -241,7 +241,7 @@ impl Dialer {
         let permit = address_limit.acquire().await;
         trace.seen.replace(PeerProgress::Nothing);
         let (socket, took) = self.tunnel_requests.open_tunnel(target).await?;
-        let left = target.connect_timeout.saturating_sub(took);
+        let left = target.settings.connect_timeout.saturating_sub(took);
         // Held to the end: as long as somebody has it, what carries it tells why it ended.
         let held = socket.clone();
         let raced = race(self.log_in_at(target, None, socket, trace, enter), Deadline::after(Some(left)), None).await;
@@ -283,7 +283,7 @@ impl Dialer {
         let permit = address_limit.acquire().await;
         let mut attempt = LoginAttempt::default();
         let work = attempt.log_in(client, &self.control_dir, target, &self.spool, enter);
-        let raced = race(work, Deadline::after(Some(target.connect_timeout)), None).await;
+        let raced = race(work, Deadline::after(Some(target.settings.connect_timeout)), None).await;
         trace.server_busy.set(permit.release(&raced, attempt.was_dropped(), &trace.logins_done));
         match raced {
             Raced::Done(Ok(())) => match attempt.session() {
@@ -298,7 +298,7 @@ impl Dialer {
 
 /// Connects to one address of a host.
 async fn connect_to(target: &Target, address: SocketAddr) -> Result<SessionSocket, Failure> {
-    SessionSocket::connect(address, target.bind, target.dead_after())
+    SessionSocket::connect(address, target.settings.bind, target.dead_after())
         .await
         .map_err(|error| classify::connect(&address.to_string(), &error))
 }

@@ -174,7 +174,7 @@ impl JumpPool {
     }
 
     fn stuck_after(&self) -> Duration {
-        self.target.connect_timeout / 2
+        self.target.settings.connect_timeout / 2
     }
 
     /// Ends when hosts have been waiting for a while, and another connection might help.

@@ -39,10 +39,10 @@ pub(super) async fn log_in(
 ) -> Result<(), LoginRefusal> {
     let _turn = agent.turns.acquire().await;
     let (session, socket, agent_socket) = (ssh.clone(), socket.clone(), agent_socket.to_owned());
-    let limit = u32::try_from(target.connect_timeout.as_millis()).unwrap_or(u32::MAX);
+    let limit = u32::try_from(target.settings.connect_timeout.as_millis()).unwrap_or(u32::MAX);
     let mut offer = AgentOffer {
         user: target.user.clone(),
-        only: target.agent_keys.clone(),
+        only: target.settings.agent_keys.clone(),
         good: agent.good(&target.user),
         blobs: std::mem::take(&mut tried.blobs),
         offered: 0,

@@ -89,8 +89,8 @@ pub(super) async fn log_in(
     password_sent: &Cell<bool>,
 ) -> Result<(), Failure> {
     let mut tried = LoginAttempts::default();
-    for method in &*target.methods {
-        let result = match (method, &target.password) {
+    for method in &target.settings.methods {
+        let result = match (method, &target.settings.password) {
             (Method::PublicKey, _) => with_public_keys(ssh, socket, target, agent, &mut tried).await,
             // It is sent once: a second try with the same password only brings an account nearer to being locked.
             (_, Some(password)) if tried.password.is_none() => {
@@ -142,14 +142,14 @@ async fn with_public_keys(
 ) -> Result<(), LoginRefusal> {
     let good = agent.good(&target.user);
     // A certificate is offered as a key of its own.
-    tried.keys = target.keys.iter().map(|key| 1 + usize::from(key.certificate.is_some())).sum();
-    if let Some(key) = target.keys.iter().find(|key| good.is_some() && key.public_blob == good) {
+    tried.keys = target.settings.keys.iter().map(|key| 1 + usize::from(key.certificate.is_some())).sum();
+    if let Some(key) = target.settings.keys.iter().find(|key| good.is_some() && key.public_blob == good) {
         match with_key(ssh, socket, target, agent, key, tried).await {
             Err(LoginRefusal::Next) => {}
             done => return done,
         }
     }
-    let sources = match &*target.agent {
+    let sources = match &target.settings.agent {
         AgentUse::No => [Some(KeySource::Keys), None],
         AgentUse::First(agent_socket) => [Some(KeySource::Agent(agent_socket)), Some(KeySource::Keys)],
         AgentUse::Last(agent_socket) => [Some(KeySource::Keys), Some(KeySource::Agent(agent_socket))],
@@ -181,7 +181,7 @@ async fn with_keys(
     agent: &AgentState,
     tried: &mut LoginAttempts,
 ) -> Result<(), LoginRefusal> {
-    for key in target.keys.iter() {
+    for key in target.settings.keys.iter() {
         match with_key(ssh, socket, target, agent, key, tried).await {
             Err(LoginRefusal::Next) => {}
             done => return done,

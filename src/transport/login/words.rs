@@ -13,7 +13,7 @@ pub(super) fn refused(target: &Target, tried: &LoginAttempts) -> Failure {
         return failure;
     }
     let user = &target.user;
-    let mut certificates = target.keys.iter().filter_map(|key| key.certificate.as_ref());
+    let mut certificates = target.settings.keys.iter().filter_map(|key| key.certificate.as_ref());
     let bad_certificate = certificates.find_map(|certificate| not_good(certificate, user));
     if let Some(said) = &tried.gone {
         return gone(target, tried, said, bad_certificate);
@@ -33,7 +33,7 @@ pub(super) fn refused(target: &Target, tried: &LoginAttempts) -> Failure {
         .iter()
         .any(|method| tried.methods.split(',').any(|name| name == method.name()));
     if !tried.methods.is_empty() && !tried.methods.split(',').any(|name| name == Method::PublicKey.name()) {
-        return failure.hint(if asks_password && target.password.is_none() {
+        return failure.hint(if asks_password && target.settings.password.is_none() {
             "the server takes no keys, only a password: --ask-password or --password-file"
         } else {
             "the server takes no way to log in that gsctl knows and may use; ssh knows more: `--transport openssh`"
@@ -57,7 +57,7 @@ fn second_factor(target: &Target, tried: &LoginAttempts) -> Failure {
     let asks_password = [Method::KeyboardInteractive, Method::Password]
         .iter()
         .any(|method| methods.split(',').any(|name| name == method.name()));
-    Failure::new(Phase::Auth, cause).hint(if asks_password && target.password.is_none() {
+    Failure::new(Phase::Auth, cause).hint(if asks_password && target.settings.password.is_none() {
         "where that is the password: --ask-password or --password-file; a code that changes can be typed by nobody here"
     } else {
         "a run cannot answer that: let the server want a key alone (AuthenticationMethods), or log in through a host that does"

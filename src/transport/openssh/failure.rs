@@ -50,7 +50,7 @@ pub(super) fn late(target: &Target, log: &SshLog) -> Failure {
     if !log.greeting.is_empty() && log.stage < LoginStage::Banner {
         return not_ssh(&address(target, log), &log.greeting);
     }
-    let (limit, at) = (human(target.connect_timeout), host_port(&target.address, target.port));
+    let (limit, at) = (human(target.settings.connect_timeout), host_port(&target.address, target.port));
     let (phase, cause, hint) = match log.stage {
         LoginStage::Start => (
             Phase::Resolve,

@@ -149,10 +149,10 @@ fn start(
         errors,
         silent: false,
         log: SshLog::default(),
-        linger: target.linger,
+        linger: target.settings.linger,
         form: Form::default(),
         spool: spool.clone(),
-        sudo_password: target.sudo_password.clone(),
+        sudo_password: target.settings.sudo_password.clone(),
         address: String::new(),
         banner: String::new(),
     })

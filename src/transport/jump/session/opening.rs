@@ -48,7 +48,7 @@ impl JumpSession {
                     && opening.request.as_ref().is_none_or(TunnelRequest::is_withdrawn) =>
             {
                 opening.asked = Instant::now();
-                opening.deadline = opening.asked + request.target.connect_timeout;
+                opening.deadline = opening.asked + request.target.settings.connect_timeout;
                 opening.request = Some(request);
                 Ok(())
             }
@@ -70,7 +70,7 @@ impl JumpSession {
             port: request.target.port,
             since: now,
             asked: now,
-            deadline: now + request.target.connect_timeout,
+            deadline: now + request.target.settings.connect_timeout,
             request: Some(request),
         }));
     }
@@ -152,7 +152,7 @@ impl JumpSession {
 }
 
 fn timed_out(jump: &str, at: &str, request: &TunnelRequest) -> Failure {
-    let limit = human(request.target.connect_timeout);
+    let limit = human(request.target.settings.connect_timeout);
     Failure::new(Phase::Connect, format!("through {jump}: {at}: timed out after {limit}"))
         .hint("is the node up, and does a firewall between the jump host and the node drop the port?")
         .retryable()
