@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
+use memchr::{memchr2, memchr3, memmem};
 use sha1::Sha1;
 
 use super::pattern::matches_list;
@@ -65,8 +66,7 @@ pub(super) fn parse(text: &str) -> ParsedLine<'_> {
 }
 
 fn fields(text: &str) -> Option<KnownHostsLine<'_>> {
-    let mut fields = text.split([' ', '\t']).filter(|field| !field.is_empty());
-    let mut names = fields.next()?;
+    let (mut names, mut rest) = field(text)?;
     let mut marker = Marker::HostKey;
     if names.starts_with('@') {
         marker = match names {
@@ -74,9 +74,10 @@ fn fields(text: &str) -> Option<KnownHostsLine<'_>> {
             "@cert-authority" => Marker::CertAuthority,
             _ => return None,
         };
-        names = fields.next()?;
+        (names, rest) = field(rest)?;
     }
-    let (key_type, key) = (fields.next()?, fields.next()?);
+    let (key_type, rest) = field(rest)?;
+    let (key, _) = field(rest)?;
     // Every key blob begins with the length of its type's name, whose upper three bytes are zero. This leaves out
     // the numbers of an SSH 1 line too.
     if !key.starts_with("AAAA") || !is_base64(key) {
@@ -86,6 +87,13 @@ fn fields(text: &str) -> Option<KnownHostsLine<'_>> {
     // Names of signatures count for the key that makes them, as in ssh.
     let key_type = if matches!(key_type, "rsa-sha2-256" | "rsa-sha2-512") { "ssh-rsa" } else { key_type };
     Some(KnownHostsLine { marker, names, key_type, key })
+}
+
+/// The first field of a line, and what follows it.
+fn field(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let end = memchr2(b' ', b'\t', text.as_bytes()).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
 }
 
 /// Whether it can be base64. It is decoded only for a host that is asked for: the files may have a hundred thousand lines.
@@ -102,18 +110,28 @@ impl<'a> HostPatterns<'a> {
         if text.starts_with('|') {
             return None;
         }
-        let is_pattern = text.contains(['*', '?']) || text.starts_with('!') || text.contains(",!");
+        let is_pattern = memchr3(b'*', b'?', b'!', text.as_bytes())
+            .is_some_and(|_| text.contains(['*', '?']) || text.starts_with('!') || text.contains(",!"));
         Some(if is_pattern { Self::Patterns(text) } else { Self::Plain(text) })
     }
 
     /// True when the line is for `target`, which is in lower case.
     pub(super) fn matches(&self, target: &str) -> bool {
         match self {
-            Self::Plain(list) => names(list).any(|name| name.eq_ignore_ascii_case(target)),
+            Self::Plain(list) => holds(list, target) || names(list).any(|name| name.eq_ignore_ascii_case(target)),
             Self::Patterns(list) => matches_list(names(&list.to_ascii_lowercase()), target),
             Self::Hashed(salt, hash) => hash_name(salt, target) == *hash,
         }
     }
+}
+
+/// Whether a list has the very name. Some have thousands, and each of their hosts asks.
+fn holds(list: &str, name: &str) -> bool {
+    let is_whole = |start: usize| {
+        let (before, after) = (&list.as_bytes()[..start], &list.as_bytes()[start + name.len()..]);
+        before.last().is_none_or(|byte| *byte == b',') && after.first().is_none_or(|byte| *byte == b',')
+    };
+    !name.is_empty() && memmem::find_iter(list.as_bytes(), name).any(is_whole)
 }
 
 /// The names of a list.
@@ -176,6 +194,8 @@ mod tests {
     fn names_match_as_ssh_matches_them() {
         case("node01", "node01", true);
         case("Node01", "node01", true);
+        case("xnode01,node01x,node01", "node01", true);
+        case("xnode01,node01x", "node01", false);
         case("node01,10.0.0.1", "10.0.0.1", true);
         case("node01", "node011", false);
         case("[node01]:2222", "[node01]:2222", true);
