@@ -160,6 +160,15 @@ impl Failure {
         self
     }
 
+    /// Says one more thing that may be done.
+    pub fn add_hint(&mut self, more: &str) {
+        self.hint = Some(match self.hint.take() {
+            None => more.to_owned(),
+            Some(hint) if hint.ends_with('?') => format!("{hint} {more}"),
+            Some(hint) => format!("{hint}; {more}"),
+        });
+    }
+
     /// The same failure, worth another attempt: nothing can have run on the node yet.
     #[must_use]
     pub fn retryable(mut self) -> Self {
@@ -292,5 +301,21 @@ impl StepResult {
     pub fn failed(failure: Failure) -> Self {
         let outcome = failure.outcome();
         Self { failure: Some(failure), ..Self::new(outcome) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_stand_side_by_side() {
+        let hinted = |hint: &str| {
+            let mut failure = Failure::new(Phase::Connect, "refused").hint(hint);
+            failure.add_hint("leave it out");
+            failure.hint.unwrap()
+        };
+        assert_eq!(hinted("is this its port?"), "is this its port? leave it out");
+        assert_eq!(hinted("begin it"), "begin it; leave it out");
     }
 }

@@ -95,8 +95,7 @@ impl<C: Executor> Run<'_, C> {
         if too_many_missing {
             let without = format!("`--allow-unreachable {}` goes on without them", missing.len());
             for (id, failure) in &mut missing {
-                let hint = failure.hint.take().map_or_else(|| without.clone(), |hint| format!("{hint}; {without}"));
-                failure.hint = Some(hint);
+                failure.add_hint(&without);
                 self.hosts[*id].failure = Some(Box::new(failure.clone()));
             }
             hosts.extend(missing);
