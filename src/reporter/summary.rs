@@ -127,11 +127,18 @@ fn write_missing(report: &RunReport, ctx: &ViewContext, screen: &mut Screen) -> 
     let missing = merged.missing();
     let Some(first) = missing.first() else { return Ok(()) };
     let names: Vec<String> = missing.iter().map(|part| format!("{part}/{}", merged.of)).collect();
-    let failure = self::missing(*first, Some(merged));
-    let verb = if missing.len() == 1 { "is" } else { "are" };
-    let text = format!("{} {} {verb} missing: {}", plural_parts(missing.len()), names.join(", "), failure.cause);
+    let Failure { cause, hint, .. } = self::missing(*first, Some(merged));
+    let (text, hint) = if let [name] = names.as_slice() {
+        (format!("part {name} is missing: {cause}"), hint.unwrap_or_default())
+    } else {
+        let text = format!(
+            "parts {} are missing: there is no report of them, so nothing is known of their hosts",
+            names.join(", ")
+        );
+        let hint = format!("do each again, as in --partition {}, with the same hosts, and merge once more", names[0]);
+        (text, hint)
+    };
     screen.err_line(&plain_line("MISSING", Tone::Bad, &text, ctx))?;
-    let Some(hint) = &failure.hint else { return Ok(()) };
     screen.err_line(&format!("{} {hint}", ctx.err.paint(Tone::Hint, &pad_left("hint:", 18))))
 }
 
@@ -142,13 +149,9 @@ pub(crate) fn missing(part: usize, merged: Option<&Merged>) -> Failure {
         .hint(format!("do it again with --partition {part}/{of} and the same hosts, and merge once more"))
 }
 
-fn plural_parts(count: usize) -> &'static str {
-    if count == 1 { "part" } else { "parts" }
-}
-
 /// `1 part`, `3 parts`.
 fn parts(count: usize) -> String {
-    format!("{count} {}", plural_parts(count))
+    format!("{count} part{}", if count == 1 { "" } else { "s" })
 }
 
 /// Host keys that were taken on trust: which hosts', and with -v their fingerprints.

@@ -98,6 +98,8 @@ fn parts_are_merged_into_one_report() {
     assert!(run.stderr.contains("part 3/4 is missing") && run.stderr.contains("--partition 3/4"), "{run}");
     let report: Value = serde_json::from_slice(&fs::read(dir.join("all.json")).unwrap()).unwrap();
     assert_eq!(report["merged"]["missing"], serde_json::json!([3]), "{report:#}");
+    let run = merge(&["1.json", "4.json"]).expect(4);
+    assert!(run.stderr.contains("parts 2/4, 3/4 are missing: there is no report of them"), "{run}");
     merge(&["1.json", "1.json"]).expect(2);
     merge(&["1.json", "all.json"]).expect(2);
     merge(&["1.json", "--json", "1.json"]).expect(2);
