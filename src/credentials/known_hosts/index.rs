@@ -120,10 +120,11 @@ impl Index {
             file.ends_clean = last == b'\n';
             file.len += count as u64;
         }
-        // Mostly each is a line with one name.
-        let count = file.text[start..].lines().count();
-        self.lines.reserve(count);
-        self.by_name.reserve(count);
+        // Each line has a name, and one more for each comma.
+        let count = |wanted| file.text.as_bytes()[start..].iter().filter(|byte| **byte == wanted).count();
+        let (lines, commas) = (count(b'\n'), count(b','));
+        self.lines.reserve(lines);
+        self.by_name.reserve(lines + commas);
         self.add_from(source, start);
     }
 
