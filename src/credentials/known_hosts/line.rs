@@ -233,6 +233,8 @@ mod tests {
             "@revoked node01 ssh-ed25519",
             "|1|salt ssh-ed25519 AAAAC3",
             "|1|!|! ssh-ed25519 AAAAC3",
+            // As in ssh: the salt has as many bytes as the hash.
+            "|1|c2FsdA==|BwcHBwcHBwcHBwcHBwcHBwcHBwc= ssh-ed25519 AAAAC3",
             "|2|AAAA|AAAA ssh-ed25519 AAAAC3",
         ] {
             assert_eq!(parse(text), ParsedLine::Bad, "{text:?}");
