@@ -12,7 +12,7 @@ use crate::stats::CancelReason;
 use crate::transport::{Connector, Target};
 
 /// Hosts at once that one thread serves with ease.
-const HOSTS_A_SHARD: usize = 32;
+const HOSTS_A_SHARD: usize = 16;
 
 /// Starts the fleet and carries out the plan.
 pub(super) fn carry_out(
