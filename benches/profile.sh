@@ -95,7 +95,8 @@ cat <<'END'
 
 Written by `make profile`: microseconds of the client's CPU for each host, by the part of the program that took them; the columns are
 numbers of simulated hosts. Sampled, with client and servers on the same cores: a system call counts where it was made from for a part
-of its time, and a part below a percent comes and goes. For a wait it is a login and ten looks.
+of its time, and a part below a percent comes and goes. For a wait it is a login and ten looks; where the system gives fewer
+descriptors than two a host, each look logs in. One host reads the `known_hosts` of as many hosts as the last column has.
 END
 for work in login exec stream wait 'JSON report'; do
     summary "$work" "$@"
