@@ -16,6 +16,8 @@ use crate::stats::{CancelReason, RunStats};
 
 /// Events that are handed over at once.
 const PORTION: usize = 64;
+/// Bytes of output that may wait for a tick.
+const LITTLE: u64 = 1024;
 /// With more events than this waiting, those that are only for the eye are left out.
 const CROWDED: usize = 4096;
 
@@ -207,7 +209,10 @@ fn may_wait(item: &Item) -> bool {
         | EventKind::PhaseStarted { .. }
         | EventKind::Connected { .. }
         | EventKind::HostStepStarted { .. } => true,
-        EventKind::HostStepFinished { result, .. } => result.outcome.is_success(),
+        // What waits is kept, and takes the room of what comes.
+        EventKind::HostStepFinished { result, .. } => {
+            result.outcome.is_success() && result.stdout.len() + result.stderr.len() <= LITTLE
+        }
         EventKind::HostFinished { outcome, .. } => outcome.is_success(),
         _ => false,
     }

@@ -29,7 +29,7 @@ const QUEUED_EVENTS: usize = 4096;
 const OUTPUT: u32 = 1024 * 1024;
 
 /// Time for which notes gather before the run looks at them, for each host that something is under way on, and at most. Where the
-/// last ones are longer ago than that, the run looks at once.
+/// run had to wait longer than that for the first, it looks at once.
 const GATHER: Duration = Duration::from_micros(50);
 const LONGEST_GATHER: Duration = Duration::from_millis(2);
 
@@ -39,8 +39,6 @@ pub struct Fleet {
     events: EventReceiver,
     /// Hosts that something is under way on.
     busy: u32,
-    /// When the run last looked at notes that had come.
-    looked: Option<Instant>,
     /// Whose the parts of files are.
     writer: Arc<PartWriter>,
     /// Hosts whose connection has ended while nothing ran on it.
@@ -86,7 +84,7 @@ impl Fleet {
                 Ok(inbox)
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { shards, events, busy: 0, looked: None, writer: writer.clone(), closed, ended })
+        Ok(Self { shards, events, busy: 0, writer: writer.clone(), closed, ended })
     }
 }
 
@@ -110,14 +108,14 @@ impl Executor for Fleet {
 
     async fn next(&mut self) -> Option<(HostId, FleetEvent)> {
         loop {
+            let asked = Instant::now();
             let will_come = self.events.woken().await;
             // Notes come in swarms, and to wake a thread for each would cost more than what they say. The run has this thread to
             // itself.
             let gather = LONGEST_GATHER.min(GATHER * self.busy);
-            if self.looked.is_some_and(|looked| looked.elapsed() < gather) {
+            if asked.elapsed() < gather {
                 std::thread::sleep(gather);
             }
-            self.looked = Some(Instant::now());
             if let Some(event) = self.ready() {
                 return Some(event);
             }
