@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use memchr::memchr_iter;
+
 use super::line::{self, HostPatterns, KnownHostsLine, Marker, ParsedLine};
 use super::lock;
 use super::lookup::Lookup;
@@ -121,7 +123,7 @@ impl Index {
             file.len += count as u64;
         }
         // Each line has a name, and one more for each comma.
-        let count = |wanted| file.text.as_bytes()[start..].iter().filter(|byte| **byte == wanted).count();
+        let count = |wanted| memchr_iter(wanted, &file.text.as_bytes()[start..]).count();
         let (lines, commas) = (count(b'\n'), count(b','));
         self.lines.reserve(lines);
         self.by_name.reserve(lines + commas);
