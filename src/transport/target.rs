@@ -142,13 +142,18 @@ impl Target {
         }
     }
 
-    /// Changes the settings of all of these, each by its number. What is the same for one and the next is kept once.
-    pub fn change_all(targets: &mut [Self], mut change: impl FnMut(usize, &mut TargetSettings)) {
-        for number in 0..targets.len() {
-            let (before, rest) = targets.split_at_mut(number);
-            change(number, Arc::make_mut(&mut rest[0].settings));
-            if let Some(before) = before.last() {
-                rest[0].share(before);
+    /// Changes the settings of all of these. What was kept once still is.
+    pub fn change_all(targets: &mut [Self], change: impl Fn(&mut TargetSettings)) {
+        // The latest as they were, and as they are now.
+        let mut last: Option<(Arc<TargetSettings>, Arc<TargetSettings>)> = None;
+        for target in targets {
+            match &last {
+                Some((was, is)) if Arc::ptr_eq(was, &target.settings) => target.settings.clone_from(is),
+                _ => {
+                    let was = target.settings.clone();
+                    change(Arc::make_mut(&mut target.settings));
+                    last = Some((was, target.settings.clone()));
+                }
             }
         }
     }
@@ -187,6 +192,48 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::known_hosts::{HostKeyPolicy, KnownHosts};
+    use crate::transport::algorithms::AlgorithmLists;
+
+    #[test]
+    fn what_was_kept_once_is_kept_once_after_a_change() {
+        let settings = TargetSettings {
+            known_hosts: Arc::new(KnownHosts::load(&[], &[]).unwrap()),
+            policy: HostKeyPolicy::Strict,
+            keys: Arc::from([]),
+            agent: AgentUse::No,
+            agent_keys: None,
+            password: None,
+            sudo_password: None,
+            methods: Vec::new(),
+            connect_timeout: Duration::ZERO,
+            attempts: 3,
+            keepalive: (Duration::ZERO, 0),
+            compression: false,
+            algorithms: AlgorithmLists::default(),
+            family: None,
+            bind: None,
+            env: Arc::from([]),
+            linger: None,
+        };
+        let (most, other) = (Arc::new(settings.clone()), Arc::new(TargetSettings { compression: true, ..settings }));
+        let name: Arc<str> = "node".into();
+        let mut targets = [&most, &most, &other, &most].map(|settings| Target {
+            name: name.clone(),
+            address: name.clone(),
+            port: 22,
+            user: name.clone(),
+            host_key_name: name.clone(),
+            host_key_port: 22,
+            via: Via::Network,
+            settings: settings.clone(),
+        });
+        Target::change_all(&mut targets, |settings| settings.attempts = 1);
+        let seen = targets.each_ref().map(|target| (target.settings.attempts, target.settings.compression));
+        assert_eq!(seen, [(1, false), (1, false), (1, true), (1, false)]);
+        assert!(Arc::ptr_eq(&targets[0].settings, &targets[1].settings));
+        assert_eq!(most.attempts, 3);
+    }
 
     /// A run of a hundred thousand hosts has so many of them.
     #[test]

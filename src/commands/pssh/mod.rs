@@ -273,13 +273,14 @@ impl PsshRun<'_> {
         }
         let mut targets = targets::build(&Selected { hosts, ..Selected::default() }, &options.ssh, self.environment)?;
         let password = passwords::login(options)?.map(Arc::new);
-        Target::change_all(Arc::make_mut(&mut targets.list), |number, settings| {
-            let own = self.env(number, &self.pssh_hosts.entries[number]);
-            settings.env = settings.env.iter().cloned().chain(own).collect();
+        let list = Arc::make_mut(&mut targets.list);
+        for (number, (target, entry)) in list.iter_mut().zip(&self.pssh_hosts.entries).enumerate() {
+            let settings = Arc::make_mut(&mut target.settings);
+            settings.env = settings.env.iter().cloned().chain(self.env(number, entry)).collect();
             settings.password.clone_from(&password);
             // As ssh under pssh: until nobody holds the output any more.
             settings.linger = None;
-        });
+        }
         Ok(targets.list)
     }
 

@@ -98,7 +98,7 @@ impl PendingRun<'_> {
         warnings.splice(0..0, self.selected.warnings.iter().chain(&self.plan.notes).cloned());
         if self.plan.is_patient() {
             // The wait itself tries again; retries are expected, so they are not reported.
-            Target::change_all(Arc::make_mut(&mut targets), |_, settings| settings.attempts = 1);
+            Target::change_all(Arc::make_mut(&mut targets), |settings| settings.attempts = 1);
         }
         self.check_selection()?;
         let opening = self.opening();
@@ -124,7 +124,7 @@ impl PendingRun<'_> {
             give_password(Arc::make_mut(&mut targets), self.options)?;
         }
         if let Some(password) = self.sudo_password()?.map(Arc::new) {
-            Target::change_all(Arc::make_mut(&mut targets), |_, settings| {
+            Target::change_all(Arc::make_mut(&mut targets), |settings| {
                 settings.sudo_password = Some(password.clone());
             });
         }
@@ -286,7 +286,7 @@ impl PendingRun<'_> {
 pub(super) fn give_password(targets: &mut [Target], options: &Options) -> Result<(), Diagnostic> {
     passwords::keep_out_of_core_dumps();
     if let Some(password) = passwords::login(options)?.map(Arc::new) {
-        Target::change_all(targets, |_, settings| settings.password = Some(password.clone()));
+        Target::change_all(targets, |settings| settings.password = Some(password.clone()));
     }
     Ok(())
 }
