@@ -36,13 +36,13 @@ pub(super) enum MatchSubject {
 impl MatchCriterion {
     /// True when the text is what the criterion wants.
     pub(super) fn holds(&self, text: &str) -> bool {
-        matches_list(self.patterns.iter().map(String::as_str), text) != self.negated
+        matches_list(&self.patterns, text) != self.negated
     }
 
     /// The same for the name of a host, whose letters may be large or small.
     pub(super) fn holds_for_name(&self, name: &str) -> bool {
         let patterns: Vec<String> = self.patterns.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
-        matches_list(patterns.iter().map(String::as_str), &name.to_ascii_lowercase()) != self.negated
+        matches_list(&patterns, &name.to_ascii_lowercase()) != self.negated
     }
 
     /// The tests that the words after `Match` stand for.

@@ -327,7 +327,7 @@ impl<'a> FileReader<'a> {
     }
 
     fn ignored(&self, keyword: &str) -> bool {
-        matches_list(self.ignore_unknown.iter().map(String::as_str), &keyword.to_ascii_lowercase())
+        matches_list(&self.ignore_unknown, &keyword.to_ascii_lowercase())
     }
 }
 

@@ -54,7 +54,7 @@ impl<'a> Resolution<'a> {
 
     fn holds(&mut self, condition: &Condition, raw: &mut RawOptions<'_>) -> bool {
         match &condition.test {
-            MatchTest::Host(patterns) => matches_list(patterns.iter().map(String::as_str), self.host),
+            MatchTest::Host(patterns) => matches_list(patterns, self.host),
             MatchTest::Match(criteria) => {
                 // What costs nothing first.
                 let asks = |criterion: &&MatchCriterion| {

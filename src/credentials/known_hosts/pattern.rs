@@ -5,9 +5,10 @@
 use crate::text::wildcard_by;
 
 /// As ssh matches a list: a negated pattern that matches rules the name out, whatever else does.
-pub(crate) fn matches_list<'a>(patterns: impl IntoIterator<Item = &'a str>, target: &str) -> bool {
+pub(crate) fn matches_list(patterns: impl IntoIterator<Item = impl AsRef<str>>, target: &str) -> bool {
     let mut found = false;
     for pattern in patterns {
+        let pattern = pattern.as_ref();
         if let Some(negated) = pattern.strip_prefix('!') {
             if matches_pattern(negated.as_bytes(), target.as_bytes()) {
                 return false;
