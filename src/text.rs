@@ -108,6 +108,16 @@ pub fn uncapitalized(text: &str) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// A hint, and one more thing that may be done.
+#[must_use]
+pub fn joined_hints(hint: Option<&str>, more: &str) -> String {
+    match hint {
+        None => more.to_owned(),
+        Some(hint) if hint.ends_with('?') => format!("{hint} {more}"),
+        Some(hint) => format!("{hint}; {more}"),
+    }
+}
+
 /// `1 key`, `3 keys`.
 #[must_use]
 pub fn plural(count: usize, noun: &str) -> String {

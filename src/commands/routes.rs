@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::host::Host;
 use crate::ssh_config;
 use crate::ssh_config::{Overrides, SshConfig};
+use crate::text::joined_hints;
 
 use super::environment::Environment;
 use super::jumps::Role;
@@ -51,7 +52,7 @@ pub(super) fn route(host: &Host, options: &SshOptions, config: &SshConfig, role:
     let found = config.resolve_with(asked_for(host), &given);
     if let Some(why) = &found.impossible {
         let concerned = format!("host `{}` is one of those it is for", host.name);
-        let hint = why.hint.as_ref().map_or_else(|| concerned.clone(), |hint| format!("{hint}; {concerned}"));
+        let hint = joined_hints(why.hint.as_deref(), &concerned);
         return Err(Diagnostic::usage(why.to_string()).hint(hint));
     }
     let address = found.host_name.clone().unwrap_or_else(|| host.address().to_owned());

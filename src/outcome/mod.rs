@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
+use crate::text::joined_hints;
 use cause::Cause;
 use change::Change;
 
@@ -162,11 +163,7 @@ impl Failure {
 
     /// Says one more thing that may be done.
     pub fn add_hint(&mut self, more: &str) {
-        self.hint = Some(match self.hint.take() {
-            None => more.to_owned(),
-            Some(hint) if hint.ends_with('?') => format!("{hint} {more}"),
-            Some(hint) => format!("{hint}; {more}"),
-        });
+        self.hint = Some(joined_hints(self.hint.as_deref(), more));
     }
 
     /// The same failure, worth another attempt: nothing can have run on the node yet.

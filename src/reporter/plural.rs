@@ -8,6 +8,12 @@ pub fn hosts(n: usize) -> String {
     count(n, "host", "hosts")
 }
 
+/// `1 part`, `3 parts`.
+#[must_use]
+pub fn parts(n: usize) -> String {
+    count(n, "part", "parts")
+}
+
 /// `1 step`, `3 steps`.
 #[must_use]
 pub fn steps(n: usize) -> String {

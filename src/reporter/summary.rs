@@ -55,7 +55,9 @@ pub(crate) fn write(report: &RunReport, stats: &RunStats, ctx: &ViewContext, scr
         };
         let text = match (report.partition, &report.merged) {
             (Some(partition), _) => format!("{text}; part {partition}"),
-            (None, Some(merged)) => format!("{text}; {} of {}", parts(merged.parts.len()), merged.of),
+            (None, Some(merged)) => {
+                format!("{text}; {} of {}", plural::parts(merged.parts.len()), merged.of)
+            }
             (None, None) => text,
         };
         let text = match &report.state {
@@ -147,11 +149,6 @@ pub(crate) fn missing(part: usize, merged: Option<&Merged>) -> Failure {
     let of = merged.map_or(part, |merged| merged.of);
     Failure::new(Phase::Lost, "there is no report of it, so nothing is known of its hosts")
         .hint(format!("do it again with --partition {part}/{of} and the same hosts, and merge once more"))
-}
-
-/// `1 part`, `3 parts`.
-fn parts(count: usize) -> String {
-    format!("{count} part{}", if count == 1 { "" } else { "s" })
 }
 
 /// Host keys that were taken on trust: which hosts', and with -v their fingerprints.

@@ -9,6 +9,7 @@ use crate::outcome::cause::{Cause, Proof};
 use crate::outcome::{Facts, Failure, Phase};
 use crate::plan::Plan;
 use crate::reactor::now;
+use crate::text::joined_hints;
 
 use super::Run;
 use super::condition::{first_missing, holds};
@@ -107,9 +108,7 @@ impl<C: Executor> Run<'_, C> {
             let refused = |id: HostId| {
                 let cause = &self.hosts[id].obstacles().certain[0];
                 let mut failure = Failure::new(Phase::Check, in_full(cause));
-                let way_round = "`--force` starts all the same";
-                let hint = cause.hint.as_ref().map(|hint| format!("{hint}; {way_round}"));
-                failure.hint = Some(hint.unwrap_or_else(|| way_round.to_owned()));
+                failure.hint = Some(joined_hints(cause.hint.as_deref(), "`--force` starts all the same"));
                 (id, failure)
             };
             return with.into_iter().map(refused).collect();
